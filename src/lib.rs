@@ -1,0 +1,18 @@
+//! CSM Studio: conversational speech synthesis with Sesame's CSM on MLX.
+//!
+//! Data flows one way: text, tokens, frames, codes, PCM, player. [`checkpoint`] reads a model's files, [`prompt`] lays out
+//! what it is told, an [`engine`] makes frames, [`mlx::mimi`] turns them into sound.
+
+#![deny(missing_docs)]
+
+pub mod checkpoint;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod hybrid;
+pub mod mlx;
+pub mod pipeline;
+pub mod prompt;
+pub mod sampling;
+pub mod termination;
+pub mod tokens;
