@@ -1,0 +1,300 @@
+//! Our model against transformers' answers (`tests/goldens/README.md` says how they were made).
+
+use csm_studio::checkpoint::{Checkpoint, Dtype};
+use csm_studio::config::Padding;
+use csm_studio::engine::{Engine, Request};
+use csm_studio::mlx::Csm;
+use csm_studio::mlx::mimi::Mimi;
+use csm_studio::prompt::{Frame, Prompt, Row, Segment};
+use csm_studio::sampling::{Mode, Sampling};
+
+use crate::support::golden::{Case, Golden, Wrong};
+use crate::support::max_difference;
+
+/// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's.
+const LOGITS: f32 = 5e-5;
+/// Latents are of size 1 to 10.
+const LATENT: f32 = 2e-4;
+/// Samples are within -1 to 1, a good thousand products deep.
+const AUDIO: f32 = 2e-5;
+
+const NAMES: [&str; 6] = ["mini", "window", "untied", "bfloat16", "wide", "twin"];
+
+fn sampling(mode: Mode, (t, k, dt, dk): (f64, usize, f64, usize), seed: u64) -> Sampling {
+    Sampling {
+        mode,
+        temperature: t,
+        topk: k,
+        depth_temperature: dt,
+        depth_topk: dk,
+        seed,
+        guard: None,
+        precision: Dtype::Float32,
+    }
+}
+
+const GREEDY: (f64, usize, f64, usize) = (0.0, 1, 0.0, 1);
+
+/// A clip from an engine, as the pipeline makes it.
+fn clip(engine: &mut dyn Engine, prompt: &Prompt, sampling: &Sampling, cap: usize) -> Vec<Frame> {
+    engine.start(prompt, &[]).unwrap();
+    let mut frames = Vec::new();
+    while frames.len() < cap {
+        let request = Request { frame: frames.len(), sampling, forced: &[], observe: false };
+        let codes = engine.step(&request).unwrap().codes;
+        if codes.iter().all(|c| *c == 0) {
+            break;
+        }
+        frames.push(codes);
+    }
+    frames
+}
+
+/// Logits of the first frames, with the tokens given.
+fn forced_logits(engine: &mut dyn Engine, prompt: &Prompt, tokens: &[Frame]) -> Vec<f32> {
+    engine.start(prompt, &[]).unwrap();
+    let mut logits = Vec::new();
+    for (frame, tokens) in tokens.iter().enumerate() {
+        let forced: Vec<Option<u32>> = tokens.iter().copied().map(Some).collect();
+        let request = Request { frame, sampling: &sampling(Mode::Native, GREEDY, 0), forced: &forced, observe: true };
+        logits.extend(engine.step(&request).unwrap().logits.unwrap());
+    }
+    logits
+}
+
+/// Everything a golden says, for one checkpoint; the first thing that is not so.
+fn compare(golden: &Golden, checkpoint: &Checkpoint, change: Change) -> Result<(), String> {
+    let mut csm = Csm::load(checkpoint, Dtype::Float32).unwrap();
+    let mimi = Mimi::load(checkpoint).unwrap();
+    // One state for all clips is what a decoder that is not reset between clips has.
+    let mut stale = mimi.stream();
+    for case in &golden.manifest.cases {
+        compare_model(golden, checkpoint, &mut csm, case, &change)?;
+        compare_codec(golden, &mimi, case)?;
+        let frames = &golden.tokens(&format!("{}/greedy", case.name))[..case.audio_frames];
+        let mut fresh = mimi.stream();
+        let stream = if change.keep_stream { &mut stale } else { &mut fresh };
+        let audio = mimi.decode(stream, &dropped(frames, change.drop_codebook)).unwrap();
+        close(&format!("{}/audio", case.name), &audio, &golden.floats(&format!("{}/audio", case.name)), AUDIO)?;
+    }
+    Ok(())
+}
+
+/// What is done wrong outside the checkpoint.
+#[derive(Default)]
+struct Change {
+    no_end_frame: bool,
+    keep_stream: bool,
+    drop_codebook: bool,
+}
+
+fn dropped(frames: &[Frame], drop: bool) -> Vec<Frame> {
+    let keep = |f: &Frame| f[..f.len() - usize::from(drop)].to_vec();
+    frames.iter().map(keep).collect()
+}
+
+fn compare_model(golden: &Golden, checkpoint: &Checkpoint, csm: &mut Csm, case: &Case, change: &Change) -> Result<(), String> {
+    let mut prompt = golden.prompt(checkpoint, case);
+    if change.no_end_frame {
+        prompt.rows.retain(|r| !matches!(r, Row::Audio(f) if f.iter().all(|c| *c == 0)));
+    }
+    let ids: Vec<u32> = checkpoint.text_ids(case.speaker, &case.text).unwrap();
+    equal(&format!("{}: text ids", case.name), &ids, &case.text_ids)?;
+    let greedy = golden.tokens(&format!("{}/greedy", case.name));
+    let stored = golden.floats(&format!("{}/logits", case.name));
+    let per_frame = checkpoint.config.num_codebooks * checkpoint.config.vocab_size;
+    let logits = forced_logits(csm, &prompt, &greedy[..stored.len() / per_frame]);
+    close(&format!("{}/logits", case.name), &logits, &stored, LOGITS)?;
+    let ours = clip(csm, &prompt, &sampling(Mode::Native, GREEDY, 0), case.greedy_cap);
+    equal(&format!("{}/greedy", case.name), &ours, &greedy)?;
+    equal(&format!("{}: ended", case.name), &(ours.len() < case.greedy_cap), &case.ended)
+}
+
+fn compare_codec(golden: &Golden, mimi: &Mimi, case: &Case) -> Result<(), String> {
+    for (n, context) in case.context.iter().enumerate() {
+        let name = format!("{}/context{n}", case.name);
+        let encoded = mimi.encode(&golden.wave(context)).unwrap();
+        close(&format!("{name}/latent"), &encoded.latent, &golden.floats(&format!("{name}/latent")), LATENT)?;
+        equal(&format!("{name}/codes"), &encoded.codes, &golden.tokens(&format!("{name}/codes")))?;
+    }
+    let frames = &golden.tokens(&format!("{}/greedy", case.name))[..case.audio_frames];
+    let stages = mimi.stages(frames).unwrap();
+    for (name, ours) in [("quantized", stages.quantized), ("upsampled", stages.upsampled), ("transformed", stages.transformed)] {
+        let name = format!("{}/{name}", case.name);
+        close(&name, &ours, &golden.floats(&name), LATENT)?;
+    }
+    Ok(())
+}
+
+fn close(name: &str, ours: &[f32], theirs: &[f32], tolerance: f32) -> Result<(), String> {
+    if ours.len() != theirs.len() {
+        return Err(format!("{name}: {} numbers, expected {}", ours.len(), theirs.len()));
+    }
+    let difference = max_difference(ours, theirs);
+    println!("{name}: max |difference| {difference:.1e}");
+    // Not `>`: NaN must fail.
+    if difference <= tolerance { Ok(()) } else { Err(format!("{name}: max |difference| {difference:.1e} > {tolerance:.0e}")) }
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(name: &str, ours: &T, theirs: &T) -> Result<(), String> {
+    if ours == theirs { Ok(()) } else { Err(format!("{name}: {ours:?}\nexpected {theirs:?}")) }
+}
+
+fn golden_holds(name: &str) {
+    let golden = Golden::read(name);
+    let folder = golden.build();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    compare(&golden, &checkpoint, Change::default()).unwrap();
+}
+
+macro_rules! goldens {
+    ($($name:ident),*) => { $(#[test] fn $name() { golden_holds(stringify!($name)); })* };
+}
+goldens!(mini, window, untied, bfloat16, wide, twin);
+
+#[test]
+fn the_demo_voice_speaks_as_in_transformers() {
+    let golden = Golden::read("demo");
+    compare(&golden, &Checkpoint::demo().unwrap(), Change::default()).unwrap();
+}
+
+/// Exact mode draws PyTorch's tokens: whole sampled clips of transformers' generate.
+#[test]
+fn exact_mode_gives_transformers_sampled_tokens() {
+    let mut clips = 0;
+    for name in NAMES {
+        let golden = Golden::read(name);
+        let folder = golden.build();
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        clips += sampled_clips_are_equal(&golden, &checkpoint, name);
+    }
+    let golden = Golden::read("demo");
+    let checkpoint = Checkpoint::demo().unwrap();
+    clips += sampled_clips_are_equal(&golden, &checkpoint, "demo");
+    assert!(clips >= 25, "{clips}");
+}
+
+fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint, name: &str) -> usize {
+    let mut csm = Csm::load(checkpoint, Dtype::Float32).unwrap();
+    let mut clips = 0;
+    for case in &golden.manifest.cases {
+        let prompt = golden.prompt(checkpoint, case);
+        for sampled in &case.sampled {
+            let theirs = golden.tokens(&sampled.tensor);
+            let ours = clip(&mut csm, &prompt, &sampling(Mode::Exact, sampled.settings, sampled.seed), case.frames);
+            let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+            assert_eq!(ours, theirs, "{name}, {}: the first {same} frames agree", sampled.tensor);
+            assert_eq!(ours.len() < case.frames, sampled.ended, "{name}, {}", sampled.tensor);
+            clips += 1;
+        }
+    }
+    clips
+}
+
+/// A turn of the model's own goes back in as its codes.
+#[test]
+fn a_reply_hears_the_turn_before_it() {
+    let golden = Golden::read("demo");
+    let reply = golden.manifest.reply.as_ref().unwrap();
+    let checkpoint = Checkpoint::demo().unwrap();
+    let before = Segment {
+        speaker: reply.before_speaker,
+        text: reply.before_text.clone(),
+        frames: golden.tokens(&reply.before),
+    };
+    let mut csm = Csm::load(&checkpoint, Dtype::Float32).unwrap();
+    let prompt = Prompt::new(&checkpoint, &[before], reply.speaker, &reply.text).unwrap();
+    let ours = clip(&mut csm, &prompt, &sampling(Mode::Exact, reply.settings, reply.seed), 100);
+    assert_eq!(ours, golden.tokens(&reply.tensor));
+    assert!(reply.ended && ours.len() < 100);
+}
+
+// ---- Mutations: each named mistake makes a golden fail. ----
+
+/// Runs `name` with something wrong in the checkpoint, the loaded config, or how it is used; it has to be noticed.
+fn is_noticed(name: &str, wrong: Wrong<'_>, config: impl Fn(&mut Checkpoint), change: Change) {
+    let golden = Golden::read(name);
+    let (folder, _) = golden.build_wrong(&wrong);
+    let mut checkpoint = Checkpoint::open(folder.path()).unwrap();
+    config(&mut checkpoint);
+    let noticed = compare(&golden, &checkpoint, change).expect_err("the mistake went unnoticed");
+    println!("noticed: {}", noticed.lines().next().unwrap_or_default());
+}
+
+fn wrong_config(name: &str, change: impl Fn(&mut serde_json::Value)) {
+    is_noticed(name, Wrong { config: Some(&change), weights: None }, |_| {}, Change::default());
+}
+
+fn wrong_weights(name: &str, change: impl Fn(&str, &[usize], &mut Vec<f32>)) {
+    is_noticed(name, Wrong { config: None, weights: Some(&change) }, |_| {}, Change::default());
+}
+
+#[test]
+fn mutation_no_window() {
+    wrong_config("window", |c| c["codec_config"]["sliding_window"] = 100_000.into());
+}
+
+#[test]
+fn mutation_window_off_by_one() {
+    wrong_config("window", |c| c["codec_config"]["sliding_window"] = 8.into());
+    wrong_config("window", |c| c["codec_config"]["sliding_window"] = 6.into());
+}
+
+#[test]
+fn mutation_norm_weight_ignored() {
+    for norm in ["backbone_model.norm", "depth_decoder.model.layers.1.input_layernorm", "codec_model.decoder_transformer.layers.0.post_attention_layernorm"] {
+        wrong_weights("mini", |name, _, values| {
+            if name == format!("{norm}.weight") {
+                values.fill(1.0);
+            }
+        });
+    }
+}
+
+#[test]
+fn mutation_rope_interleaved_for_half_split() {
+    let interleave = |c: &mut Checkpoint| {
+        let mut rope = c.config.backbone.rope().clone();
+        rope.interleaved = true;
+        c.config.backbone.set_rope(rope);
+    };
+    is_noticed("mini", Wrong::default(), interleave, Change::default());
+}
+
+#[test]
+fn mutation_no_llama3_scaling() {
+    for part in ["", "/depth_decoder_config"] {
+        wrong_config("mini", |c| c.pointer_mut(&format!("{part}/rope_parameters")).unwrap()["rope_type"] = "default".into());
+    }
+}
+
+#[test]
+fn mutation_context_end_frame_missing() {
+    is_noticed("mini", Wrong::default(), |_| {}, Change { no_end_frame: true, ..Change::default() });
+}
+
+#[test]
+fn mutation_embedding_offset_wrong() {
+    // Every codebook reads the rows of the one before it.
+    wrong_weights("mini", |name, _, values| {
+        if name == "depth_decoder.model.embed_tokens.weight" {
+            let codebook = values.len() / 3;
+            values.rotate_right(codebook);
+        }
+    });
+}
+
+#[test]
+fn mutation_zero_padding_for_replicate() {
+    is_noticed("mini", Wrong::default(), |c| c.config.codec_config.downsample_padding = Padding::Zeros, Change::default());
+}
+
+#[test]
+fn mutation_one_codebook_dropped() {
+    is_noticed("mini", Wrong::default(), |_| {}, Change { drop_codebook: true, ..Change::default() });
+}
+
+#[test]
+fn mutation_decoder_cache_not_reset() {
+    is_noticed("mini", Wrong::default(), |_| {}, Change { keep_stream: true, ..Change::default() });
+}
