@@ -5,7 +5,9 @@
 
 #![deny(missing_docs)]
 
+pub mod audio;
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -15,4 +17,6 @@ pub mod pipeline;
 pub mod prompt;
 pub mod sampling;
 pub mod termination;
+pub mod text;
 pub mod tokens;
+pub mod worker;

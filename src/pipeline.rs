@@ -168,8 +168,9 @@ impl Pipeline {
         cancelled: &dyn Fn() -> bool,
         observer: &mut dyn FnMut(Event),
     ) -> Result<Clip> {
-        let begun = Instant::now();
         let plan = Plan::new(job, start, &self.checkpoint)?;
+        self.engine(&plan.sampling_at(job.history.len()))?; // loading is not counted as generating
+        let begun = Instant::now();
         let frame_seconds = 1.0 / self.checkpoint.config.codec_config.frame_rate();
         let codec_size = self.checkpoint.config.codec_config.codebook_size as u32;
         let mut sound = Sound::new(self.mimi.frame_size());

@@ -26,10 +26,6 @@ pub enum Stop {
     Cancelled,
     /// The tokens that were to be taken ran out.
     Forced,
-    /// The termination guard: the same frame over and over.
-    Repeating,
-    /// The termination guard: nothing but silence.
-    Silence,
 }
 
 /// Which model a clip is from.

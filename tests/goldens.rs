@@ -18,8 +18,6 @@ const LATENT: f32 = 2e-4;
 /// Samples are within -1 to 1, a good thousand products deep.
 const AUDIO: f32 = 2e-5;
 
-const NAMES: [&str; 6] = ["mini", "window", "untied", "bfloat16", "wide", "twin"];
-
 fn sampling(mode: Mode, (t, k, dt, dk): (f64, usize, f64, usize), seed: u64) -> Sampling {
     Sampling {
         mode,
@@ -159,36 +157,36 @@ fn the_demo_voice_speaks_as_in_transformers() {
 }
 
 /// Exact mode draws PyTorch's tokens: whole sampled clips of transformers' generate.
-#[test]
-fn exact_mode_gives_transformers_sampled_tokens() {
-    let mut clips = 0;
-    for name in NAMES {
-        let golden = Golden::read(name);
+macro_rules! exact {
+    ($($test:ident $name:ident),*) => { $(#[test] fn $test() {
+        let golden = Golden::read(stringify!($name));
         let folder = golden.build();
-        let checkpoint = Checkpoint::open(folder.path()).unwrap();
-        clips += sampled_clips_are_equal(&golden, &checkpoint, name);
-    }
-    let golden = Golden::read("demo");
-    let checkpoint = Checkpoint::demo().unwrap();
-    clips += sampled_clips_are_equal(&golden, &checkpoint, "demo");
-    assert!(clips >= 25, "{clips}");
+        sampled_clips_are_equal(&golden, &Checkpoint::open(folder.path()).unwrap());
+    })* };
+}
+exact!(
+    exact_mini mini, exact_window window, exact_untied untied, exact_bfloat16 bfloat16, exact_wide_32_codebooks wide,
+    exact_twin_32_codebooks twin
+);
+
+#[test]
+fn exact_demo_voice() {
+    sampled_clips_are_equal(&Golden::read("demo"), &Checkpoint::demo().unwrap());
 }
 
-fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint, name: &str) -> usize {
+fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint) {
     let mut csm = Csm::load(checkpoint, Dtype::Float32).unwrap();
-    let mut clips = 0;
     for case in &golden.manifest.cases {
         let prompt = golden.prompt(checkpoint, case);
         for sampled in &case.sampled {
             let theirs = golden.tokens(&sampled.tensor);
             let ours = clip(&mut csm, &prompt, &sampling(Mode::Exact, sampled.settings, sampled.seed), case.frames);
             let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
-            assert_eq!(ours, theirs, "{name}, {}: the first {same} frames agree", sampled.tensor);
-            assert_eq!(ours.len() < case.frames, sampled.ended, "{name}, {}", sampled.tensor);
-            clips += 1;
+            assert_eq!(ours, theirs, "{}: the first {same} frames agree", sampled.tensor);
+            assert_eq!(ours.len() < case.frames, sampled.ended, "{}", sampled.tensor);
         }
+        assert!(!case.sampled.is_empty(), "{}", case.name);
     }
-    clips
 }
 
 /// A turn of the model's own goes back in as its codes.

@@ -1,4 +1,8 @@
 //! One binary, so that libtorch and MLX are linked once. nextest gives every test a process of its own, which MLX needs.
 
+mod boundaries;
+mod command_line;
 mod goldens;
+mod loader;
+mod speech;
 mod support;

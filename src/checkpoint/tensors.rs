@@ -14,8 +14,9 @@ use crate::config::CsmConfig;
 use crate::error::{Error, Result};
 
 /// Number type of stored weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
 pub enum Dtype {
     /// IEEE single precision.
     Float32,

@@ -11,7 +11,7 @@ use crate::config::GenerationConfig;
 use crate::error::{Error, Result};
 
 /// Who computes and who draws.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// MLX computes, and MLX's own categorical sampling draws.

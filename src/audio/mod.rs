@@ -1,0 +1,5 @@
+//! Sound outside the model: WAV files, sample rates, the loudspeaker.
+
+pub mod player;
+pub mod resample;
+pub mod wav;

@@ -1,0 +1,85 @@
+//! The command line: parse, build usable values, call the library.
+
+pub mod generate;
+mod show;
+pub mod voices;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+
+/// How a command ended, beside an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done: exit code 0.
+    Done,
+    /// A check failed: exit code 1.
+    Failed,
+}
+
+#[derive(Parser)]
+#[command(name = "csm", version, about = "Conversational speech synthesis with Sesame's CSM on MLX")]
+struct Csm {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Speak a text into a WAV file
+    Generate(Box<generate::Args>),
+    /// List the voices of a checkpoint
+    Voices(voices::Args),
+}
+
+/// `csm`.
+pub fn csm() -> ExitCode {
+    exit(match Csm::parse().command {
+        Command::Generate(args) => generate::run(&args),
+        Command::Voices(args) => voices::run(&args),
+    })
+}
+
+/// `csm-generate-mlx`: the ancestor's name for `csm generate`.
+pub fn csm_generate_mlx() -> ExitCode {
+    #[derive(Parser)]
+    #[command(name = "csm-generate-mlx", version, about = "Speak a text into a WAV file (the same as `csm generate`)")]
+    struct Program {
+        #[command(flatten)]
+        args: generate::Args,
+    }
+    exit(generate::run(&Program::parse().args))
+}
+
+fn exit(outcome: Result<Outcome>) -> ExitCode {
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+/// A checkpoint named on the command line.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Model {
+    /// A checkpoint's folder in transformers' format; `csm-1B` is sesame/csm-1b in Hugging Face's cache [default: the
+    /// embedded demo voice]
+    #[arg(long, value_name = "DIR")]
+    pub model_path: Option<std::path::PathBuf>,
+}
+
+impl Model {
+    fn open(&self) -> Result<crate::checkpoint::Checkpoint> {
+        crate::checkpoint::Checkpoint::resolve(self.model_path.as_deref())
+    }
+}
+
+/// Text from standard input.
+fn read_stdin() -> Result<String> {
+    std::io::read_to_string(std::io::stdin()).map_err(|e| Error::value("--stdin", "text in UTF-8", e))
+}

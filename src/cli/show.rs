@@ -1,0 +1,66 @@
+//! Progress: a bar on a terminal, plain lines elsewhere. Both on standard error, so that standard output stays clean.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::pipeline::{Event, FrameEvent};
+
+/// Frames between two plain lines: two seconds of speech.
+const LINE_EVERY: usize = 25;
+
+/// How far a clip is.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// For a clip of at most `frames` frames.
+    pub fn new(frames: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(frames as u64);
+            let style = ProgressStyle::with_template("{bar:30} frame {pos} of at most {len}  {msg}");
+            bar.set_style(style.expect("a valid template"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bar }
+    }
+
+    /// Shows an event.
+    pub fn show(&self, event: &Event) {
+        match event {
+            Event::Frame(f) => self.frame(f),
+            Event::Retry { finding, seed } => self.line(&format!("trying again with seed {seed}: {finding}")),
+            Event::Audio(_) => {}
+        }
+    }
+
+    fn frame(&self, f: &FrameEvent) {
+        let message = format!("{:.1} s of sound, real-time factor {:.2}", f.audio_seconds, f.real_time_factor);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(f.frame as u64 + 1);
+                bar.set_message(message);
+            }
+            None if (f.frame + 1).is_multiple_of(LINE_EVERY) => eprintln!("frame {}: {message}", f.frame + 1),
+            None => {}
+        }
+    }
+
+    /// Says something beside the progress.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The programs, run as a user runs them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use csm_studio::audio::wav;
+use csm_studio::tokens::TokenFile;
+use tempfile::TempDir;
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(if name == "csm" { env!("CARGO_BIN_EXE_csm") } else { env!("CARGO_BIN_EXE_csm-generate-mlx") });
+        command.current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn csm(&self, args: &[&str]) -> Output {
+        self.program("csm").args(args).output().unwrap()
+    }
+
+    /// `csm generate` with `args`: exit code 2 and an error of one line that has `parts`.
+    #[track_caller]
+    fn refused(&self, args: &[&str], parts: &[&str]) {
+        let out = self.csm(&[&["generate"], args].concat());
+        let text = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(2), "{args:?}: {text}");
+        let first = text.lines().find(|l| !l.starts_with("warning")).unwrap_or_default();
+        assert!(first.starts_with("error: "), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "{args:?}: {part:?} is not in: {text}");
+        }
+        assert!(!self.at("audio.wav").exists());
+    }
+}
+
+#[track_caller]
+fn done(out: &Output) -> String {
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout.clone()).unwrap()
+}
+
+const HELLO: &[&str] = &["generate", "--text", "Good morning, how are you today?", "--seed", "3"];
+
+fn write_wav(path: &Path, spec: hound::WavSpec, seconds: f32, loudness: f32) {
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for i in 0..(seconds * spec.sample_rate as f32) as usize {
+        let s = loudness * (i as f32 * 440.0 * std::f32::consts::TAU / spec.sample_rate as f32).sin();
+        for _ in 0..spec.channels {
+            match spec.sample_format {
+                hound::SampleFormat::Float => writer.write_sample(s).unwrap(),
+                hound::SampleFormat::Int => writer.write_sample((s * (1i64 << (spec.bits_per_sample - 1)) as f32 * 0.99) as i32).unwrap(),
+            }
+        }
+    }
+    writer.finalize().unwrap();
+}
+
+fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16, float: bool) -> hound::WavSpec {
+    let sample_format = if float { hound::SampleFormat::Float } else { hound::SampleFormat::Int };
+    hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format }
+}
+
+#[test]
+fn a_sentence_becomes_a_wav_that_other_programs_read() {
+    let place = Place::new();
+    let out = done(&place.csm(&[HELLO, &["--json"]].concat()));
+    let result: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!(result["stop"], "eos");
+    assert_eq!(result["seed"], 3);
+    let samples = wav::read(&place.at("audio.wav"), 24_000).unwrap();
+    assert_eq!(samples.len(), result["frames"].as_u64().unwrap() as usize * 1_920);
+    let run = |program: &str, args: &[&str]| {
+        let out = place.program("csm").get_current_dir().map(|d| Command::new(program).args(args).current_dir(d).output()).unwrap();
+        String::from_utf8(out.unwrap_or_else(|e| panic!("{program}: {e}")).stdout).unwrap()
+    };
+    let soxi = run("soxi", &["audio.wav"]);
+    assert!(soxi.contains("24000") && soxi.contains("16-bit"), "{soxi}");
+    let probe = run("ffprobe", &["-v", "error", "-show_entries", "format_tags", "audio.wav"]);
+    for part in ["Synthetic speech", "\"seed\":3", "Good morning, how are you today?", "CSM Studio"] {
+        assert!(probe.contains(part), "{part:?} is not in: {probe}");
+    }
+}
+
+#[test]
+fn both_programs_are_the_same_and_a_seed_gives_the_same_file() {
+    let place = Place::new();
+    done(&place.csm(HELLO));
+    let first = std::fs::read(place.at("audio.wav")).unwrap();
+    let out = place.program("csm-generate-mlx").args(&HELLO[1..]).args(["--output", "b.wav"]).output().unwrap();
+    done(&out);
+    assert_eq!(first, std::fs::read(place.at("b.wav")).unwrap());
+    assert!(done(&place.csm(&["voices"])).contains("speaker 1"));
+}
+
+#[test]
+fn tokens_go_out_and_come_back() {
+    let place = Place::new();
+    done(&place.csm(&[HELLO, &["--dump-tokens", "t.json", "--sampling", "exact", "--dump-logits", "l.safetensors"]].concat()));
+    let file = TokenFile::read(&place.at("t.json"), 6, 1_027).unwrap();
+    let bytes = std::fs::read(place.at("l.safetensors")).unwrap();
+    let logits = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(logits.tensor("logits").unwrap().shape(), [file.frames.len(), 6, 1_027]);
+    done(&place.csm(&["generate", "--decode-tokens", "t.json", "--output", "decoded.wav"]));
+    let (made, decoded) = (wav::read(&place.at("audio.wav"), 24_000).unwrap(), wav::read(&place.at("decoded.wav"), 24_000).unwrap());
+    // 16-bit steps: streaming and whole-clip decoding may round to neighbouring ones.
+    assert!(crate::support::max_difference(&made, &decoded) <= 2.0 / 32_768.0);
+    done(&place.csm(&[HELLO, &["--force-tokens", "t.json", "--dump-tokens", "f.json", "--output", "f.wav"]].concat()));
+    assert_eq!(TokenFile::read(&place.at("f.json"), 6, 1_027).unwrap().frames, file.frames);
+    let reply = ["generate", "--text", "I am fine, thank you.", "--speaker", "1", "--seed", "1", "--output", "r.wav"];
+    let context = ["--context-audio", "t.json", "--context-text", "Good morning, how are you today?", "--context-speaker", "0"];
+    let out = place.csm(&[&reply[..], &context, &["--dump-tokens", "r.json"]].concat());
+    done(&out);
+    assert!(out.stderr.is_empty() || !String::from_utf8_lossy(&out.stderr).contains("warning"));
+    assert_eq!(TokenFile::read(&place.at("r.json"), 6, 1_027).unwrap().context[0].frames, file.frames);
+}
+
+#[test]
+fn longer_text_from_standard_input_is_spoken_sentence_by_sentence() {
+    let place = Place::new();
+    let mut child = place.program("csm").args(["generate", "--stdin", "--seed", "4", "--json", "--dump-tokens", "t.json"])
+        .stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Good morning. How are you today?\nI lost my keys.").unwrap();
+    let result: serde_json::Value = serde_json::from_str(done(&child.wait_with_output().unwrap()).trim()).unwrap();
+    let frames = |n| TokenFile::read(&place.at(&format!("t-00{n}.json")), 6, 1_027).unwrap().frames.len();
+    assert_eq!(result["frames"].as_u64().unwrap() as usize, frames(1) + frames(2) + frames(3));
+}
+
+#[test]
+fn recordings_of_any_kind_can_be_context_and_this_voice_says_it_hears_nothing_in_them() {
+    let place = Place::new();
+    for (n, spec) in [spec(1, 8_000, 8, false), spec(2, 44_100, 24, false), spec(6, 96_000, 16, false), spec(1, 48_000, 32, true)].into_iter().enumerate() {
+        let name = format!("c{n}.wav");
+        write_wav(&place.at(&name), spec, 1.03, 0.5);
+        let context = ["--context-audio", &name, "--context-text", "hello", "--context-speaker", "0", "--output", "o.wav", "--dump-tokens", "t.json"];
+        let out = place.csm(&[HELLO, &context].concat());
+        assert!(String::from_utf8_lossy(&out.stderr).contains("takes no voice from a recording"));
+        done(&out);
+        // 1.03 s are 12.9 frames: the last one is filled up.
+        assert_eq!(TokenFile::read(&place.at("t.json"), 6, 1_027).unwrap().context[0].frames.len(), 13, "{spec:?}");
+    }
+}
+
+#[test]
+fn bad_recordings_are_refused() {
+    let place = Place::new();
+    let context = |name: &str, parts: &[&str]| {
+        let args = ["--text", "hello", "--context-audio", name, "--context-text", "a", "--context-speaker", "0"];
+        place.refused(&args, &[&[name], parts].concat());
+    };
+    write_wav(&place.at("empty.wav"), spec(1, 24_000, 16, false), 0.0, 0.0);
+    context("empty.wav", &["no samples"]);
+    write_wav(&place.at("silent.wav"), spec(1, 24_000, 16, false), 1.0, 0.0);
+    context("silent.wav", &["silent"]);
+    write_wav(&place.at("nan.wav"), spec(1, 24_000, 32, true), 1.0, f32::NAN);
+    context("nan.wav", &["finite"]);
+    std::fs::write(place.at("text.wav"), "this is no sound").unwrap();
+    context("text.wav", &["expected a WAV"]);
+    context("absent.wav", &["cannot be read"]);
+}
+
+#[test]
+fn bad_values_are_refused() {
+    let place = Place::new();
+    place.refused(&["--text", " … "], &["--text", "something to say"]);
+    place.refused(&["--stdin"], &["--stdin", "something to say"]);
+    place.refused(&["--text", "a", "--speaker", "7"], &["--speaker", "0 (low)", "7"]);
+    place.refused(&["--text", "a", "--voice", "bob"], &["--voice", "low, high", "bob"]);
+    place.refused(&["--text", "a", "--temperature", "-0.5"], &["--temperature", "-0.5"]);
+    place.refused(&["--text", "a", "--temperature", "NaN"], &["--temperature", "NaN"]);
+    place.refused(&["--text", "a", "--depth-temperature", "inf"], &["--depth-temperature"]);
+    place.refused(&["--text", "a", "--topk", "0"], &["--topk", "1 to 1027"]);
+    place.refused(&["--text", "a", "--topk", "1028"], &["--topk", "1 to 1027"]);
+    place.refused(&["--text", "a", "--seed", "18446744073709551616"], &["--seed"]);
+    place.refused(&["--text", "a", "--seed", "-1"], &["--seed", "-1"]);
+    place.refused(&["--text", "a", "--sampling", "magic"], &["--sampling", "native, exact, hybrid"]);
+    place.refused(&["--text", "a", "--use-exact-sampling", "--pytorch-tokens"], &["exact and hybrid"]);
+    place.refused(&["--text", "a", "--sampling", "native", "--use-exact-sampling"], &["native and exact"]);
+    place.refused(&["--text", "a", "--guard-range", "0-5"], &["--guard-range"]);
+    place.refused(&["--text", "a", "--guard-range", "5-2000"], &["--guard-range", "1026"]);
+    place.refused(&["--text", "a", "--max-audio-length-ms", "79"], &["--max-audio-length-ms", "80"]);
+    place.refused(&["--text", "a", "--context-text", "b"], &["as many of each", "0 files, 1 texts, 0 speakers"]);
+    place.refused(&["--text", "a", "--model-path", "nowhere"], &["nowhere", "checkpoint"]);
+    place.refused(&["--text", "a", "--max-audio-length-ms", "170000"], &["too long", "2048"]);
+    place.refused(&[], &["--text"]);
+}
+
+#[test]
+fn bad_token_files_are_refused() {
+    let place = Place::new();
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("range.json", r#"{"frames": [[1,2,3,4,5,6],[1,2,3,4,5,1027]]}"#, &["0 to 1026", "1027 in frame 1, codebook 5"]),
+        ("rows.json", r#"{"frames": [[1,2,3,4,5,6],[1,2,3]]}"#, &["6 codes a frame", "3 in frame 1"]),
+        ("none.json", r#"{"frames": []}"#, &["at least one"]),
+        ("other.json", r#"{"format": "mine", "frames": [[1,2,3,4,5,6]]}"#, &["csm-tokens", "mine"]),
+        ("broken.json", r#"{"frames": [[1,2"#, &["token file"]),
+        ("array.npy", "nonsense", &["npy"]),
+    ];
+    for (name, content, parts) in cases {
+        std::fs::write(place.at(name), content).unwrap();
+        place.refused(&["--decode-tokens", name], &[&[*name], *parts].concat());
+        place.refused(&["--text", "hello", "--force-tokens", name], &[name]);
+    }
+    place.refused(&["--decode-tokens", "absent.json"], &["absent.json"]);
+}
+
+#[test]
+fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
+    let place = Place::new();
+    std::fs::create_dir(place.at("tmp")).unwrap();
+    let out = place.program("csm").args(HELLO).args(["--output", "no/such/folder/a.wav"]).env("TMPDIR", place.at("tmp")).output().unwrap();
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(3), "{text}");
+    assert!(text.contains("no/such/folder/a.wav"), "{text}");
+    let kept = std::fs::read_dir(place.at("tmp")).unwrap().next().unwrap().unwrap().path();
+    assert!(text.contains(kept.to_str().unwrap()), "{text}");
+    assert!(wav::read(&kept, 24_000).unwrap().len() > 24_000);
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_made() {
+    let place = Place::new();
+    let long = "The little boat sailed across the lake. ".repeat(30);
+    let mut child = place.program("csm").args(["generate", "--stdin", "--seed", "1", "--debug"])
+        .stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), long.as_bytes()).unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map(Result::unwrap);
+    assert!(lines.any(|l| l.starts_with("frame 10:")));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    lines.for_each(drop);
+    let out = child.wait_with_output().unwrap();
+    assert!(done(&out).contains("being cancelled"));
+    assert!(wav::read(&place.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
+}
