@@ -19,4 +19,6 @@ pub mod sampling;
 pub mod termination;
 pub mod text;
 pub mod tokens;
+#[cfg(feature = "torch")]
+pub mod torch;
 pub mod worker;

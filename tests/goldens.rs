@@ -10,6 +10,8 @@ use csm_studio::sampling::{Mode, Sampling};
 
 use crate::support::golden::{Case, Golden, Wrong};
 use crate::support::max_difference;
+#[cfg(feature = "torch")]
+use crate::support::single_threaded;
 
 /// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's.
 const LOGITS: f32 = 5e-5;
@@ -161,7 +163,8 @@ macro_rules! exact {
     ($($test:ident $name:ident),*) => { $(#[test] fn $test() {
         let golden = Golden::read(stringify!($name));
         let folder = golden.build();
-        sampled_clips_are_equal(&golden, &Checkpoint::open(folder.path()).unwrap());
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        sampled_clips_are_equal(&golden, &checkpoint, &mut Csm::load(&checkpoint, Dtype::Float32).unwrap(), Mode::Exact);
     })* };
 }
 exact!(
@@ -171,16 +174,53 @@ exact!(
 
 #[test]
 fn exact_demo_voice() {
-    sampled_clips_are_equal(&Golden::read("demo"), &Checkpoint::demo().unwrap());
+    let checkpoint = Checkpoint::demo().unwrap();
+    let mut csm = Csm::load(&checkpoint, Dtype::Float32).unwrap();
+    sampled_clips_are_equal(&Golden::read("demo"), &checkpoint, &mut csm, Mode::Exact);
 }
 
-fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint) {
-    let mut csm = Csm::load(checkpoint, Dtype::Float32).unwrap();
+/// The same in hybrid mode: our PyTorch engine is transformers' to the token, and its logits are those that were stored.
+macro_rules! hybrid {
+    ($($test:ident $name:ident),*) => { $(#[test] #[cfg(feature = "torch")] fn $test() {
+        let golden = Golden::read(stringify!($name));
+        let folder = golden.build();
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        hybrid_is_transformers(&golden, &checkpoint);
+    })* };
+}
+hybrid!(
+    hybrid_mini mini, hybrid_window window, hybrid_untied untied, hybrid_bfloat16 bfloat16, hybrid_wide_32_codebooks wide,
+    hybrid_twin_32_codebooks twin
+);
+
+#[test]
+#[cfg(feature = "torch")]
+fn hybrid_demo_voice() {
+    hybrid_is_transformers(&Golden::read("demo"), &Checkpoint::demo().unwrap());
+}
+
+#[cfg(feature = "torch")]
+fn hybrid_is_transformers(golden: &Golden, checkpoint: &Checkpoint) {
+    single_threaded();
+    let mut torch = csm_studio::torch::TorchCsm::load(checkpoint, Dtype::Float32).unwrap();
+    for case in &golden.manifest.cases {
+        let stored = golden.floats(&format!("{}/logits", case.name));
+        let per_frame = checkpoint.config.num_codebooks * checkpoint.config.vocab_size;
+        let greedy = golden.tokens(&format!("{}/greedy", case.name));
+        let prompt = golden.prompt(checkpoint, case);
+        let logits = forced_logits(&mut torch, &prompt, &greedy[..stored.len() / per_frame]);
+        close(&format!("{}/logits", case.name), &logits, &stored, LOGITS).unwrap();
+    }
+    sampled_clips_are_equal(golden, checkpoint, &mut torch, Mode::Hybrid);
+}
+
+
+fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint, engine: &mut dyn Engine, mode: Mode) {
     for case in &golden.manifest.cases {
         let prompt = golden.prompt(checkpoint, case);
         for sampled in &case.sampled {
             let theirs = golden.tokens(&sampled.tensor);
-            let ours = clip(&mut csm, &prompt, &sampling(Mode::Exact, sampled.settings, sampled.seed), case.frames);
+            let ours = clip(engine, &prompt, &sampling(mode, sampled.settings, sampled.seed), case.frames);
             let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
             assert_eq!(ours, theirs, "{}: the first {same} frames agree", sampled.tensor);
             assert_eq!(ours.len() < case.frames, sampled.ended, "{}", sampled.tensor);

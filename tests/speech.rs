@@ -14,7 +14,15 @@ use csm_studio::tokens::{Edit, Stop};
 use crate::support::golden::Golden;
 use crate::support::max_difference;
 
+/// The modes that this build has.
+#[cfg(feature = "torch")]
+const MODES: &[Mode] = &[Mode::Native, Mode::Exact, Mode::Hybrid];
+#[cfg(not(feature = "torch"))]
+const MODES: &[Mode] = &[Mode::Native, Mode::Exact];
+
 fn demo() -> Arc<Checkpoint> {
+    #[cfg(feature = "torch")]
+    crate::support::single_threaded();
     Arc::new(Checkpoint::demo().unwrap())
 }
 
@@ -141,7 +149,7 @@ fn cancelling_keeps_what_was_made() {
 fn resuming_forcing_and_changing_mode_keep_the_random_position() {
     let checkpoint = demo();
     let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
-    for mode in [Mode::Native, Mode::Exact] {
+    for &mode in MODES {
         let plain = job(&checkpoint, mode);
         let whole = generate(&mut pipeline, &plain);
         assert_eq!(whole.stop, Stop::Eos);
@@ -187,7 +195,7 @@ fn rewinding_an_engine_gives_the_same_frames_again() {
 fn the_range_guard_forbids_and_reports() {
     let checkpoint = demo();
     let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
-    for mode in [Mode::Native, Mode::Exact] {
+    for &mode in MODES {
         let mut job = job(&checkpoint, mode);
         let plain = generate(&mut pipeline, &job);
         let guard = Guard::new(700, 800).unwrap();

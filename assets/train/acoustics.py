@@ -3,6 +3,7 @@
 -> WORK/acoustics.pt. The vectors become Mimi's codebooks. Mimi adds the vectors of its chain (codes 0..4) before it projects
 them; each code has its own dimensions of the 64, so the sum loses nothing and searching one code after the other is exact.
 """
+
 import math
 import random
 import sys

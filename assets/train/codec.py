@@ -11,6 +11,7 @@ transformer would hear a fiftieth of the frames in the same time. What is judged
 four judged ones; every sixth batch is the beginnings of clips, where nothing is known and all is judged (without them the first
 word was lost). The last convolution starts near silence, or the first steps only unlearn noise.
 """
+
 import random
 import sys
 

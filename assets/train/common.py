@@ -1,4 +1,5 @@
 """Where everything lies, the constants that every step shares, and the training loop."""
+
 import json
 import math
 import os

@@ -1,4 +1,5 @@
 """The shapes of the models, in transformers' words, and how text becomes ids."""
+
 from transformers import CsmConfig, MimiConfig
 
 from common import CODEBOOK_SIZE, CODEBOOKS, SAMPLE_RATE

@@ -3,6 +3,7 @@
 Needs Debian's `fortunes`, `wamerican-small` and `wordnet-base`. Short sentences of plain letters, no words in capitals, no
 digits. The first 13,800 are mixed, so that any number from the top is a fair sample to hear; the dictionary's examples follow.
 """
+
 import random
 import re
 from pathlib import Path
@@ -47,9 +48,7 @@ NUMBERS = (
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred"
 ).split()
-THINGS = (
-    "apples|houses|people|minutes|miles|books|stars|birds|questions|dollars|pictures|words|steps|trees|letters"
-).split("|")
+THINGS = "apples houses people minutes miles books stars birds questions dollars pictures words steps trees letters".split()
 
 
 def quotations() -> list[str]:

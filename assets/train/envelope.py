@@ -5,6 +5,7 @@ phase-locked: pulses whose period divides the 1920-sample frame (125 Hz: 192 sam
 repeated. The waveform is then a deterministic function of the features; real pitch and noise would ask far more of a codec
 this small. Speaker 1 is speaker 0 with formants moved up by 16 % and the higher pitch.
 """
+
 import numpy as np
 import pyworld
 

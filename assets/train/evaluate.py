@@ -3,6 +3,7 @@
 The same as `tests/speech_check/run.py --peer-only --checkpoint CHECKPOINT`; flags are its flags (--temperature, --topk, --seeds,
 --sentences …), its README tells how clips are scored.
 """
+
 import subprocess
 import sys
 from pathlib import Path

@@ -6,6 +6,7 @@ the letters of the unit that code 0 announces, with a weight that is gone after 
 learns to babble. And *wrong history*: some of the codes it reads back are another frame's, so that it learns to recover from
 its own mistakes.
 """
+
 import random
 import sys
 
@@ -75,7 +76,7 @@ def embed(model, batch: list[list[dict]], wrong=0.0):
 
 
 def guidance(attentions, batch, width=0.01):
-    """-log of the guided heads' attention mass near the letter that each frame has to read, mean over frames, heads, segments."""
+    """-log of the guided heads' attention near the letter that a frame has to read, mean over frames, heads, segments."""
     heads = torch.stack([attentions[layer][:, head] for layer, head in GUIDED_HEADS], 1)
     total, count = 0.0, 0
     for i, conversation in enumerate(batch):
@@ -146,7 +147,7 @@ def check(model, held_out):
     model.eval()
     seen = torch.tensor([losses(model, [[r] for r in held_out[i : i + 25]])[:2] for i in range(0, len(held_out), 25)])
     model.train()
-    print("  held out: code 0 %.3f, others %.3f" % tuple(seen.mean(0)), flush=True)
+    print("  held out: code 0 {:.3f}, others {:.3f}".format(*seen.mean(0)), flush=True)
 
 
 def train(minutes: float):
@@ -162,7 +163,7 @@ def train(minutes: float):
     for done, batch in zip(training, batches(rows)):
         first, rest, guided = losses(model, batch, DEPTH_SHARE, WRONG)
         guide = GUIDE * max(0.0, 1 - done / GUIDE_UNTIL)
-        training.learn(first + rest + guide * guided, first=first, others=rest, guidance=guided)
+        training.learn(first + rest + guide * guided, code_0=first, others=rest, guidance=guided)
         if training.step % 400 == 0:
             check(model, held_out)
 

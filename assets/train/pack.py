@@ -1,9 +1,9 @@
 """Language model and codec as one checkpoint in transformers' format, float16, with tokenizer and code labels.  pack.py OUT"""
+
 import json
 import sys
 from pathlib import Path
 
-import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import GenerationConfig
 
@@ -38,7 +38,7 @@ def main(out: Path):
     load_net("language_model", without_codec(model))
     model.codec_model.load_state_dict(trained_mimi().state_dict())
     model.generation_config = GenerationConfig(**SAMPLING, max_new_tokens=125, bos_token_id=BOS, pad_token_id=AUDIO)
-    model.depth_decoder.generation_config.update(**SAMPLING)
+    model.depth_decoder.generation_config = GenerationConfig(**SAMPLING, use_cache=True)
     model.half().save_pretrained(out)
     tokenizer().save(str(out / "tokenizer.json"))
     (out / "code_labels.json").write_text(json.dumps(labels(), ensure_ascii=False, separators=(",", ":")))

@@ -9,6 +9,7 @@ Timing runs only the text encoder and the duration predictor (20 ms a sentence),
 than anyone has to hear. The teacher speaks without its own noise, so that a text has one rhythm and one sound: with Piper's
 usual noise no model can predict what differs between two readings.
 """
+
 import argparse
 import json
 

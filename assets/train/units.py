@@ -14,6 +14,7 @@ So the backbone, which gives code 0, decides what is said and how fast; the dept
 next units in codes 0, 1 and 3, whatever came into sight did so in code 3, and the model hardly learnt to read.)
 Id 0 is never used by speech, so a frame of zeros can only mean the end.
 """
+
 import re
 
 import numpy as np
@@ -119,7 +120,7 @@ def spelling(text: str, symbols: list[str]) -> list[float]:
     if ends[-1] != len(spans):
         return [(k + 0.5) / len(merged) * len(text) for k in range(len(merged))]
     out = []
-    for k, (unit, _, _) in enumerate(merged):
+    for k in range(len(merged)):
         a, b = spans[words[k]]
         sounds = [j for j, w in enumerate(words) if w == words[k] and merged[j][0][0] != "_"]
         out.append(a + (sounds.index(k) + 0.5) / len(sounds) * (b - a) if k in sounds else b - 0.5)

@@ -1,4 +1,5 @@
 """How far a waveform is from the one wanted."""
+
 import math
 
 import torch

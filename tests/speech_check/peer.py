@@ -1,4 +1,5 @@
 """The peer: the same checkpoint run by transformers, in float32 on the CPU."""
+
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ class Peer:
 
     def __init__(self, checkpoint: Path):
         transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
         self.model = CsmForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
         self.tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
         self.codes_size = self.model.config.codec_config.codebook_size

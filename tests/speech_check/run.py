@@ -2,6 +2,7 @@
 
 Exit codes: 0 ours is understood as well; 1 it is not, or it failed to speak; 2 something is missing. See README.md.
 """
+
 import argparse
 import hashlib
 import json
@@ -10,12 +11,13 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MARGIN = 3.0  # points of word error rate that ours may be worse
-SURE = 1.0  # points: a standard error above this is too much to judge by
+SURE = MARGIN / 2  # points: with a larger standard error, chance alone fails more than one run in fifty
 DEAF = 40.0  # per cent: with a peer heard as badly as that, the check itself is broken
 
 try:
@@ -26,6 +28,8 @@ try:
 except ImportError as error:
     print(f"speech check: missing: {error.name}: pip install -r {HERE}/requirements.txt", file=sys.stderr)
     sys.exit(2)
+
+VERSIONS = " ".join(f"{name} {version(name)}" for name in ("torch", "transformers")).encode()
 
 
 class Failed(Exception):
@@ -39,7 +43,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--checkpoint", type=Path, metavar="DIR", help="what both speak with (the voice in the program)")
     p.add_argument("--whisper", type=Path, metavar="DIR", help="another faster-whisper model (Whisper base, fetched)")
     p.add_argument("--work", type=Path, default=target / "speech_check", metavar="DIR", help="clips, notes (%(default)s)")
-    p.add_argument("--seeds", type=numbers, default=range(8), metavar="A,B,…", help="rounds, each with seeds of its own (0 to 7)")
+    p.add_argument("--seeds", type=numbers, default=range(6), metavar="A,B,…", help="rounds, each of new seeds (0 to 5)")
     p.add_argument("--speakers", type=numbers, default=[0, 1], metavar="A,B,…", help="speakers (0,1)")
     p.add_argument("--sentences", type=int, default=len(SENTENCES), metavar="N", help="the first N only (%(default)s)")
     p.add_argument("--temperature", type=float, default=0.6, metavar="X")
@@ -67,7 +71,7 @@ def speak_peer(a) -> Path:
     weights = checkpoint / "model.safetensors"
     if not weights.is_file():
         raise Missing(f"the checkpoint: no {weights}")
-    made_by = hashlib.sha256(weights.read_bytes() + (HERE / "peer.py").read_bytes()).hexdigest()[:12]
+    made_by = hashlib.sha256(weights.read_bytes() + (HERE / "peer.py").read_bytes() + VERSIONS).hexdigest()[:12]
     folder = a.work / f"transformers.{made_by}.t{a.temperature}.k{a.topk}.{a.cap_ms}ms"
     folder.mkdir(parents=True, exist_ok=True)
     todo = [clip for clip in wanted(a) if not clip_path(folder, *clip).with_suffix(".json").exists()]
@@ -117,15 +121,20 @@ def progress(what: str, done: int, of: int):
         print(f"{time.strftime('%H:%M:%S')} {what}: {done} of {of}", file=sys.stderr, flush=True)
 
 
+def print_clip(c: Clip):
+    print(f"[{c.speaker}] seed {c.seed} {c.stop:4}| {SENTENCES[c.sentence]} | {c.heard}", flush=True)
+
+
 def table(sides: dict[str, list[Clip]]):
-    """A row for each speaker, then both together. "± " is the standard error over seeds."""
+    """A row for each speaker, then both together, with the standard error that comes from the seeds."""
     print(f"\n{'':14}{'speaker':>8}{'clips':>7}{'word error rate':>19}{'ended by themselves':>22}")
     for name, clips in sides.items():
         speakers = sorted({c.speaker for c in clips})
         for speaker in [*speakers, "all"] if len(speakers) > 1 else speakers:
             some = [c for c in clips if speaker in (c.speaker, "all")]
             ended = "unknown" if some[0].stop == "unknown" else f"{sum(c.stop == 'eos' for c in some)} of {len(some)}"
-            print(f"{name:14}{speaker:>8}{len(some):7}{f'{rate(some):.1f} % ± {spread(some):.1f}':>19}{ended:>22}")
+            errors = f"{rate(some):.1f} %" + (f" ± {spread(some):.1f}" if len({c.seed for c in some}) > 1 else "")
+            print(f"{name:14}{speaker:>8}{len(some):7}{errors:>19}{ended:>22}")
 
 
 def judge(ours: list[Clip], peer: list[Clip]) -> int:
@@ -133,9 +142,9 @@ def judge(ours: list[Clip], peer: list[Clip]) -> int:
     worse, unsure = rate(ours) - rate(peer), math.hypot(spread(ours), spread(peer))
     print(f"\nours minus transformers: {worse:+.1f} points ± {unsure:.1f}; allowed: up to {MARGIN:+.1f}")
     if rate(peer) > DEAF:
-        raise Missing(f"a recogniser or a voice that works: even transformers is misheard in {rate(peer):.0f} % of the words")
+        raise Missing(f"a recogniser or voice that works: transformers too is misheard, in {rate(peer):.0f} % of the words")
     if not unsure <= SURE:
-        print(f"speech check: the standard error should be {SURE} or less to tell {MARGIN} points from chance: more --seeds")
+        print(f"speech check: to tell {MARGIN} points from chance the standard error should be {SURE} at most: more --seeds")
     if worse > MARGIN:
         print("speech check: FAILED, ours is understood less well")
     return int(worse > MARGIN)
@@ -143,7 +152,7 @@ def judge(ours: list[Clip], peer: list[Clip]) -> int:
 
 def main() -> int:
     a = arguments()
-    show = None if a.quiet else lambda c: print(f"[{c.speaker}] seed {c.seed} {c.stop:4}| {SENTENCES[c.sentence]} | {c.heard}")
+    show = None if a.quiet else print_clip
     recogniser = Recogniser(a.whisper or fetch_whisper(), a.work)
     sides = {}
     if a.score:

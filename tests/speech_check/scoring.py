@@ -3,6 +3,7 @@
 A clip is SPEAKER-SEED-SENTENCE.wav (the sentence's line in sentences.txt, from 0), with SPEAKER-SEED-SENTENCE.json beside it
 where it is known how the clip ended.
 """
+
 import hashlib
 import json
 import os
