@@ -74,8 +74,7 @@ pub struct LlamaConfig {
 impl LlamaConfig {
     /// Width of one head.
     pub fn head_dim(&self) -> usize {
-        self.head_dim
-            .unwrap_or(self.hidden_size / self.num_attention_heads)
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
     }
 
     /// How positions are rotated.
@@ -104,17 +103,13 @@ impl RopeFields {
         if self.parameters.is_some() {
             return Ok(());
         }
-        let theta = self
-            .rope_theta
-            .ok_or_else(|| format!("{whose}: neither rope_parameters nor rope_theta"))?;
+        let theta = self.rope_theta.ok_or_else(|| format!("{whose}: neither rope_parameters nor rope_theta"))?;
         let mut fields = match self.rope_scaling.take() {
             None | Some(serde_json::Value::Null) => serde_json::json!({ "rope_type": "default" }),
             Some(v) => v,
         };
         fields["rope_theta"] = theta.into();
-        self.parameters = Some(
-            serde_json::from_value(fields).map_err(|e| format!("{whose}: rope_scaling: {e}"))?,
-        );
+        self.parameters = Some(serde_json::from_value(fields).map_err(|e| format!("{whose}: rope_scaling: {e}"))?);
         Ok(())
     }
 }
@@ -267,8 +262,7 @@ pub enum Padding {
 impl MimiConfig {
     /// Width of one head.
     pub fn head_dim(&self) -> usize {
-        self.head_dim
-            .unwrap_or(self.hidden_size / self.num_attention_heads)
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
     }
 
     /// How positions are rotated.
@@ -294,8 +288,7 @@ impl CsmConfig {
     /// [`Error::File`] with `path` that names the field.
     pub fn parse(json: &[u8], path: &std::path::Path) -> Result<Self> {
         let wrong = |problem: String| Error::file(path, problem);
-        let kind: serde_json::Value = serde_json::from_slice(json)
-            .map_err(|e| wrong(format!("is not JSON: {e}")))?;
+        let kind: serde_json::Value = serde_json::from_slice(json).map_err(|e| wrong(format!("is not JSON: {e}")))?;
         if let Some(t) = kind.get("model_type").and_then(|t| t.as_str())
             && t != "csm"
         {
@@ -304,12 +297,7 @@ impl CsmConfig {
         let mut config: Self = serde_json::from_value(kind)
             .map_err(|e| wrong(format!("is not a CSM config as transformers writes it: {e}")))?;
         config.backbone.rope.fill("config").map_err(wrong)?;
-        config
-            .depth_decoder_config
-            .llama
-            .rope
-            .fill("depth_decoder_config")
-            .map_err(wrong)?;
+        config.depth_decoder_config.llama.rope.fill("depth_decoder_config").map_err(wrong)?;
         config.codec_config.rope.fill("codec_config").map_err(wrong)?;
         config.check().map_err(wrong)?;
         Ok(config)
@@ -318,11 +306,7 @@ impl CsmConfig {
     fn check(&self) -> Result<(), String> {
         let (depth, codec) = (&self.depth_decoder_config, &self.codec_config);
         let equal = |name: &str, got: usize, other: &str, want: usize| {
-            if got == want {
-                Ok(())
-            } else {
-                Err(format!("{name}: expected {want} as in {other}, got {got}"))
-            }
+            if got == want { Ok(()) } else { Err(format!("{name}: expected {want} as in {other}, got {got}")) }
         };
         let k = self.num_codebooks;
         equal("depth_decoder_config.num_codebooks", depth.num_codebooks, "num_codebooks", k)?;
@@ -343,11 +327,7 @@ impl CsmConfig {
             (1..codec.num_quantizers).contains(&codec.num_semantic_quantizers),
             "at least 1 and below num_quantizers",
         )?;
-        holds(
-            "vocab_size",
-            self.vocab_size > codec.codebook_size,
-            "more than codec_config.codebook_size",
-        )?;
+        holds("vocab_size", self.vocab_size > codec.codebook_size, "more than codec_config.codebook_size")?;
         for (name, c) in [("config", &self.backbone), ("depth_decoder_config", &depth.llama)] {
             let fine = c.num_key_value_heads > 0 && c.num_attention_heads.is_multiple_of(c.num_key_value_heads);
             holds(&format!("{name}.num_key_value_heads"), fine, "a divisor of num_attention_heads")?;

@@ -75,54 +75,30 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A [`Error::Value`].
-    pub fn value(
-        name: impl Into<String>,
-        expected: impl Into<String>,
-        got: impl ToString,
-    ) -> Self {
-        Self::Value {
-            name: name.into(),
-            expected: expected.into(),
-            got: got.to_string(),
-        }
+    pub fn value(name: impl Into<String>, expected: impl Into<String>, got: impl ToString) -> Self {
+        Self::Value { name: name.into(), expected: expected.into(), got: got.to_string() }
     }
 
     /// A [`Error::File`].
     pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::File {
-            path: path.as_ref().to_owned(),
-            problem: problem.into(),
-        }
+        Self::File { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
     /// A [`Error::Weights`].
     pub fn weights(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Weights {
-            path: path.as_ref().to_owned(),
-            problem: problem.into(),
-        }
+        Self::Weights { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
     /// A [`Error::Write`].
     pub fn write(path: impl AsRef<Path>, problem: impl ToString) -> Self {
-        Self::Write {
-            path: path.as_ref().to_owned(),
-            problem: problem.to_string(),
-        }
+        Self::Write { path: path.as_ref().to_owned(), problem: problem.to_string() }
     }
 
     /// The process's exit code: 2 for bad input, 3 where the machine is at fault.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Value { .. }
-            | Self::File { .. }
-            | Self::Weights { .. }
-            | Self::ContextTooLong { .. } => 2,
-            Self::Unavailable { .. }
-            | Self::Write { .. }
-            | Self::Mlx(_)
-            | Self::Torch(_)
-            | Self::WorkerGone(_) => 3,
+            Self::Value { .. } | Self::File { .. } | Self::Weights { .. } | Self::ContextTooLong { .. } => 2,
+            Self::Unavailable { .. } | Self::Write { .. } | Self::Mlx(_) | Self::Torch(_) | Self::WorkerGone(_) => 3,
         }
     }
 }

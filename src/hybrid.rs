@@ -24,6 +24,7 @@ pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Box<dyn Engine>
 pub fn load(_checkpoint: &Checkpoint, _precision: Dtype) -> Result<Box<dyn Engine>> {
     Err(crate::error::Error::Unavailable {
         what: "hybrid sampling needs PyTorch, and this program was built without it".into(),
-        mend: "build with the cargo feature `torch` (cargo build --release --features torch; it is on by default)".into(),
+        mend: "build with the cargo feature `torch` (cargo build --release --features torch; it is on by default)"
+            .into(),
     })
 }

@@ -75,12 +75,7 @@ impl Prompt {
             n if n == last => format!("the text {rows}"),
             n => format!("context segment {} {rows}", n + 1),
         });
-        Err(Error::ContextTooLong {
-            used: self.rows.len(),
-            wanted: frames,
-            limit: positions,
-            list: list.collect(),
-        })
+        Err(Error::ContextTooLong { used: self.rows.len(), wanted: frames, limit: positions, list: list.collect() })
     }
 }
 

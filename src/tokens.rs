@@ -133,8 +133,8 @@ impl TokenFile {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let file: Self = serde_json::from_slice(bytes)
-            .map_err(|e| format!("is not a token file ({{\"frames\": [[…]]}}): {e}"))?;
+        let file: Self =
+            serde_json::from_slice(bytes).map_err(|e| format!("is not a token file ({{\"frames\": [[…]]}}): {e}"))?;
         if let Some(format) = &file.format
             && format != FORMAT
         {
@@ -234,9 +234,15 @@ fn safetensor(bytes: &[u8]) -> Result<(Vec<usize>, Vec<i64>), String> {
         safetensors::Dtype::U8 => data.iter().map(|b| i64::from(*b)).collect(),
         safetensors::Dtype::I16 => data.chunks_exact(2).map(|b| i64::from(i16::from_le_bytes([b[0], b[1]]))).collect(),
         safetensors::Dtype::U16 => data.chunks_exact(2).map(|b| i64::from(u16::from_le_bytes([b[0], b[1]]))).collect(),
-        safetensors::Dtype::I32 => data.chunks_exact(4).map(|b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
-        safetensors::Dtype::U32 => data.chunks_exact(4).map(|b| i64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect(),
-        safetensors::Dtype::I64 => data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes"))).collect(),
+        safetensors::Dtype::I32 => {
+            data.chunks_exact(4).map(|b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+        }
+        safetensors::Dtype::U32 => {
+            data.chunks_exact(4).map(|b| i64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+        }
+        safetensors::Dtype::I64 => {
+            data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes"))).collect()
+        }
         other => return Err(format!("expected integers, got {other:?}")),
     };
     Ok((view.shape().to_vec(), values))
@@ -275,7 +281,8 @@ mod tests {
 
     #[test]
     fn an_array_is_turned_by_the_number_of_codebooks() {
-        let read = |shape: &[usize], k| TokenFile::of_array(Ok((shape.to_vec(), (0..6).collect())), k).map(|f| f.frames);
+        let read =
+            |shape: &[usize], k| TokenFile::of_array(Ok((shape.to_vec(), (0..6).collect())), k).map(|f| f.frames);
         assert_eq!(read(&[3, 2], 2).unwrap(), [[0, 1], [2, 3], [4, 5]]);
         assert_eq!(read(&[2, 3], 2).unwrap(), [[0, 3], [1, 4], [2, 5]]);
         assert!(read(&[3, 2], 5).unwrap_err().contains("[3, 2]"));

@@ -58,11 +58,13 @@ impl Worker {
         let flag = cancel.clone();
         let thread = std::thread::Builder::new()
             .name(THREAD.into())
-            .spawn(move || run(&inbox, &checkpoint, &flag, &|report| {
-                let sent = outbox.send(report).is_ok();
-                wake();
-                sent
-            }))
+            .spawn(move || {
+                run(&inbox, &checkpoint, &flag, &|report| {
+                    let sent = outbox.send(report).is_ok();
+                    wake();
+                    sent
+                })
+            })
             .expect("a thread can be started");
         Self { commands: Some(commands), reports: Some(reports), cancel, thread: Some(thread) }
     }

@@ -80,7 +80,9 @@ fn pure_modules_know_no_engine() {
     let pure = ["sampling", "prompt.rs", "tokens.rs", "config.rs", "termination.rs", "text.rs", "checkpoint"];
     for (path, text) in sources() {
         if pure.iter().any(|p| path.starts_with(p)) {
-            for other in ["crate::mlx", "crate::torch", "crate::pipeline", "crate::worker", "crate::cli", "crate::audio"] {
+            for other in
+                ["crate::mlx", "crate::torch", "crate::pipeline", "crate::worker", "crate::cli", "crate::audio"]
+            {
                 assert!(!text.contains(other), "{} uses {other}", path.display());
             }
         }

@@ -19,7 +19,11 @@ impl Place {
     }
 
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(if name == "csm" { env!("CARGO_BIN_EXE_csm") } else { env!("CARGO_BIN_EXE_csm-generate-mlx") });
+        let mut command = Command::new(if name == "csm" {
+            env!("CARGO_BIN_EXE_csm")
+        } else {
+            env!("CARGO_BIN_EXE_csm-generate-mlx")
+        });
         command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
@@ -58,7 +62,9 @@ fn write_wav(path: &Path, spec: hound::WavSpec, seconds: f32, loudness: f32) {
         for _ in 0..spec.channels {
             match spec.sample_format {
                 hound::SampleFormat::Float => writer.write_sample(s).unwrap(),
-                hound::SampleFormat::Int => writer.write_sample((s * (1i64 << (spec.bits_per_sample - 1)) as f32 * 0.99) as i32).unwrap(),
+                hound::SampleFormat::Int => {
+                    writer.write_sample((s * (1i64 << (spec.bits_per_sample - 1)) as f32 * 0.99) as i32).unwrap()
+                }
             }
         }
     }
@@ -80,7 +86,11 @@ fn a_sentence_becomes_a_wav_that_other_programs_read() {
     let samples = wav::read(&place.at("audio.wav"), 24_000).unwrap();
     assert_eq!(samples.len(), result["frames"].as_u64().unwrap() as usize * 1_920);
     let run = |program: &str, args: &[&str]| {
-        let out = place.program("csm").get_current_dir().map(|d| Command::new(program).args(args).current_dir(d).output()).unwrap();
+        let out = place
+            .program("csm")
+            .get_current_dir()
+            .map(|d| Command::new(program).args(args).current_dir(d).output())
+            .unwrap();
         String::from_utf8(out.unwrap_or_else(|e| panic!("{program}: {e}")).stdout).unwrap()
     };
     let soxi = run("soxi", &["audio.wav"]);
@@ -105,19 +115,25 @@ fn both_programs_are_the_same_and_a_seed_gives_the_same_file() {
 #[test]
 fn tokens_go_out_and_come_back() {
     let place = Place::new();
-    done(&place.csm(&[HELLO, &["--dump-tokens", "t.json", "--sampling", "exact", "--dump-logits", "l.safetensors"]].concat()));
+    done(
+        &place.csm(
+            &[HELLO, &["--dump-tokens", "t.json", "--sampling", "exact", "--dump-logits", "l.safetensors"]].concat(),
+        ),
+    );
     let file = TokenFile::read(&place.at("t.json"), 6, 1_027).unwrap();
     let bytes = std::fs::read(place.at("l.safetensors")).unwrap();
     let logits = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(logits.tensor("logits").unwrap().shape(), [file.frames.len(), 6, 1_027]);
     done(&place.csm(&["generate", "--decode-tokens", "t.json", "--output", "decoded.wav"]));
-    let (made, decoded) = (wav::read(&place.at("audio.wav"), 24_000).unwrap(), wav::read(&place.at("decoded.wav"), 24_000).unwrap());
+    let (made, decoded) =
+        (wav::read(&place.at("audio.wav"), 24_000).unwrap(), wav::read(&place.at("decoded.wav"), 24_000).unwrap());
     // 16-bit steps: streaming and whole-clip decoding may round to neighbouring ones.
     assert!(crate::support::max_difference(&made, &decoded) <= 2.0 / 32_768.0);
     done(&place.csm(&[HELLO, &["--force-tokens", "t.json", "--dump-tokens", "f.json", "--output", "f.wav"]].concat()));
     assert_eq!(TokenFile::read(&place.at("f.json"), 6, 1_027).unwrap().frames, file.frames);
     let reply = ["generate", "--text", "I am fine, thank you.", "--speaker", "1", "--seed", "1", "--output", "r.wav"];
-    let context = ["--context-audio", "t.json", "--context-text", "Good morning, how are you today?", "--context-speaker", "0"];
+    let context =
+        ["--context-audio", "t.json", "--context-text", "Good morning, how are you today?", "--context-speaker", "0"];
     let out = place.csm(&[&reply[..], &context, &["--dump-tokens", "r.json"]].concat());
     done(&out);
     assert!(out.stderr.is_empty() || !String::from_utf8_lossy(&out.stderr).contains("warning"));
@@ -127,9 +143,16 @@ fn tokens_go_out_and_come_back() {
 #[test]
 fn longer_text_from_standard_input_is_spoken_sentence_by_sentence() {
     let place = Place::new();
-    let mut child = place.program("csm").args(["generate", "--stdin", "--seed", "4", "--json", "--dump-tokens", "t.json"])
-        .stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Good morning. How are you today?\nI lost my keys.").unwrap();
+    let mut child = place
+        .program("csm")
+        .args(["generate", "--stdin", "--seed", "4", "--json", "--dump-tokens", "t.json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Good morning. How are you today?\nI lost my keys.")
+        .unwrap();
     let result: serde_json::Value = serde_json::from_str(done(&child.wait_with_output().unwrap()).trim()).unwrap();
     let frames = |n| TokenFile::read(&place.at(&format!("t-00{n}.json")), 6, 1_027).unwrap().frames.len();
     assert_eq!(result["frames"].as_u64().unwrap() as usize, frames(1) + frames(2) + frames(3));
@@ -138,10 +161,25 @@ fn longer_text_from_standard_input_is_spoken_sentence_by_sentence() {
 #[test]
 fn recordings_of_any_kind_can_be_context_and_this_voice_says_it_hears_nothing_in_them() {
     let place = Place::new();
-    for (n, spec) in [spec(1, 8_000, 8, false), spec(2, 44_100, 24, false), spec(6, 96_000, 16, false), spec(1, 48_000, 32, true)].into_iter().enumerate() {
+    for (n, spec) in
+        [spec(1, 8_000, 8, false), spec(2, 44_100, 24, false), spec(6, 96_000, 16, false), spec(1, 48_000, 32, true)]
+            .into_iter()
+            .enumerate()
+    {
         let name = format!("c{n}.wav");
         write_wav(&place.at(&name), spec, 1.03, 0.5);
-        let context = ["--context-audio", &name, "--context-text", "hello", "--context-speaker", "0", "--output", "o.wav", "--dump-tokens", "t.json"];
+        let context = [
+            "--context-audio",
+            &name,
+            "--context-text",
+            "hello",
+            "--context-speaker",
+            "0",
+            "--output",
+            "o.wav",
+            "--dump-tokens",
+            "t.json",
+        ];
         let out = place.csm(&[HELLO, &context].concat());
         assert!(String::from_utf8_lossy(&out.stderr).contains("takes no voice from a recording"));
         done(&out);
@@ -198,7 +236,11 @@ fn bad_values_are_refused() {
 fn bad_token_files_are_refused() {
     let place = Place::new();
     let cases: &[(&str, &str, &[&str])] = &[
-        ("range.json", r#"{"frames": [[1,2,3,4,5,6],[1,2,3,4,5,1027]]}"#, &["0 to 1026", "1027 in frame 1, codebook 5"]),
+        (
+            "range.json",
+            r#"{"frames": [[1,2,3,4,5,6],[1,2,3,4,5,1027]]}"#,
+            &["0 to 1026", "1027 in frame 1, codebook 5"],
+        ),
         ("rows.json", r#"{"frames": [[1,2,3,4,5,6],[1,2,3]]}"#, &["6 codes a frame", "3 in frame 1"]),
         ("none.json", r#"{"frames": []}"#, &["at least one"]),
         ("other.json", r#"{"format": "mine", "frames": [[1,2,3,4,5,6]]}"#, &["csm-tokens", "mine"]),
@@ -217,7 +259,13 @@ fn bad_token_files_are_refused() {
 fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
     let place = Place::new();
     std::fs::create_dir(place.at("tmp")).unwrap();
-    let out = place.program("csm").args(HELLO).args(["--output", "no/such/folder/a.wav"]).env("TMPDIR", place.at("tmp")).output().unwrap();
+    let out = place
+        .program("csm")
+        .args(HELLO)
+        .args(["--output", "no/such/folder/a.wav"])
+        .env("TMPDIR", place.at("tmp"))
+        .output()
+        .unwrap();
     let text = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(3), "{text}");
     assert!(text.contains("no/such/folder/a.wav"), "{text}");
@@ -230,8 +278,14 @@ fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
 fn ctrl_c_keeps_what_was_made() {
     let place = Place::new();
     let long = "The little boat sailed across the lake. ".repeat(30);
-    let mut child = place.program("csm").args(["generate", "--stdin", "--seed", "1", "--debug"])
-        .stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place
+        .program("csm")
+        .args(["generate", "--stdin", "--seed", "1", "--debug"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), long.as_bytes()).unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map(Result::unwrap);
     assert!(lines.any(|l| l.starts_with("frame 10:")));

@@ -93,7 +93,13 @@ fn dropped(frames: &[Frame], drop: bool) -> Vec<Frame> {
     frames.iter().map(keep).collect()
 }
 
-fn compare_model(golden: &Golden, checkpoint: &Checkpoint, csm: &mut Csm, case: &Case, change: &Change) -> Result<(), String> {
+fn compare_model(
+    golden: &Golden,
+    checkpoint: &Checkpoint,
+    csm: &mut Csm,
+    case: &Case,
+    change: &Change,
+) -> Result<(), String> {
     let mut prompt = golden.prompt(checkpoint, case);
     if change.no_end_frame {
         prompt.rows.retain(|r| !matches!(r, Row::Audio(f) if f.iter().all(|c| *c == 0)));
@@ -119,7 +125,9 @@ fn compare_codec(golden: &Golden, mimi: &Mimi, case: &Case) -> Result<(), String
     }
     let frames = &golden.tokens(&format!("{}/greedy", case.name))[..case.audio_frames];
     let stages = mimi.stages(frames).unwrap();
-    for (name, ours) in [("quantized", stages.quantized), ("upsampled", stages.upsampled), ("transformed", stages.transformed)] {
+    for (name, ours) in
+        [("quantized", stages.quantized), ("upsampled", stages.upsampled), ("transformed", stages.transformed)]
+    {
         let name = format!("{}/{name}", case.name);
         close(&name, &ours, &golden.floats(&name), LATENT)?;
     }
@@ -133,7 +141,11 @@ fn close(name: &str, ours: &[f32], theirs: &[f32], tolerance: f32) -> Result<(),
     let difference = max_difference(ours, theirs);
     println!("{name}: max |difference| {difference:.1e}");
     // Not `>`: NaN must fail.
-    if difference <= tolerance { Ok(()) } else { Err(format!("{name}: max |difference| {difference:.1e} > {tolerance:.0e}")) }
+    if difference <= tolerance {
+        Ok(())
+    } else {
+        Err(format!("{name}: max |difference| {difference:.1e} > {tolerance:.0e}"))
+    }
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(name: &str, ours: &T, theirs: &T) -> Result<(), String> {
@@ -214,7 +226,6 @@ fn hybrid_is_transformers(golden: &Golden, checkpoint: &Checkpoint) {
     sampled_clips_are_equal(golden, checkpoint, &mut torch, Mode::Hybrid);
 }
 
-
 fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint, engine: &mut dyn Engine, mode: Mode) {
     for case in &golden.manifest.cases {
         let prompt = golden.prompt(checkpoint, case);
@@ -280,7 +291,11 @@ fn mutation_window_off_by_one() {
 
 #[test]
 fn mutation_norm_weight_ignored() {
-    for norm in ["backbone_model.norm", "depth_decoder.model.layers.1.input_layernorm", "codec_model.decoder_transformer.layers.0.post_attention_layernorm"] {
+    for norm in [
+        "backbone_model.norm",
+        "depth_decoder.model.layers.1.input_layernorm",
+        "codec_model.decoder_transformer.layers.0.post_attention_layernorm",
+    ] {
         wrong_weights("mini", |name, _, values| {
             if name == format!("{norm}.weight") {
                 values.fill(1.0);
@@ -302,7 +317,9 @@ fn mutation_rope_interleaved_for_half_split() {
 #[test]
 fn mutation_no_llama3_scaling() {
     for part in ["", "/depth_decoder_config"] {
-        wrong_config("mini", |c| c.pointer_mut(&format!("{part}/rope_parameters")).unwrap()["rope_type"] = "default".into());
+        wrong_config("mini", |c| {
+            c.pointer_mut(&format!("{part}/rope_parameters")).unwrap()["rope_type"] = "default".into()
+        });
     }
 }
 
@@ -324,7 +341,12 @@ fn mutation_embedding_offset_wrong() {
 
 #[test]
 fn mutation_zero_padding_for_replicate() {
-    is_noticed("mini", Wrong::default(), |c| c.config.codec_config.downsample_padding = Padding::Zeros, Change::default());
+    is_noticed(
+        "mini",
+        Wrong::default(),
+        |c| c.config.codec_config.downsample_padding = Padding::Zeros,
+        Change::default(),
+    );
 }
 
 #[test]

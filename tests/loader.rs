@@ -103,8 +103,14 @@ fn nan_and_infinity_are_refused_and_named() {
 
 #[test]
 fn config_and_weights_that_disagree_name_the_tensor() {
-    names(&wrong_config(|c| c["num_hidden_layers"] = 1.into()), &["backbone_model.layers.1.input_layernorm.weight", "surplus"]);
-    names(&wrong_config(|c| c["num_hidden_layers"] = 3.into()), &["backbone_model.layers.2.input_layernorm.weight", "missing"]);
+    names(
+        &wrong_config(|c| c["num_hidden_layers"] = 1.into()),
+        &["backbone_model.layers.1.input_layernorm.weight", "surplus"],
+    );
+    names(
+        &wrong_config(|c| c["num_hidden_layers"] = 3.into()),
+        &["backbone_model.layers.2.input_layernorm.weight", "missing"],
+    );
     names(&wrong_config(|c| c["intermediate_size"] = 100.into()), &["mlp.gate_proj.weight", "[100, 64]", "[128, 64]"]);
     names(&wrong_config(|c| c["tie_codebooks_embeddings"] = false.into()), &["embed_audio_tokens.weight", "missing"]);
 }
@@ -124,7 +130,8 @@ fn a_foreign_format_is_recognised_by_its_tensors() {
     let folder = mini();
     let bytes = [0u8; 4];
     let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &bytes).unwrap();
-    safetensors::serialize_to_file([("text_embeddings.weight", view)], None, &folder.path().join("model.safetensors")).unwrap();
+    safetensors::serialize_to_file([("text_embeddings.weight", view)], None, &folder.path().join("model.safetensors"))
+        .unwrap();
     names(&error_of(folder.path()), &["original"]);
 }
 

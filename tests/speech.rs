@@ -222,7 +222,9 @@ fn a_clip_that_does_not_end_is_reported_and_tried_again() {
     job.retries = 2;
     let retries = Cell::new(0);
     let clip = pipeline
-        .generate(&job, &|| false, &mut |event| retries.set(retries.get() + u32::from(matches!(event, Event::Retry { .. }))))
+        .generate(&job, &|| false, &mut |event| {
+            retries.set(retries.get() + u32::from(matches!(event, Event::Retry { .. })))
+        })
         .unwrap();
     assert_eq!((retries.get(), clip.sampling.seed, clip.stop), (2, 3, Stop::Cap));
     assert!(!clip.findings.is_empty());

@@ -46,7 +46,8 @@ impl Player {
             what: format!("no sound: {what}"),
             mend: "connect or choose an output device, or leave --play away; the file is written all the same".into(),
         };
-        let device = cpal::default_host().default_output_device().ok_or_else(|| none("there is no output device".into()))?;
+        let device =
+            cpal::default_host().default_output_device().ok_or_else(|| none("there is no output device".into()))?;
         let supported = device.default_output_config().map_err(|e| none(e.to_string()))?;
         let device_rate = supported.sample_rate() as usize;
         let (ring, taken) = RingBuffer::new(device_rate * RING_SECONDS);
@@ -62,7 +63,13 @@ impl Player {
         }
         .map_err(|e| none(e.to_string()))?;
         stream.play().map_err(|e| none(e.to_string()))?;
-        Ok(Self { ring, resampler: Some(Streaming::new(rate, device_rate)), shared, rate: device_rate, _stream: stream })
+        Ok(Self {
+            ring,
+            resampler: Some(Streaming::new(rate, device_rate)),
+            shared,
+            rate: device_rate,
+            _stream: stream,
+        })
     }
 
     /// Adds sound. Waits only where more than half a minute lies ahead.

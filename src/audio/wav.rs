@@ -25,7 +25,10 @@ pub fn read(path: &Path, rate: usize) -> Result<Vec<f32>> {
         .map_err(|e| wrong(format!("expected a WAV file (PCM of 8 to 32 bits or 32-bit float): {e}")))?;
     let spec = reader.spec();
     if spec.channels == 0 || spec.sample_rate == 0 {
-        return Err(wrong(format!("expected channels and a sample rate, got {} and {}", spec.channels, spec.sample_rate)));
+        return Err(wrong(format!(
+            "expected channels and a sample rate, got {} and {}",
+            spec.channels, spec.sample_rate
+        )));
     }
     let samples = samples(reader).map_err(|e| wrong(format!("is damaged: {e}")))?;
     let channels = usize::from(spec.channels);
@@ -106,10 +109,13 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
         return Ok(());
     };
     let kept = rescue(path, bytes);
-    Err(Error::write(path, match kept {
-        Ok(other) => format!("{e}; the audio is in {}", other.display()),
-        Err(again) => format!("{e}; nor can the folder for temporary files: {again}"),
-    }))
+    Err(Error::write(
+        path,
+        match kept {
+            Ok(other) => format!("{e}; the audio is in {}", other.display()),
+            Err(again) => format!("{e}; nor can the folder for temporary files: {again}"),
+        },
+    ))
 }
 
 /// A new file in the folder for temporary files, never one that is there.

@@ -74,7 +74,10 @@ impl Checkpoint {
     /// [`Error::File`] or [`Error::Weights`], naming the file, field or tensor.
     pub fn open(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::file(folder, "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json), and there is none"));
+            return Err(Error::file(
+                folder,
+                "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json), and there is none",
+            ));
         }
         let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let name = absolute.file_name().map_or_else(|| "checkpoint".into(), |n| n.to_string_lossy().into_owned());
@@ -188,16 +191,14 @@ fn json<T: DeserializeOwned>(source: &Source, name: &str) -> Result<Option<T>> {
     let Some(bytes) = source.read_optional(name)? else {
         return Ok(None);
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|e| Error::file(source.path(name), format!("cannot be read: {e}")))
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| Error::file(source.path(name), format!("cannot be read: {e}")))
 }
 
 /// Newest snapshot of sesame/csm-1b in Hugging Face's cache.
 fn sesame_in_cache() -> Result<PathBuf> {
-    let home = std::env::var_os("HF_HOME").map(PathBuf::from).or_else(|| {
-        directories::BaseDirs::new().map(|d| d.home_dir().join(".cache/huggingface"))
-    });
+    let home = std::env::var_os("HF_HOME")
+        .map(PathBuf::from)
+        .or_else(|| directories::BaseDirs::new().map(|d| d.home_dir().join(".cache/huggingface")));
     let snapshots = home.unwrap_or_default().join("hub/models--sesame--csm-1b/snapshots");
     let newest = std::fs::read_dir(&snapshots)
         .into_iter()

@@ -144,15 +144,7 @@ pub struct Conv {
 
 impl Conv {
     fn new(name: impl ToString, inputs: usize, outputs: usize, kernel: usize) -> Self {
-        Self {
-            name: name.to_string(),
-            inputs,
-            outputs,
-            kernel,
-            stride: 1,
-            dilation: 1,
-            transposed: false,
-        }
+        Self { name: name.to_string(), inputs, outputs, kernel, stride: 1, dilation: 1, transposed: false }
     }
 }
 
@@ -179,10 +171,7 @@ pub fn encoder_convs(c: &MimiConfig) -> Vec<Conv> {
             out.extend(residual_unit(c, n, j, width));
             n += 1;
         }
-        out.push(Conv {
-            stride: ratio,
-            ..Conv::new(n + 1, width, 2 * width, 2 * ratio)
-        });
+        out.push(Conv { stride: ratio, ..Conv::new(n + 1, width, 2 * width, 2 * ratio) });
         n += 2;
         width *= 2;
     }
@@ -196,11 +185,7 @@ pub fn decoder_convs(c: &MimiConfig) -> Vec<Conv> {
     let mut out = vec![Conv::new(0, c.hidden_size, width, c.kernel_size)];
     let mut n = 1;
     for &ratio in &c.upsampling_ratios {
-        out.push(Conv {
-            stride: ratio,
-            transposed: true,
-            ..Conv::new(n + 1, width, width / 2, 2 * ratio)
-        });
+        out.push(Conv { stride: ratio, transposed: true, ..Conv::new(n + 1, width, width / 2, 2 * ratio) });
         n += 2;
         width /= 2;
         for j in 0..c.num_residual_layers {

@@ -49,10 +49,7 @@ impl Source {
     /// [`Error::File`] where it exists and cannot be read.
     pub fn read_optional(&self, name: &str) -> Result<Option<Bytes>> {
         match self {
-            Self::Embedded(files) => Ok(files
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, bytes)| Bytes::Static(bytes))),
+            Self::Embedded(files) => Ok(files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Bytes::Static(bytes))),
             Self::Folder(folder) => {
                 let path = folder.join(name);
                 if !path.exists() {
@@ -68,8 +65,7 @@ impl Source {
     /// # Errors
     /// [`Error::File`] where it is missing or cannot be read; `what` tells what it is for.
     pub fn read(&self, name: &str, what: &str) -> Result<Bytes> {
-        self.read_optional(name)?
-            .ok_or_else(|| Error::file(self.path(name), format!("missing; expected {what}")))
+        self.read_optional(name)?.ok_or_else(|| Error::file(self.path(name), format!("missing; expected {what}")))
     }
 }
 

@@ -85,10 +85,7 @@ impl Tensors {
     /// # Errors
     /// [`Error::File`] or [`Error::Weights`], naming file and tensors.
     pub fn open(source: &Source, config: &CsmConfig) -> Result<Self> {
-        let mut tensors = Self {
-            files: Vec::new(),
-            map: BTreeMap::new(),
-        };
+        let mut tensors = Self { files: Vec::new(), map: BTreeMap::new() };
         match source.read_optional(INDEX)? {
             Some(index) if source.read_optional(SINGLE)?.is_none() => tensors.add_shards(source, &index)?,
             _ => {
@@ -143,12 +140,7 @@ impl Tensors {
                 ));
             };
             let first = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
-            let tensor = Tensor {
-                dtype,
-                shape: view.shape().to_vec(),
-                file,
-                range: first..first + view.data().len(),
-            };
+            let tensor = Tensor { dtype, shape: view.shape().to_vec(), file, range: first..first + view.data().len() };
             if self.map.insert(name.clone(), tensor).is_some() {
                 return Err(Error::weights(&path, format!("{name}: is also in another shard")));
             }
@@ -161,10 +153,7 @@ impl Tensors {
         if let Some(other) = self.other_format() {
             return Err(Error::weights(
                 path,
-                format!(
-                    "the tensors are named as in {other}; expected transformers' names, such as {}",
-                    expected[0].0
-                ),
+                format!("the tensors are named as in {other}; expected transformers' names, such as {}", expected[0].0),
             ));
         }
         if config.tie_codebooks_embeddings {
@@ -240,7 +229,9 @@ impl Tensors {
         for (name, t) in &self.map {
             let bytes = self.bytes(t);
             let finite = match t.dtype {
-                Dtype::Float32 => bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite()),
+                Dtype::Float32 => {
+                    bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite())
+                }
                 Dtype::Float16 => bytes.chunks_exact(2).all(|b| f16::from_le_bytes([b[0], b[1]]).is_finite()),
                 Dtype::Bfloat16 => bytes.chunks_exact(2).all(|b| bf16::from_le_bytes([b[0], b[1]]).is_finite()),
             };
@@ -285,10 +276,7 @@ impl Tensors {
             let of_type = self.map.values().filter(|t| t.dtype == d);
             of_type.map(|t| t.range.len() / d.size()).sum::<usize>()
         };
-        [Dtype::Float32, Dtype::Float16, Dtype::Bfloat16]
-            .into_iter()
-            .max_by_key(|d| size(*d))
-            .expect("three types")
+        [Dtype::Float32, Dtype::Float16, Dtype::Bfloat16].into_iter().max_by_key(|d| size(*d)).expect("three types")
     }
 
     /// SHA-256 over the weight files' bytes in order of their names, hexadecimal.

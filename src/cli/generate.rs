@@ -221,11 +221,8 @@ fn sampling(args: &Args, checkpoint: &Checkpoint) -> Result<Sampling> {
 
 /// The mode, from the flag or its ancestors; two different choices are an error.
 fn mode(args: &Args) -> Result<Mode> {
-    let choices = [
-        args.sampling,
-        args.use_exact_sampling.then_some(Mode::Exact),
-        args.pytorch_tokens.then_some(Mode::Hybrid),
-    ];
+    let choices =
+        [args.sampling, args.use_exact_sampling.then_some(Mode::Exact), args.pytorch_tokens.then_some(Mode::Hybrid)];
     let mut chosen = choices.into_iter().flatten();
     let first = chosen.next().unwrap_or_default();
     match chosen.find(|m| *m != first) {
@@ -393,7 +390,10 @@ impl<'a> Session<'a> {
 
     fn describe(&self, job: &Job, text: &str) {
         let (c, s) = (&self.checkpoint.config, &job.sampling);
-        eprintln!("model {}: {} codebooks of {} ids, {} positions", self.checkpoint.name, c.num_codebooks, c.vocab_size, c.backbone.max_position_embeddings);
+        eprintln!(
+            "model {}: {} codebooks of {} ids, {} positions",
+            self.checkpoint.name, c.num_codebooks, c.vocab_size, c.backbone.max_position_embeddings
+        );
         let sampler = match s.mode {
             Mode::Native => "MLX's categorical sampling",
             Mode::Exact => "argmax(p / q) in MLX with PyTorch's noise",
@@ -443,7 +443,11 @@ impl<'a> Session<'a> {
         let info = Info {
             title: plan.texts.join(" "),
             artist: format!("{} speaker {}", self.checkpoint.name, plan.speaker),
-            comment: format!("Synthetic speech. Model {}, sha256 {}. Settings {settings}", self.checkpoint.name, self.checkpoint.sha256()),
+            comment: format!(
+                "Synthetic speech. Model {}, sha256 {}. Settings {settings}",
+                self.checkpoint.name,
+                self.checkpoint.sha256()
+            ),
         };
         let rate = self.checkpoint.config.codec_config.sampling_rate;
         save(&self.args.output, &spoken.audio, rate, &info)

@@ -28,7 +28,7 @@ pub struct Csm {
     text_table: Array, // (text ids, d)
     code_table: Array, // (K * V, d), row = id + codebook * V
     backbone: Llama,
-    head: Linear, // d -> V, codebook 0
+    head: Linear,       // d -> V, codebook 0
     depth_table: Array, // (K * V, d): the same as code_table where the checkpoint shares them
     projection: Linear, // d -> e
     depth: Llama,
@@ -81,13 +81,17 @@ impl Csm {
 
     /// Rows of a prompt as the backbone's input, (1, T, d): runs of text and runs of audio.
     fn embed_rows(&self, rows: &[Row]) -> Mlx<Array> {
-        let runs = rows.chunk_by(|a, b| matches!((a, b), (Row::Text(_), Row::Text(_)) | (Row::Audio(_), Row::Audio(_))));
+        let runs =
+            rows.chunk_by(|a, b| matches!((a, b), (Row::Text(_), Row::Text(_)) | (Row::Audio(_), Row::Audio(_))));
         let parts: Vec<Array> = runs
             .map(|run| match &run[0] {
-                Row::Text(_) => embed(&self.text_table, &ids(run.iter().map(|r| match r {
-                    Row::Text(id) => *id,
-                    Row::Audio(_) => unreachable!("a run is of one kind"),
-                }))),
+                Row::Text(_) => embed(
+                    &self.text_table,
+                    &ids(run.iter().map(|r| match r {
+                        Row::Text(id) => *id,
+                        Row::Audio(_) => unreachable!("a run is of one kind"),
+                    })),
+                ),
                 Row::Audio(_) => self.embed_codes(&ids(run.iter().flat_map(|r| match r {
                     Row::Audio(frame) => frame.iter().copied(),
                     Row::Text(_) => unreachable!("a run is of one kind"),
@@ -210,11 +214,7 @@ impl Engine for Csm {
         self.pending = Some(self.embed_codes(&codes)?);
         let codes = codes.as_slice::<u32>().to_vec();
         let guarded = unguarded.map(|u| u.as_slice::<u32>().iter().zip(&codes).map(|(a, b)| a != b).collect());
-        Ok(Step {
-            codes,
-            logits: logits.map(|l| l.as_slice::<f32>().to_vec()),
-            guarded: guarded.unwrap_or_default(),
-        })
+        Ok(Step { codes, logits: logits.map(|l| l.as_slice::<f32>().to_vec()), guarded: guarded.unwrap_or_default() })
     }
 
     fn rewind(&mut self, history: &[Frame]) -> Result<()> {

@@ -19,10 +19,7 @@ pub struct Linear {
 
 impl Linear {
     pub fn load(w: &mut Weights<'_>, name: &str) -> Result<Self> {
-        Ok(Self {
-            weight: w.get(&format!("{name}.weight"))?.t(),
-            bias: w.optional(&format!("{name}.bias"))?,
-        })
+        Ok(Self { weight: w.get(&format!("{name}.weight"))?.t(), bias: w.optional(&format!("{name}.bias"))? })
     }
 
     pub fn forward(&self, x: &Array) -> Result<Array> {
@@ -102,7 +99,8 @@ impl KvCache {
             held => {
                 let (kept_k, kept_v) = held.unzip();
                 let grow = |kept: Option<Array>, like: &Array| {
-                    let room = end.div_euclid(self.block) * self.block + self.block - kept.as_ref().map_or(0, |a| a.dim(2));
+                    let room =
+                        end.div_euclid(self.block) * self.block + self.block - kept.as_ref().map_or(0, |a| a.dim(2));
                     let fresh = zeros_dtype(&[1, like.dim(1), room, like.dim(3)], like.dtype())?;
                     match kept {
                         Some(kept) => concatenate(&[kept, fresh], 2),

@@ -66,11 +66,7 @@ pub fn gumbel_max(warped: &[f32], noise: &[f32]) -> usize {
 /// One token: greedy at temperature 0, else warp, softmax, race.
 pub fn draw(logits: &[f32], draw: Draw, guard: Option<Guard>, noise: &[f32]) -> u32 {
     let warped = warp(logits, draw, guard);
-    let token = if draw.temperature == 0.0 {
-        argmax(warped.iter().copied())
-    } else {
-        race(&softmax(&warped), noise)
-    };
+    let token = if draw.temperature == 0.0 { argmax(warped.iter().copied()) } else { race(&softmax(&warped), noise) };
     token as u32
 }
 

@@ -9,7 +9,8 @@ use crate::sampling::{Draw, Guard};
 /// transformers' warpers: `/ T`, the guard's mask, everything strictly below the k-th largest at -inf.
 fn warp(logits: &Tensor, draw: Draw, guard: Option<Guard>) -> Torch<Tensor> {
     let vocab = logits.size()[0];
-    let mut warped = if draw.temperature > 0.0 { logits.f_div_scalar(draw.temperature)? } else { logits.shallow_clone() };
+    let mut warped =
+        if draw.temperature > 0.0 { logits.f_div_scalar(draw.temperature)? } else { logits.shallow_clone() };
     if let Some(guard) = guard {
         let forbidden: Vec<bool> = (0..vocab as u32).map(|id| guard.forbids(id)).collect();
         warped = warped.f_masked_fill(&Tensor::from_slice(&forbidden), f64::NEG_INFINITY)?;

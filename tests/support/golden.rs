@@ -101,11 +101,14 @@ pub struct Reply {
     pub ended: bool,
 }
 
+/// Changes a tensor's values: its name, shape and numbers.
+pub type ChangeWeights<'a> = &'a dyn Fn(&str, &[usize], &mut Vec<f32>);
+
 /// Changes that make a wrong checkpoint of a right one.
 #[derive(Default)]
 pub struct Wrong<'a> {
     pub config: Option<&'a dyn Fn(&mut serde_json::Value)>,
-    pub weights: Option<&'a dyn Fn(&str, &[usize], &mut Vec<f32>)>,
+    pub weights: Option<ChangeWeights<'a>>,
 }
 
 pub struct Golden {
@@ -176,10 +179,6 @@ impl Golden {
             "float16" => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
             other => panic!("{other}"),
         }
-    }
-
-    pub fn case(&self, name: &str) -> &Case {
-        self.manifest.cases.iter().find(|c| c.name == name).unwrap()
     }
 
     /// A stored tensor of floats, flat.

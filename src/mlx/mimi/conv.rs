@@ -1,9 +1,9 @@
 //! Causal convolutions that can be fed piece by piece. Whole clips go through the same code as one piece.
 
+use mlx_rs::Array;
 use mlx_rs::error::Exception;
 use mlx_rs::ops::indexing::TryIndexOp;
 use mlx_rs::ops::{broadcast_to, concatenate, conv_transpose1d, conv1d, zeros};
-use mlx_rs::Array;
 
 use super::state::{Slot, Slots, State};
 use crate::checkpoint::names::Conv;

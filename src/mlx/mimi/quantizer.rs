@@ -14,8 +14,8 @@ type Result<T> = std::result::Result<T, Exception>;
 const EPSILON: f32 = 1e-5;
 
 struct Chain {
-    input: Array,            // (d, inner)
-    output: Array,           // (inner, d)
+    input: Array,  // (d, inner)
+    output: Array, // (inner, d)
     codebooks: Vec<Codebook>,
 }
 

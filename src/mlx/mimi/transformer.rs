@@ -21,11 +21,7 @@ struct LayerNorm {
 
 impl LayerNorm {
     fn load(w: &mut Weights<'_>, name: &str, eps: f64) -> Result<Self> {
-        Ok(Self {
-            weight: w.get(&format!("{name}.weight"))?,
-            bias: w.get(&format!("{name}.bias"))?,
-            eps: eps as f32,
-        })
+        Ok(Self { weight: w.get(&format!("{name}.weight"))?, bias: w.get(&format!("{name}.bias"))?, eps: eps as f32 })
     }
 
     fn forward(&self, x: &Array) -> Result<Array> {
