@@ -3,6 +3,7 @@
 //! Data flows one way: text, tokens, frames, codes, PCM, player. [`checkpoint`] reads a model's files, [`prompt`] lays out
 //! what it is told, an [`engine`] makes frames, [`mlx::mimi`] turns them into sound.
 
+pub mod analysis;
 pub mod audio;
 pub mod checkpoint;
 pub mod cli;
@@ -19,4 +20,6 @@ pub mod text;
 pub mod tokens;
 #[cfg(feature = "torch")]
 pub mod torch;
+#[cfg(feature = "torch")]
+pub mod verify;
 pub mod worker;

@@ -2,6 +2,8 @@
 
 pub mod generate;
 mod show;
+#[cfg(feature = "torch")]
+pub mod verify;
 pub mod voices;
 
 use std::process::ExitCode;
@@ -30,6 +32,9 @@ struct Csm {
 enum Command {
     /// Speak a text into a WAV file
     Generate(Box<generate::Args>),
+    /// Prove the sampling modes against each other and against PyTorch
+    #[cfg(feature = "torch")]
+    Verify(verify::Args),
     /// List the voices of a checkpoint
     Voices(voices::Args),
 }
@@ -38,6 +43,8 @@ enum Command {
 pub fn csm() -> ExitCode {
     exit(match Csm::parse().command {
         Command::Generate(args) => generate::run(&args),
+        #[cfg(feature = "torch")]
+        Command::Verify(args) => verify::run(&args),
         Command::Voices(args) => voices::run(&args),
     })
 }

@@ -14,6 +14,7 @@ use mlx_rs::error::Exception;
 pub use csm::Csm;
 
 use crate::error::Error;
+use crate::sampling::Draw;
 
 impl From<Exception> for Error {
     fn from(e: Exception) -> Self {
@@ -32,6 +33,37 @@ pub fn synchronisations() -> u64 {
 fn evaluate<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<(), Exception> {
     SYNCHRONISATIONS.fetch_add(1, Ordering::Relaxed);
     mlx_rs::transforms::eval(arrays)
+}
+
+/// Tokens of *exact* draws as the graph makes them: logits, settings and PyTorch's noise of each.
+///
+/// # Errors
+/// What MLX reports.
+pub fn exact_draws(cases: &[(&[f32], Draw, &[f32])]) -> crate::error::Result<Vec<u32>> {
+    let array = |x: &[f32]| Array::from_slice(x, &[x.len() as i32]);
+    let draw = |(logits, how, noise): &(&[f32], Draw, &[f32])| {
+        sampling::draw(&array(logits), *how, None, &sampling::Noise::Exponential(array(noise)))
+    };
+    Ok(read_tokens(cases.iter().map(draw).collect::<Result<_, Exception>>()?)?)
+}
+
+/// `n` tokens of *native* draws from the same logits, with the keys of frames 0 to n - 1 of a take with this seed.
+///
+/// # Errors
+/// What MLX reports.
+pub fn native_draws(logits: &[f32], how: Draw, seed: u64, n: usize) -> crate::error::Result<Vec<u32>> {
+    let logits = Array::from_slice(logits, &[logits.len() as i32]);
+    let draw = |frame| {
+        let key = sampling::native_key(seed, frame, 0)?;
+        sampling::draw(&logits, how, None, &sampling::Noise::Key(key))
+    };
+    Ok(read_tokens((0..n).map(draw).collect::<Result<_, Exception>>()?)?)
+}
+
+fn read_tokens(tokens: Vec<Array>) -> Result<Vec<u32>, Exception> {
+    let all = mlx_rs::ops::concatenate(&tokens, 0)?;
+    evaluate([&all])?;
+    Ok(all.as_slice::<u32>().to_vec())
 }
 
 /// Bytes MLX holds now, and the most it has held.

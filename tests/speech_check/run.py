@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MARGIN = 3.0  # points of word error rate that ours may be worse
 SURE = MARGIN / 2  # points: with a larger standard error, chance alone fails more than one run in fifty
-DEAF = 40.0  # per cent: with a peer heard as badly as that, the check itself is broken
+DEAF = 60.0  # per cent: with a peer heard as badly as that, the check itself is broken
 
 try:
     import soundfile
@@ -140,7 +140,8 @@ def table(sides: dict[str, list[Clip]]):
 def judge(ours: list[Clip], peer: list[Clip]) -> int:
     """The verdict, on both speakers together."""
     worse, unsure = rate(ours) - rate(peer), math.hypot(spread(ours), spread(peer))
-    print(f"\nours minus transformers: {worse:+.1f} points ± {unsure:.1f}; allowed: up to {MARGIN:+.1f}")
+    error = "?" if math.isnan(unsure) else f"{unsure:.1f}"  # one round has no spread
+    print(f"\nours minus transformers: {worse:+.1f} points ± {error}; allowed: up to {MARGIN:+.1f}")
     if rate(peer) > DEAF:
         raise Missing(f"a recogniser or voice that works: transformers too is misheard, in {rate(peer):.0f} % of the words")
     if not unsure <= SURE:

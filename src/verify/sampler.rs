@@ -1,0 +1,107 @@
+//! *sampler*: one draw, four ways, on the same logits and noise: our reference, MLX's graph, PyTorch's `multinomial` behind
+//! transformers' warpers, and the original `sample_topk`.
+
+use super::{Line, Plan, Results};
+use crate::error::Result;
+use crate::mlx;
+use crate::sampling::Draw;
+use crate::sampling::noise::TorchNoise;
+use crate::sampling::reference::{softmax, warp};
+use crate::torch::sampling as torch;
+
+const TEMPERATURES: [f64; 7] = [0.1, 0.3, 0.6, 0.9, 1.0, 1.5, 2.0];
+const TOP_K: [usize; 4] = [1, 5, 50, usize::MAX];
+/// Draws a graph of MLX holds.
+const BATCH: usize = 200;
+
+/// One question.
+struct Case {
+    logits: Vec<f32>,
+    how: Draw,
+    seed: u64,
+    noise: Vec<f32>,
+}
+
+pub(super) fn check(plan: &Plan, vocab: usize, results: &mut Results) -> Result<()> {
+    let names = ["our reference", "MLX's graph", "the original sample_topk"];
+    let mut unequal = [0; 3];
+    let mut unexplained = [0; 3];
+    let mut done = 0;
+    while done < plan.draws {
+        let cases: Vec<Case> = (done..(done + BATCH).min(plan.draws)).map(|n| case(n, vocab)).collect();
+        let graph: Vec<(&[f32], Draw, &[f32])> = cases.iter().map(|c| (&c.logits[..], c.how, &c.noise[..])).collect();
+        let in_graph = mlx::exact_draws(&graph)?;
+        for (n, (case, mlx_token)) in cases.iter().zip(in_graph).enumerate() {
+            torch::seed(case.seed);
+            let theirs = torch::multinomial(&case.logits, case.how, None)?;
+            torch::seed(case.seed);
+            let original = torch::original(&case.logits, case.how)?;
+            let reference = crate::sampling::reference::draw(&case.logits, case.how, None, &case.noise);
+            for (i, ours) in [reference, mlx_token, original].into_iter().enumerate() {
+                if ours != theirs {
+                    unequal[i] += 1;
+                    let (margin, bound) = margin(case, ours, theirs);
+                    unexplained[i] += usize::from(margin > bound);
+                    let verdict = if margin > bound { "UNEXPLAINED" } else { "explained" };
+                    results.disagreements.push(format!(
+                        "draw {}: {} gives {ours}, multinomial {theirs}; margin {margin:.1e}, rounding bound {bound:.1e}: {verdict}",
+                        done + n, names[i]
+                    ));
+                }
+            }
+        }
+        done += cases.len();
+    }
+    for (i, name) in names.into_iter().enumerate() {
+        results.lines.push(Line {
+            check: "sampler",
+            what: format!("{name}, PyTorch's multinomial"),
+            count: format!("{done} draws"),
+            result: format!("{} differ, {} unexplained", unequal[i], unexplained[i]),
+            passed: unexplained[i] == 0,
+        });
+    }
+    Ok(())
+}
+
+/// Draw `n` of a fixed list: seeds, temperatures, top-k and kinds of logits in turn.
+fn case(n: usize, vocab: usize) -> Case {
+    let v = [vocab, 67, 2_051][n % 3];
+    let seed = 1_000_000 + n as u64;
+    let mut random = TorchNoise::new(seed ^ 0x5eed_0000);
+    // A logistic variate of width 2.5: the log of a ratio of two exponentials.
+    let mut logits: Vec<f32> =
+        (0..v).map(|_| (2.5 * (random.next_f64().max(1e-300) / random.next_f64().max(1e-300)).ln()) as f32).collect();
+    let how = Draw { temperature: TEMPERATURES[n / 3 % TEMPERATURES.len()], top_k: TOP_K[n / 21 % TOP_K.len()].min(v) };
+    distort(&mut logits, n / 84 % 5, how.top_k);
+    let mut noise = vec![0.0; v];
+    TorchNoise::new(seed).fill(&mut noise);
+    Case { logits, how, seed, noise }
+}
+
+/// Kinds of logits: as they are, ties at the k-th place, -inf, huge, denormal.
+fn distort(logits: &mut [f32], kind: usize, k: usize) {
+    match kind {
+        1 => {
+            let kth = crate::sampling::reference::kth_largest(logits, k);
+            logits.iter_mut().step_by(7).for_each(|l| *l = kth);
+        }
+        2 => logits.iter_mut().step_by(3).for_each(|l| *l = f32::NEG_INFINITY),
+        3 => logits.iter_mut().for_each(|l| *l *= 1e30),
+        4 => logits.iter_mut().for_each(|l| *l *= 1e-40),
+        _ => {}
+    }
+}
+
+/// How much `b` beats `a` by in the log-score `l - ln q`, and what rounding can move that by. Temperature and top-k round
+/// alike everywhere; `l - max` is rounded once, relative to its size, and exp, sum, quotients add at most six units more; for
+/// two candidates in two implementations.
+fn margin(case: &Case, a: u32, b: u32) -> (f64, f64) {
+    let warped = warp(&case.logits, case.how, None);
+    let probabilities = softmax(&warped);
+    let max = f64::from(warped.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let score = |id: u32| f64::from(probabilities[id as usize]).ln() - f64::from(case.noise[id as usize]).ln();
+    let depth = |id: u32| (max - f64::from(warped[id as usize])).abs();
+    let unit = f64::from(f32::EPSILON) / 2.0;
+    ((score(b) - score(a)).abs(), 4.0 * (depth(a).max(depth(b)) + 6.0) * unit)
+}
