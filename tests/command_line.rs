@@ -131,6 +131,19 @@ fn tokens_go_out_and_come_back() {
     assert!(crate::support::max_difference(&made, &decoded) <= 2.0 / 32_768.0);
     done(&place.csm(&[HELLO, &["--force-tokens", "t.json", "--dump-tokens", "f.json", "--output", "f.wav"]].concat()));
     assert_eq!(TokenFile::read(&place.at("f.json"), 6, 1_027).unwrap().frames, file.frames);
+    done(&place.csm(&["generate", "--again", "t.json", "--dump-tokens", "again.json", "--output", "again.wav"]));
+    assert_eq!(TokenFile::read(&place.at("again.json"), 6, 1_027).unwrap(), file);
+    assert_eq!(std::fs::read(place.at("again.wav")).unwrap(), std::fs::read(place.at("audio.wav")).unwrap());
+    // An edit changes the clip from its frame on, and the file with the edit makes that clip again.
+    let mut edited = file.clone();
+    edited.edits = vec![csm_studio::tokens::Edit::Token { frame: 4, codebook: 0, token: file.frames[4][0] + 1 }];
+    edited.write(&place.at("edited.json")).unwrap();
+    done(&place.csm(&["generate", "--again", "edited.json", "--dump-tokens", "e.json", "--output", "e.wav"]));
+    let changed = TokenFile::read(&place.at("e.json"), 6, 1_027).unwrap();
+    assert_eq!(changed.frames[..4], file.frames[..4]);
+    assert_eq!(changed.frames[4][0], file.frames[4][0] + 1);
+    done(&place.csm(&["generate", "--again", "e.json", "--dump-tokens", "e2.json", "--output", "e.wav"]));
+    assert_eq!(TokenFile::read(&place.at("e2.json"), 6, 1_027).unwrap(), changed);
     let reply = ["generate", "--text", "I am fine, thank you.", "--speaker", "1", "--seed", "1", "--output", "r.wav"];
     let context =
         ["--context-audio", "t.json", "--context-text", "Good morning, how are you today?", "--context-speaker", "0"];
@@ -251,6 +264,7 @@ fn bad_token_files_are_refused() {
         std::fs::write(place.at(name), content).unwrap();
         place.refused(&["--decode-tokens", name], &[&[*name], *parts].concat());
         place.refused(&["--text", "hello", "--force-tokens", name], &[name]);
+        place.refused(&["--again", name], &[name]);
     }
     place.refused(&["--decode-tokens", "absent.json"], &["absent.json"]);
 }

@@ -6,3 +6,5 @@ mod goldens;
 mod loader;
 mod speech;
 mod support;
+#[cfg(feature = "torch")]
+mod verify;

@@ -21,7 +21,7 @@ use crate::worker::{Command, Report, Worker};
 
 /// Flags of `csm generate`.
 #[derive(clap::Args, Debug)]
-#[command(group = ArgGroup::new("what").required(true).args(["text", "stdin", "decode_tokens"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["text", "stdin", "decode_tokens", "again"]))]
 pub struct Args {
     /// What to say
     #[arg(long)]
@@ -99,6 +99,9 @@ pub struct Args {
     /// Only decode the tokens of this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["context_audio", "force_tokens", "edits", "dump_logits"])]
     decode_tokens: Option<PathBuf>,
+    /// Make the clip of this token file again: its text, speaker, context, settings and edits (flags for settings win)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["context_audio", "edits", "speaker", "voice"])]
+    again: Option<PathBuf>,
     /// Teacher forcing: take the tokens of this file; logits are computed all the same
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     force_tokens: Option<PathBuf>,
@@ -157,6 +160,8 @@ struct Plan {
     sampling: Sampling,
     max_frames: usize,
     context: Vec<(PathBuf, String, u32)>,
+    /// Turns whose codes are known, before those of `context`.
+    turns: Vec<Segment>,
     forced: Option<Vec<Frame>>,
     edits: Vec<Edit>,
 }
@@ -164,17 +169,21 @@ struct Plan {
 impl Plan {
     fn new(args: &Args, checkpoint: &Checkpoint) -> Result<Self> {
         let (k, v) = (checkpoint.config.num_codebooks, checkpoint.config.vocab_size);
-        let texts = match &args.text {
-            Some(text) => vec![text.clone()],
-            None => sentences(&read_stdin()?),
+        let read = |path: &Option<PathBuf>| path.as_ref().map(|f| TokenFile::read(f, k, v)).transpose();
+        let again = read(&args.again)?.map(|file| Again::new(file, args, checkpoint)).transpose()?;
+        let texts = match (&args.text, &again) {
+            (Some(text), _) => vec![text.clone()],
+            (None, Some(again)) => vec![again.text.clone()],
+            (None, None) => sentences(&read_stdin()?),
         };
         if texts.iter().all(|t| !t.chars().any(char::is_alphanumeric)) {
             let name = if args.stdin { "--stdin" } else { "--text" };
             return Err(Error::value(name, "something to say (a letter or digit at least)", "nothing"));
         }
-        let speaker = match &args.voice {
-            Some(name) => checkpoint.speaker_of(name)?,
-            None => args.speaker,
+        let speaker = match (&args.voice, &again) {
+            (Some(name), _) => checkpoint.speaker_of(name)?,
+            (None, Some(again)) => again.speaker,
+            (None, None) => args.speaker,
         };
         checkpoint.check_speaker("--speaker", speaker)?;
         let frame_ms = 1_000.0 / checkpoint.config.codec_config.frame_rate();
@@ -183,29 +192,70 @@ impl Plan {
             let expected = format!("at least {frame_ms:.0} (one frame)");
             return Err(Error::value("--max-audio-length-ms", expected, args.max_audio_length_ms));
         }
-        let forced = args.force_tokens.as_ref().map(|f| TokenFile::read(f, k, v)).transpose()?;
-        let edits = args.edits.as_ref().map(|f| TokenFile::read(f, k, v)).transpose()?;
+        let sampling = sampling(args, checkpoint, again.as_ref().map(|a| a.sampling))?;
+        let (turns, edits) = again.map(|a| (a.context, a.edits)).unwrap_or_default();
         Ok(Self {
             texts,
             speaker,
-            sampling: sampling(args, checkpoint)?,
+            sampling,
             max_frames,
             context: context(args, checkpoint)?,
-            forced: forced.map(|f| f.frames),
-            edits: edits.map(|f| f.edits).unwrap_or_default(),
+            turns,
+            forced: read(&args.force_tokens)?.map(|f| f.frames),
+            edits: read(&args.edits)?.map_or(edits, |f| f.edits),
         })
     }
 }
 
-fn sampling(args: &Args, checkpoint: &Checkpoint) -> Result<Sampling> {
-    let mode = mode(args)?;
-    let precision = args.precision.unwrap_or(match mode {
-        Mode::Native => checkpoint.tensors.dtype(),
-        Mode::Exact | Mode::Hybrid => Dtype::Float32,
-    });
-    let seed = args.seed.map_or_else(drawn_seed, Ok)?;
+/// What a token file says about how its clip was made.
+struct Again {
+    text: String,
+    speaker: u32,
+    sampling: Sampling,
+    context: Vec<Segment>,
+    edits: Vec<Edit>,
+}
+
+impl Again {
+    fn new(file: TokenFile, args: &Args, checkpoint: &Checkpoint) -> Result<Self> {
+        let path = args.again.as_deref().unwrap_or(Path::new(""));
+        let lacks =
+            |what: &str| Error::file(path, format!("expected a token file with {what}, as --dump-tokens writes it"));
+        if let Some(model) = &file.model
+            && model.sha256 != checkpoint.sha256()
+        {
+            eprintln!(
+                "warning: {} was made by another model ({}): its clip will not be the same",
+                path.display(),
+                model.name
+            );
+        }
+        let turn = |t: ContextTurn| Segment { speaker: t.speaker, text: t.text, frames: t.frames };
+        Ok(Self {
+            text: file.text.ok_or_else(|| lacks("text"))?,
+            speaker: file.speaker.ok_or_else(|| lacks("speaker"))?,
+            sampling: file.sampling.ok_or_else(|| lacks("sampling"))?,
+            context: file.context.into_iter().map(turn).collect(),
+            edits: file.edits,
+        })
+    }
+}
+
+/// Settings: the flags, where there are none those of `before`, else what the checkpoint suggests.
+fn sampling(args: &Args, checkpoint: &Checkpoint, before: Option<Sampling>) -> Result<Sampling> {
+    let mode = mode(args)?.or(before.map(|s| s.mode)).unwrap_or_default();
+    let precision = match (args.precision, before) {
+        (Some(precision), _) => precision,
+        (None, Some(s)) if s.mode == mode => s.precision,
+        _ if mode == Mode::Native => checkpoint.tensors.dtype(),
+        _ => Dtype::Float32,
+    };
+    let seed = args.seed.or(before.map(|s| s.seed)).map_or_else(drawn_seed, Ok)?;
     let vocab = checkpoint.config.vocab_size;
-    let mut s = Sampling::suggested(&checkpoint.generation, mode, seed, precision, vocab);
+    let mut s = match before {
+        Some(before) => Sampling { mode, seed, precision, ..before },
+        None => Sampling::suggested(&checkpoint.generation, mode, seed, precision, vocab),
+    };
     if let Some(t) = args.temperature {
         (s.temperature, s.depth_temperature) = (t, t);
     }
@@ -214,20 +264,22 @@ fn sampling(args: &Args, checkpoint: &Checkpoint) -> Result<Sampling> {
     }
     s.depth_temperature = args.depth_temperature.unwrap_or(s.depth_temperature);
     s.depth_topk = args.depth_topk.unwrap_or(s.depth_topk);
-    s.guard = args.guard_range;
+    s.guard = args.guard_range.or(s.guard);
     s.check(vocab)?;
     Ok(s)
 }
 
 /// The mode, from the flag or its ancestors; two different choices are an error.
-fn mode(args: &Args) -> Result<Mode> {
+fn mode(args: &Args) -> Result<Option<Mode>> {
     let choices =
         [args.sampling, args.use_exact_sampling.then_some(Mode::Exact), args.pytorch_tokens.then_some(Mode::Hybrid)];
     let mut chosen = choices.into_iter().flatten();
-    let first = chosen.next().unwrap_or_default();
-    match chosen.find(|m| *m != first) {
-        Some(other) => Err(Error::value("--sampling", "one mode", format!("{} and {}", first.name(), other.name()))),
-        None => Ok(first),
+    let first = chosen.next();
+    match (first, chosen.find(|m| Some(*m) != first)) {
+        (Some(first), Some(other)) => {
+            Err(Error::value("--sampling", "one mode", format!("{} and {}", first.name(), other.name())))
+        }
+        _ => Ok(first),
     }
 }
 
@@ -302,7 +354,11 @@ impl<'a> Session<'a> {
 
     /// Context turns with their codes.
     fn context(&self, plan: &Plan) -> Result<Vec<Segment>> {
-        plan.context.iter().map(|(path, text, speaker)| self.segment(path, text, *speaker)).collect()
+        let mut turns = plan.turns.clone();
+        for (path, text, speaker) in &plan.context {
+            turns.push(self.segment(path, text, *speaker)?);
+        }
+        Ok(turns)
     }
 
     fn segment(&self, path: &Path, text: &str, speaker: u32) -> Result<Segment> {
