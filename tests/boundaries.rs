@@ -77,7 +77,8 @@ fn sound_devices_live_in_one_folder() {
 /// Sampling, prompts, tokens and configs are pure: they know no engine, no thread of ours, no command line.
 #[test]
 fn pure_modules_know_no_engine() {
-    let pure = ["analysis", "sampling", "prompt.rs", "tokens.rs", "config.rs", "termination.rs", "text.rs", "checkpoint"];
+    let pure =
+        ["analysis", "sampling", "prompt.rs", "tokens.rs", "config.rs", "termination.rs", "text.rs", "checkpoint"];
     for (path, text) in sources() {
         if pure.iter().any(|p| path.starts_with(p)) {
             for other in
