@@ -10,8 +10,6 @@ use csm_studio::sampling::{Mode, Sampling};
 
 use crate::support::golden::{Case, Golden, Wrong};
 use crate::support::max_difference;
-#[cfg(feature = "torch")]
-use crate::support::single_threaded;
 
 /// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's.
 const LOGITS: f32 = 5e-5;
@@ -213,7 +211,6 @@ fn hybrid_demo_voice() {
 
 #[cfg(feature = "torch")]
 fn hybrid_is_transformers(golden: &Golden, checkpoint: &Checkpoint) {
-    single_threaded();
     let mut torch = csm_studio::torch::TorchCsm::load(checkpoint, Dtype::Float32).unwrap();
     for case in &golden.manifest.cases {
         let stored = golden.floats(&format!("{}/logits", case.name));

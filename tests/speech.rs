@@ -21,8 +21,6 @@ const MODES: &[Mode] = &[Mode::Native, Mode::Exact, Mode::Hybrid];
 const MODES: &[Mode] = &[Mode::Native, Mode::Exact];
 
 fn demo() -> Arc<Checkpoint> {
-    #[cfg(feature = "torch")]
-    crate::support::single_threaded();
     Arc::new(Checkpoint::demo().unwrap())
 }
 

@@ -7,10 +7,8 @@ use csm_studio::sampling::Mode;
 use csm_studio::verify::{Plan, run};
 
 use crate::support::golden::Golden;
-use crate::support::single_threaded;
 
 fn verify(checkpoint: &Arc<Checkpoint>, plan: &Plan) {
-    single_threaded();
     let results = run(checkpoint, plan, &mut |_| {}).unwrap();
     println!("{}", results.table());
     assert!(results.passed());

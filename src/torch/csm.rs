@@ -10,6 +10,9 @@ use crate::engine::{Engine, Request, Shape, Step};
 use crate::error::Result;
 use crate::prompt::{Frame, Prompt, Row};
 
+/// Width from which a product is worth sharing out among threads: below it they mostly wait for each other.
+const SHARED_FROM_WIDTH: usize = 1_024;
+
 /// The language model.
 pub struct TorchCsm {
     shape: Shape,
@@ -36,6 +39,9 @@ impl TorchCsm {
     /// What PyTorch reports.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         let c = &checkpoint.config;
+        if c.backbone.hidden_size < SHARED_FROM_WIDTH {
+            tch::set_num_threads(1);
+        }
         let w = Weights { tensors: &checkpoint.tensors, kind: kind(precision) };
         let depth_table = w.get(names::DEPTH_CODES)?;
         let code_table = w.optional(names::BACKBONE_CODES)?.unwrap_or_else(|| depth_table.shallow_clone());

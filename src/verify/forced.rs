@@ -60,7 +60,7 @@ pub(super) fn check(checkpoint: &Checkpoint, plan: &Plan, results: &mut Results)
         what: format!("{}: MLX's logits, PyTorch's, on the same tokens", checkpoint.name),
         count: format!("{steps} steps"),
         result: format!(
-            "max |difference| {worst:.1e}, KL at most {worst_kl:.1e}; agree: top-1 {:.3} %, top-k {:.3} %, token with the same noise {:.4} %",
+            "largest difference {worst:.1e}, KL at most {worst_kl:.1e}; agree: top-1 {:.3} %, top-k {:.3} %, token with the same noise {:.4} %",
             share(first as f64), share(sets), share(tokens as f64)
         ),
         passed: steps > 0 && worst <= LOGIT_BOUND,

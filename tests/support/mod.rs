@@ -15,9 +15,3 @@ pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len(), "lengths");
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
-
-/// PyTorch on one thread: the tests run side by side, and these models are too small to share out.
-#[cfg(feature = "torch")]
-pub fn single_threaded() {
-    tch::set_num_threads(1);
-}
