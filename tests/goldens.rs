@@ -11,8 +11,9 @@ use csm_studio::sampling::{Mode, Sampling};
 use crate::support::golden::{Case, Golden, Wrong};
 use crate::support::max_difference;
 
-/// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's.
-const LOGITS: f32 = 5e-5;
+/// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's; 3e-5 was
+/// seen, and no greedy decision of a golden is closer than 2e-3.
+const LOGITS: f32 = 1e-4;
 /// Latents are of size 1 to 10.
 const LATENT: f32 = 2e-4;
 /// Samples are within -1 to 1, a good thousand products deep.

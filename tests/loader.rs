@@ -60,8 +60,8 @@ fn missing_files_are_named() {
     }
     names(&error_of(Path::new("/nowhere/at/all")), &["/nowhere/at/all"]);
     let sharded = Golden::read("untied").build();
-    fs::remove_file(sharded.path().join("model-00002-of-00006.safetensors")).unwrap();
-    names(&error_of(sharded.path()), &["model-00002-of-00006.safetensors", "missing"]);
+    fs::remove_file(sharded.path().join("model-00002-of-00007.safetensors")).unwrap();
+    names(&error_of(sharded.path()), &["model-00002-of-00007.safetensors", "missing"]);
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn swapped_files_are_refused() {
     fs::copy(at("config.json"), at("model.safetensors")).unwrap();
     let sharded = Golden::read("untied").build();
     let at = |name: &str| sharded.path().join(name);
-    fs::rename(at("model-00001-of-00006.safetensors"), at("x")).unwrap();
-    fs::rename(at("model-00002-of-00006.safetensors"), at("model-00001-of-00006.safetensors")).unwrap();
-    fs::rename(at("x"), at("model-00002-of-00006.safetensors")).unwrap();
+    fs::rename(at("model-00001-of-00007.safetensors"), at("x")).unwrap();
+    fs::rename(at("model-00002-of-00007.safetensors"), at("model-00001-of-00007.safetensors")).unwrap();
+    fs::rename(at("x"), at("model-00002-of-00007.safetensors")).unwrap();
     names(&error_of(sharded.path()), &["model.safetensors.index.json", "expected in this shard"]);
 }
 

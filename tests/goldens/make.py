@@ -1,17 +1,20 @@
 """Goldens from transformers' CsmForConditionalGeneration: small random checkpoints, and the demo voice.
 
-    python make.py [NAME ...]      all, or those named (`demo` is the demo voice)
+    python make.py [--voice DIR] [--out DIR] [NAME ...]      all, or those named (`demo` is the demo voice)
 
-Writes NAME.json (what the checkpoint is and what was asked of it) and NAME.safetensors (what transformers answered) beside
-this file. README.md says what is in them.
+Writes NAME.json (what the checkpoint is and what was asked of it) and NAME.safetensors (what transformers answered).
+README.md says what is in them.
 """
+
+import argparse
 import hashlib
+import importlib.metadata
 import json
-import sys
+import platform
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import transformers
 from safetensors import safe_open
@@ -19,261 +22,285 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import CsmConfig, CsmForConditionalGeneration
 
+import checks
 import formula
-from configs import AUDIO, AUDIO_EOS, GOLDENS, TEXTS, Case, Golden, size_of
+import reference
+from configs import GOLDENS, TEXTS, Case, Golden, spread
 
 HERE = Path(__file__).parent
-VOICE = HERE.parent.parent / "assets" / "voice"
-TOKENIZER = Tokenizer.from_file(str(VOICE / "tokenizer.json"))
-MARGIN = 2e-3  # least distance of the two best logits of a greedy clip: 100 times what rounding moves them
+GREEDY_MARGIN = 2e-3  # least distance of the two best logits of a greedy clip; another engine's differ by up to 3e-5
+SAMPLED_MARGIN = 2e-4  # the same for sampled clips, in scaled logits (reference.sampled_margin)
 GAP = 1e-4  # least relative distance of the two nearest code vectors of an encoded clip
+Tensors = dict[str, torch.Tensor]
 
 
-def fill(path: Path, golden: Golden, seed: int) -> list[dict]:
-    """Writes the formula's numbers into every tensor of a saved file; gives what each one is."""
+class TooClose(Exception):
+    """A decision that another order of additions could turn."""
+
+
+def versions() -> dict[str, str]:
+    """Of everything that has a say in the numbers."""
+    packages = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+    return dict(python=platform.python_version(), **{p: importlib.metadata.version(p) for p in packages})
+
+
+def header(path: Path) -> tuple[dict, bytes]:
+    """A safetensors file's header and its data."""
+    raw = path.read_bytes()
+    end = 8 + int.from_bytes(raw[:8], "little")
+    return json.loads(raw[8:end]), raw[end:]
+
+
+def filled(name: str, old: torch.Tensor, golden: Golden, seed: int) -> torch.Tensor:
+    """The formula's numbers in the place of a saved tensor."""
+    shape = tuple(old.shape)
+    new = formula.values(name, seed, shape, *spread(name, list(shape), golden))
+    for o in golden.overrides:
+        if o.tensor == name:
+            rows = slice(o.first, None, o.step)
+            new[rows] = formula.values(f"{name}.override", seed, shape, o.offset, o.scale)[rows]
+    if golden.zero_column and name == "depth_decoder.codebooks_head.weight":
+        new[:, :, 0] = golden.zero_column
+    return torch.from_numpy(new).to(old.dtype)
+
+
+def fill(path: Path, golden: Golden, seed: int) -> dict:
+    """Writes the formula's numbers into every tensor of a saved file; gives its entry in the manifest."""
     with safe_open(path, "pt") as f:
-        saved = {name: f.get_tensor(name) for name in sorted(f.keys())}
-    tensors, listed = {}, []
-    for name, old in saved.items():
-        offset, scale = size_of(name, old.shape, golden)
-        new = formula.values(name, seed, tuple(old.shape), offset, scale)
-        for tensor, first, step, o, s in golden.overrides:
-            if tensor == name:
-                new[first::step] = formula.values(f"{name}.override", seed, tuple(old.shape), o, s)[first::step]
-        if golden.zero_column and name == "depth_decoder.codebooks_head.weight":
-            new[:, :, 0] = golden.zero_column
-        tensors[name] = torch.from_numpy(new).to(old.dtype)
-        listed.append(dict(name=name, dtype=str(old.dtype).removeprefix("torch."), shape=list(old.shape), offset=offset, scale=scale))
-    save_file(tensors, path, metadata={"format": "pt"})
-    return listed
+        metadata = f.metadata()
+        tensors = {name: filled(name, f.get_tensor(name), golden, seed) for name in f.keys()}
+    save_file(tensors, path, metadata=metadata)
+    listed, data = header(path)
+    listed.pop("__metadata__")
+    entries = []
+    for name in sorted(listed, key=lambda n: listed[n]["data_offsets"]):
+        t = tensors[name]
+        offset, scale = spread(name, list(t.shape), golden)
+        dtype = str(t.dtype).removeprefix("torch.")
+        entries.append(dict(name=name, dtype=dtype, shape=list(t.shape), offset=offset, scale=scale))
+    return dict(file=path.name, metadata=metadata, sha256=hashlib.sha256(data).hexdigest(), tensors=entries)
 
 
-def save(golden: Golden, seed: int, folder: str) -> dict:
-    """Makes the checkpoint in `folder`; gives the manifest that lets anyone make it again."""
+def save(golden: Golden, seed: int, folder: Path) -> dict:
+    """Makes the checkpoint in `folder`; gives the part of the manifest that lets anyone make it again."""
     model = CsmForConditionalGeneration(CsmConfig(**golden.config)).to(getattr(torch, golden.dtype))
     model.save_pretrained(folder, **({"max_shard_size": golden.shard} if golden.shard else {}))
-    files, digest = [], hashlib.sha256()
-    for path in sorted(Path(folder).glob("*.safetensors")):
-        files.append(dict(file=path.name, tensors=fill(path, golden, seed)))
-        with safe_open(path, "pt") as f:
-            for t in files[-1]["tensors"]:
-                digest.update(f.get_tensor(t["name"]).contiguous().view(torch.uint8).numpy().tobytes())
-    index = Path(folder) / "model.safetensors.index.json"
+    paths = sorted(folder.glob("*.safetensors"))
+    files = [fill(path, golden, seed) for path in paths]
+    digest = hashlib.sha256(b"".join(header(path)[1] for path in paths)).hexdigest()
     return dict(
-        name=golden.name, seed=seed, transformers=transformers.__version__, torch=torch.__version__.split("+")[0],
-        config=json.loads((Path(folder) / "config.json").read_text()), files=files, sha256=digest.hexdigest(),
-        index=json.loads(index.read_text()) if index.exists() else None,
-        overrides=[dict(tensor=t, first=f, step=s, offset=o, scale=c) for t, f, s, o, c in golden.overrides],
-        zero_column=golden.zero_column,
-    )
+        name=golden.name, versions=versions(), seed=seed,
+        config=json.loads((folder / "config.json").read_text()),
+        generation_config=optional_json(folder / "generation_config.json"),
+        files=files, index=optional_json(folder / "model.safetensors.index.json"), sha256=digest,
+        overrides=[asdict(o) for o in golden.overrides], zero_column=golden.zero_column,
+    )  # fmt: skip
 
 
-def inputs_of(case: Case, seed: int, prefix: str) -> tuple[dict, list]:
-    """What generate() takes, and each segment's waveform (padded to whole frames)."""
-    ids, waves = [], []
-    for n, (speaker, text, samples) in enumerate(case.context):
-        wave = formula.wave(f"{prefix}/context{n}", seed, samples)
-        wave = np.pad(wave, (0, -samples % 1920))
-        ids += TOKENIZER.encode(f"[{speaker}]{text}").ids + [AUDIO] * (len(wave) // 1920) + [AUDIO_EOS]
-        waves.append(wave)
-    ids += TOKENIZER.encode(f"[{case.speaker}]{case.text}").ids
-    # Without a mask generate() would take the placeholders of audio, whose id is also the padding id, for padding.
-    inputs = dict(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long))
-    if waves:
-        inputs["input_values"] = torch.from_numpy(np.concatenate(waves))[None, None]
-        inputs["input_values_cutoffs"] = torch.tensor([np.cumsum([len(w) for w in waves])])
-    return inputs, waves
+def optional_json(path: Path) -> dict | None:
+    """Contents of a file that may be missing."""
+    return json.loads(path.read_text()) if path.exists() else None
 
 
-@torch.no_grad()
-def generate(model, inputs: dict, frames: int, seed: int | None = None, settings=None) -> tuple[torch.Tensor, bool]:
-    """Tokens [T, K] up to the end frame, and whether there was one. `settings`: temperature, top_k, and the depth's."""
-    sampled = dict(do_sample=False, depth_decoder_do_sample=False)
-    if settings:
-        t, k, dt, dk = settings
-        sampled = dict(do_sample=True, temperature=t, top_k=k, depth_decoder_do_sample=True, depth_decoder_temperature=dt, depth_decoder_top_k=dk)
-        torch.manual_seed(seed if seed < 2**63 else seed - 2**64)
-    codes = model.generate(**inputs, max_new_tokens=frames, **sampled)[0]
-    end = (codes == 0).all(1).nonzero()
-    ended = len(end) > 0
-    return (codes[: int(end[0])] if ended else codes).int(), ended
+def encode_context(model, tokenizer: Tokenizer, case: Case, seed: int, out: Tensors) -> tuple[reference.Prompt, list[str], list]:
+    """The prompt, the names of its waveforms and their codes."""
+    names, heard = [], []
+    for n, (_, _, samples) in enumerate(case.context):
+        name, encoded = clear_wave(model, f"{case.name}/context{n}", seed, samples)
+        names.append(name)
+        heard.append(encoded.codes)
+        out[f"{case.name}/context{n}/codes"] = encoded.codes
+        out[f"{case.name}/context{n}/latent"] = encoded.latent
+    return reference.prompt(tokenizer, case, seed, names), names, heard
 
 
-@torch.no_grad()
-def teacher_forced(model, embeds: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-    """Logits [T, K, V] for the frames `codes` [T, K] after the embedded prompt, in one pass without a cache."""
-    codes, prompt = codes.long(), embeds.shape[1]
-    x = torch.cat([embeds, model.backbone_model.embed_tokens(codes[None, :-1])], 1)
-    hidden = model.backbone_model(inputs_embeds=x, use_cache=False).last_hidden_state[0, prompt - 1 :]
-    first = model.lm_head(hidden)
-    depth, k = model.depth_decoder, codes.shape[1]
-    own = depth.model.embed_tokens(codes[:, : k - 1] + torch.arange(k - 1) * model.config.vocab_size)
-    y = depth.model(inputs_embeds=torch.cat([hidden[:, None], own], 1), use_cache=False).last_hidden_state[:, 1:]
-    rest = torch.einsum("tke,kev->tkv", y, depth.codebooks_head.weight)
-    return torch.cat([first[:, None], rest], 1)
+def clear_wave(model, name: str, seed: int, samples: int) -> tuple[str, reference.Encoded]:
+    """The first of the waveforms `name`, `name`.1, `name`.2 ... that lies clearly nearest to its codes."""
+    for tried in [name, *(f"{name}.{n}" for n in range(1, 20))]:
+        encoded = reference.encode(model.codec_model, reference.padded_wave(tried, seed, samples))
+        if encoded.gap > GAP:
+            return tried, encoded
+    raise TooClose(f"{name}: every waveform lies between two code vectors")
 
 
-def margin(logits: torch.Tensor) -> float:
-    best = logits.topk(2, -1).values
-    return float((best[..., 0] - best[..., 1]).min())
+@dataclass
+class Asked:
+    """A case on its way: what is said so far, and what sampling starts from."""
+
+    case: Case
+    entry: dict
+    inputs: dict[str, torch.Tensor]
+    embeds: torch.Tensor
 
 
-def kept(outputs: dict, name: str):
-    """A hook that keeps a module's output."""
-
-    def hook(_module, _inputs, output):
-        outputs[name] = output[0] if isinstance(output, tuple) else getattr(output, "last_hidden_state", output)
-
-    return hook
-
-
-@torch.no_grad()
-def encode(codec, wave: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Codes [T, K], the latent before the quantiser [T, d], and the least relative gap between nearest and next vector."""
-    seen = {}
-    handle = codec.encoder.downsample.register_forward_hook(kept(seen, "latent"))
-    codes = codec.encode(torch.from_numpy(wave)[None, None]).audio_codes[0].T
-    handle.remove()
-    latent, gap, column = seen["latent"][0].T, np.inf, 0
-    for chain in (codec.quantizer.semantic_residual_vector_quantizer, codec.quantizer.acoustic_residual_vector_quantizer):
-        rest = latent @ chain.input_proj.weight[:, :, 0].T
-        for layer in chain.layers:
-            distances = torch.cdist(rest, layer.codebook.embed).sort(-1).values
-            gap = min(gap, float(((distances[:, 1] - distances[:, 0]) / distances[:, 0]).min()))
-            rest = rest - layer.codebook.embed[codes[:, column]]
-            column += 1
-    return codes.int(), latent, gap
-
-
-@torch.no_grad()
-def decode(codec, codes: torch.Tensor) -> dict:
-    """Each stage of decoding codes [T, K]."""
-    seen = {}
-    hooks = [codec.decoder.upsample.register_forward_hook(kept(seen, "upsampled")), codec.decoder.decoder_transformer.register_forward_hook(kept(seen, "transformed"))]
-    codes = torch.where(codes < codec.config.codebook_size, codes, 0).long()
-    audio = codec.decode(codes.T[None]).audio_values[0, 0]
-    for h in hooks:
-        h.remove()
-    return dict(quantized=codec.quantizer.decode(codes.T[None])[0].T, upsampled=seen["upsampled"][0].T, transformed=seen["transformed"][0], audio=audio)
-
-
-def check_alive(model, codes: torch.Tensor, logits: torch.Tensor, audio: torch.Tensor):
-    """A random model is degenerate until proven otherwise."""
-    assert len({tuple(f.tolist()) for f in codes}) > 0.9 * len(codes), "frames repeat"
-    assert len(codes.unique()) > 0.3 * model.config.codec_config.codebook_size, "few codes are used"
-    best = logits.softmax(-1).max(-1).values
-    assert 0.15 < float(best.mean()) < 0.95, f"logits are flat or frozen: {float(best.mean()):.2f}"
-    rms = float(audio.square().mean().sqrt())
-    assert 0.01 < rms < 2, f"audio's level is {rms}"
-    for k in range(codes.shape[1]):
-        other = codes.clone()
-        other[:, k] = (other[:, k] + 7) % model.config.codec_config.codebook_size
-        change = float((decode(model.codec_model, other)["audio"] - audio).square().mean().sqrt())
-        assert change > 0.01 * rms, f"codebook {k} is not heard: {change / rms:.4f}"
-
-
-def answer(model, golden: Golden, seed: int, case: Case, out: dict) -> dict | None:
-    """Everything transformers says about one case, into `out`; None where a decision is too close to be a golden."""
-    inputs, waves = inputs_of(case, seed, case.name)
-    k = model.config.num_codebooks
-    for n, wave in enumerate(waves):
-        codes, latent, gap = encode(model.codec_model, wave)
-        if gap < GAP:
-            return None
-        out[f"{case.name}/context{n}/codes"] = codes
-        out[f"{case.name}/context{n}/latent"] = latent
-    with torch.no_grad():
-        embeds = (
-            model._merge_input_ids_with_input_values(**{k: v for k, v in inputs.items() if k != "attention_mask"})["inputs_embeds"] if waves else model.embed_text_tokens(inputs["input_ids"])
-        )
-    greedy, ended = generate(model, inputs, min(case.frames, 40))
-    logits = teacher_forced(model, embeds, greedy)
-    if margin(logits) < MARGIN:
-        return None
-    assert (logits.argmax(-1) == greedy).all(), "generate's greedy tokens are not the argmax of its logits"
-    heard = decode(model.codec_model, greedy[: case.audio])
-    if not golden.zero_column and golden.name != "demo":
-        check_alive(model, greedy, logits, decode(model.codec_model, greedy)["audio"])
-    out[f"{case.name}/greedy"] = greedy
+def answer(model, tokenizer: Tokenizer, case: Case, seed: int, out: Tensors) -> Asked:
+    """All that transformers says about one case but for the sampled clips, into `out`."""
+    prompt, waves, heard = encode_context(model, tokenizer, case, seed, out)
+    rows = [part for pair in zip(prompt.context_ids, heard, strict=True) for part in pair] + [prompt.target_ids]
+    embeds = reference.embed(model, rows)
+    checks.prompt_is_transformers(model, prompt, embeds)
+    greedy = reference.generate(model, prompt.inputs(), case.greedy)
+    logits = reference.teacher_forced(model, embeds, greedy.raw)
+    margin = reference.greedy_margin(logits, greedy.raw)
+    if margin < GREEDY_MARGIN:
+        raise TooClose(f"{case.name}: greedy margin {margin:.5f}")
+    audio_frames = min(case.audio, len(greedy.codes))
+    stages = reference.decode(model.codec_model, greedy.codes[:audio_frames])
+    out[f"{case.name}/greedy"] = greedy.codes
     out[f"{case.name}/logits"] = logits[: case.logits]
-    out.update({f"{case.name}/{stage}": t for stage, t in heard.items()})
-    sampled = []
-    for draw_seed, *settings in case.sampled:
-        codes, over = generate(model, inputs, case.frames, draw_seed, settings)
-        name = f"{case.name}/sampled{len(sampled)}"
-        out[name] = codes
-        sampled.append(dict(tensor=name, seed=draw_seed, settings=settings, ended=over))
-    context = [dict(speaker=s, text=t, samples=n, wave=f"{case.name}/context{i}") for i, (s, t, n) in enumerate(case.context)]
-    return dict(
-        name=case.name, speaker=case.speaker, text=case.text, text_ids=TOKENIZER.encode(f"[{case.speaker}]{case.text}").ids, context=context,
-        frames=case.frames, greedy_cap=min(case.frames, 40), ended=ended, margin=margin(logits), sampled=sampled,
-        lengths=[len(out[s["tensor"]]) for s in sampled], audio_frames=min(case.audio, len(greedy)), codebooks=k,
-    )
+    out.update({f"{case.name}/{stage}": t for stage, t in stages.items()})
+    context = [
+        dict(speaker=s, text=t, text_ids=ids, samples=n, wave=wave)
+        for (s, t, n), ids, wave in zip(case.context, prompt.context_ids, waves, strict=True)
+    ]
+    entry = dict(
+        name=case.name, speaker=case.speaker, text=case.text, text_ids=prompt.target_ids, context=context,
+        frames=case.frames, greedy_cap=case.greedy, ended=greedy.ended, margin=margin, audio_frames=audio_frames,
+    )  # fmt: skip
+    return Asked(case, entry, prompt.inputs(), embeds)
 
 
-def make(golden: Golden):
-    for seed in range(1, 200):
-        with tempfile.TemporaryDirectory() as folder:
-            manifest, out = save(golden, seed, folder), {}
-            model = CsmForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        cases = []
-        for case in golden.cases:
-            answered = answer(model, golden, seed, case, out)
-            if answered is None:
-                break
-            cases.append(answered)
-        else:
-            return write(golden.name, dict(manifest, cases=cases), out)
+def samples(model, asked: Asked, out: Tensors) -> dict:
+    """The sampled clips, into `out`; the case's whole entry in the manifest."""
+    case = asked.case
+    clips = [
+        sample(model, asked.inputs, asked.embeds, case.frames, f"{case.name}/sampled{n}", draw, out)
+        for n, draw in enumerate(case.sampled)
+    ]
+    return dict(asked.entry, sampled=clips)
+
+
+def sample(model, inputs: dict, embeds, cap: int, name: str, draw: tuple[int, reference.Settings], out: Tensors) -> dict:
+    """A sampled clip, into `out`; its entry in the manifest. A seed with a close decision gives way to one 1000 further."""
+    first, settings = draw
+    for seed in range(first, first + 20_000, 1000):
+        clip = reference.generate(model, inputs, cap, seed, settings)
+        logits = reference.teacher_forced(model, embeds, clip.raw)
+        margin = reference.sampled_margin(logits, clip.raw, seed, settings)
+        if margin > SAMPLED_MARGIN:
+            out[name] = clip.codes
+            return dict(tensor=name, seed=seed, settings=settings, ended=clip.ended, frames=len(clip.codes), margin=margin)
+        print(f"{name}: seed {seed}: margin {margin:.1e}", flush=True)
+    raise TooClose(f"{name}: every seed has a close decision")
+
+
+def make(golden: Golden, tokenizer: Tokenizer, folder: Path):
+    """The first seed that is neither degenerate nor has a close decision."""
+    for seed in range(1, 400):
+        with tempfile.TemporaryDirectory() as work:
+            manifest, out = save(golden, seed, Path(work)), {}
+            model = reference.load(work)
+            try:
+                asked = [answer(model, tokenizer, case, seed, out) for case in golden.cases]
+                checks.alive(model, golden, [a.entry for a in asked], out)
+                if golden.ends:
+                    ends_by_itself(model, asked)
+                cases = [samples(model, a, out) for a in asked]
+                checks.use_many_codes(model, [out[clip["tensor"]] for case in cases for clip in case["sampled"]])
+            except (TooClose, checks.Degenerate) as reason:
+                print(f"{golden.name}: seed {seed}: {reason}", flush=True)
+                continue
+            checks.stored_is_loaded(Path(work))
+        return write(folder, dict(manifest, cases=cases), out)
     raise SystemExit(f"{golden.name}: every seed has a decision that rounding could turn")
 
 
-def write(name: str, manifest: dict, out: dict):
-    (HERE / f"{name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    save_file({n: t.contiguous() for n, t in out.items()}, HERE / f"{name}.safetensors")
-    size = (HERE / f"{name}.safetensors").stat().st_size
+def ends_by_itself(model, cases: list[Asked]):
+    """One clip of each case says how often clips end."""
+    for asked in cases:
+        seed, settings = asked.case.sampled[0]
+        clip = reference.generate(model, asked.inputs, asked.case.frames, seed, settings)
+        checks.ends_at_times(reference.teacher_forced(model, asked.embeds, clip.raw), clip.ended)
+
+
+def write(folder: Path, manifest: dict, out: Tensors):
+    """Both files, and a line on each case."""
+    name = manifest["name"]
+    (folder / f"{name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    save_file({n: t.contiguous() for n, t in out.items()}, folder / f"{name}.safetensors")
+    (folder / f"{name}.safetensors").chmod(0o644)
+    sizes = [(folder / f"{name}.{kind}").stat().st_size // 1024 for kind in ("json", "safetensors")]
     for case in manifest["cases"]:
-        print(f"{name:9} seed {manifest.get('seed', '-')}  {case['name']:16} margin {case['margin']:.4f}  sampled clips {case['lengths']}  {size // 1024} kB", flush=True)
+        clips = " ".join(f"{s['frames']}{'' if s['ended'] else '+'} ({s['margin']:.1e})" for s in case["sampled"])
+        k, v = out[f"{case['name']}/logits"].shape[1:]
+        print(
+            f"{name:8} seed {manifest.get('seed', '-'):>3}  K {k:2} V {v:4}  {case['name']:15} greedy {len(out[case['name'] + '/greedy'])}"
+            f" (margin {case['margin']:.4f})  sampled {clips}  {sizes[0]} + {sizes[1]} kB",
+            flush=True,
+        )
 
 
-DEMO = [
-    Case("greeting", 0, "Good morning, how are you today?", sampled=[(0, 0.6, 50, 0.6, 50), (1, 0.9, 50, 0.9, 50)]),
-    Case("boat", 1, TEXTS["medium"], sampled=[(2, 0.6, 50, 0.6, 50), (3, 0.9, 50, 0.9, 50)]),
-    Case("letter", 0, "She wrote a letter to her friend.", sampled=[(4, 0.9, 50, 0.6, 10)]),
-    Case("lights", 1, "The lights went out during the storm.", sampled=[(5, 0.6, 50, 0.6, 50)]),
+SENTENCES = [
+    ("greeting", 0, "Good morning, how are you today?"),
+    ("boat", 1, TEXTS["medium"]),
+    ("letter", 0, "She wrote a letter to her friend."),
+    ("lights", 1, "The lights went out during the storm."),
+    ("keys", 0, "I have lost my keys again."),
+    ("coffee", 1, "They drank coffee and talked for hours."),
+    ("garden", 0, "There is a small garden behind the house."),
+    ("train", 1, "The train was late this morning."),
+    ("dog", 0, "A brown dog slept under the table."),
+    ("window", 1, "Please open the window."),
 ]
+WANTED = 6
+COOL, WARM, MIXED = (0.6, 50, 0.6, 50), (0.9, 50, 0.9, 50), (0.9, 50, 0.6, 10)
+REPLY = "I am fine, thank you."
 
 
-def demo():
+def demo(voice: Path, tokenizer: Tokenizer, folder: Path):
     """The voice itself, whole clips; then a turn with an earlier turn's own codes before it."""
-    model = CsmForConditionalGeneration.from_pretrained(VOICE, dtype=torch.float32).eval()
+    model = reference.load(voice)
     out, cases = {}, []
-    for case in DEMO:
-        case.frames, case.audio = 100, 6
-        answered = answer(model, Golden("demo", {}, []), 0, case, out)
-        if answered is None:
-            print(f"demo: {case.name} has a decision that rounding could turn, left out")
-            continue
-        cases.append(answered)
-    before = out["greeting/sampled0"].long()
-    ids = [TOKENIZER.encode(f"[{s}]{t}").ids for s, t in ((0, DEMO[0].text), (1, "I am fine, thank you."))]
-    with torch.no_grad():
-        text = [model.embed_text_tokens(torch.tensor([i])) for i in ids]
-        spoken = model.backbone_model.embed_tokens(torch.cat([before, torch.zeros(1, 6, dtype=torch.long)])[None])
-    embeds = torch.cat([text[0], spoken, text[1]], 1)
-    codes, ended = generate(model, dict(inputs_embeds=embeds), 100, 7, (0.6, 50, 0.6, 50))
-    out["reply/sampled"] = codes
-    reply = dict(before="greeting/sampled0", before_speaker=0, before_text=DEMO[0].text, speaker=1, text="I am fine, thank you.", seed=7, settings=[0.6, 50, 0.6, 50], tensor="reply/sampled", ended=ended)
-    manifest = dict(name="demo", transformers=transformers.__version__, torch=torch.__version__.split("+")[0], cases=cases, reply=reply)
-    write("demo", manifest, out)
-    print("reply:", len(codes), "frames, ended", ended)
+    for name, speaker, text in SENTENCES:
+        n = len(cases)
+        draws = [(2 * n, COOL), (2 * n + 1, WARM)] + ([(100, MIXED)] if n == 2 else [])
+        case = Case(name, speaker, text, frames=100, greedy=100, audio=12 if n == 0 else 4, sampled=draws)
+        try:
+            answers: Tensors = {}
+            cases.append(samples(model, answer(model, tokenizer, case, 0, answers), answers))
+            out |= answers
+        except TooClose as reason:
+            print(f"demo: {reason}")
+        if len(cases) == WANTED:
+            break
+    assert len(cases) == WANTED and all(s["ended"] for c in cases for s in c["sampled"]) and all(c["ended"] for c in cases)
+    _, data = header(voice / "model.safetensors")
+    manifest = dict(
+        name="demo", versions=versions(), model_data_sha256=hashlib.sha256(data).hexdigest(), cases=cases,
+        reply=reply(model, tokenizer, cases[0], out),
+    )  # fmt: skip
+    write(folder, manifest, out)
+
+
+def reply(model, tokenizer: Tokenizer, first: dict, out: Tensors) -> dict:
+    """The other speaker's answer to the first sampled clip of case `first`, which goes in as its codes."""
+    before = first["sampled"][0]["tensor"]
+    speaker = 1 - first["speaker"]
+    ids = [tokenizer.encode(f"[{s}]{t}").ids for s, t in ((first["speaker"], first["text"]), (speaker, REPLY))]
+    embeds = reference.embed(model, [ids[0], out[before], ids[1]])
+    told = sample(model, dict(inputs_embeds=embeds), embeds, 100, "reply/sampled", (7, COOL), out)
+    turn = dict(before=before, before_speaker=first["speaker"], before_text=first["text"], speaker=speaker, text=REPLY)
+    return dict(told, **turn)
+
+
+def main():
+    """Makes what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--voice", type=Path, default=HERE.parent.parent / "assets" / "voice")
+    parser.add_argument("--out", type=Path, default=HERE)
+    args = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    tokenizer = Tokenizer.from_file(str(args.voice / "tokenizer.json"))
+    for golden in GOLDENS:
+        if not args.names or golden.name in args.names:
+            make(golden, tokenizer, args.out)
+    if not args.names or "demo" in args.names:
+        demo(args.voice, tokenizer, args.out)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    torch.use_deterministic_algorithms(True)
-    wanted = sys.argv[1:]
-    for golden in GOLDENS:
-        if not wanted or golden.name in wanted:
-            make(golden)
-    if not wanted or "demo" in wanted:
-        demo()
+    main()
