@@ -14,6 +14,8 @@ pub mod hybrid;
 pub mod mlx;
 pub mod pipeline;
 pub mod prompt;
+pub mod recipe;
+pub mod report;
 pub mod sampling;
 pub mod termination;
 pub mod text;

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::mlx::Csm;
 use crate::mlx::mimi::{Encoded, Mimi};
 use crate::prompt::{Frame, Prompt};
+use crate::recipe::Recipe;
 use crate::sampling::{Mode, Sampling};
 use crate::termination::{Finding, Watch};
 use crate::tokens::{Edit, Stop};
@@ -33,6 +34,34 @@ pub struct Job {
     pub retries: u32,
     /// Whether [`Event::Frame`] carries logits.
     pub observe: bool,
+}
+
+impl Job {
+    /// `recipe` from its first frame, at most `max_frames` long: not observed, not tried again.
+    ///
+    /// # Errors
+    /// As [`Recipe::prompt`].
+    pub fn of(recipe: &Recipe, checkpoint: &Checkpoint, max_frames: usize) -> Result<Self> {
+        Ok(Self {
+            prompt: recipe.prompt(checkpoint)?,
+            sampling: recipe.sampling,
+            max_frames,
+            history: Vec::new(),
+            forced: None,
+            edits: recipe.edits.clone(),
+            retries: 0,
+            observe: false,
+        })
+    }
+
+    /// `frames` once more by teacher forcing, observed: the logits they were drawn from.
+    ///
+    /// # Errors
+    /// As [`Recipe::prompt`].
+    pub fn forced(recipe: &Recipe, checkpoint: &Checkpoint, frames: &[Frame]) -> Result<Self> {
+        let job = Self::of(recipe, checkpoint, frames.len())?;
+        Ok(Self { forced: Some(frames.to_vec()), observe: true, ..job })
+    }
 }
 
 /// What happens while a job runs.
@@ -62,6 +91,8 @@ pub struct FrameEvent {
     pub logits: Option<Vec<f32>>,
     /// Codebooks where the range guard changed the token.
     pub guarded: Vec<bool>,
+    /// Settings it was drawn with.
+    pub sampling: Sampling,
     /// Sound so far, seconds.
     pub audio_seconds: f64,
     /// Time spent on the new frames over their sound; below 1 is faster than real time.
@@ -213,6 +244,7 @@ impl Pipeline {
                 codes: step.codes,
                 logits: step.logits,
                 guarded: step.guarded,
+                sampling,
                 audio_seconds,
                 real_time_factor: begun.elapsed().as_secs_f64() / new_seconds,
             }));

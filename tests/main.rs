@@ -4,6 +4,7 @@ mod boundaries;
 mod command_line;
 mod goldens;
 mod loader;
+mod measures;
 mod speech;
 mod support;
 #[cfg(feature = "torch")]

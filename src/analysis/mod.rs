@@ -1,79 +1,55 @@
-//! Measures on plain slices: distributions, distances between them, and tests.
+//! Measures on plain slices. Every function says its formula, range and unit; probabilities are `f32` as samplers give them, sums
+//! are `f64`. Entropies and divergences are in bits.
+//!
+//! [`step`]: one draw. [`clip`]: one clip. [`between`]: clips against clips. [`engines`]: two computations of the same step.
+//! [`chi_square`]: the tests that the others use.
 
-use statrs::distribution::{ChiSquared, ContinuousCDF};
+pub mod between;
+pub mod chi_square;
+pub mod clip;
+pub mod engines;
+pub mod step;
 
-/// Kullback-Leibler divergence of `q` from `p`, `sum p ln(p / q)`, in nats, 0 and up. The sum runs over the support of `p`;
-/// it is infinite where `p` has mass and `q` has none.
+/// Kullback-Leibler divergence of `q` from `p`, `sum p log2(p / q)`, in bits, 0 and up (Kullback and Leibler 1951). The sum runs
+/// over the support of `p`; it is infinite where `p` has mass and `q` has none.
 pub fn kl(p: &[f32], q: &[f32]) -> f64 {
     let terms = p.iter().zip(q).filter(|(p, _)| **p > 0.0);
-    terms.map(|(p, q)| f64::from(*p) * (f64::from(*p) / f64::from(*q)).ln()).sum::<f64>().max(0.0)
+    terms.map(|(p, q)| f64::from(*p) * (f64::from(*p) / f64::from(*q)).log2()).sum::<f64>().max(0.0)
 }
 
-/// Ids of the `k` largest values, in no order. Ties at the k-th place are cut by id.
+/// Shannon entropy `-sum p log2 p`, in bits, 0 to log2 of the number of ids (Shannon 1948).
+pub fn entropy(p: &[f32]) -> f64 {
+    let terms = p.iter().filter(|p| **p > 0.0).map(|p| f64::from(*p));
+    (-terms.map(|p| p * p.log2()).sum::<f64>()).max(0.0)
+}
+
+/// Ids of the `k` largest values, largest first. Ties at the k-th place are cut by id.
 pub fn top(values: &[f32], k: usize) -> Vec<usize> {
     let mut ids: Vec<usize> = (0..values.len()).collect();
-    ids.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
-    ids.truncate(k);
+    let larger = |a: &usize, b: &usize| values[*b].total_cmp(&values[*a]).then(a.cmp(b));
+    if k < ids.len() {
+        ids.select_nth_unstable_by(k, larger);
+        ids.truncate(k);
+    }
+    ids.sort_unstable_by(larger);
     ids
 }
 
 /// Share of the ids that two sets of the same size have in common, 0 to 1.
 pub fn agreement(a: &[usize], b: &[usize]) -> f64 {
+    common(a, b) as f64 / a.len().max(1) as f64
+}
+
+/// Jaccard index of two sets of distinct ids: common ids over all ids, 0 to 1; 1 for two empty sets (Jaccard 1901).
+pub fn jaccard(a: &[usize], b: &[usize]) -> f64 {
+    let common = common(a, b);
+    let all = a.len() + b.len() - common;
+    if all == 0 { 1.0 } else { common as f64 / all as f64 }
+}
+
+fn common(a: &[usize], b: &[usize]) -> usize {
     let set: std::collections::HashSet<&usize> = a.iter().collect();
-    b.iter().filter(|id| set.contains(id)).count() as f64 / a.len().max(1) as f64
-}
-
-/// Outcome of a chi-square test.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ChiSquare {
-    /// `sum (observed - expected)^2 / expected`.
-    pub statistic: f64,
-    /// Bins that were left after pooling, less one.
-    pub degrees: usize,
-    /// Probability of a statistic as large or larger if the counts come from the probabilities.
-    pub p: f64,
-}
-
-/// Least expected count of a bin (Cochran's rule); rarer ones are pooled.
-pub const LEAST_EXPECTED: f64 = 5.0;
-
-/// Pearson's chi-square test of `counts` against `probabilities`. Bins that expect fewer than [`LEAST_EXPECTED`] are pooled.
-/// A count where the probability is 0 gives p = 0. `None` where fewer than two bins are left.
-pub fn chi_square(counts: &[u64], probabilities: &[f64]) -> Option<ChiSquare> {
-    let n = counts.iter().sum::<u64>() as f64;
-    let (mut bins, mut rare) = (Vec::new(), (0.0, 0.0));
-    for (count, p) in counts.iter().zip(probabilities) {
-        let (observed, expected) = (*count as f64, n * p);
-        if *p == 0.0 && *count > 0 {
-            return Some(ChiSquare { statistic: f64::INFINITY, degrees: 1, p: 0.0 });
-        }
-        if expected >= LEAST_EXPECTED {
-            bins.push((observed, expected));
-        } else {
-            rare = (rare.0 + observed, rare.1 + expected);
-        }
-    }
-    if rare.1 >= LEAST_EXPECTED {
-        bins.push(rare);
-    } else if let Some(last) = bins.last_mut() {
-        *last = (last.0 + rare.0, last.1 + rare.1);
-    }
-    if bins.len() < 2 {
-        return None;
-    }
-    let statistic: f64 = bins.iter().map(|(o, e)| (o - e).powi(2) / e).sum();
-    let degrees = bins.len() - 1;
-    let p = ChiSquared::new(degrees as f64).expect("positive").sf(statistic);
-    Some(ChiSquare { statistic, degrees, p })
-}
-
-/// Whether p-values look drawn from 0 to 1 evenly: chi-square over ten bins.
-pub fn uniform(p_values: &[f64]) -> Option<ChiSquare> {
-    let mut counts = [0u64; 10];
-    for p in p_values {
-        counts[((p * 10.0) as usize).min(9)] += 1;
-    }
-    chi_square(&counts, &[0.1; 10])
+    b.iter().filter(|id| set.contains(id)).count()
 }
 
 #[cfg(test)]
@@ -81,25 +57,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chi_square_is_scipys() {
-        // scipy.stats.chisquare([44, 56, 100], [50, 50, 100]): statistic 1.44, p 0.4867522559599717
-        let t = chi_square(&[44, 56, 100], &[0.25, 0.25, 0.5]).unwrap();
-        assert!((t.statistic - 1.44).abs() < 1e-12 && (t.p - 0.486_752_255_959_971_7).abs() < 1e-10, "{t:?}");
-        assert_eq!(t.degrees, 2);
-    }
-
-    #[test]
-    fn rare_bins_are_pooled_and_impossible_counts_are_noticed() {
-        let t = chi_square(&[90, 4, 3, 3], &[0.9, 0.04, 0.03, 0.03]).unwrap();
-        assert_eq!((t.degrees, t.statistic), (1, 0.0));
-        assert_eq!(chi_square(&[9, 1], &[1.0, 0.0]).unwrap().p, 0.0);
-    }
-
-    #[test]
     fn divergence_is_zero_of_itself_and_infinite_off_the_support() {
         let (p, q) = ([0.5, 0.5, 0.0], [0.25, 0.75, 0.0]);
         assert_eq!(kl(&p, &p), 0.0);
-        assert!((kl(&p, &q) - 0.5 * (2.0f64.ln() + (2.0f64 / 3.0).ln())).abs() < 1e-9);
+        assert!((kl(&p, &q) - 0.5 * (2.0f64.log2() + (2.0f64 / 3.0).log2())).abs() < 1e-9);
         assert_eq!(kl(&p, &[1.0, 0.0, 0.0]), f64::INFINITY);
+    }
+
+    #[test]
+    fn the_largest_come_first_and_ties_go_by_id() {
+        assert_eq!(top(&[1.0, 3.0, 2.0, 3.0], 3), [1, 3, 2]);
+        assert_eq!(top(&[1.0, 1.0, 1.0], 2), [0, 1]);
+        assert_eq!(top(&[2.0, 1.0], 9), [0, 1]);
+    }
+
+    #[test]
+    fn sets_are_compared_by_what_they_share() {
+        assert_eq!(jaccard(&[1, 2, 3], &[2, 3, 4]), 0.5);
+        assert_eq!(jaccard(&[], &[]), 1.0);
+        assert_eq!(agreement(&[1, 2, 3, 4], &[2, 3, 4, 5]), 0.75);
     }
 }

@@ -1,16 +1,23 @@
 //! The command line: parse, build usable values, call the library.
 
+pub mod analyze;
+pub mod compare;
 pub mod generate;
+mod replay;
+mod reports;
 mod show;
 #[cfg(feature = "torch")]
 pub mod verify;
 pub mod voices;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
+use crate::tokens::TokenFile;
 
 /// How a command ended, beside an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +39,10 @@ struct Csm {
 enum Command {
     /// Speak a text into a WAV file
     Generate(Box<generate::Args>),
+    /// Look at tokens: what was drawn, how sure the model was, how far clips are apart
+    Analyze(analyze::Args),
+    /// Speak a text in several modes with several seeds, and compare the tokens
+    Compare(compare::Args),
     /// Prove the sampling modes against each other and against PyTorch
     #[cfg(feature = "torch")]
     Verify(verify::Args),
@@ -43,6 +54,8 @@ enum Command {
 pub fn csm() -> ExitCode {
     exit(match Csm::parse().command {
         Command::Generate(args) => generate::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Compare(args) => compare::run(&args),
         #[cfg(feature = "torch")]
         Command::Verify(args) => verify::run(&args),
         Command::Voices(args) => voices::run(&args),
@@ -81,8 +94,18 @@ pub struct Model {
 }
 
 impl Model {
-    fn open(&self) -> Result<crate::checkpoint::Checkpoint> {
-        crate::checkpoint::Checkpoint::resolve(self.model_path.as_deref())
+    fn open(&self) -> Result<Checkpoint> {
+        Checkpoint::resolve(self.model_path.as_deref())
+    }
+}
+
+/// Says so where the token file at `path` is from another model than `checkpoint`.
+fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) {
+    if let Some(model) = &file.model
+        && model.sha256 != checkpoint.sha256()
+    {
+        let path = path.display();
+        eprintln!("warning: {path} was made by another model ({}): its clip will not be the same", model.name);
     }
 }
 

@@ -32,6 +32,12 @@ impl Mode {
             Self::Hybrid => "hybrid",
         }
     }
+
+    /// Number type to compute in where the user names none: `stored`, the checkpoint's own, for *native*; float32 where tokens
+    /// have to be PyTorch's.
+    pub fn precision(self, stored: Dtype) -> Dtype {
+        if self == Self::Native { stored } else { Dtype::Float32 }
+    }
 }
 
 /// Temperature and top-k of one kind of codebook.

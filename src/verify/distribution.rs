@@ -1,7 +1,7 @@
 //! *distribution*: whether *native* draws from the probabilities it should, and whether this test would notice if not.
 
 use super::{Line, Plan, Results};
-use crate::analysis::{chi_square, uniform};
+use crate::analysis::chi_square::{fit, uniform};
 use crate::error::Result;
 use crate::mlx;
 use crate::sampling::Draw;
@@ -27,9 +27,9 @@ pub(super) fn check(plan: &Plan, results: &mut Results) -> Result<()> {
         for token in mlx::native_draws(&logits, how, set as u64, DRAWS)? {
             counts[token as usize] += 1;
         }
-        results.p_values.extend(chi_square(&counts, &probabilities).map(|t| t.p));
+        results.p_values.extend(fit(&counts, &probabilities).map(|t| t.p));
         let wrong = wrong_counts(&probabilities, set as u64);
-        caught += usize::from(chi_square(&wrong, &probabilities).is_some_and(|t| t.p < 0.01));
+        caught += usize::from(fit(&wrong, &probabilities).is_some_and(|t| t.p < 0.01));
     }
     let n = results.p_values.len();
     let even = uniform(&results.p_values);

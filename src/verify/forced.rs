@@ -1,14 +1,14 @@
 //! *teacher-forced*: both engines' logits on the same tokens, step by step.
 
 use super::{Line, Plan, Results, clip_prompt, clip_sampling};
-use crate::analysis::{agreement, kl, top};
+use crate::analysis::engines::Gap;
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::engine::{Engine, Request};
 use crate::error::Result;
 use crate::mlx::Csm;
 use crate::prompt::Frame;
 use crate::sampling::noise::TorchNoise;
-use crate::sampling::reference::{draw, softmax};
+use crate::sampling::reference::draw;
 use crate::sampling::{Mode, Sampling};
 use crate::torch::TorchCsm;
 
@@ -40,13 +40,12 @@ pub(super) fn check(checkpoint: &Checkpoint, plan: &Plan, results: &mut Results)
             for codebook in 0..k {
                 let row = codebook * v..(codebook + 1) * v;
                 let (a, b) = (&ours[row.clone()], &theirs[row]);
-                let difference = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                results.logit_differences.push(difference);
-                worst_kl = worst_kl.max(kl(&softmax(b), &softmax(a)));
                 let how = sampling.draw(codebook);
-                let (top_a, top_b) = (top(a, how.top_k), top(b, how.top_k));
-                first += usize::from(top_a[0] == top_b[0]);
-                sets += agreement(&top_a, &top_b);
+                let gap = Gap::of(b, a, how.top_k);
+                results.logit_differences.push(gap.difference);
+                worst_kl = worst_kl.max(gap.kl);
+                first += usize::from(gap.same_best);
+                sets += gap.top_k_agreement;
                 noise.fill(&mut q);
                 tokens += usize::from(draw(a, how, None, &q) == draw(b, how, None, &q));
                 steps += 1;
@@ -60,7 +59,7 @@ pub(super) fn check(checkpoint: &Checkpoint, plan: &Plan, results: &mut Results)
         what: format!("{}: MLX's logits, PyTorch's, on the same tokens", checkpoint.name),
         count: format!("{steps} steps"),
         result: format!(
-            "largest difference {worst:.1e}, KL at most {worst_kl:.1e}; agree: top-1 {:.3} %, top-k {:.3} %, token with the same noise {:.4} %",
+            "largest difference {worst:.1e}, KL at most {worst_kl:.1e} bits; agree: top-1 {:.3} %, top-k {:.3} %, token with the same noise {:.4} %",
             share(first as f64), share(sets), share(tokens as f64)
         ),
         passed: steps > 0 && worst <= LOGIT_BOUND,

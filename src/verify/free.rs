@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::forced::observed;
 use super::{Line, Plan, Results, clip_prompt, clip_sampling};
+use crate::analysis::engines::Cause;
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::mlx::Csm;
+use crate::sampling::Mode;
 use crate::sampling::noise::TorchNoise;
-use crate::sampling::reference::warp;
-use crate::sampling::{Draw, Mode};
 use crate::torch::TorchCsm;
 
 /// Share of clips that have to be identical.
@@ -29,14 +29,9 @@ pub struct Divergence {
     pub exact: u32,
     /// Hybrid's token there.
     pub hybrid: u32,
-    /// How much hybrid's token beats exact's by in PyTorch's log-score, ln(p / q).
-    pub margin: f64,
-    /// How far the difference of the two log-scores is moved by going from PyTorch's logits to MLX's.
-    pub change: f64,
-    /// What rounding inside the draw can add to that.
-    pub bound: f64,
-    /// Whether margin <= change + bound.
-    pub explained: bool,
+    /// Why, seen from PyTorch's logits.
+    #[serde(flatten)]
+    pub cause: Cause,
 }
 
 impl std::fmt::Display for Divergence {
@@ -49,10 +44,10 @@ impl std::fmt::Display for Divergence {
             self.codebook,
             self.exact,
             self.hybrid,
-            self.margin,
-            self.change,
-            self.bound,
-            if self.explained { "explained" } else { "UNEXPLAINED" }
+            self.cause.margin,
+            self.cause.change,
+            self.cause.bound,
+            if self.cause.explains() { "explained" } else { "UNEXPLAINED" }
         )
     }
 }
@@ -71,7 +66,7 @@ pub(super) fn check(checkpoint: &Checkpoint, plan: &Plan, results: &mut Results)
             Some(d) => results.divergences.push(d),
         }
     }
-    let unexplained = results.divergences.iter().filter(|d| !d.explained).count();
+    let unexplained = results.divergences.iter().filter(|d| !d.cause.explains()).count();
     let draws = frames * k;
     results.lines.push(Line {
         check: "free-running",
@@ -117,19 +112,8 @@ fn clip(checkpoint: &Checkpoint, plan: &Plan, n: usize, mlx: &mut Csm, torch: &m
             let mut q = vec![0.0; v];
             (0..=codebook).for_each(|_| noise.fill(&mut q));
             let pair = (ours[codebook], theirs[codebook]);
-            let found = explain(&our_logits[row.clone()], &their_logits[row], exact.draw(codebook), pair, &q);
-            let (margin, change, bound) = found;
-            let divergence = Divergence {
-                clip: n,
-                frame,
-                codebook,
-                exact: pair.0,
-                hybrid: pair.1,
-                margin,
-                change,
-                bound,
-                explained: margin <= change + bound,
-            };
+            let cause = Cause::of(&their_logits[row.clone()], &our_logits[row], exact.draw(codebook), pair, &q);
+            let divergence = Divergence { clip: n, frame, codebook, exact: pair.0, hybrid: pair.1, cause };
             return Ok(Run { frames: frame + 1, ended: false, divergence: Some(divergence) });
         }
         if ours.iter().all(|c| *c == 0) {
@@ -137,26 +121,4 @@ fn clip(checkpoint: &Checkpoint, plan: &Plan, n: usize, mlx: &mut Csm, torch: &m
         }
     }
     Ok(Run { frames: plan.max_frames, ended: false, divergence: None })
-}
-
-/// Margin in PyTorch's logits, measured change to MLX's, and rounding bound for the two candidates. Where one of them is below
-/// the k-th largest in one engine and not in the other, the k-th largest takes part in its stead.
-fn explain(ours: &[f32], theirs: &[f32], how: Draw, (a, b): (u32, u32), q: &[f32]) -> (f64, f64, f64) {
-    let (warped_ours, warped_theirs) = (warp(ours, how, None), warp(theirs, how, None));
-    let t = how.temperature;
-    let at = |logits: &[f32], id: u32| f64::from(logits[id as usize]) / t;
-    let unit = f64::from(f32::EPSILON) / 2.0;
-    let kept = |w: &[f32], id: u32| w[id as usize].is_finite();
-    for id in [a, b] {
-        if kept(&warped_ours, id) != kept(&warped_theirs, id) {
-            let kth = |logits: &[f32]| f64::from(crate::sampling::reference::kth_largest(logits, how.top_k)) / t;
-            let (over_ours, over_theirs) = (at(ours, id) - kth(ours), at(theirs, id) - kth(theirs));
-            return (over_theirs.abs(), (over_ours - over_theirs).abs(), 4.0 * unit * at(theirs, id).abs());
-        }
-    }
-    let noise = f64::from(q[a as usize]).ln() - f64::from(q[b as usize]).ln();
-    let (ahead_theirs, ahead_ours) = (at(theirs, b) - at(theirs, a) + noise, at(ours, b) - at(ours, a) + noise);
-    let max = theirs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let depth = [a, b].map(|id| f64::from(max) / t - at(theirs, id)).into_iter().fold(0.0, f64::max);
-    (ahead_theirs.abs(), (ahead_ours - ahead_theirs).abs(), 4.0 * (depth + 6.0) * unit)
 }

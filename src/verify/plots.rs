@@ -1,4 +1,4 @@
-//! Plots of a verification, as SVG: drawn without a window and without fonts.
+//! Plots of a verification, as SVG: drawn without a window.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use super::Results;
 use crate::error::{Error, Result};
 
 pub(super) fn write(results: &Results, folder: &Path) -> Result<()> {
+    crate::report::plots::font();
     if !results.p_values.is_empty() {
         let path = folder.join("p-values.svg");
         p_values(&results.p_values, &path).map_err(|e| Error::write(&path, e))?;

@@ -130,12 +130,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let context = session.context(&plan)?;
     let mut spoken = Spoken::default();
     let mut before: Option<Segment> = None;
-    for (n, text) in plan.texts.iter().enumerate() {
+    for n in 0..plan.texts.len() {
         let mut turns = context.clone();
         turns.extend(before.take());
-        let clip = session.speak(&plan, &turns, text, n)?;
-        session.dump(&plan, &turns, text, &clip, n)?;
-        before = Some(Segment { speaker: plan.speaker, text: text.clone(), frames: clip.frames.clone() });
+        let recipe = plan.recipe(&turns, n);
+        let clip = session.speak(&plan, &recipe, n)?;
+        session.dump(&plan, &recipe, &clip, n)?;
+        before = Some(Segment { speaker: plan.speaker, text: recipe.text, frames: clip.frames.clone() });
         let cancelled = clip.stop == Stop::Cancelled;
         spoken.add(clip);
         if cancelled {

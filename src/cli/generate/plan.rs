@@ -1,15 +1,16 @@
 //! From flags to usable values.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Args;
-use crate::checkpoint::{Checkpoint, Dtype};
-use crate::cli::read_stdin;
+use crate::checkpoint::Checkpoint;
+use crate::cli::{read_stdin, warn_of_other_model};
 use crate::error::{Error, Result};
 use crate::prompt::{Frame, Segment};
+use crate::recipe::Recipe;
 use crate::sampling::{Mode, Sampling};
 use crate::text::sentences;
-use crate::tokens::{ContextTurn, Edit, TokenFile};
+use crate::tokens::{Edit, TokenFile};
 
 /// Usable values, made of the flags and checked.
 pub(super) struct Plan {
@@ -28,7 +29,7 @@ impl Plan {
     pub(super) fn new(args: &Args, checkpoint: &Checkpoint) -> Result<Self> {
         let (k, v) = (checkpoint.config.num_codebooks, checkpoint.config.vocab_size);
         let read = |path: &Option<PathBuf>| path.as_ref().map(|f| TokenFile::read(f, k, v)).transpose();
-        let again = read(&args.again)?.map(|file| Again::new(file, args, checkpoint)).transpose()?;
+        let again = again(args, checkpoint)?;
         let texts = match (&args.text, &again) {
             (Some(text), _) => vec![text.clone()],
             (None, Some(again)) => vec![again.text.clone()],
@@ -63,40 +64,26 @@ impl Plan {
             edits: read(&args.edits)?.map_or(edits, |f| f.edits),
         })
     }
-}
 
-/// What a token file says about how its clip was made.
-struct Again {
-    text: String,
-    speaker: u32,
-    sampling: Sampling,
-    context: Vec<Segment>,
-    edits: Vec<Edit>,
-}
-
-impl Again {
-    fn new(file: TokenFile, args: &Args, checkpoint: &Checkpoint) -> Result<Self> {
-        let path = args.again.as_deref().unwrap_or(Path::new(""));
-        let lacks =
-            |what: &str| Error::file(path, format!("expected a token file with {what}, as --dump-tokens writes it"));
-        if let Some(model) = &file.model
-            && model.sha256 != checkpoint.sha256()
-        {
-            eprintln!(
-                "warning: {} was made by another model ({}): its clip will not be the same",
-                path.display(),
-                model.name
-            );
+    /// Text `n` after `context`; every text has a seed of its own.
+    pub(super) fn recipe(&self, context: &[Segment], n: usize) -> Recipe {
+        let seed = self.sampling.seed.wrapping_add(n as u64);
+        Recipe {
+            text: self.texts[n].clone(),
+            speaker: self.speaker,
+            context: context.to_vec(),
+            sampling: Sampling { seed, ..self.sampling },
+            edits: self.edits.clone(),
         }
-        let turn = |t: ContextTurn| Segment { speaker: t.speaker, text: t.text, frames: t.frames };
-        Ok(Self {
-            text: file.text.ok_or_else(|| lacks("text"))?,
-            speaker: file.speaker.ok_or_else(|| lacks("speaker"))?,
-            sampling: file.sampling.ok_or_else(|| lacks("sampling"))?,
-            context: file.context.into_iter().map(turn).collect(),
-            edits: file.edits,
-        })
     }
+}
+
+/// The recipe in the token file of `--again`.
+fn again(args: &Args, checkpoint: &Checkpoint) -> Result<Option<Recipe>> {
+    let Some(path) = &args.again else { return Ok(None) };
+    let file = TokenFile::read(path, checkpoint.config.num_codebooks, checkpoint.config.vocab_size)?;
+    warn_of_other_model(path, &file, checkpoint);
+    Recipe::of(&file, path).map(Some)
 }
 
 /// Settings: the flags, where there are none those of `before`, else what the checkpoint suggests.
@@ -105,8 +92,7 @@ fn sampling(args: &Args, checkpoint: &Checkpoint, before: Option<Sampling>) -> R
     let precision = match (args.precision, before) {
         (Some(precision), _) => precision,
         (None, Some(s)) if s.mode == mode => s.precision,
-        _ if mode == Mode::Native => checkpoint.tensors.dtype(),
-        _ => Dtype::Float32,
+        _ => mode.precision(checkpoint.tensors.dtype()),
     };
     let seed = args.seed.or(before.map(|s| s.seed)).map_or_else(drawn_seed, Ok)?;
     let vocab = checkpoint.config.vocab_size;

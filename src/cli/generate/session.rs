@@ -9,12 +9,14 @@ use super::plan::Plan;
 use crate::audio::player::Player;
 use crate::audio::wav::{self, Info};
 use crate::checkpoint::Checkpoint;
+use crate::cli::replay;
 use crate::cli::show::Progress;
 use crate::error::{Error, Result};
 use crate::pipeline::{Clip, Event, Job};
-use crate::prompt::{Prompt, Segment};
+use crate::prompt::Segment;
+use crate::recipe::Recipe;
 use crate::sampling::Mode;
-use crate::tokens::{self, ContextTurn, ModelId, Stop, TokenFile};
+use crate::tokens::{Stop, TokenFile};
 use crate::worker::{Command, Report, Worker};
 
 /// All clips of one call.
@@ -46,11 +48,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn start(args: &'a Args, checkpoint: Arc<Checkpoint>) -> Result<Self> {
         let rate = checkpoint.config.codec_config.sampling_rate;
-        let worker = Worker::start(checkpoint.clone(), || {});
-        match worker.next()? {
-            Report::Ready(loaded) => loaded?,
-            _ => unreachable!("ready comes first"),
-        }
+        let worker = replay::start(&checkpoint)?;
         let cancel = worker.cancel_handle();
         // Without the handler Ctrl-C would throw the sound away; the program can do without it.
         if let Err(e) = ctrlc::set_handler(move || cancel.store(true, Ordering::Relaxed)) {
@@ -101,22 +99,15 @@ impl<'a> Session<'a> {
     }
 
     /// One clip. `n` counts the sentences.
-    pub(super) fn speak(&mut self, plan: &Plan, turns: &[Segment], text: &str, n: usize) -> Result<Clip> {
-        let prompt = Prompt::new(&self.checkpoint, turns, plan.speaker, text)?;
-        let mut sampling = plan.sampling;
-        sampling.seed = sampling.seed.wrapping_add(n as u64);
+    pub(super) fn speak(&mut self, plan: &Plan, recipe: &Recipe, n: usize) -> Result<Clip> {
         let job = Job {
-            prompt,
-            sampling,
-            max_frames: plan.max_frames,
-            history: Vec::new(),
             forced: plan.forced.clone(),
-            edits: plan.edits.clone(),
             retries: self.args.retries,
             observe: self.args.dump_logits.is_some(),
+            ..Job::of(recipe, &self.checkpoint, plan.max_frames)?
         };
         if self.args.debug {
-            self.describe(&job, text);
+            self.describe(&job, &recipe.text);
         }
         let progress = Progress::new(plan.max_frames);
         let mut logits = Vec::new();
@@ -184,27 +175,11 @@ impl<'a> Session<'a> {
         safetensors::serialize_to_file([("logits", view)], None, path).map_err(|e| Error::write(path, e))
     }
 
-    pub(super) fn dump(&self, plan: &Plan, turns: &[Segment], text: &str, clip: &Clip, n: usize) -> Result<()> {
+    pub(super) fn dump(&self, plan: &Plan, recipe: &Recipe, clip: &Clip, n: usize) -> Result<()> {
         let Some(path) = &self.args.dump_tokens else {
             return Ok(());
         };
-        let c = &self.checkpoint.config;
-        let turn = |s: &Segment| ContextTurn { speaker: s.speaker, text: s.text.clone(), frames: s.frames.clone() };
-        let file = TokenFile {
-            format: Some(tokens::FORMAT.into()),
-            version: Some(tokens::VERSION),
-            model: Some(ModelId { name: self.checkpoint.name.clone(), sha256: self.checkpoint.sha256().into() }),
-            codebooks: Some(c.num_codebooks),
-            vocab: Some(c.vocab_size),
-            frame_rate: Some(c.codec_config.frame_rate()),
-            sampling: Some(clip.sampling),
-            text: Some(text.into()),
-            speaker: Some(plan.speaker),
-            context: turns.iter().map(turn).collect(),
-            stop: Some(clip.stop),
-            edits: plan.edits.clone(),
-            frames: clip.frames.clone(),
-        };
+        let file = recipe.file(&self.checkpoint, clip.sampling, clip.stop, clip.frames.clone());
         file.write(&numbered(path, plan, n))
     }
 

@@ -1,0 +1,293 @@
+//! Pictures of a report, drawn without a window: SVG for pages, PNG for files.
+
+use std::sync::Once;
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::{Clip, Model, Report};
+use crate::analysis::clip::counts;
+
+/// An error of the drawing library, in words.
+pub type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// A picture: its name, its size in pixels, and what draws it.
+pub struct Picture<'a> {
+    /// File name without ending.
+    pub name: String,
+    /// Width and height.
+    pub size: (u32, u32),
+    kind: Kind<'a>,
+}
+
+enum Kind<'a> {
+    Histograms(&'a Clip, &'a Model),
+    Tokens(&'a Clip, &'a Model),
+    Steps(&'a Clip, Measure),
+    Distances(&'a Report),
+    Gaps(&'a [Vec<crate::analysis::engines::Gap>]),
+}
+
+#[derive(Clone, Copy)]
+enum Measure {
+    Entropy,
+    Surprisal,
+}
+
+/// All pictures of `report`.
+pub fn pictures(report: &Report) -> Vec<Picture<'_>> {
+    let mut out = Vec::new();
+    for (n, clip) in report.clips.iter().enumerate() {
+        let name = |what: &str| format!("clip-{:02}-{what}", n + 1);
+        let books = report.model.codebooks as u32;
+        let tall = 60 * books.div_ceil(COLUMNS as u32).max(3) + 120;
+        out.push(Picture {
+            name: name("histograms"),
+            size: (1_000, tall),
+            kind: Kind::Histograms(clip, &report.model),
+        });
+        let size = (1_000, (14 * books).clamp(120, 500) + 100);
+        out.push(Picture { name: name("tokens"), size, kind: Kind::Tokens(clip, &report.model) });
+        if clip.steps.is_some() {
+            for (what, measure) in [("entropy", Measure::Entropy), ("surprisal", Measure::Surprisal)] {
+                out.push(Picture { name: name(what), size: (1_000, 320), kind: Kind::Steps(clip, measure) });
+            }
+        }
+    }
+    if report.distances.len() > 1 {
+        let side = (30 * report.distances.len() as u32).clamp(300, 900) + 160;
+        out.push(Picture { name: "distances".into(), size: (side, side), kind: Kind::Distances(report) });
+    }
+    if let Some(c) = &report.checkpoints {
+        out.push(Picture { name: "logit-differences".into(), size: (1_000, 320), kind: Kind::Gaps(&c.gaps) });
+    }
+    out
+}
+
+impl Picture<'_> {
+    /// As SVG text.
+    ///
+    /// # Errors
+    /// What the drawing library reports.
+    pub fn svg(&self) -> Drawn<String> {
+        font();
+        let mut out = String::new();
+        {
+            let area = SVGBackend::with_string(&mut out, self.size).into_drawing_area();
+            self.draw(&area)?;
+            area.present()?;
+        }
+        Ok(out)
+    }
+
+    /// As a PNG file's bytes.
+    ///
+    /// # Errors
+    /// What the drawing library reports.
+    pub fn png(&self) -> Drawn<Vec<u8>> {
+        font();
+        let (w, h) = self.size;
+        let mut pixels = vec![0; (w * h * 3) as usize];
+        {
+            let area = BitMapBackend::with_buffer(&mut pixels, self.size).into_drawing_area();
+            self.draw(&area)?;
+            area.present()?;
+        }
+        let mut out = Vec::new();
+        PngEncoder::new(&mut out).write_image(&pixels, w, h, ExtendedColorType::Rgb8)?;
+        Ok(out)
+    }
+
+    /// Whether it has so many cells that a page is better off with its PNG.
+    pub fn is_large(&self) -> bool {
+        matches!(self.kind, Kind::Tokens(..) | Kind::Distances(_))
+    }
+
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn
+    where
+        B::ErrorType: 'static,
+    {
+        area.fill(&WHITE)?;
+        match self.kind {
+            Kind::Histograms(clip, model) => histograms(area, clip, model),
+            Kind::Tokens(clip, model) => tokens(area, clip, model),
+            Kind::Steps(clip, measure) => steps(area, clip, measure),
+            Kind::Distances(report) => distances(area, report),
+            Kind::Gaps(gaps) => {
+                let values = |k: usize| gaps.iter().map(|g| f64::from(g[k].difference)).collect::<Vec<_>>();
+                let lines: Vec<_> = (0..gaps[0].len()).map(values).collect();
+                lines_over_time(area, "largest logit difference of each draw", "logits", &lines)
+            }
+        }
+    }
+}
+
+/// The library has no font of its own here; egui's is at hand.
+pub(crate) fn font() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let registered =
+            plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+        assert!(registered.is_ok(), "the embedded font can be read");
+    });
+}
+
+/// Codebooks side by side in a picture of histograms.
+const COLUMNS: usize = 4;
+
+/// A colour for a share, 0 to 1: dark blue to yellow, even in brightness (the viridis map).
+pub fn colour(share: f64) -> [u8; 3] {
+    let RGBColor(r, g, b) = plotters::style::colors::colormaps::ViridisRGB.get_color(share.clamp(0.0, 1.0));
+    [r, g, b]
+}
+
+fn rgb(share: f64) -> RGBColor {
+    let [r, g, b] = colour(share);
+    RGBColor(r, g, b)
+}
+
+fn histograms<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &Clip, model: &Model) -> Drawn
+where
+    B::ErrorType: 'static,
+{
+    let area = area.titled(&format!("{}: how often each id occurs", clip.name), ("sans-serif", 18))?;
+    let columns = COLUMNS.min(model.codebooks);
+    let cells = area.split_evenly((model.codebooks.div_ceil(columns), columns));
+    for (k, cell) in cells.iter().take(model.codebooks).enumerate() {
+        let counts = counts(&clip.frames, k, model.vocab);
+        let most = counts.iter().copied().max().unwrap_or(0).max(1);
+        let mut chart = ChartBuilder::on(cell)
+            .caption(format!("codebook {k}"), ("sans-serif", 12))
+            .margin(4)
+            .x_label_area_size(16)
+            .y_label_area_size(24)
+            .build_cartesian_2d(0..model.vocab as u32, 0..most + 1)?;
+        chart.configure_mesh().disable_mesh().x_labels(4).y_labels(3).label_style(("sans-serif", 10)).draw()?;
+        let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        chart.draw_series(bars.map(|(id, n)| PathElement::new([(id as u32, 0), (id as u32, *n)], BLUE)))?;
+    }
+    Ok(())
+}
+
+fn tokens<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &Clip, model: &Model) -> Drawn
+where
+    B::ErrorType: 'static,
+{
+    let (t, k) = (clip.frames.len(), model.codebooks);
+    let mut chart = ChartBuilder::on(area)
+        .caption(
+            format!("{}: tokens (colour: id, dark 0 to bright {})", clip.name, model.vocab - 1),
+            ("sans-serif", 18),
+        )
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(40)
+        .build_cartesian_2d(0..t, 0..k)?;
+    chart.configure_mesh().disable_mesh().x_desc("frame").y_desc("codebook").label_style(("sans-serif", 12)).draw()?;
+    let cells = clip.frames.iter().enumerate().flat_map(|(t, f)| f.iter().enumerate().map(move |(k, id)| (t, k, *id)));
+    chart.draw_series(cells.map(|(t, k, id)| {
+        let share = f64::from(id) / (model.vocab - 1) as f64;
+        Rectangle::new([(t, k), (t + 1, k + 1)], rgb(share).filled())
+    }))?;
+    Ok(())
+}
+
+fn steps<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &Clip, measure: Measure) -> Drawn
+where
+    B::ErrorType: 'static,
+{
+    let steps = clip.steps.as_deref().unwrap_or_default();
+    let (what, value): (_, fn(&crate::analysis::step::Step) -> f64) = match measure {
+        Measure::Entropy => ("entropy of the model's distribution", |s| s.raw.entropy),
+        Measure::Surprisal => ("surprisal of the token taken", |s| s.raw.surprisal),
+    };
+    let books = steps.first().map_or(0, Vec::len);
+    let lines: Vec<Vec<f64>> = (0..books).map(|k| steps.iter().map(|s| value(&s[k])).collect()).collect();
+    lines_over_time(area, &format!("{}: {what}", clip.name), "bits", &lines)
+}
+
+/// One line a codebook over the frames: the first in strong colour, the others pale. Values that are not finite are left out.
+fn lines_over_time<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    title: &str,
+    unit: &str,
+    lines: &[Vec<f64>],
+) -> Drawn
+where
+    B::ErrorType: 'static,
+{
+    let finite = || lines.iter().flatten().copied().filter(|v| v.is_finite());
+    let top = finite().fold(1e-12, f64::max) * 1.05;
+    let frames = lines.first().map_or(1, Vec::len).max(1);
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(60)
+        .build_cartesian_2d(0..frames, 0.0..top)?;
+    let small = top < 0.01;
+    let number = move |v: &f64| if small { format!("{v:.1e}") } else { format!("{v:.1}") };
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("frame")
+        .y_desc(unit)
+        .y_label_formatter(&number)
+        .label_style(("sans-serif", 12))
+        .draw()?;
+    for (k, line) in lines.iter().enumerate().rev() {
+        let style =
+            if k == 0 { BLUE.stroke_width(2) } else { rgb(k as f64 / lines.len() as f64).mix(0.35).stroke_width(1) };
+        let points = line.iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(t, v)| (t, *v));
+        let drawn = chart.draw_series(LineSeries::new(points, style))?;
+        if k == 0 || k + 1 == lines.len() {
+            drawn.label(format!("codebook {k}")).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+        }
+    }
+    chart.configure_series_labels().border_style(BLACK.mix(0.3)).background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+fn distances<B: DrawingBackend>(area: &DrawingArea<B, Shift>, report: &Report) -> Drawn
+where
+    B::ErrorType: 'static,
+{
+    let n = report.distances.len();
+    let mut chart = ChartBuilder::on(area)
+        .caption("clip against clip: Jensen-Shannon divergence, bits", ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(40)
+        .build_cartesian_2d((0..n).into_segmented(), (0..n).into_segmented())?;
+    let name = |v: &SegmentValue<usize>| match v {
+        SegmentValue::CenterOf(i) | SegmentValue::Exact(i) => (i + 1).to_string(),
+        SegmentValue::Last => String::new(),
+    };
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .x_desc("clip")
+        .y_desc("clip")
+        .x_labels(n)
+        .y_labels(n)
+        .x_label_formatter(&name)
+        .y_label_formatter(&name)
+        .label_style(("sans-serif", 12))
+        .draw()?;
+    let cells =
+        report.distances.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, v)| (i, j, *v)));
+    let edge = |i: usize| if i == n { SegmentValue::Last } else { SegmentValue::Exact(i) };
+    chart.draw_series(
+        cells
+            .clone()
+            .map(|(i, j, v)| Rectangle::new([(edge(i), edge(j)), (edge(i + 1), edge(j + 1))], rgb(v).filled())),
+    )?;
+    if n <= 12 {
+        let centre = |i| SegmentValue::CenterOf(i);
+        let style = |v: f64| ("sans-serif", 12).into_font().color(if v > 0.5 { &BLACK } else { &WHITE });
+        chart.draw_series(cells.map(|(i, j, v)| Text::new(format!("{v:.2}"), (centre(i), centre(j)), style(v))))?;
+    }
+    Ok(())
+}
