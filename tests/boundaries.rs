@@ -77,8 +77,19 @@ fn sound_devices_live_in_one_folder() {
 /// Sampling, prompts, tokens and configs are pure: they know no engine, no thread of ours, no command line.
 #[test]
 fn pure_modules_know_no_engine() {
-    let pure =
-        ["analysis", "sampling", "prompt.rs", "tokens.rs", "config.rs", "termination.rs", "text.rs", "checkpoint"];
+    let pure = [
+        "analysis",
+        "report",
+        "sampling",
+        "prompt.rs",
+        "recipe.rs",
+        "takes.rs",
+        "tokens.rs",
+        "config.rs",
+        "termination.rs",
+        "text.rs",
+        "checkpoint",
+    ];
     for (path, text) in sources() {
         if pure.iter().any(|p| path.starts_with(p)) {
             for other in
@@ -88,6 +99,19 @@ fn pure_modules_know_no_engine() {
             }
         }
     }
+}
+
+/// The window shows plain data. What it wants of the model it asks the worker for.
+#[test]
+fn the_window_touches_no_model() {
+    for (path, text) in sources() {
+        if path.starts_with("studio") {
+            for other in ["crate::mlx", "crate::torch", "crate::engine", "crate::cli", "Pipeline"] {
+                assert!(!text.contains(other), "{} uses {other}", path.display());
+            }
+        }
+    }
+    only_in("egui", &["studio"]);
 }
 
 /// The model knows nothing of what uses it.

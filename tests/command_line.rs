@@ -1,57 +1,12 @@
 //! The programs, run as a user runs them.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use csm_studio::audio::wav;
 use csm_studio::tokens::TokenFile;
-use tempfile::TempDir;
 
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(if name == "csm" {
-            env!("CARGO_BIN_EXE_csm")
-        } else {
-            env!("CARGO_BIN_EXE_csm-generate-mlx")
-        });
-        command.current_dir(self.0.path()).stdin(Stdio::null());
-        command
-    }
-
-    fn csm(&self, args: &[&str]) -> Output {
-        self.program("csm").args(args).output().unwrap()
-    }
-
-    /// `csm generate` with `args`: exit code 2 and an error of one line that has `parts`.
-    #[track_caller]
-    fn refused(&self, args: &[&str], parts: &[&str]) {
-        let out = self.csm(&[&["generate"], args].concat());
-        let text = String::from_utf8(out.stderr).unwrap();
-        assert_eq!(out.status.code(), Some(2), "{args:?}: {text}");
-        let first = text.lines().find(|l| !l.starts_with("warning")).unwrap_or_default();
-        assert!(first.starts_with("error: "), "{text}");
-        for part in parts {
-            assert!(text.contains(part), "{args:?}: {part:?} is not in: {text}");
-        }
-        assert!(!self.at("audio.wav").exists());
-    }
-}
-
-#[track_caller]
-fn done(out: &Output) -> String {
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8(out.stdout.clone()).unwrap()
-}
+use crate::support::place::{Place, done};
 
 const HELLO: &[&str] = &["generate", "--text", "Good morning, how are you today?", "--seed", "3"];
 

@@ -1,5 +1,6 @@
 //! One binary, so that libtorch and MLX are linked once. nextest gives every test a process of its own, which MLX needs.
 
+mod analyze;
 mod boundaries;
 mod command_line;
 mod goldens;

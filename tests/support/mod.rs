@@ -2,6 +2,7 @@
 
 pub mod formula;
 pub mod golden;
+pub mod place;
 
 use std::path::PathBuf;
 
