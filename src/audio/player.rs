@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::device::{self, Stream};
 use super::resample::Streaming;
 use crate::error::{Error, Result};
 
@@ -33,7 +32,7 @@ pub struct Player {
     resampler: Option<Streaming>,
     shared: Arc<Shared>,
     rate: usize,
-    _stream: cpal::Stream,
+    _stream: Stream,
 }
 
 impl Player {
@@ -42,27 +41,17 @@ impl Player {
     /// # Errors
     /// [`Error::Unavailable`] that says what is missing.
     pub fn open(rate: usize) -> Result<Self> {
-        let none = |what: String| Error::Unavailable {
-            what: format!("no sound: {what}"),
-            mend: "connect or choose an output device, or leave --play away; the file is written all the same".into(),
-        };
-        let device =
-            cpal::default_host().default_output_device().ok_or_else(|| none("there is no output device".into()))?;
-        let supported = device.default_output_config().map_err(|e| none(e.to_string()))?;
-        let device_rate = supported.sample_rate() as usize;
-        let (ring, taken) = RingBuffer::new(device_rate * RING_SECONDS);
         let shared = Arc::new(Shared::default());
-        let config: StreamConfig = supported.config();
-        let stream = match supported.sample_format() {
-            SampleFormat::F32 => start::<f32>(&device, config, taken, &shared),
-            SampleFormat::I16 => start::<i16>(&device, config, taken, &shared),
-            SampleFormat::U16 => start::<u16>(&device, config, taken, &shared),
-            SampleFormat::I32 => start::<i32>(&device, config, taken, &shared),
-            SampleFormat::U8 => start::<u8>(&device, config, taken, &shared),
-            other => return Err(none(format!("the device wants samples as {other}"))),
-        }
-        .map_err(|e| none(e.to_string()))?;
-        stream.play().map_err(|e| none(e.to_string()))?;
+        let (heard, errors) = (shared.clone(), shared.clone());
+        let mut ring = None;
+        let make = |rate| {
+            let (producer, consumer) = RingBuffer::new(rate * RING_SECONDS);
+            ring = Some(producer);
+            fill(consumer, heard)
+        };
+        let stream = device::open(None, make, move || errors.failed.store(true, Ordering::Relaxed))?;
+        let ring = ring.expect("made with the stream");
+        let device_rate = stream.rate;
         Ok(Self {
             ring,
             resampler: Some(Streaming::new(rate, device_rate)),
@@ -132,34 +121,18 @@ impl Player {
     }
 }
 
-fn start<T: SizedSample + FromSample<f32> + Send + 'static>(
-    device: &cpal::Device,
-    config: StreamConfig,
-    mut ring: Consumer<f32>,
-    shared: &Arc<Shared>,
-) -> Result<cpal::Stream, cpal::Error> {
-    let (heard, errors) = (shared.clone(), shared.clone());
-    let channels = usize::from(config.channels);
-    device.build_output_stream(
-        config,
-        move |out: &mut [T], _: &cpal::OutputCallbackInfo| {
-            let started = heard.started.load(Ordering::Acquire);
-            let (mut played, mut missing) = (0, 0);
-            for frame in out.chunks_mut(channels) {
-                let sample = if started { ring.pop().ok() } else { None };
-                played += u64::from(sample.is_some());
-                missing += u64::from(started && sample.is_none());
-                frame.fill(T::from_sample(sample.unwrap_or(0.0)));
-            }
-            heard.played.fetch_add(played, Ordering::Relaxed);
-            heard.missing.fetch_add(missing, Ordering::Relaxed);
-        },
-        // An underrun is counted by what was missing; all else ends the playing.
-        move |e: cpal::Error| {
-            if !matches!(e.kind(), cpal::ErrorKind::Xrun | cpal::ErrorKind::DeviceChanged) {
-                errors.failed.store(true, Ordering::Relaxed);
-            }
-        },
-        None,
-    )
+/// The callback: moves samples out of the ring.
+fn fill(mut ring: Consumer<f32>, shared: Arc<Shared>) -> impl FnMut(&mut [f32]) + Send + 'static {
+    move |out| {
+        let started = shared.started.load(Ordering::Acquire);
+        let (mut played, mut missing) = (0, 0);
+        for sample in out {
+            let next = if started { ring.pop().ok() } else { None };
+            played += u64::from(next.is_some());
+            missing += u64::from(started && next.is_none());
+            *sample = next.unwrap_or(0.0);
+        }
+        shared.played.fetch_add(played, Ordering::Relaxed);
+        shared.missing.fetch_add(missing, Ordering::Relaxed);
+    }
 }

@@ -31,6 +31,11 @@ impl Streaming {
         Self { resampler: (from != to).then(|| new(from, to, CHUNK)), waiting: Vec::new() }
     }
 
+    /// Samples at the start of what comes out that are silence before the first.
+    pub fn delay(&self) -> usize {
+        self.resampler.as_ref().map_or(0, |r| r.output_delay())
+    }
+
     /// What is ready after `samples` more.
     pub fn push(&mut self, samples: &[f32]) -> Vec<f32> {
         let Some(resampler) = &mut self.resampler else {
