@@ -142,16 +142,15 @@ pub struct Playhead {
     fade: usize,
 }
 
-/// Fills `out` (mono). At a stop, a jump or a loop's end the sound fades out, then the position moves, then it fades in.
+/// Fills `out` (mono) from `sound`, with silence where there is none yet. At a stop, a jump or a loop's end the sound fades out, then the position moves, then it fades in.
 pub fn render(head: &mut Playhead, sound: Option<&Sound>, t: &Transport, fade: usize, out: &mut [f32]) {
     t.calls.fetch_add(1, Relaxed);
     let volume = f32::from_bits(t.volume.load(Relaxed));
     let region = (t.loop_from.load(Relaxed), t.loop_to.load(Acquire));
     let region = (region.1 > region.0).then_some(region);
-    let (len, open) = sound.map_or((0, false), |s| {
-        let open = s.is_open();
-        (s.len(), open)
-    });
+    // Asked in this order: a clip that is closed has all its samples.
+    let open = sound.is_none_or(Sound::is_open);
+    let len = sound.map_or(0, Sound::len);
     let mut missing = 0;
     for sample in out {
         let jump = t.jump.load(Relaxed);

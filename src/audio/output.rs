@@ -226,22 +226,23 @@ impl Output {
         let position = self.position();
         let transport = self.transport.clone();
         let mut feeder = None;
+        let mut deck = |rate: usize| {
+            transport.seek((position * rate as f64) as usize);
+            let (deck, ends) = Deck::new(transport.clone(), rate);
+            feeder = Some(ends);
+            deck
+        };
         let opened = match &self.sink {
             Sink::Device(name) => {
                 let failed = self.failed.clone();
                 let make = |rate| {
-                    let (mut deck, ends) = Deck::new(transport, rate);
-                    feeder = Some(ends);
+                    let mut deck = deck(rate);
                     move |out: &mut [f32]| deck.render(out)
                 };
                 let stream = device::open(name.as_deref(), make, move || failed.store(true, Ordering::Relaxed));
                 stream.map(|s| (s.rate, Running::Device { _stream: s }))
             }
-            Sink::Paced(rate) => {
-                let (deck, ends) = Deck::new(transport, *rate);
-                feeder = Some(ends);
-                Ok((*rate, Running::Paced { stop: pace(deck, *rate) }))
-            }
+            Sink::Paced(rate) => Ok((*rate, Running::Paced { stop: pace(deck(*rate), *rate) })),
         };
         let (rate, running) = match opened {
             Ok(opened) => opened,
@@ -251,7 +252,6 @@ impl Output {
         let region = self.region;
         self.rate = rate;
         self.lay_on();
-        self.transport.seek((position * rate as f64) as usize);
         self.set_loop(region);
         None
     }

@@ -9,7 +9,9 @@ use lofty::iff::wav::RiffInfoList;
 use lofty::tag::TagExt;
 
 use super::resample::resample;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
+use crate::sampling::Sampling;
 
 /// Loudest sample of a recording that counts as silent: -60 dB below full scale.
 const SILENT: f32 = 1e-3;
@@ -65,6 +67,19 @@ pub struct Info {
     pub artist: String,
     /// That it is synthetic, with model, seed and settings: ICMT.
     pub comment: String,
+}
+
+impl Info {
+    /// What a clip of `checkpoint` says: who speaks what, and with which settings.
+    pub fn of(checkpoint: &Checkpoint, text: &str, speaker: u32, sampling: &Sampling) -> Self {
+        let settings = serde_json::to_string(sampling).expect("plain data");
+        let (name, sha256) = (&checkpoint.name, checkpoint.sha256());
+        Self {
+            title: text.into(),
+            artist: format!("{name} speaker {speaker}"),
+            comment: format!("Synthetic speech. Model {name}, sha256 {sha256}. Settings {settings}"),
+        }
+    }
 }
 
 /// A WAV file's bytes: 16-bit mono. Samples past full scale are clipped; how many comes back too.

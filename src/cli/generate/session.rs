@@ -184,17 +184,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn write(&self, plan: &Plan, spoken: &Spoken) -> Result<()> {
-        let s = &plan.sampling;
-        let settings = serde_json::to_string(s).expect("plain data");
-        let info = Info {
-            title: plan.texts.join(" "),
-            artist: format!("{} speaker {}", self.checkpoint.name, plan.speaker),
-            comment: format!(
-                "Synthetic speech. Model {}, sha256 {}. Settings {settings}",
-                self.checkpoint.name,
-                self.checkpoint.sha256()
-            ),
-        };
+        let info = Info::of(&self.checkpoint, &plan.texts.join(" "), plan.speaker, &plan.sampling);
         let rate = self.checkpoint.config.codec_config.sampling_rate;
         save(&self.args.output, &spoken.audio, rate, &info)
     }
