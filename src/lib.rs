@@ -17,6 +17,7 @@ pub mod prompt;
 pub mod recipe;
 pub mod report;
 pub mod sampling;
+pub mod studio;
 pub mod takes;
 pub mod termination;
 pub mod text;

@@ -73,6 +73,17 @@ pub fn csm_generate_mlx() -> ExitCode {
     exit(generate::run(&Program::parse().args))
 }
 
+/// `csm-studio`.
+pub fn csm_studio() -> ExitCode {
+    #[derive(Parser)]
+    #[command(name = "csm-studio", version, about = "The window: speak, listen, and see what sampling does")]
+    struct Program {
+        #[command(flatten)]
+        model: Model,
+    }
+    exit(crate::studio::run(Program::parse().model.model_path).map(|()| Outcome::Done))
+}
+
 fn exit(outcome: Result<Outcome>) -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -11,11 +11,11 @@ use crate::analysis::step::Step;
 use crate::audio::output::{Output, Sink};
 use crate::audio::wav::{self, Info};
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{Clip, Event, FrameEvent, Job};
 use crate::prompt::{Frame, Segment};
 use crate::recipe::Recipe;
-use crate::report::Model;
+use crate::report::{self, Model};
 use crate::sampling::{Mode, Sampling};
 use crate::takes::{Measures, Store, Take};
 use crate::tokens::{Stop, TokenFile};
@@ -402,9 +402,8 @@ impl Session {
         let c = &checkpoint.config;
         let mut used = (self.settings.max_seconds * c.codec_config.frame_rate()) as usize;
         let rows = |speaker, text: &str| checkpoint.text_ids(speaker, text).map_or(0, |ids| ids.len());
-        used += self.prompt.as_ref().map_or(0, |p| {
-            rows(p.speaker, &p.text) + p.frames.as_ref().map_or(0, |f| f.len() + 1)
-        });
+        used +=
+            self.prompt.as_ref().map_or(0, |p| rows(p.speaker, &p.text) + p.frames.as_ref().map_or(0, |f| f.len() + 1));
         for (m, turn) in self.turns.iter().enumerate().take(n + 1) {
             used += rows(turn.speaker, &turn.text);
             if m < n {
@@ -498,7 +497,8 @@ impl Session {
             Ok(read) => read,
             Err(e) => return self.fail(e),
         };
-        let same_model = file.model.as_ref().is_none_or(|m| self.checkpoint.as_ref().is_some_and(|c| c.sha256() == m.sha256));
+        let same_model =
+            file.model.as_ref().is_none_or(|m| self.checkpoint.as_ref().is_some_and(|c| c.sha256() == m.sha256));
         let measures = self.store.get(id).map(|t| t.measures.real_time_factor).unwrap_or_default();
         self.shown = Shown {
             take: Some(id.to_owned()),
@@ -535,12 +535,11 @@ impl Session {
         let id = self.tasks;
         let command = match &task {
             Task::Encode { samples } => Ok(Command::Encode(id, samples.clone())),
-            Task::Speak { recipe, .. } => {
-                self.job(recipe, &checkpoint).map(|job| Command::Generate(id, Box::new(job)))
-            }
+            Task::Speak { recipe, .. } => self.job(recipe, &checkpoint).map(|job| Command::Generate(id, Box::new(job))),
             Task::Look { take } if self.shown.take.as_ref() == Some(take) => match &self.shown.recipe {
-                Some(recipe) => Job::forced(recipe, &checkpoint, &self.shown.frames)
-                    .map(|job| Command::Generate(id, Box::new(job))),
+                Some(recipe) => {
+                    Job::forced(recipe, &checkpoint, &self.shown.frames).map(|job| Command::Generate(id, Box::new(job)))
+                }
                 None => return,
             },
             Task::Look { .. } => return,
@@ -551,7 +550,8 @@ impl Session {
         }
         if let Task::Speak { recipe, .. } = &task {
             let c = &checkpoint.config.codec_config;
-            self.shown = Shown { recipe: Some((**recipe).clone()), version: self.shown.version + 1, ..Shown::default() };
+            self.shown =
+                Shown { recipe: Some((**recipe).clone()), version: self.shown.version + 1, ..Shown::default() };
             self.output.begin(c.sampling_rate, ((self.settings.max_seconds + 1.0) * c.sampling_rate as f64) as usize);
             if self.settings.play_at_once
                 && let Some(problem) = self.output.play(true)
@@ -621,7 +621,37 @@ impl Session {
         Ok(id)
     }
 
+    /// Does something with the takes, and says what went wrong.
+    pub fn told(&mut self, change: impl FnOnce(&mut Store) -> Result<()>) {
+        if let Err(e) = change(&mut self.store) {
+            self.fail(e);
+        }
+    }
+
+    /// Take `id` as a table (CSV), or its token map as a picture (PNG).
+    ///
+    /// # Errors
+    /// Where the take cannot be read.
+    pub fn exported(&self, id: &str, table: bool) -> Result<Vec<u8>> {
+        let model = self.model.as_deref().cloned().ok_or_else(|| Error::value("export", "a loaded model", "none"))?;
+        let file = self.tokens(id)?;
+        let looked_at = self.shown.take.as_deref() == Some(id) && self.shown.steps.len() == file.frames.len();
+        let steps = if looked_at { Ok(self.shown.steps.clone()) } else { Err("not computed".into()) };
+        let name = self.store.get(id).map_or(id.to_owned(), |t| t.name.clone());
+        let report = report::Report::new(model.clone(), vec![report::Clip::new(name, file, steps, None, &model)]);
+        let path = self.store.path(id);
+        if table {
+            return report::csv(&report).map_err(|e| Error::write(path, e));
+        }
+        let pictures = report::plots::pictures(&report);
+        let map = pictures.iter().find(|p| p.name.ends_with("tokens")).expect("every clip has one");
+        map.png().map_err(|e| Error::write(path, e))
+    }
+
     /// A command line that makes take `id` again.
+    ///
+    /// # Errors
+    /// Where its token file cannot be read.
     pub fn command(&self, id: &str) -> Result<String> {
         let file = self.tokens(id)?;
         let path = self.store.path(id).join("tokens.json");
