@@ -7,6 +7,7 @@ mod goldens;
 mod loader;
 mod measures;
 mod speech;
+mod studio;
 mod support;
 #[cfg(feature = "torch")]
 mod verify;

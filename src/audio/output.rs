@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::device::{self, Stream};
 use super::mixer::{Deck, Feeder, SHORTEST_LOOP, Sound, Transport};
 use super::resample::{Streaming, resample};
 
-/// Time after which a device that could not be opened is tried again.
-const BACK_OFF: Duration = Duration::from_secs(2);
-/// Samples that a paced sink asks for at once.
+/// How often a paced sink asks for samples.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Where the sound goes.
@@ -57,7 +55,6 @@ pub struct Output {
     volume: f32,
     region: Option<(f64, f64)>,
     failed: Arc<AtomicBool>,
-    tried: Option<Instant>,
 }
 
 impl Output {
@@ -76,7 +73,6 @@ impl Output {
             volume: 1.0,
             region: None,
             failed: Arc::default(),
-            tried: None,
         }
     }
 
@@ -146,7 +142,16 @@ impl Output {
             self.seek(0.0);
         }
         self.transport.play(playing);
-        if playing && self.running.is_none() { self.open() } else { None }
+        if playing && self.running.is_none() { self.open_or_stop() } else { None }
+    }
+
+    /// Without a device nothing plays; the position stays.
+    fn open_or_stop(&mut self) -> Option<String> {
+        let problem = self.open();
+        if problem.is_some() {
+            self.transport.play(false);
+        }
+        problem
     }
 
     /// Whether it plays.
@@ -195,7 +200,7 @@ impl Output {
         }
         self.sink = sink;
         self.running = None;
-        if self.is_playing() { self.open() } else { None }
+        if self.is_playing() { self.open_or_stop() } else { None }
     }
 
     /// Samples that came too late so far.
@@ -203,26 +208,24 @@ impl Output {
         self.transport.missing.load(Ordering::Relaxed)
     }
 
-    /// Looks after a device that failed: to be called now and then while something plays. Gives a message once a failure.
+    /// Looks after a device that failed: to be called now and then. Gives a message once a failure.
     pub fn tend(&mut self) -> Option<String> {
-        if self.failed.swap(false, Ordering::Relaxed) {
-            self.running = None;
-            self.tried = None;
-            return Some("the sound device is gone; going on with the default one".into());
+        if !self.failed.swap(false, Ordering::Relaxed) {
+            return None;
         }
-        let due = self.tried.is_none_or(|t| t.elapsed() > BACK_OFF);
-        if self.is_playing() && self.running.is_none() && due {
-            if self.tried.is_some() || matches!(self.sink, Sink::Device(Some(_))) {
-                self.sink = Sink::Device(None);
-            }
-            // The failure has been told already; this is the next attempt.
-            self.open();
+        self.running = None;
+        self.sink = Sink::Device(None);
+        let lost = "the sound device is gone";
+        if !self.is_playing() {
+            return Some(lost.into());
         }
-        None
+        Some(match self.open_or_stop() {
+            None => format!("{lost}; going on with the default one"),
+            Some(problem) => format!("{lost}, and {problem}"),
+        })
     }
 
     fn open(&mut self) -> Option<String> {
-        self.tried = Some(Instant::now());
         let position = self.position();
         let transport = self.transport.clone();
         let mut feeder = None;
@@ -276,6 +279,8 @@ fn pace(mut deck: Deck, rate: usize) -> Arc<AtomicBool> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn wait(until: impl Fn() -> bool) {

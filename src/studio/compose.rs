@@ -55,7 +55,8 @@ fn turn(ui: &mut Ui, session: &mut Session, n: usize, several: bool, actions: &m
             ui.label("speaker");
             ui.add(DragValue::new(&mut turn.speaker).range(0..=99)).accessible_name(name);
         } else {
-            let label = |s: u32| voices.iter().find(|v| v.speaker == s).map_or(s.to_string(), |v| format!("{s} {}", v.name));
+            let label =
+                |s: u32| voices.iter().find(|v| v.speaker == s).map_or(s.to_string(), |v| format!("{s} {}", v.name));
             let combo = ComboBox::from_id_salt(("speaker", n)).selected_text(label(turn.speaker));
             let shown = combo.show_ui(ui, |ui| {
                 for voice in &voices {

@@ -1,7 +1,7 @@
 //! Plots of the draws: one distribution, and entropy and surprisal over time.
 
 use egui::{Color32, ComboBox, Ui};
-use egui_plot::{Bar, BarChart, Legend, Line, Plot, PlotPoints, VLine};
+use egui_plot::{Bar, BarChart, GridMark, Line, Plot, PlotPoints, VLine};
 
 use super::session::Session;
 use super::{Action, View, cell};
@@ -18,7 +18,7 @@ pub(super) fn show(ui: &mut Ui, session: &Session, view: &mut View, actions: &mu
         return;
     };
     header(ui, session, view, &model, actions);
-    let height = (ui.available_height() * 0.34).clamp(110.0, 260.0);
+    let height = (ui.available_height() * 0.42).clamp(110.0, 300.0);
     ui.columns(2, |columns| {
         candidates(&mut columns[0], session, view, &model, height);
         over_time(&mut columns[1], session, view, &model, height);
@@ -71,7 +71,7 @@ fn header(ui: &mut Ui, session: &Session, view: &mut View, model: &Model, action
 }
 
 fn candidates(ui: &mut Ui, session: &Session, view: &View, model: &Model, height: f32) {
-    ui.small("candidates: the model's probability (pale), the sampler's (strong), the one taken (red)");
+    ui.small("candidates: model (pale), sampler (strong), taken (red)");
     let (mut raw, mut sampled) = (Vec::new(), Vec::new());
     let mut names = Vec::new();
     if let Some((t, k)) = cell(session, view, model) {
@@ -99,6 +99,7 @@ fn candidates(ui: &mut Ui, session: &Session, view: &View, model: &Model, height
         .allow_drag(false)
         .allow_zoom(false)
         .allow_boxed_zoom(false)
+        .x_grid_spacer(|_| (0..CANDIDATES).map(|n| GridMark { value: n as f64, step_size: 1.5 }).collect())
         .include_x(-0.6)
         .include_x(CANDIDATES as f64 - 0.4)
         .include_y(0.0)
@@ -115,7 +116,7 @@ fn candidates(ui: &mut Ui, session: &Session, view: &View, model: &Model, height
 }
 
 fn over_time(ui: &mut Ui, session: &Session, view: &View, model: &Model, height: f32) {
-    ui.small("bits over frames, this codebook");
+    ui.small("entropy (blue) and surprisal (orange) of this codebook, bits over frames");
     let codebook = view.codebook.min(model.codebooks - 1);
     let steps = &session.shown.steps;
     let line = |f: fn(&crate::analysis::step::Step) -> f64| {
@@ -124,14 +125,11 @@ fn over_time(ui: &mut Ui, session: &Session, view: &View, model: &Model, height:
     };
     let (entropy, surprisal) = (line(|s| s.raw.entropy), line(|s| s.raw.surprisal));
     let at = cell(session, view, model).map(|(t, _)| t as f64);
-    Plot::new("bits").height(height).allow_scroll(false).include_y(0.0).include_y(1.0).legend(Legend::default()).show(
-        ui,
-        |plot| {
-            plot.line(Line::new("entropy", entropy).color(Color32::from_rgb(50, 110, 190)).width(1.6));
-            plot.line(Line::new("surprisal", surprisal).color(Color32::from_rgb(215, 120, 30)).width(1.6));
-            if let Some(t) = at {
-                plot.vline(VLine::new("selected", t).color(Color32::GRAY));
-            }
-        },
-    );
+    Plot::new("bits").height(height).allow_scroll(false).include_y(0.0).include_y(1.0).show(ui, |plot| {
+        plot.line(Line::new("entropy", entropy).color(Color32::from_rgb(50, 110, 190)).width(1.6));
+        plot.line(Line::new("surprisal", surprisal).color(Color32::from_rgb(215, 120, 30)).width(1.6));
+        if let Some(t) = at {
+            plot.vline(VLine::new("selected", t).color(Color32::GRAY));
+        }
+    });
 }

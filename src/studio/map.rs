@@ -62,7 +62,7 @@ pub(super) fn show(ui: &mut Ui, session: &Session, view: &mut View, actions: &mu
         shown.response.accessible_name("What the map shows");
         ui.small("codebooks (0 at the top) over time; click a cell to see its draw and to hear from there");
     });
-    let height = (ui.available_height() - 4.0).clamp(60.0, 26.0 * model.codebooks as f32);
+    let height = (ui.available_height() - 4.0).clamp(60.0, 34.0 * model.codebooks as f32);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Token map"));
     ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);

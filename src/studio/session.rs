@@ -683,7 +683,10 @@ impl Session {
 
     /// Writes the settings where they have changed.
     pub fn save_settings(&mut self) {
-        self.settings.sampling = Some(self.sampling);
+        if self.model.is_some() {
+            // Before that they are no more than a guess at what the checkpoint suggests.
+            self.settings.sampling = Some(self.sampling);
+        }
         if self.settings != self.saved {
             self.saved = self.settings.clone();
             if let Err(e) = self.settings.write(&self.place.settings) {

@@ -10,7 +10,7 @@ pub(super) fn show(ui: &mut Ui, session: &Session, view: &mut View, actions: &mu
     let output = &session.output;
     ui.horizontal_wrapped(|ui| {
         let playing = output.is_playing();
-        if ui.button(if playing { "⏸ Stop" } else { "▶ Play" }).on_hover_text("Space").clicked() {
+        if ui.button(if playing { "■ Stop" } else { "▶ Play" }).on_hover_text("Space").clicked() {
             actions.push(Action::Play(!playing));
         }
         ui.monospace(format!("{:6.2} / {:.2} s", output.position(), output.seconds()));
