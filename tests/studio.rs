@@ -247,7 +247,8 @@ fn a_kill_at_any_moment_loses_no_kept_take() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut said = || lines.next().map(|l| l.unwrap_or_default()).and_then(|l| Some(l.strip_prefix("kept ")?.to_owned()));
+        let mut said =
+            || lines.next().map(|l| l.unwrap_or_default()).and_then(|l| Some(l.strip_prefix("kept ")?.to_owned()));
         let begun = Instant::now();
         // Another moment each time: after its first take, and some milliseconds more.
         while begun.elapsed() < Duration::from_secs(20) {
@@ -295,7 +296,10 @@ fn bench() {
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    println!("layout and tessellation, 60 s x 6 codebooks, map new each frame: p50 {:.2} ms, p95 {:.2} ms", times[150], times[285]);
+    println!(
+        "layout and tessellation, 60 s x 6 codebooks, map new each frame: p50 {:.2} ms, p95 {:.2} ms",
+        times[150], times[285]
+    );
 
     let folder = TempDir::new().unwrap();
     for n in 0..10_000 {

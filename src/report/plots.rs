@@ -124,12 +124,11 @@ impl Picture<'_> {
     }
 }
 
-/// The library has no font of its own here; egui's is at hand.
+/// The drawing library brings no font.
 pub(crate) fn font() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let registered =
-            plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+        let registered = plotters::style::register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
         assert!(registered.is_ok(), "the embedded font can be read");
     });
 }

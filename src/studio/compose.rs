@@ -69,7 +69,7 @@ fn turn(ui: &mut Ui, session: &mut Session, n: usize, several: bool, actions: &m
             let small = |ui: &mut Ui, text: &str, name: String, enabled| {
                 ui.add_enabled(enabled, Button::new(text).small()).accessible_name(name).clicked()
             };
-            if small(ui, "⬆", format!("Move turn {} up", n + 1), n > 0) {
+            if small(ui, "↑", format!("Move turn {} up", n + 1), n > 0) {
                 actions.push(Action::RaiseTurn(n));
             }
             if small(ui, "✕", format!("Delete turn {}", n + 1), true) {

@@ -133,6 +133,7 @@ impl Studio {
     /// As [`Session::new`].
     pub fn new(ctx: &Context, place: Place) -> Result<Self> {
         let woken = ctx.clone();
+        fonts(ctx);
         let session = Session::new(place, move || woken.request_repaint())?;
         Ok(Self { session, view: View::default(), chosen: channel(), themed: None, repaints: 0 })
     }
@@ -345,6 +346,15 @@ impl Studio {
             self.session.messages.pop_front();
         }
     }
+}
+
+/// Code labels are phonetic, and egui's own font has neither such letters nor our signs; DejaVu Sans has them.
+fn fonts(ctx: &Context) {
+    let mut fonts = egui::FontDefinitions::default();
+    let data = egui::FontData::from_static(dejavu::sans::regular());
+    fonts.font_data.insert("DejaVu Sans".into(), std::sync::Arc::new(data));
+    fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
+    ctx.set_fonts(fonts);
 }
 
 /// Waits for a dialog on a thread of its own.
