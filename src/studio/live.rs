@@ -1,7 +1,7 @@
 //! Plots of the draws: one distribution, and entropy and surprisal over time.
 
 use egui::{Color32, ComboBox, Ui};
-use egui_plot::{Bar, BarChart, GridMark, Line, Plot, PlotPoints, VLine};
+use egui_plot::{AxisHints, Bar, BarChart, GridMark, Line, Plot, PlotPoints, VLine};
 
 use super::session::Session;
 use super::{Action, View, cell};
@@ -10,7 +10,7 @@ use crate::analysis::top;
 use crate::report::Model;
 
 /// Candidates that are shown.
-const CANDIDATES: usize = 20;
+const CANDIDATES: usize = 12;
 
 pub(super) fn show(ui: &mut Ui, session: &Session, view: &mut View, actions: &mut Vec<Action>) {
     let Some(model) = session.model.clone() else {
@@ -104,11 +104,11 @@ fn candidates(ui: &mut Ui, session: &Session, view: &View, model: &Model, height
         .include_x(CANDIDATES as f64 - 0.4)
         .include_y(0.0)
         .include_y(1.0)
-        .x_axis_formatter(move |mark, _| {
+        .custom_x_axes(vec![AxisHints::new_x().label_spacing(16.0..=30.0).formatter(move |mark, _| {
             let at = mark.value.round();
             let name = if (mark.value - at).abs() < 0.01 && at >= 0.0 { names.get(at as usize) } else { None };
             name.cloned().unwrap_or_default()
-        });
+        })]);
     plot.show(ui, |plot| {
         plot.bar_chart(BarChart::new("model", raw));
         plot.bar_chart(BarChart::new("sampler", sampled));
@@ -116,7 +116,7 @@ fn candidates(ui: &mut Ui, session: &Session, view: &View, model: &Model, height
 }
 
 fn over_time(ui: &mut Ui, session: &Session, view: &View, model: &Model, height: f32) {
-    ui.small("entropy (blue) and surprisal (orange) of this codebook, bits over frames");
+    ui.small("entropy (blue) and surprisal (orange) here, bits");
     let codebook = view.codebook.min(model.codebooks - 1);
     let steps = &session.shown.steps;
     let line = |f: fn(&crate::analysis::step::Step) -> f64| {

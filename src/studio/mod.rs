@@ -355,6 +355,9 @@ fn fonts(ctx: &Context) {
     fonts.font_data.insert("DejaVu Sans".into(), std::sync::Arc::new(data));
     fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
     ctx.set_fonts(fonts);
+    ctx.all_styles_mut(|style| {
+        style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
+    });
 }
 
 /// Waits for a dialog on a thread of its own.
@@ -399,7 +402,7 @@ impl eframe::App for Studio {
         });
         let (session, view) = (&mut self.session, &mut self.view);
         egui::Panel::bottom("sound").show(ui, |ui| transport::show(ui, session, view, &mut actions));
-        egui::Panel::left("compose").default_size(310.0).show(ui, |ui| {
+        egui::Panel::left("compose").default_size(330.0).show(ui, |ui| {
             egui::ScrollArea::vertical().show(ui, |ui| compose::show(ui, session, view, &mut actions));
         });
         egui::Panel::right("takes").default_size(280.0).show(ui, |ui| history::show(ui, session, view, &mut actions));
