@@ -10,7 +10,7 @@ use crate::analysis::top;
 use crate::report::Model;
 
 /// Candidates that are shown.
-const CANDIDATES: usize = 12;
+const CANDIDATES: usize = 9;
 
 pub(super) fn show(ui: &mut Ui, session: &Session, view: &mut View, actions: &mut Vec<Action>) {
     let Some(model) = session.model.clone() else {
