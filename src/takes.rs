@@ -80,7 +80,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Reads the takes in `folder`, which is made if need be. Unfinished folders of a program that was killed are removed.
+    /// Reads the takes in `folder`, which is made if need be. Unfinished folders of a program that was killed are removed, and
+    /// so are takes that were deleted before: undo reaches back to the start of the program.
     ///
     /// # Errors
     /// [`Error::File`] or [`Error::Write`] where the folder itself cannot be used.
@@ -90,8 +91,8 @@ impl Store {
         let entries = fs::read_dir(folder).map_err(|e| Error::file(folder, format!("cannot be read: {e}")))?;
         for path in entries.flatten().map(|e| e.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(UNFINISHED) {
-                // Left behind by a crash; nothing refers to it.
+            if name.starts_with(UNFINISHED) || name == TRASH {
+                // Nothing refers to it; what cannot be removed does no harm.
                 let _ = fs::remove_dir_all(&path);
             } else if !name.starts_with('.') {
                 match read(&path) {
@@ -174,7 +175,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes a take; [`Store::undo`] brings it back until the store is emptied.
+    /// Deletes a take; [`Store::undo`] brings it back until the program ends.
     ///
     /// # Errors
     /// As [`Store::change`].
@@ -279,12 +280,14 @@ mod tests {
         let new = store.add(take("A new one", 7), &tokens, b"wav").unwrap();
         store.add(take("Another of the same second", 7), &tokens, b"wav").unwrap();
         store.change(&old, |t| (t.favourite, t.name) = (true, "Mine".into())).unwrap();
+        assert!(Store::open(folder.path()).unwrap().get(&old).unwrap().favourite);
         store.delete(&new).unwrap();
         assert_eq!(texts(&store), ["Another of the same second", "An old one"]);
         assert_eq!(store.undo().unwrap(), Some(new.clone()));
         assert_eq!(store.undo().unwrap(), None);
         assert_eq!(store.search("ONE new"), [1]);
 
+        store.delete(&old).unwrap();
         fs::create_dir(folder.path().join(".unfinished-x")).unwrap();
         fs::create_dir(folder.path().join("strange")).unwrap();
         let again = Store::open(folder.path()).unwrap();
@@ -292,6 +295,6 @@ mod tests {
         assert_eq!(again.damaged.len(), 1, "said, and left alone");
         assert!(!folder.path().join(".unfinished-x").exists() && folder.path().join("strange").exists());
         assert_eq!(fs::read(again.path(&new).join("audio.wav")).unwrap(), b"wav");
-        assert!(again.get(&old).unwrap().favourite);
+        assert!(again.get(&old).is_none() && !folder.path().join(TRASH).exists(), "deleted for good");
     }
 }

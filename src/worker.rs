@@ -94,6 +94,11 @@ impl Worker {
         self.cancel.store(true, Ordering::Relaxed);
     }
 
+    /// Forgets a cancellation that came after its clip had ended, before the next is sent.
+    pub fn forget_cancel(&self) {
+        self.cancel.store(false, Ordering::Relaxed);
+    }
+
     /// A handle that cancels from elsewhere (a signal handler).
     pub fn cancel_handle(&self) -> Arc<AtomicBool> {
         self.cancel.clone()

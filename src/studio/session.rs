@@ -544,7 +544,9 @@ impl Session {
             },
             Task::Look { .. } => return,
         };
-        let sent = command.and_then(|c| self.worker.as_ref().expect("ready").send(c));
+        let worker = self.worker.as_ref().expect("ready");
+        worker.forget_cancel();
+        let sent = command.and_then(|c| worker.send(c));
         if let Err(e) = sent {
             return self.fail(e);
         }
