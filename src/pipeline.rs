@@ -338,7 +338,7 @@ impl<'a> Plan<'a> {
             Edit::Sampling { frame: from, sampling } if *from <= frame => Some((*from, *sampling)),
             _ => None,
         });
-        edits.max_by_key(|(from, _)| *from).map_or(self.start, |(_, s)| s)
+        edits.max_by_key(|(from, _)| *from).map_or(self.start, |(_, s)| Sampling { seed: self.start.seed, ..s })
     }
 
     fn forced_at(&self, frame: usize) -> Vec<Option<u32>> {

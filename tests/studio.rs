@@ -166,6 +166,32 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
 }
 
 #[test]
+fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "The little boat sailed across the lake.");
+    generate(&mut window);
+    let before = window.state().session.shown.frames.clone();
+    let map = window.get_by_label("Token map").rect();
+    let cell = map.left_top() + egui::vec2(map.width() * 5.5 / before.len() as f32, 4.0);
+    window.hover_at(cell);
+    window.drag_at(cell);
+    window.drop_at(cell);
+    window.run_steps(3);
+    click(&mut window, "exact");
+    window.state_mut().session.sampling.temperature = 1.4;
+    click(&mut window, "Resume here");
+    wait(&mut window, "the new take", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    assert_eq!(s.shown.frames[..5], before[..5], "the same up to there");
+    assert_ne!(s.shown.frames, before);
+    let modes: Vec<Mode> = s.shown.samplings.iter().map(|s| s.mode).collect();
+    assert!(modes[..5].iter().all(|m| *m == Mode::Native) && modes[5..].iter().all(|m| *m == Mode::Exact), "{modes:?}");
+    let take = s.store.get(s.shown.take.as_ref().unwrap()).unwrap();
+    assert!(take.edited && take.parent.is_some());
+}
+
+#[test]
 fn at_rest_nothing_is_repainted() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());

@@ -138,10 +138,12 @@ fn against(args: &Args, a: &Arc<Checkpoint>, other: &Path) -> Result<Report> {
     let model = crate::report::Model::of(a);
     let file =
         |c: &Checkpoint, clip: &crate::pipeline::Clip| recipe.file(c, clip.sampling, clip.stop, clip.frames.clone());
-    let clips = vec![
+    let mut clips = vec![
         Clip::new(a.name.clone(), file(a, &clip), Ok(draws), Some(&clip.audio), &model),
         Clip::new(b.name.clone(), file(&b, &free), Err("see the first clip".into()), Some(&free.audio), &model),
     ];
+    // The other checkpoint may end at once; an empty clip has no histogram.
+    clips.retain(|c| !c.frames.is_empty());
     let checkpoints = Checkpoints::new(&a.name, &b.name, gaps, parting(&clip.frames, &free.frames));
     Ok(Report { checkpoints: Some(checkpoints), ..Report::new(model, clips) })
 }

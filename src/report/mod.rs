@@ -24,14 +24,6 @@ pub use text::text;
 /// What each code says: K lists of strings, "" where nothing is known.
 pub type Labels = Vec<Vec<String>>;
 
-/// `id`, with what it says where that is known.
-pub fn labelled(labels: Option<&Labels>, codebook: usize, id: u32) -> String {
-    match labels.and_then(|l| l.get(codebook)?.get(id as usize)).filter(|l| !l.is_empty()) {
-        Some(label) => format!("{id} {label}"),
-        None => id.to_string(),
-    }
-}
-
 /// Sizes of the model that the clips are from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Model {
@@ -67,9 +59,12 @@ impl Model {
         }
     }
 
-    /// `id` of `codebook`, with its label.
+    /// `id` of `codebook`, with what it says where that is known.
     pub fn label(&self, codebook: usize, id: u32) -> String {
-        labelled(self.labels.as_ref(), codebook, id)
+        match self.labels.as_ref().and_then(|l| l.get(codebook)?.get(id as usize)).filter(|l| !l.is_empty()) {
+            Some(label) => format!("{id} {label}"),
+            None => id.to_string(),
+        }
     }
 }
 

@@ -37,6 +37,14 @@ fn header(ui: &mut Ui, session: &Session, view: &mut View, model: &Model, action
         if view.cell.is_some() && ui.button("Newest frame").clicked() {
             actions.push(Action::Select(None));
         }
+        if let Some((frame, _)) = view.cell.filter(|_| session.shown.take.is_some()) {
+            let button = ui
+                .button("Resume here")
+                .on_hover_text("a new take: the same up to here, then the settings at the left");
+            if button.clicked() {
+                actions.push(Action::Resume(frame));
+            }
+        }
         let s = &session.shown;
         if !s.frames.is_empty() {
             let seconds = s.frames.len() as f64 / model.frame_rate;

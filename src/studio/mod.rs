@@ -39,6 +39,8 @@ enum Action {
     /// Make again: same seed or not.
     Again(String, bool),
     AllModes(String),
+    /// Make the shown take again with the settings of the moment from this frame on.
+    Resume(usize),
     Favourite(String),
     Rename(String, String),
     Delete(String),
@@ -213,6 +215,10 @@ impl Studio {
             }
             Action::Again(id, same) => s.again(&id, same),
             Action::AllModes(id) => s.all_modes(&id),
+            Action::Resume(frame) => {
+                self.view.cell = None;
+                s.resume(frame);
+            }
             Action::Favourite(id) => s.told(|store| store.change(&id, |t| t.favourite = !t.favourite)),
             Action::Rename(id, name) => s.told(|store| store.change(&id, |t| t.name = name)),
             Action::Delete(id) => s.told(|store| store.delete(&id)),

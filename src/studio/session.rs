@@ -18,7 +18,7 @@ use crate::recipe::Recipe;
 use crate::report::{self, Model};
 use crate::sampling::{Mode, Sampling};
 use crate::takes::{Measures, Store, Take};
-use crate::tokens::{Stop, TokenFile};
+use crate::tokens::{Edit, Stop, TokenFile};
 use crate::worker::{Command, Report, Worker};
 
 /// One turn of a conversation.
@@ -325,7 +325,8 @@ impl Session {
                 self.output.push(&samples);
             }
             Event::Audio(_) => {}
-            Event::Retry { finding, seed } => self.say(format!("{finding}; trying again with seed {seed}")),
+            // The window's jobs are not tried again.
+            Event::Retry { .. } => {}
         }
     }
 
@@ -428,6 +429,18 @@ impl Session {
             }
             Err(e) => self.fail(e),
         }
+    }
+
+    /// Makes the shown take again with the settings of the moment, mode and all, from `frame` on: an edited take, whose frames
+    /// before that stay as they are. The seed is the take's.
+    pub fn resume(&mut self, frame: usize) {
+        let (Some(mut recipe), Some(parent)) = (self.shown.recipe.clone(), self.shown.take.clone()) else { return };
+        recipe.edits.retain(|edit| match edit {
+            Edit::Sampling { frame: at, .. } | Edit::Token { frame: at, .. } => *at < frame,
+        });
+        let sampling = Sampling { seed: recipe.sampling.seed, ..self.sampling };
+        recipe.edits.push(Edit::Sampling { frame, sampling });
+        self.speak(recipe, None, Some(parent));
     }
 
     /// Makes take `id` in all three modes, with its seed.

@@ -289,11 +289,18 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--voice", type=Path, default=HERE.parent.parent / "assets" / "voice")
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--checkpoint", type=Path, help="only save the checkpoint of NAME (stored seed) into this folder")
     args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    if args.checkpoint:
+        (golden,) = [g for g in GOLDENS if g.name in args.names]
+        seed = json.loads((HERE / f"{golden.name}.json").read_text())["seed"]
+        save(golden, seed, args.checkpoint)
+        (args.checkpoint / "tokenizer.json").write_bytes((args.voice / "tokenizer.json").read_bytes())
+        return
     tokenizer = Tokenizer.from_file(str(args.voice / "tokenizer.json"))
     for golden in GOLDENS:
         if not args.names or golden.name in args.names:
