@@ -1,27 +1,48 @@
-//! The library's one error type. Every variant says which file, field or value is wrong and what was expected.
+//! The crate's error type. A message is one line that says what is wrong, where, what was expected and what was found.
+//!
+//! The library names settings and fields by their key (`topk`, `depth_temperature`, as in token files). The command line and the
+//! window translate a key into their own word for it (`--depth-temperature`, "Temperature, codebooks 1-5").
 
+use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// What went wrong, in words for the person at the keyboard.
+/// An error of any kind, kept as the cause of one of ours.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A user-facing error. `Display` includes the cause; `source()` gives access to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A value (flag, field, setting) is outside what it may be.
-    #[error("{name}: expected {expected}, got {got}")]
-    Value {
-        /// Flag or field, as the user knows it.
-        name: String,
-        /// What would be right.
+    /// A setting or field is outside its range.
+    #[error("{field}: expected {expected}, got {got}")]
+    InvalidValue {
+        /// Key of the setting or field.
+        field: Cow<'static, str>,
+        /// The range, in words.
         expected: String,
-        /// What was there.
+        /// The offending value.
         got: String,
     },
-    /// A file that was handed in cannot be used.
-    #[error("{}: {problem}", path.display())]
-    File {
+    /// A file or folder cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A file was read and its content is not usable.
+    #[error("{}: {problem}{}", path.display(), cause(source))]
+    InvalidFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it and what was expected.
         problem: String,
+        /// The parser's error, if one reported it.
+        source: Option<BoxError>,
     },
     /// Weights and config disagree, or weights are damaged.
     #[error("{}: {problem}", path.display())]
@@ -32,73 +53,123 @@ pub enum Error {
         problem: String,
     },
     /// Prompt and speech do not fit the model's positions.
-    #[error("the context is too long: {used} frames of prompt ({}) and up to {wanted} of speech, but the model has {limit} positions, so the prompt must stay below {}", list.join(", "), limit.saturating_sub(*wanted))]
+    #[error(
+        "the context is too long: {used} frames of prompt ({}) and up to {wanted} of speech, but the model has {limit} positions, \
+         so the prompt must stay below {}",
+        segments.join(", "),
+        limit.saturating_sub(*wanted)
+    )]
     ContextTooLong {
-        /// Frames of the whole prompt.
+        /// Positions taken by the whole prompt.
         used: usize,
         /// Frames that may be generated.
         wanted: usize,
         /// Positions of the model.
         limit: usize,
-        /// One entry a segment: what it is and how many frames it takes.
-        list: Vec<String>,
+        /// One entry per segment: what it is and how many positions it takes.
+        segments: Vec<String>,
     },
-    /// Something of the machine is missing: a library, a device, memory.
-    #[error("{what}: {mend}")]
+    /// The machine lacks something: a library, a device, memory.
+    #[error("{what}{}; {hint}", cause(source))]
     Unavailable {
         /// What is missing.
         what: String,
-        /// How to get it.
-        mend: String,
+        /// What to do about it.
+        hint: String,
+        /// The system's error, if there is one.
+        source: Option<BoxError>,
     },
-    /// A file could not be written.
-    #[error("{}: cannot be written: {problem}", path.display())]
+    /// A file cannot be written.
+    #[error("{}: cannot be written: {source}{}", path.display(), rescued_to(rescued))]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said, and where the data went instead.
-        problem: String,
+        /// The system's error.
+        source: BoxError,
+        /// Where the data went instead.
+        rescued: Option<PathBuf>,
     },
-    /// MLX reported an error.
-    #[error("MLX: {0}")]
-    Mlx(String),
-    /// PyTorch (libtorch) reported an error.
-    #[error("PyTorch: {0}")]
-    Torch(String),
-    /// The worker thread ended before it answered.
-    #[error("the model's thread ended unexpectedly: {0}")]
-    WorkerGone(String),
+    /// MLX or PyTorch reported an error.
+    #[error("{backend}: {source}")]
+    Engine {
+        /// `MLX` or `PyTorch`.
+        backend: &'static str,
+        /// Its error.
+        source: BoxError,
+    },
+    /// The user cancelled the task before it had a result.
+    #[error("cancelled")]
+    Cancelled,
+    /// The worker thread died before it answered.
+    #[error("the model's thread stopped unexpectedly ({reason}); it is restarted for the next task")]
+    WorkerDied {
+        /// The panic's message.
+        reason: String,
+    },
 }
 
-/// `Result` with this crate's [`Error`].
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+fn cause(source: &Option<BoxError>) -> String {
+    source.as_ref().map(|e| format!(": {e}")).unwrap_or_default()
+}
+
+fn rescued_to(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|p| format!("; the data is in {}", p.display())).unwrap_or_default()
+}
 
 impl Error {
-    /// A [`Error::Value`].
-    pub fn value(name: impl Into<String>, expected: impl Into<String>, got: impl ToString) -> Self {
-        Self::Value { name: name.into(), expected: expected.into(), got: got.to_string() }
+    /// An [`Error::InvalidValue`].
+    pub fn invalid(field: impl Into<Cow<'static, str>>, expected: impl Into<String>, got: impl ToString) -> Self {
+        Self::InvalidValue { field: field.into(), expected: expected.into(), got: got.to_string() }
     }
 
-    /// A [`Error::File`].
+    /// An [`Error::Read`].
+    pub fn read(path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Read { path: path.as_ref().to_owned(), source }
+    }
+
+    /// An [`Error::InvalidFile`] found by this crate's own checks.
     pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::File { path: path.as_ref().to_owned(), problem: problem.into() }
+        Self::InvalidFile { path: path.as_ref().to_owned(), problem: problem.into(), source: None }
     }
 
-    /// A [`Error::Weights`].
+    /// An [`Error::InvalidFile`] found by a parser.
+    pub fn parse(path: impl AsRef<Path>, problem: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::InvalidFile { path: path.as_ref().to_owned(), problem: problem.into(), source: Some(source.into()) }
+    }
+
+    /// An [`Error::Weights`].
     pub fn weights(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::Weights { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
-    /// A [`Error::Write`].
-    pub fn write(path: impl AsRef<Path>, problem: impl ToString) -> Self {
-        Self::Write { path: path.as_ref().to_owned(), problem: problem.to_string() }
+    /// An [`Error::Write`].
+    pub fn write(path: impl AsRef<Path>, source: impl Into<BoxError>) -> Self {
+        Self::Write { path: path.as_ref().to_owned(), source: source.into(), rescued: None }
     }
 
-    /// The process's exit code: 2 for bad input, 3 where the machine is at fault.
+    /// An [`Error::Unavailable`] without a cause.
+    pub fn unavailable(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Unavailable { what: what.into(), hint: hint.into(), source: None }
+    }
+
+    /// Replaces the field's key by a front end's word for it.
+    pub fn with_field_name(self, name: impl FnOnce(&str) -> Cow<'static, str>) -> Self {
+        match self {
+            Self::InvalidValue { field, expected, got } => Self::InvalidValue { field: name(&field), expected, got },
+            other => other,
+        }
+    }
+
+    /// The process's exit code: 2 for bad input, 3 where the machine is at fault, 130 for a cancelled task.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Value { .. } | Self::File { .. } | Self::Weights { .. } | Self::ContextTooLong { .. } => 2,
-            Self::Unavailable { .. } | Self::Write { .. } | Self::Mlx(_) | Self::Torch(_) | Self::WorkerGone(_) => 3,
+            Self::InvalidValue { .. }
+            | Self::Read { .. }
+            | Self::InvalidFile { .. }
+            | Self::Weights { .. }
+            | Self::ContextTooLong { .. } => 2,
+            Self::Cancelled => 130,
+            Self::Unavailable { .. } | Self::Write { .. } | Self::Engine { .. } | Self::WorkerDied { .. } => 3,
         }
     }
 }

@@ -1,14 +1,17 @@
-//! Measures on plain slices. Every function says its formula, range and unit; probabilities are `f32` as samplers give them, sums
+//! Statistics on plain data. Every function states its formula, range and unit; probabilities are `f32` as in the samplers, sums
 //! are `f64`. Entropies and divergences are in bits.
 //!
-//! [`step`]: one draw. [`clip`]: one clip. [`between`]: clips against clips. [`engines`]: two computations of the same step.
-//! [`chi_square`]: the tests that the others use.
+//! [`statistics`]: one draw. [`clip`]: one clip. [`histogram`], [`groups`]: clips against clips. [`logit_diff`], [`divergence`]: two
+//! computations of the same clip.
 
-pub mod between;
 pub mod chi_square;
 pub mod clip;
-pub mod engines;
-pub mod step;
+pub mod divergence;
+pub mod groups;
+pub mod histogram;
+pub mod logit_diff;
+pub mod permutation;
+pub mod statistics;
 
 /// Kullback-Leibler divergence of `q` from `p`, `sum p log2(p / q)`, in bits, 0 and up (Kullback and Leibler 1951). The sum runs
 /// over the support of `p`; it is infinite where `p` has mass and `q` has none.
@@ -23,8 +26,8 @@ pub fn entropy(p: &[f32]) -> f64 {
     (-terms.map(|p| p * p.log2()).sum::<f64>()).max(0.0)
 }
 
-/// Ids of the `k` largest values, largest first. Ties at the k-th place are cut by id.
-pub fn top(values: &[f32], k: usize) -> Vec<usize> {
+/// Ids of the `k` largest values, largest first, at most k; of equal values the smaller id comes first.
+pub fn top_ids(values: &[f32], k: usize) -> Vec<usize> {
     let mut ids: Vec<usize> = (0..values.len()).collect();
     let larger = |a: &usize, b: &usize| values[*b].total_cmp(&values[*a]).then(a.cmp(b));
     if k < ids.len() {
@@ -66,9 +69,9 @@ mod tests {
 
     #[test]
     fn the_largest_come_first_and_ties_go_by_id() {
-        assert_eq!(top(&[1.0, 3.0, 2.0, 3.0], 3), [1, 3, 2]);
-        assert_eq!(top(&[1.0, 1.0, 1.0], 2), [0, 1]);
-        assert_eq!(top(&[2.0, 1.0], 9), [0, 1]);
+        assert_eq!(top_ids(&[1.0, 3.0, 2.0, 3.0], 3), [1, 3, 2]);
+        assert_eq!(top_ids(&[1.0, 1.0, 1.0], 2), [0, 1]);
+        assert_eq!(top_ids(&[2.0, 1.0], 9), [0, 1]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Output devices: which there are, and a mono stream on one of them.
+//! Output devices and a mono stream on one of them.
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 
 use crate::error::{Error, Result};
 
-/// Samples rendered at once; a device that asks for more gets them in several goes.
+/// Samples rendered at once; a device that asks for more gets several blocks.
 const BLOCK: usize = 1024;
 
 /// Names of the output devices.
@@ -15,57 +15,56 @@ pub fn names() -> Vec<String> {
     devices.into_iter().flatten().filter_map(name).collect()
 }
 
-/// A running stream; sound stops when it is dropped.
-pub struct Stream {
-    /// Samples a second.
+/// A running stream; dropping it stops the sound.
+pub struct OutputStream {
+    /// Samples per second.
     pub rate: usize,
     _stream: cpal::Stream,
 }
 
-/// Opens the device called `name`, or the default one. `make` gets its rate and gives what fills mono blocks; `failed` hears of
-/// errors that end the playing (an underrun is none).
+/// Opens the device called `name`, or the default one. `make_callback(rate)` returns the render callback, which fills mono
+/// blocks; `on_error` is called for errors that stop the stream (not for underruns).
 ///
 /// # Errors
 /// [`Error::Unavailable`] that says what is missing.
 pub fn open<F: FnMut(&mut [f32]) + Send + 'static>(
     name: Option<&str>,
-    make: impl FnOnce(usize) -> F,
-    failed: impl Fn() + Send + 'static,
-) -> Result<Stream> {
-    let none = |what: String| Error::Unavailable {
-        what: format!("no sound: {what}"),
-        mend: "connect or choose an output device; what was made is kept all the same".into(),
+    make_callback: impl FnOnce(usize) -> F,
+    on_error: impl Fn() + Send + 'static,
+) -> Result<OutputStream> {
+    let unavailable = |what: String| {
+        Error::unavailable(format!("no sound: {what}"), "connect or choose another output device; the audio itself is kept")
     };
     let host = cpal::default_host();
     let device = match name {
-        None => host.default_output_device().ok_or_else(|| none("there is no output device".into()))?,
+        None => host.default_output_device().ok_or_else(|| unavailable("there is no output device".into()))?,
         Some(name) => {
-            let mut devices = host.output_devices().map_err(|e| none(e.to_string()))?;
+            let mut devices = host.output_devices().map_err(|e| unavailable(e.to_string()))?;
             let called = |d: &cpal::Device| d.description().is_ok_and(|d| d.name() == name);
-            devices.find(called).ok_or_else(|| none(format!("there is no output device {name:?} any more")))?
+            devices.find(called).ok_or_else(|| unavailable(format!("there is no output device {name:?}")))?
         }
     };
-    let supported = device.default_output_config().map_err(|e| none(e.to_string()))?;
+    let supported = device.default_output_config().map_err(|e| unavailable(e.to_string()))?;
     let rate = supported.sample_rate() as usize;
-    let (config, fill) = (supported.config(), make(rate));
+    let (config, fill) = (supported.config(), make_callback(rate));
     let stream = match supported.sample_format() {
-        SampleFormat::F32 => start::<f32, F>(&device, config, fill, failed),
-        SampleFormat::I16 => start::<i16, F>(&device, config, fill, failed),
-        SampleFormat::U16 => start::<u16, F>(&device, config, fill, failed),
-        SampleFormat::I32 => start::<i32, F>(&device, config, fill, failed),
-        SampleFormat::U8 => start::<u8, F>(&device, config, fill, failed),
-        other => return Err(none(format!("the device wants samples as {other}"))),
+        SampleFormat::F32 => start::<f32, F>(&device, config, fill, on_error),
+        SampleFormat::I16 => start::<i16, F>(&device, config, fill, on_error),
+        SampleFormat::U16 => start::<u16, F>(&device, config, fill, on_error),
+        SampleFormat::I32 => start::<i32, F>(&device, config, fill, on_error),
+        SampleFormat::U8 => start::<u8, F>(&device, config, fill, on_error),
+        other => return Err(unavailable(format!("the device asks for samples as {other}, which is not supported"))),
     };
-    let stream = stream.map_err(|e| none(e.to_string()))?;
-    stream.play().map_err(|e| none(e.to_string()))?;
-    Ok(Stream { rate, _stream: stream })
+    let stream = stream.map_err(|e| unavailable(e.to_string()))?;
+    stream.play().map_err(|e| unavailable(e.to_string()))?;
+    Ok(OutputStream { rate, _stream: stream })
 }
 
 fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32]) + Send + 'static>(
     device: &cpal::Device,
     config: StreamConfig,
     mut fill: F,
-    failed: impl Fn() + Send + 'static,
+    on_error: impl Fn() + Send + 'static,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels);
     let mut block = [0.0; BLOCK];
@@ -82,7 +81,7 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
         },
         move |e: cpal::Error| {
             if !matches!(e.kind(), cpal::ErrorKind::Xrun | cpal::ErrorKind::DeviceChanged) {
-                failed();
+                on_error();
             }
         },
         None,

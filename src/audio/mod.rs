@@ -1,8 +1,7 @@
-//! Sound outside the model: WAV files, sample rates, the loudspeaker.
+//! Audio outside the model: WAV files, sample rates, playback.
 
 pub mod device;
-pub mod mixer;
-pub mod output;
+pub mod playback;
 pub mod player;
 pub mod resample;
 pub mod wav;

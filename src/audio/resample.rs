@@ -3,7 +3,7 @@
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
-/// Samples that the resampler works on at once.
+/// Samples that the resampler processes at once.
 const CHUNK: usize = 1024;
 
 /// A whole mono clip at another rate, aligned in time, `len * to / from` samples long.
@@ -20,41 +20,41 @@ pub fn resample(samples: &[f32], from: usize, to: usize) -> Vec<f32> {
 }
 
 /// A mono stream at another rate, piece by piece.
-pub struct Streaming {
+pub struct StreamResampler {
     resampler: Option<Fft<f32>>,
-    waiting: Vec<f32>,
+    pending: Vec<f32>,
 }
 
-impl Streaming {
+impl StreamResampler {
     /// From rate `from` to rate `to`.
     pub fn new(from: usize, to: usize) -> Self {
-        Self { resampler: (from != to).then(|| new(from, to, CHUNK)), waiting: Vec::new() }
+        Self { resampler: (from != to).then(|| new(from, to, CHUNK)), pending: Vec::new() }
     }
 
-    /// Samples at the start of what comes out that are silence before the first.
+    /// Silent samples at the start of the output, before the first input sample.
     pub fn delay(&self) -> usize {
         self.resampler.as_ref().map_or(0, |r| r.output_delay())
     }
 
-    /// What is ready after `samples` more.
+    /// Appends `samples`; returns the output that is ready.
     pub fn push(&mut self, samples: &[f32]) -> Vec<f32> {
         let Some(resampler) = &mut self.resampler else {
             return samples.to_vec();
         };
-        self.waiting.extend_from_slice(samples);
+        self.pending.extend_from_slice(samples);
         let mut out = Vec::new();
         let mut used = 0;
-        while self.waiting.len() - used >= resampler.input_frames_next() {
+        while self.pending.len() - used >= resampler.input_frames_next() {
             let n = resampler.input_frames_next();
-            let input = SequentialSlice::new(&self.waiting[used..used + n], 1, n).expect("one channel");
+            let input = SequentialSlice::new(&self.pending[used..used + n], 1, n).expect("one channel");
             out.extend(resampler.process(&input, None).expect("as many as it asked for").take_data());
             used += n;
         }
-        self.waiting.drain(..used);
+        self.pending.drain(..used);
         out
     }
 
-    /// The rest: silence is added until all that was pushed has come out.
+    /// The rest of the output: silence is appended until every pushed sample has come out.
     pub fn finish(mut self) -> Vec<f32> {
         let Some(resampler) = &self.resampler else {
             return Vec::new();
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn pieces_give_what_the_whole_gives() {
         let clip = tone(24_000);
-        let mut stream = Streaming::new(24_000, 48_000);
+        let mut stream = StreamResampler::new(24_000, 48_000);
         let mut out: Vec<f32> = clip.chunks(1_920).flat_map(|c| stream.push(c)).collect();
         out.extend(stream.finish());
         let delay = new(24_000, 48_000, CHUNK).output_delay();

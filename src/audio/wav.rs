@@ -1,4 +1,4 @@
-//! WAV files: any that hound reads comes in as mono floats; ours go out as 16-bit mono with INFO metadata.
+//! WAV files: read as mono floats, written as 16-bit mono with INFO metadata.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use lofty::iff::wav::RiffInfoList;
 use lofty::tag::TagExt;
 
 use super::resample::resample;
-use crate::checkpoint::Checkpoint;
+use crate::data::{ModelId, Sampling};
 use crate::error::{Error, Result};
-use crate::sampling::Sampling;
+use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
 /// Loudest sample of a recording that counts as silent: -60 dB below full scale.
 const SILENT: f32 = 1e-3;
@@ -19,30 +19,27 @@ const SILENT: f32 = 1e-3;
 /// Reads a recording of any rate, depth and number of channels: mono (the channels' mean) at `rate`.
 ///
 /// # Errors
-/// [`Error::File`] for what is no WAV, has no samples, holds NaN or nothing but silence.
+/// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a WAV, has no samples, holds NaN or is silent.
 pub fn read(path: &Path, rate: usize) -> Result<Vec<f32>> {
-    let wrong = |problem: String| Error::file(path, problem);
-    let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
+    let bytes = read_file(path, MEDIA_LIMIT)?;
     let reader = WavReader::new(Cursor::new(bytes))
-        .map_err(|e| wrong(format!("expected a WAV file (PCM of 8 to 32 bits or 32-bit float): {e}")))?;
+        .map_err(|e| Error::parse(path, "expected a WAV file (PCM of 8 to 32 bits or 32-bit float)", e))?;
     let spec = reader.spec();
     if spec.channels == 0 || spec.sample_rate == 0 {
-        return Err(wrong(format!(
-            "expected channels and a sample rate, got {} and {}",
-            spec.channels, spec.sample_rate
-        )));
+        let problem = format!("expected channels and a sample rate, got {} and {}", spec.channels, spec.sample_rate);
+        return Err(Error::file(path, problem));
     }
-    let samples = samples(reader).map_err(|e| wrong(format!("is damaged: {e}")))?;
+    let samples = samples(reader).map_err(|e| Error::parse(path, "is damaged", e))?;
     let channels = usize::from(spec.channels);
     let mono: Vec<f32> = samples.chunks_exact(channels).map(|f| f.iter().sum::<f32>() / channels as f32).collect();
     if mono.is_empty() {
-        return Err(wrong("expected a recording, it has no samples".into()));
+        return Err(Error::file(path, "expected a recording, it has no samples"));
     }
     if !mono.iter().all(|s| s.is_finite()) {
-        return Err(wrong("expected finite samples, got NaN or infinity".into()));
+        return Err(Error::file(path, "expected finite samples, got NaN or infinity"));
     }
     if mono.iter().all(|s| s.abs() < SILENT) {
-        return Err(wrong("expected speech, it is silent (nothing above -60 dB)".into()));
+        return Err(Error::file(path, "expected speech, it is silent (nothing above -60 dB)"));
     }
     Ok(resample(&mono, spec.sample_rate as usize, rate))
 }
@@ -58,9 +55,9 @@ fn samples(mut reader: WavReader<Cursor<Vec<u8>>>) -> Result<Vec<f32>, hound::Er
     }
 }
 
-/// What a WAV says about itself (RIFF INFO).
+/// A WAV's metadata (RIFF INFO).
 #[derive(Clone, Debug, Default)]
-pub struct Info {
+pub struct WavInfo {
     /// What is said: INAM.
     pub title: String,
     /// Who speaks: IART.
@@ -69,11 +66,11 @@ pub struct Info {
     pub comment: String,
 }
 
-impl Info {
-    /// What a clip of `checkpoint` says: who speaks what, and with which settings.
-    pub fn of(checkpoint: &Checkpoint, text: &str, speaker: u32, sampling: &Sampling) -> Self {
-        let settings = serde_json::to_string(sampling).expect("plain data");
-        let (name, sha256) = (&checkpoint.name, checkpoint.sha256());
+impl WavInfo {
+    /// Metadata of a clip.
+    pub fn for_clip(model: &ModelId, text: &str, speaker: u32, sampling: &Sampling) -> Self {
+        let settings = serde_json::to_string(sampling).unwrap_or_default();
+        let ModelId { name, sha256 } = model;
         Self {
             title: text.into(),
             artist: format!("{name} speaker {speaker}"),
@@ -82,13 +79,13 @@ impl Info {
     }
 }
 
-/// A WAV file's bytes: 16-bit mono. Samples past full scale are clipped; how many comes back too.
+/// A WAV file's bytes, 16-bit mono, and how many samples were past full scale and are clipped.
 ///
 /// # Errors
 /// [`Error::Write`] where the metadata cannot be encoded.
-pub fn encode(samples: &[f32], rate: usize, info: &Info) -> Result<(Vec<u8>, usize)> {
+pub fn encode(samples: &[f32], rate: usize, info: &WavInfo) -> Result<(Vec<u8>, usize)> {
     let spec = WavSpec { channels: 1, sample_rate: rate as u32, bits_per_sample: 16, sample_format: SampleFormat::Int };
-    let failed = |e: &dyn std::fmt::Display| Error::write("(WAV in memory)", e);
+    let failed = |e: &dyn std::fmt::Display| Error::write("(WAV in memory)", e.to_string());
     let mut bytes = Cursor::new(Vec::new());
     let mut writer = WavWriter::new(&mut bytes, spec).map_err(|e| failed(&e))?;
     let mut clipped = 0;
@@ -115,39 +112,27 @@ pub fn encode(samples: &[f32], rate: usize, info: &Info) -> Result<(Vec<u8>, usi
     Ok((bytes.into_inner(), clipped))
 }
 
-/// Writes `bytes` to `path`. Where that fails, they go to a file of the same name in the folder for temporary files.
+/// Writes `bytes` to `path`, whole or not at all. Where that fails, they go to a new file in the temporary folder.
 ///
 /// # Errors
 /// [`Error::Write`] that names the file they went to.
 pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Err(e) = std::fs::write(path, bytes) else {
-        return Ok(());
-    };
-    let kept = rescue(path, bytes);
-    Err(Error::write(
-        path,
-        match kept {
-            Ok(other) => format!("{e}; the audio is in {}", other.display()),
-            Err(again) => format!("{e}; nor can the folder for temporary files: {again}"),
-        },
-    ))
+    write_atomically(path, bytes).map_err(|e| match (e, rescue(path, bytes)) {
+        (Error::Write { path, source, .. }, Ok(other)) => Error::Write { path, source, rescued: Some(other) },
+        (e, Ok(_)) => e,
+        (e, Err(again)) => {
+            tracing::error!("the temporary folder cannot be written either: {again}");
+            e
+        }
+    })
 }
 
-/// A new file in the folder for temporary files, never one that is there.
+/// A new file in the temporary folder; nothing is left of it where it cannot be written whole.
 fn rescue(path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
     let name = path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
-    for n in 0..1_000 {
-        let other = std::env::temp_dir().join(format!("{name}-{}-{n}.wav", std::process::id()));
-        match std::fs::File::create_new(&other) {
-            Ok(mut file) => {
-                std::io::Write::write_all(&mut file, bytes)?;
-                return Ok(other);
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Err(std::io::Error::other("a thousand files of that name"))
+    let mut file = tempfile::Builder::new().prefix(&format!("{name}-")).suffix(".wav").tempfile()?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    Ok(file.keep()?.1)
 }
 
 #[cfg(test)]
@@ -155,9 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_clip_is_read_back() {
         let clip: Vec<f32> = (0..4_800).map(|i| (i as f32 * 0.1).sin() * 0.5).collect();
-        let info = Info { title: "héllo".into(), artist: "a".into(), comment: "synthetic".into() };
+        let info = WavInfo { title: "héllo".into(), artist: "a".into(), comment: "synthetic".into() };
         let (bytes, clipped) = encode(&clip, 24_000, &info).unwrap();
         assert_eq!(clipped, 0);
         let folder = tempfile::tempdir().unwrap();
@@ -170,6 +155,6 @@ mod tests {
 
     #[test]
     fn clipping_is_counted() {
-        assert_eq!(encode(&[0.0, 1.5, -1.0, -1.1], 24_000, &Info::default()).unwrap().1, 2);
+        assert_eq!(encode(&[0.0, 1.5, -1.0, -1.1], 24_000, &WavInfo::default()).unwrap().1, 2);
     }
 }

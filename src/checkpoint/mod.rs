@@ -1,48 +1,40 @@
-//! A checkpoint: config, weights, tokenizer and what else lies beside them. Plain data; no engine is touched here.
+//! A checkpoint: config, weights, tokenizer and what else lies beside them. No engine is touched here.
 
-pub mod names;
+pub mod config;
+mod format;
+mod generation_config;
+mod hub_cache;
 mod source;
-mod tensors;
+mod store;
+pub mod weights;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokenizers::Tokenizer;
 
-pub use source::{Bytes, Source};
-pub use tensors::{Dtype, Tensors};
-
-use crate::config::{CsmConfig, GenerationConfig};
+use self::config::CsmConfig;
+use self::generation_config::GenerationConfig;
+use self::source::Source;
+pub use self::store::{TensorData, TensorStore};
+use crate::data::{
+    ClipSpec, Labels, Mode, ModelDims, ModelId, ModelInfo, Position, Prompt, Sampling, Turn, Voice, is_speakable,
+};
 use crate::error::{Error, Result};
-
-/// A name for one of the model's speakers (`voices.json`, an optional list beside the weights).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Voice {
-    /// What `--voice` takes.
-    pub name: String,
-    /// The speaker's number in the prompt.
-    pub speaker: u32,
-    /// For people.
-    pub description: String,
-}
 
 /// Everything a checkpoint's folder says.
 pub struct Checkpoint {
-    /// The folder's name, or that of the embedded voice.
-    pub name: String,
-    /// Sizes.
+    /// Name, sizes, voices and labels.
+    pub info: Arc<ModelInfo>,
+    /// The config.
     pub config: CsmConfig,
-    /// Suggested sampling.
-    pub generation: GenerationConfig,
-    /// Named speakers; empty where the checkpoint names none.
-    pub voices: Vec<Voice>,
-    /// What each code says (`code_labels.json`): K lists of strings, "" where nothing is known.
-    pub labels: Option<Vec<Vec<String>>>,
-    /// Weights, checked.
-    pub tensors: Tensors,
+    /// The weights, checked and not yet read.
+    pub tensors: TensorStore,
+    /// What the user should know about the checkpoint's files.
+    pub warnings: Vec<String>,
+    generation: GenerationConfig,
     tokenizer: Tokenizer,
+    tokenizer_path: PathBuf,
     sha256: OnceLock<String>,
 }
 
@@ -71,142 +63,183 @@ impl Checkpoint {
     /// Opens a folder in transformers' CSM format.
     ///
     /// # Errors
-    /// [`Error::File`] or [`Error::Weights`], naming the file, field or tensor.
+    /// [`Error::Read`], [`Error::InvalidFile`] or [`Error::Weights`], with the file, field or tensor.
     pub fn open(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::file(
-                folder,
-                "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json), and there is none",
-            ));
+            let problem = "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json) or the id of a \
+                           repository in Hugging Face's cache; there is no such folder";
+            return Err(Error::file(folder, problem));
         }
         let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let name = absolute.file_name().map_or_else(|| "checkpoint".into(), |n| n.to_string_lossy().into_owned());
         Self::read(name, &Source::Folder(folder.to_owned()))
     }
 
-    /// What `--model-path` names: nothing is the embedded voice, `csm-1B` is sesame/csm-1b in Hugging Face's cache, all else
-    /// a folder.
+    /// Opens what a user names: nothing is the embedded voice; a path that is a folder is that folder; `owner/name` is the
+    /// repository in Hugging Face's cache, and `csm-1b` short for `sesame/csm-1b`.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn resolve(path: Option<&Path>) -> Result<Self> {
-        match path {
-            None => Self::demo(),
-            Some(p) if p == Path::new("csm-1B") && !p.exists() => Self::open(&sesame_in_cache()?),
-            Some(p) => Self::open(p),
+        let Some(path) = path else { return Self::demo() };
+        if path.exists() {
+            return Self::open(path);
+        }
+        match hub_cache::find(path)? {
+            Some(folder) => Self::read(path.to_string_lossy().into_owned(), &Source::Folder(folder)),
+            None => Self::open(path),
         }
     }
 
     fn read(name: String, source: &Source) -> Result<Self> {
-        let config = source.read("config.json", "the model's sizes")?;
-        let config = CsmConfig::parse(&config, &source.path("config.json"))?;
-        let tokenizer = source.read("tokenizer.json", "the text tokenizer")?;
-        let tokenizer = Tokenizer::from_bytes(&tokenizer[..])
-            .map_err(|e| Error::file(source.path("tokenizer.json"), format!("is not a tokenizer: {e}")))?;
-        if tokenizer.get_vocab_size(true) > config.text_vocab_size {
-            return Err(Error::file(
-                source.path("tokenizer.json"),
-                format!(
-                    "expected at most {} ids (text_vocab_size), got {}",
-                    config.text_vocab_size,
-                    tokenizer.get_vocab_size(true)
-                ),
-            ));
-        }
-        let labels: Option<Vec<Vec<String>>> = json(source, "code_labels.json")?;
-        if let Some(books) = &labels
-            && (books.len() != config.num_codebooks || books.iter().any(|b| b.len() > config.vocab_size))
-        {
-            return Err(Error::file(
-                source.path("code_labels.json"),
-                format!("expected {} lists of up to {} strings", config.num_codebooks, config.vocab_size),
-            ));
-        }
-        Ok(Self {
+        let config_path = source.path("config.json");
+        let json = source.read("config.json", "the model's sizes")?;
+        let config = CsmConfig::parse(&json, &config_path)?;
+        let tokenizer = read_tokenizer(source, &config)?;
+        let generation = GenerationConfig(source.read_json("generation_config.json")?.unwrap_or_default());
+        let warnings = generation.warnings();
+        let dims = config.dims();
+        let info = ModelInfo {
             name,
-            generation: json(source, "generation_config.json")?.unwrap_or_default(),
-            voices: json(source, "voices.json")?.unwrap_or_default(),
-            labels,
-            tensors: Tensors::open(source, &config)?,
-            tokenizer,
+            dims,
+            voices: source.read_json::<Vec<Voice>>("voices.json")?.unwrap_or_default(),
+            labels: read_labels(source, &dims)?,
+        };
+        let checkpoint = Self {
+            info: Arc::new(info),
+            tensors: TensorStore::open(source, &config, config.transformers_weights.as_deref())?,
             config,
+            warnings,
+            generation,
+            tokenizer,
+            tokenizer_path: source.path("tokenizer.json"),
             sha256: OnceLock::new(),
-        })
+        };
+        checkpoint.check_marks()?;
+        Ok(checkpoint)
     }
 
-    /// Ids of one text segment: `[{speaker}]{text}` with the ids that the tokenizer puts before and after.
+    /// Sizes of the model.
+    pub fn dims(&self) -> ModelDims {
+        self.info.dims
+    }
+
+    /// Settings that the checkpoint suggests, in the precision that `mode` computes in unless told otherwise.
+    pub fn suggested_sampling(&self, mode: Mode, seed: u64) -> Sampling {
+        let precision = mode.default_precision(self.tensors.dtype());
+        Sampling::suggested(mode, seed, precision, &self.dims(), |key| self.generation.suggestion(key))
+    }
+
+    /// Ids of one text segment: `[{speaker}]{text}` between the begin and end marks that the tokenizer adds.
     ///
     /// # Errors
-    /// [`Error::Value`] where the tokenizer refuses the text.
+    /// [`Error::InvalidValue`] where the tokenizer refuses the text, [`Error::InvalidFile`] where it gives an id that the model
+    /// does not have.
     pub fn text_ids(&self, speaker: u32, text: &str) -> Result<Vec<u32>> {
         let encoding = self
             .tokenizer
             .encode(format!("[{speaker}]{text}"), true)
-            .map_err(|e| Error::value("text", "text that the tokenizer can encode", e))?;
-        Ok(encoding.get_ids().to_vec())
-    }
-
-    /// SHA-256 of the weights (see [`Tensors::sha256`]), computed on first use.
-    pub fn sha256(&self) -> &str {
-        self.sha256.get_or_init(|| self.tensors.sha256())
-    }
-
-    /// Speaker number of voice `name`.
-    ///
-    /// # Errors
-    /// [`Error::Value`] that lists the voices there are.
-    pub fn speaker_of(&self, name: &str) -> Result<u32> {
-        let found = self.voices.iter().find(|v| v.name == name);
-        found.map(|v| v.speaker).ok_or_else(|| {
-            let names: Vec<&str> = self.voices.iter().map(|v| v.name.as_str()).collect();
-            let expected = if names.is_empty() {
-                format!("--speaker N ({} names no voices)", self.name)
-            } else {
-                format!("one of {}", names.join(", "))
-            };
-            Error::value("--voice", expected, format!("{name:?}"))
-        })
-    }
-
-    /// Whether `speaker` is one that this checkpoint knows. A checkpoint without `voices.json` does not say, so any is.
-    ///
-    /// # Errors
-    /// [`Error::Value`] that lists the speakers there are.
-    pub fn check_speaker(&self, name: &str, speaker: u32) -> Result<()> {
-        if self.voices.is_empty() || self.voices.iter().any(|v| v.speaker == speaker) {
-            return Ok(());
+            .map_err(|e| Error::invalid("text", "text that the tokenizer can encode", e))?;
+        let ids = encoding.get_ids().to_vec();
+        match ids.iter().find(|id| **id as usize >= self.config.text_vocab_size) {
+            None => Ok(ids),
+            Some(id) => {
+                let problem = format!("expected ids below text_vocab_size {}, it gave {id}", self.config.text_vocab_size);
+                Err(Error::file(&self.tokenizer_path, problem))
+            }
         }
-        let known: Vec<String> = self.voices.iter().map(|v| format!("{} ({})", v.speaker, v.name)).collect();
-        Err(Error::value(name, format!("a speaker of {}: {}", self.name, known.join(", ")), speaker))
     }
 
-    /// Whether a recording as voice prompt tells this model anything. Codes with labels are of a kind that an encoder
-    /// cannot hear (the demo voice's model card says more).
-    pub fn hears_recordings(&self) -> bool {
-        self.labels.is_none()
+    /// The prompt of `spec`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::prompt`].
+    pub fn prompt_of(&self, spec: &ClipSpec) -> Result<Prompt> {
+        self.prompt(&spec.context, spec.speaker, &spec.text)
+    }
+
+    /// Context turns (text, audio, end frame), then the text to speak.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for text without a letter or digit and for codes that do not fit the model.
+    pub fn prompt(&self, context: &[Turn], speaker: u32, text: &str) -> Result<Prompt> {
+        let dims = self.dims();
+        let mut prompt = Prompt::default();
+        for turn in context {
+            turn.frames.check("context_audio", &dims)?;
+            let mut positions = self.text_positions("context_text", turn.speaker, &turn.text)?;
+            positions.extend(turn.frames.frames().map(|frame| Position::Audio(frame.to_vec())));
+            positions.push(Position::Audio(vec![0; dims.codebooks]));
+            prompt.push_segment(positions);
+        }
+        prompt.push_segment(self.text_positions("text", speaker, text)?);
+        Ok(prompt)
+    }
+
+    fn text_positions(&self, field: &'static str, speaker: u32, text: &str) -> Result<Vec<Position>> {
+        if !is_speakable(text) {
+            return Err(Error::invalid(field, "something to say (at least a letter or digit)", format!("{text:?}")));
+        }
+        Ok(self.text_ids(speaker, text)?.into_iter().map(Position::Text).collect())
+    }
+
+    /// Identifies the weights. Their SHA-256 is computed on first use.
+    ///
+    /// # Errors
+    /// Where the weights cannot be read.
+    pub fn id(&self) -> Result<ModelId> {
+        let sha256 = match self.sha256.get() {
+            Some(known) => known.clone(),
+            None => {
+                let computed = self.tensors.sha256()?;
+                self.sha256.get_or_init(|| computed).clone()
+            }
+        };
+        Ok(ModelId { name: self.info.name.clone(), sha256 })
+    }
+
+    /// Checks that the tokenizer adds a begin mark and an end mark. Without the end mark the very first token would differ from
+    /// what the model was trained on.
+    fn check_marks(&self) -> Result<()> {
+        let encoding = self
+            .tokenizer
+            .encode("[0]a", true)
+            .map_err(|e| Error::parse(&self.tokenizer_path, "cannot encode \"[0]a\"", e))?;
+        let (ids, special) = (encoding.get_ids(), encoding.get_special_tokens_mask());
+        let begins = special.first() == Some(&1) && self.config.bos_token_id.is_none_or(|id| ids.first() == Some(&id));
+        let problem = match (begins, special.last() == Some(&1)) {
+            (true, true) => return Ok(()),
+            (false, _) => "begin with the mark bos_token_id of config.json",
+            (true, false) => "end with the end-of-text mark",
+        };
+        let advice = "its post_processor must add a begin mark and an end mark";
+        Err(Error::file(&self.tokenizer_path, format!("expected text to {problem}, got the ids {ids:?}; {advice}")))
     }
 }
 
-fn json<T: DeserializeOwned>(source: &Source, name: &str) -> Result<Option<T>> {
-    let Some(bytes) = source.read_optional(name)? else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&bytes).map(Some).map_err(|e| Error::file(source.path(name), format!("cannot be read: {e}")))
+fn read_tokenizer(source: &Source, config: &CsmConfig) -> Result<Tokenizer> {
+    let path = source.path("tokenizer.json");
+    let bytes = source.read("tokenizer.json", "the text tokenizer")?;
+    let mut tokenizer =
+        Tokenizer::from_bytes(&bytes[..]).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;
+    // Speech wants the text whole and nothing else.
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;
+    let ids = tokenizer.get_vocab_size(true);
+    if ids > config.text_vocab_size {
+        let problem = format!("expected at most {} ids (text_vocab_size), got {ids}", config.text_vocab_size);
+        return Err(Error::file(path, problem));
+    }
+    Ok(tokenizer)
 }
 
-/// Newest snapshot of sesame/csm-1b in Hugging Face's cache.
-fn sesame_in_cache() -> Result<PathBuf> {
-    let home = std::env::var_os("HF_HOME")
-        .map(PathBuf::from)
-        .or_else(|| directories::BaseDirs::new().map(|d| d.home_dir().join(".cache/huggingface")));
-    let snapshots = home.unwrap_or_default().join("hub/models--sesame--csm-1b/snapshots");
-    let newest = std::fs::read_dir(&snapshots)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok())
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .max();
-    newest.map(|(_, path)| path).ok_or_else(|| {
-        Error::file(snapshots, "expected a snapshot of sesame/csm-1b; download it with Hugging Face's tools, or name a folder with --model-path")
-    })
+fn read_labels(source: &Source, dims: &ModelDims) -> Result<Option<Labels>> {
+    let labels: Option<Labels> = source.read_json("code_labels.json")?;
+    if let Some(lists) = &labels
+        && (lists.len() != dims.codebooks || lists.iter().any(|list| list.len() > dims.vocab))
+    {
+        let problem = format!("expected {} lists of up to {} strings", dims.codebooks, dims.vocab);
+        return Err(Error::file(source.path("code_labels.json"), problem));
+    }
+    Ok(labels)
 }

@@ -1,81 +1,83 @@
 //! Where a checkpoint's files come from: a folder, or the program itself.
 
-use std::fs::File;
+use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::files::{JSON_LIMIT, read_file};
 
 /// A checkpoint's files.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// A folder.
+pub(super) enum Source {
+    /// A folder on disk.
     Folder(PathBuf),
     /// Files inside the program: (name, content).
     Embedded(&'static [(&'static str, &'static [u8])]),
 }
 
-/// A file's content.
-pub enum Bytes {
-    /// Mapped from disk.
-    Mapped(Mmap),
-    /// Inside the program.
-    Static(&'static [u8]),
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(m) => m,
-            Self::Static(s) => s,
-        }
-    }
-}
-
 impl Source {
     /// The path of `name`, for messages.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.join(name),
             Self::Embedded(_) => Path::new("(embedded voice)").join(name),
         }
     }
 
-    /// Content of `name`, or `None` where there is no such file.
-    ///
-    /// # Errors
-    /// [`Error::File`] where it exists and cannot be read.
-    pub fn read_optional(&self, name: &str) -> Result<Option<Bytes>> {
+    /// Whether there is a file called `name`. A link that leads nowhere counts: opening it reports the damage.
+    pub(super) fn contains(&self, name: &str) -> Result<bool> {
         match self {
-            Self::Embedded(files) => Ok(files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Bytes::Static(bytes))),
+            Self::Embedded(files) => Ok(files.iter().any(|(n, _)| *n == name)),
+            Self::Folder(folder) => match folder.join(name).symlink_metadata() {
+                Ok(_) => Ok(true),
+                Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+                Err(e) => Err(Error::read(folder.join(name), e)),
+            },
+        }
+    }
+
+    /// Content of the small file `name`, or `None` where there is none.
+    pub(super) fn read_optional(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
+        if !self.contains(name)? {
+            return Ok(None);
+        }
+        match self {
+            Self::Embedded(files) => {
+                Ok(files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes)))
+            }
             Self::Folder(folder) => {
-                let path = folder.join(name);
-                if !path.exists() {
-                    return Ok(None);
-                }
-                map(&path).map(|m| Some(Bytes::Mapped(m)))
+                let bytes = read_file(&folder.join(name), JSON_LIMIT)?;
+                refuse_lfs_pointer(&folder.join(name), &bytes)?;
+                Ok(Some(Cow::Owned(bytes)))
             }
         }
     }
 
-    /// Content of `name`.
-    ///
-    /// # Errors
-    /// [`Error::File`] where it is missing or cannot be read; `what` tells what it is for.
-    pub fn read(&self, name: &str, what: &str) -> Result<Bytes> {
-        self.read_optional(name)?.ok_or_else(|| Error::file(self.path(name), format!("missing; expected {what}")))
+    /// Content of the small file `name`; `what` says what it is for.
+    pub(super) fn read(&self, name: &str, what: &str) -> Result<Cow<'static, [u8]>> {
+        self.read_optional(name)?.ok_or_else(|| self.missing(name, what))
+    }
+
+    /// The JSON file `name`, or `None` where there is none.
+    pub(super) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let Some(bytes) = self.read_optional(name)? else { return Ok(None) };
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map(Some).map_err(|e| Error::parse(self.path(name), "its content is not as expected", e))
+    }
+
+    pub(super) fn missing(&self, name: &str, what: &str) -> Error {
+        Error::file(self.path(name), format!("missing; expected {what}"))
     }
 }
 
-fn map(path: &Path) -> Result<Mmap> {
-    let cannot = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
-    let file = File::open(path).map_err(cannot)?;
-    if !file.metadata().map_err(cannot)?.is_file() {
-        return Err(Error::file(path, "is not a file"));
+/// Refuses the stand-in that git leaves where git-lfs has not fetched the file.
+pub(super) fn refuse_lfs_pointer(path: &Path, start: &[u8]) -> Result<()> {
+    if start.starts_with(b"version https://git-lfs") {
+        let problem = "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull` or download it again";
+        return Err(Error::file(path, problem));
     }
-    // SAFETY: the map is read only while a checkpoint is opened. A file that another process cuts short in that time would
-    // raise SIGBUS; reading into memory instead would double the peak of a 6 GB checkpoint.
-    unsafe { Mmap::map(&file) }.map_err(cannot)
+    Ok(())
 }

@@ -3,31 +3,35 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::replay::{run as replay, start, steps};
-use super::{Model, Outcome, reports};
-use crate::analysis::engines::{Gap, parting};
-use crate::checkpoint::{Checkpoint, Dtype};
+use super::report_args::ReportArgs;
+use super::run_job::{run_observed, start_worker};
+use super::{ModelArgs, Outcome};
+use crate::analysis::divergence::Divergence;
+use crate::analysis::logit_diff::LogitDiff;
+use crate::analysis::statistics::TokenStats;
+use crate::checkpoint::Checkpoint;
+use crate::data::{ClipSpec, Dtype, Mode, Sampling, TokenFile};
+use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::pipeline::Job;
-use crate::recipe::Recipe;
-use crate::report::{Checkpoints, Clip, Report};
-use crate::sampling::{Mode, Sampling};
-use crate::tokens::TokenFile;
-use crate::worker::Worker;
+use crate::report::{CheckpointComparison, ClipReport, Report, StepsUnavailable};
+use crate::worker::{GeneratedClip, WorkerHandle};
+
+/// Seconds of the clip on which two checkpoints are compared: long enough to see a drift.
+const COMPARED_SECONDS: f64 = 10.0;
 
 /// Flags of `csm analyze`.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct AnalyzeArgs {
     /// Token files (.json, .npy, .safetensors) or takes (folders)
     #[arg(value_name = "FILE", required_unless_present = "against", conflicts_with = "against")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    model: Model,
-    /// Compare with this checkpoint: both compute the same clip of --text, step by step
-    #[arg(long, value_name = "DIR", requires = "text")]
+    model: ModelArgs,
+    /// Compare with this checkpoint: both compute the same clip of --text, draw by draw
+    #[arg(long, value_name = "DIR|ID", requires = "text")]
     against: Option<PathBuf>,
     /// What to say, with --against
-    #[arg(long, requires = "against")]
+    #[arg(long, requires = "against", allow_hyphen_values = true)]
     text: Option<String>,
     /// Who says it
     #[arg(long, value_name = "N", default_value_t = 0, requires = "against")]
@@ -35,115 +39,114 @@ pub struct Args {
     /// Seed of that clip
     #[arg(long, value_name = "N", default_value_t = 0, requires = "against")]
     seed: u64,
-    /// Only count: do not compute the draws again (that needs the model, and takes as long as speaking)
+    /// Only count tokens. Statistics of draws need the model and take as long as speaking
     #[arg(long, conflicts_with = "against")]
     no_steps: bool,
     #[command(flatten)]
-    output: reports::Args,
+    output: ReportArgs,
 }
 
-/// Analyses.
-///
-/// # Errors
-/// Whatever is wrong with flags, files or machine.
-pub fn run(args: &Args) -> Result<Outcome> {
+/// Analyses token files or compares two checkpoints.
+pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
-    let report = match &args.against {
-        Some(other) => against(args, &checkpoint, other)?,
-        None => files(args, &checkpoint)?,
+    let report = match (&args.against, &args.text) {
+        (Some(other), Some(text)) => compare_checkpoints(args, &checkpoint, other, text)?,
+        _ => analyze_files(args, &checkpoint)?,
     };
-    args.output.give(&report)
+    args.output.write_report(&report)
 }
 
-fn files(args: &Args, checkpoint: &Arc<Checkpoint>) -> Result<Report> {
-    let (k, v) = (checkpoint.config.num_codebooks, checkpoint.config.vocab_size);
-    let mut read = Vec::new();
+fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Report> {
+    let mut files = Vec::new();
     for path in &args.files {
         let tokens = if path.is_dir() { path.join("tokens.json") } else { path.clone() };
-        read.push((path, TokenFile::read(&tokens, k, v)?));
+        files.push((path, TokenFile::read(&tokens, &checkpoint.dims())?));
     }
-    let model = crate::report::Model::of(checkpoint);
-    let worker = if args.no_steps { None } else { Some(start(checkpoint)?) };
+    let worker = if args.no_steps { None } else { Some(start_worker(checkpoint)?) };
     let mut clips = Vec::new();
-    for (path, file) in read {
+    for (path, file) in files {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (steps, audio) = match &worker {
-            None => (Err("--no-steps".into()), None),
-            Some(worker) => again(worker, checkpoint, &file, path)?,
+            None => (Err(StepsUnavailable::NotRequested), None),
+            Some(worker) => teacher_force(worker, checkpoint, &file, path)?,
         };
-        clips.push(Clip::new(name, file, steps, audio.as_deref(), &model));
+        clips.push(ClipReport::new(name, file, steps, audio.as_deref(), &checkpoint.info));
     }
-    Ok(Report::new(model, clips))
+    Ok(Report::new((*checkpoint.info).clone(), clips))
 }
 
-type Steps = Result<Vec<Vec<crate::analysis::step::Step>>, String>;
+type Steps = Result<Vec<Vec<TokenStats>>, StepsUnavailable>;
 
-/// The draws of a token file's clip and its sound, computed again; or why the draws cannot be.
-fn again(worker: &Worker, checkpoint: &Checkpoint, file: &TokenFile, path: &Path) -> Result<(Steps, Option<Vec<f32>>)> {
-    let other = file.model.as_ref().filter(|m| m.sha256 != checkpoint.sha256());
-    let recipe = match (other, Recipe::of(file, path)) {
-        (Some(m), _) => Err(format!("made by another model ({}); name it with --model-path", m.name)),
-        (None, recipe) => recipe.map_err(|e| e.to_string()),
+/// The draws and the waveform of a token file's clip, computed again; or why the draws cannot be.
+fn teacher_force(
+    worker: &WorkerHandle,
+    checkpoint: &Checkpoint,
+    file: &TokenFile,
+    path: &Path,
+) -> Result<(Steps, Option<Vec<f32>>)> {
+    let sha256 = checkpoint.id()?.sha256;
+    if let Some(other) = file.model.as_ref().filter(|m| m.sha256 != sha256) {
+        return Ok((Err(StepsUnavailable::OtherModel(other.clone())), None));
+    }
+    let spec = match ClipSpec::from_token_file(file, path) {
+        Ok(spec) => spec,
+        Err(e) => return Ok((Err(StepsUnavailable::NotReproducible(e.to_string())), None)),
     };
-    let recipe = match recipe {
-        Ok(recipe) => recipe,
-        Err(why) => return Ok((Err(why), None)),
-    };
-    let mut all = Vec::new();
-    let clip = replay(worker, Job::forced(&recipe, checkpoint, &file.frames)?, |frame| all.push(steps(&frame)))?;
-    // A frame of zeros in a file's middle would end the clip there.
-    let complete = all.len() == file.frames.len();
-    let why = || format!("frame {} is all zeros, which ends the speech", all.len());
-    Ok((if complete { Ok(all) } else { Err(why()) }, Some(clip.audio)))
+    let request = GenerationRequest::teacher_forced(&spec, checkpoint.prompt_of(&spec)?, &file.frames);
+    let mut steps = Vec::new();
+    let clip = run_observed(worker, request, |_, stats, _| steps.push(stats))?;
+    let frame = steps.len();
+    let complete = frame == file.frames.len();
+    Ok((if complete { Ok(steps) } else { Err(StepsUnavailable::Incomplete { frame }) }, Some(clip.audio)))
 }
 
-fn against(args: &Args, a: &Arc<Checkpoint>, other: &Path) -> Result<Report> {
-    let b = Arc::new(Checkpoint::open(other)?);
-    let sizes = |c: &Checkpoint| (c.config.num_codebooks, c.config.vocab_size);
+fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, text: &str) -> Result<Report> {
+    let b = Arc::new(Checkpoint::resolve(Some(other))?);
+    let sizes = |c: &Checkpoint| (c.dims().codebooks, c.dims().vocab);
     if sizes(a) != sizes(&b) {
         let ((k, v), (k_b, v_b)) = (sizes(a), sizes(&b));
-        return Err(Error::file(other, format!("expected {k} codebooks of {v} ids as {}, got {k_b} of {v_b}", a.name)));
+        let problem = format!("expected {k} codebooks of {v} ids as {}, got {k_b} of {v_b}", a.info.name);
+        return Err(Error::file(other, problem));
     }
-    let recipe = Recipe {
-        text: args.text.clone().expect("required"),
-        speaker: args.speaker,
-        context: Vec::new(),
-        sampling: Sampling::suggested(&a.generation, Mode::Exact, args.seed, Dtype::Float32, a.config.vocab_size),
-        edits: Vec::new(),
+    let suggested = a.suggested_sampling(Mode::Exact, args.seed);
+    let sampling = Sampling { precision: Dtype::Float32, ..suggested };
+    let spec =
+        ClipSpec { text: text.into(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() };
+    let max_frames = a.dims().frames_in(COMPARED_SECONDS);
+    let observed = |c: &Checkpoint| {
+        let request = GenerationRequest::new(&spec, c.prompt_of(&spec)?, max_frames);
+        Ok::<_, Error>(GenerationRequest { observe: true, ..request })
     };
-    // Ten seconds: long enough to see a drift.
-    let frames = (10.0 * a.config.codec_config.frame_rate()) as usize;
-    let observed = |c: &Checkpoint| Ok::<_, Error>(Job { observe: true, ..Job::of(&recipe, c, frames)? });
-    let (mut reference, mut draws) = (Vec::new(), Vec::new());
-    let worker = start(a)?;
-    let clip = replay(&worker, observed(a)?, |frame| {
-        draws.push(steps(&frame));
-        reference.push(frame.logits.expect("observed"));
+    let (mut reference, mut steps) = (Vec::new(), Vec::new());
+    let worker = start_worker(a)?;
+    let clip = run_observed(&worker, observed(a)?, |_, stats, logits| {
+        steps.push(stats);
+        reference.push(logits);
     })?;
-    // One thread at a time may own MLX.
-    drop(worker);
-    let worker = start(&b)?;
-    let mut gaps = Vec::new();
-    let v = a.config.vocab_size;
-    replay(&worker, Job::forced(&recipe, &b, &clip.frames)?, |frame| {
-        let theirs = frame.logits.expect("observed");
-        let rows = reference[frame.frame].chunks_exact(v).zip(theirs.chunks_exact(v));
-        let top_k = |k| recipe.sampling.draw(k).top_k;
-        gaps.push(rows.enumerate().map(|(k, (ours, theirs))| Gap::of(ours, theirs, top_k(k))).collect::<Vec<_>>());
+    drop(worker); // one thread at a time may own MLX
+    let worker = start_worker(&b)?;
+    let mut diffs = Vec::new();
+    let forced = GenerationRequest::teacher_forced(&spec, b.prompt_of(&spec)?, &clip.frames);
+    run_observed(&worker, forced, |frame, _, logits| {
+        let rows = reference[frame.frame].rows().zip(logits.rows()).enumerate();
+        let diff = |(k, (ours, theirs))| LogitDiff::measure(ours, theirs, spec.sampling.params_for(k).top_k);
+        diffs.push(rows.map(diff).collect::<Vec<_>>());
     })?;
-    let free = replay(&worker, observed(&b)?, |_| {})?;
-    if gaps.is_empty() {
-        return Err(Error::value("--text", "a text that the model speaks", "an end at once"));
+    let free = run_observed(&worker, observed(&b)?, |_, _, _| {})?;
+    if diffs.is_empty() {
+        return Err(Error::invalid("text", "a text that the model speaks", "an end at once"));
     }
-    let model = crate::report::Model::of(a);
-    let file =
-        |c: &Checkpoint, clip: &crate::pipeline::Clip| recipe.file(c, clip.sampling, clip.stop, clip.frames.clone());
+    let file = |c: &Checkpoint, clip: &GeneratedClip| {
+        Ok::<_, Error>(TokenFile::new(&spec, c.id()?, &c.dims(), clip.sampling, clip.stop, clip.frames.clone()))
+    };
+    let (first, second) = (&a.info.name, &b.info.name);
+    let same = Err(StepsUnavailable::SameAsFirst);
     let mut clips = vec![
-        Clip::new(a.name.clone(), file(a, &clip), Ok(draws), Some(&clip.audio), &model),
-        Clip::new(b.name.clone(), file(&b, &free), Err("see the first clip".into()), Some(&free.audio), &model),
+        ClipReport::new(first.clone(), file(a, &clip)?, Ok(steps), Some(&clip.audio), &a.info),
+        ClipReport::new(second.clone(), file(&b, &free)?, same, Some(&free.audio), &a.info),
     ];
-    // The other checkpoint may end at once; an empty clip has no histogram.
-    clips.retain(|c| !c.frames.is_empty());
-    let checkpoints = Checkpoints::new(&a.name, &b.name, gaps, parting(&clip.frames, &free.frames));
-    Ok(Report { checkpoints: Some(checkpoints), ..Report::new(model, clips) })
+    clips.retain(|c| !c.codes.is_empty()); // an empty clip has no histogram
+    let divergence = Divergence::between(&clip.frames, &free.frames);
+    let comparison = CheckpointComparison::new(first, second, diffs, divergence);
+    Ok(Report { checkpoints: Some(comparison), ..Report::new((*a.info).clone(), clips) })
 }

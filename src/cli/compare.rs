@@ -1,54 +1,49 @@
-//! `csm compare`: one text, several modes and seeds, compared. See [`crate::report`].
+//! `csm compare`: one text in several modes with several seeds. See [`crate::report`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::replay::{run as replay, start, steps};
-use super::{Model, Outcome, reports};
-use crate::analysis::engines::{Cause, parting};
+use super::param_args::ParamArgs;
+use super::report_args::ReportArgs;
+use super::run_job::{run_observed, start_worker};
+use super::values::mode_parser;
+use super::{ModelArgs, Outcome};
+use crate::analysis::divergence::{Divergence, explain};
 use crate::checkpoint::Checkpoint;
+use crate::data::{ClipSpec, Codes, Logits, Mode, Sampling, TokenFile};
+use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::pipeline::Job;
-use crate::prompt::Frame;
-use crate::recipe::Recipe;
-use crate::report::{Clip, Pair, Report};
-use crate::sampling::noise::TorchNoise;
-use crate::sampling::{Mode, Sampling};
+use crate::report::{ClipReport, Report, SeedPair};
 
 /// Flags of `csm compare`.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct CompareArgs {
     /// What to say
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     text: String,
     #[command(flatten)]
-    model: Model,
+    model: ModelArgs,
     /// Who says it
     #[arg(long, value_name = "N", default_value_t = 0)]
     speaker: u32,
-    /// Modes
-    #[arg(long, value_enum, value_name = "MODE,…", value_delimiter = ',', default_values = ["native", "exact", "hybrid"])]
+    /// Modes [default: all]
+    #[arg(long, value_parser = mode_parser(), value_name = "MODE,…", value_delimiter = ',')]
     modes: Vec<Mode>,
     /// Seeds: `0..9` (both ends included), or `3,5,8`
-    #[arg(long, value_name = "A..B", default_value = "0..9", value_parser = seeds)]
+    #[arg(long, value_name = "A..B", default_value = "0..9", value_parser = parse_seeds)]
     seeds: Seeds,
-    /// Temperature of every codebook [default: the checkpoint's, else 0.9]
-    #[arg(long, value_name = "X")]
-    temperature: Option<f64>,
-    /// Top-k of every codebook [default: the checkpoint's, else 50]
-    #[arg(long, value_name = "K")]
-    topk: Option<usize>,
-    /// Longest clip
+    #[command(flatten)]
+    params: ParamArgs,
+    /// Maximum length of a clip
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     max_audio_length_ms: u64,
     #[command(flatten)]
-    output: reports::Args,
+    output: ReportArgs,
 }
 
 #[derive(Clone, Debug)]
 struct Seeds(Vec<u64>);
 
-fn seeds(text: &str) -> Result<Seeds, String> {
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
     let number = |t: &str| t.trim().parse::<u64>().map_err(|e| format!("{t:?}: {e}"));
     let list: Vec<u64> = match text.split_once("..") {
         Some((a, b)) => (number(a)?..=number(b)?).take(10_001).collect(),
@@ -60,81 +55,67 @@ fn seeds(text: &str) -> Result<Seeds, String> {
     }
 }
 
-/// Generates and compares.
-///
-/// # Errors
-/// Whatever is wrong with flags, files or machine.
-pub fn run(args: &Args) -> Result<Outcome> {
+/// Generates the clips and compares them.
+pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
-    checkpoint.check_speaker("--speaker", args.speaker)?;
-    let mut modes = args.modes.clone();
+    let model = &checkpoint.info;
+    model.check_speaker("speaker", args.speaker)?;
+    let all = || Mode::all().iter().map(|m| m.mode).collect();
+    let mut modes = if args.modes.is_empty() { all() } else { args.modes.clone() };
     modes.dedup();
-    let model = crate::report::Model::of(&checkpoint);
-    let frames = (args.max_audio_length_ms as f64 / 1_000.0 * model.frame_rate) as usize;
-    if frames == 0 {
-        return Err(Error::value("--max-audio-length-ms", "at least one frame", args.max_audio_length_ms));
+    let max_frames = model.dims.frames_in(args.max_audio_length_ms as f64 / 1_000.0);
+    if max_frames == 0 {
+        return Err(Error::invalid("max_audio_length_ms", "at least one frame", args.max_audio_length_ms));
     }
-    let worker = start(&checkpoint)?;
+    let worker = start_worker(&checkpoint)?;
     let (mut clips, mut pairs) = (Vec::new(), Vec::new());
     for seed in &args.seeds.0 {
-        let mut of_seed: BTreeMap<usize, Observed> = BTreeMap::new();
-        for (n, mode) in modes.iter().enumerate() {
-            let recipe = recipe(args, &checkpoint, *mode, *seed)?;
-            let job = Job { observe: true, ..Job::of(&recipe, &checkpoint, frames)? };
-            let (mut draws, mut logits) = (Vec::new(), Vec::new());
-            let clip = replay(&worker, job, |frame| {
-                draws.push(steps(&frame));
-                logits.push(frame.logits.expect("observed"));
+        let mut of_seed: Vec<ObservedClip> = Vec::new();
+        for mode in &modes {
+            let spec = clip_spec(args, &checkpoint, *mode, *seed)?;
+            let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, max_frames);
+            let (mut steps, mut logits) = (Vec::new(), Vec::new());
+            let clip = run_observed(&worker, GenerationRequest { observe: true, ..request }, |_, stats, frame| {
+                steps.push(stats);
+                logits.push(frame);
             })?;
-            let file = recipe.file(&checkpoint, clip.sampling, clip.stop, clip.frames.clone());
+            let frames = clip.frames.clone();
+            let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, clip.sampling, clip.stop, frames);
             let name = format!("{}, seed {seed}", mode.name());
-            clips.push(Clip::new(name, file, Ok(draws), Some(&clip.audio), &model));
-            let seen = Observed { sampling: recipe.sampling, frames: clip.frames, logits };
-            pairs.extend(of_seed.values().map(|before| pair(before, &seen)));
-            of_seed.insert(n, seen);
+            clips.push(ClipReport::new(name, file, Ok(steps), Some(&clip.audio), model));
+            let observed = ObservedClip { sampling: spec.sampling, frames: clip.frames, logits };
+            pairs.extend(of_seed.iter().map(|before| compare_pair(before, &observed)));
+            of_seed.push(observed);
         }
     }
-    clips.retain(|c| !c.frames.is_empty());
+    clips.retain(|c| !c.codes.is_empty());
     if clips.is_empty() {
-        return Err(Error::value("--text", "a text that the model speaks", "an end at once with every seed"));
+        return Err(Error::invalid("text", "a text that the model speaks", "an end at once with every seed"));
     }
-    args.output.give(&Report { pairs, ..Report::new(model, clips) })
+    args.output.write_report(&Report { pairs, ..Report::new((**model).clone(), clips) })
 }
 
-fn recipe(args: &Args, checkpoint: &Checkpoint, mode: Mode, seed: u64) -> Result<Recipe> {
-    let precision = mode.precision(checkpoint.tensors.dtype());
-    let vocab = checkpoint.config.vocab_size;
-    let mut sampling = Sampling::suggested(&checkpoint.generation, mode, seed, precision, vocab);
-    if let Some(t) = args.temperature {
-        (sampling.temperature, sampling.depth_temperature) = (t, t);
-    }
-    if let Some(k) = args.topk {
-        (sampling.topk, sampling.depth_topk) = (k, k);
-    }
-    sampling.check(vocab)?;
-    Ok(Recipe { text: args.text.clone(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() })
+fn clip_spec(args: &CompareArgs, checkpoint: &Checkpoint, mode: Mode, seed: u64) -> Result<ClipSpec> {
+    let mut sampling = checkpoint.suggested_sampling(mode, seed);
+    args.params.apply(&mut sampling);
+    sampling.check(&checkpoint.dims())?;
+    Ok(ClipSpec { text: args.text.clone(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() })
 }
 
-/// A clip with the logits `[T][K * V]` that it was drawn from.
-struct Observed {
+/// A clip with the logits of each frame.
+struct ObservedClip {
     sampling: Sampling,
-    frames: Vec<Frame>,
-    logits: Vec<Vec<f32>>,
+    frames: Codes,
+    logits: Vec<Logits>,
 }
 
-fn pair(a: &Observed, b: &Observed) -> Pair {
-    let parting = parting(&a.frames, &b.frames);
-    let shared_noise = a.sampling.mode != Mode::Native && b.sampling.mode != Mode::Native;
-    let at = parting.and_then(|p| Some((p.frame, p.codebook?))).filter(|_| shared_noise);
-    let cause = at.map(|(t, k)| {
-        let codebooks = a.frames[t].len();
-        let v = a.logits[t].len() / codebooks;
-        let mut noise = TorchNoise::at_frame(a.sampling.seed, t, codebooks, v);
-        let mut q = vec![0.0; v];
-        (0..=k).for_each(|_| noise.fill(&mut q));
-        let row = k * v..(k + 1) * v;
-        let tokens = (a.frames[t][k], b.frames[t][k]);
-        Cause::of(&b.logits[t][row.clone()], &a.logits[t][row], a.sampling.draw(k), tokens, &q)
+fn compare_pair(a: &ObservedClip, b: &ObservedClip) -> SeedPair {
+    let divergence = Divergence::between(&a.frames, &b.frames);
+    let draw = divergence.and_then(|d| Some((d.frame, d.codebook?)));
+    let draw = draw.filter(|_| a.sampling.shares_noise_with(&b.sampling));
+    let cause = draw.map(|(t, k)| {
+        let tokens = (a.frames.frame(t)[k], b.frames.frame(t)[k]);
+        explain(&a.sampling, (t, k), &b.logits[t], &a.logits[t], tokens)
     });
-    Pair { seed: a.sampling.seed, a: a.sampling.mode, b: b.sampling.mode, parting, cause }
+    SeedPair { seed: a.sampling.seed, a: a.sampling.mode, b: b.sampling.mode, divergence, cause }
 }

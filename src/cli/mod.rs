@@ -1,36 +1,41 @@
-//! The command line: parse, build usable values, call the library.
+//! The command line: parse, make usable values, call the library.
 
-pub mod analyze;
-pub mod compare;
-pub mod generate;
-mod replay;
-mod reports;
-mod show;
+mod analyze;
+mod compare;
+mod generate;
+mod param_args;
+mod progress;
+mod report_args;
+mod run_job;
+mod values;
 #[cfg(feature = "torch")]
-pub mod verify;
-pub mod voices;
+mod verify;
+mod voices;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::checkpoint::Checkpoint;
+use crate::data::TokenFile;
+use crate::diagnostics;
 use crate::error::{Error, Result};
-use crate::tokens::TokenFile;
 
-/// How a command ended, beside an error.
+/// How a command ended, other than by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done: exit code 0.
+enum Outcome {
+    /// Exit code 0.
     Done,
     /// A check failed: exit code 1.
-    Failed,
+    CheckFailed,
+    /// The user stopped it and what was made is kept: exit code 130.
+    Cancelled,
 }
 
 #[derive(Parser)]
 #[command(name = "csm", version, about = "Conversational speech synthesis with Sesame's CSM on MLX")]
-struct Csm {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -38,21 +43,23 @@ struct Csm {
 #[derive(Subcommand)]
 enum Command {
     /// Speak a text into a WAV file
-    Generate(Box<generate::Args>),
-    /// Look at tokens: what was drawn, how sure the model was, how far clips are apart
-    Analyze(analyze::Args),
-    /// Speak a text in several modes with several seeds, and compare the tokens
-    Compare(compare::Args),
-    /// Prove the sampling modes against each other and against PyTorch
+    Generate(Box<generate::GenerateArgs>),
+    /// Inspect tokens: counts, entropy, surprisal, and distances between clips
+    Analyze(analyze::AnalyzeArgs),
+    /// Speak a text in several modes with several seeds and compare the tokens
+    Compare(compare::CompareArgs),
+    /// Check the sampling modes against each other and against PyTorch
     #[cfg(feature = "torch")]
-    Verify(verify::Args),
+    Verify(verify::VerifyArgs),
     /// List the voices of a checkpoint
-    Voices(voices::Args),
+    Voices(voices::VoicesArgs),
 }
 
 /// `csm`.
 pub fn csm() -> ExitCode {
-    exit(match Csm::parse().command {
+    let command = Cli::parse().command;
+    diagnostics::start(matches!(&command, Command::Generate(args) if args.debug()));
+    exit(match command {
         Command::Generate(args) => generate::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Compare(args) => compare::run(&args),
@@ -68,59 +75,69 @@ pub fn csm_generate_mlx() -> ExitCode {
     #[command(name = "csm-generate-mlx", version, about = "Speak a text into a WAV file (the same as `csm generate`)")]
     struct Program {
         #[command(flatten)]
-        args: generate::Args,
+        args: generate::GenerateArgs,
     }
-    exit(generate::run(&Program::parse().args))
+    let args = Program::parse().args;
+    diagnostics::start(args.debug());
+    exit(generate::run(&args))
 }
 
 /// `csm-studio`.
 pub fn csm_studio() -> ExitCode {
     #[derive(Parser)]
-    #[command(name = "csm-studio", version, about = "The window: speak, listen, and see what sampling does")]
+    #[command(name = "csm-studio", version, about = "Speak, listen, and see what sampling does")]
     struct Program {
         #[command(flatten)]
-        model: Model,
+        model: ModelArgs,
     }
-    exit(crate::studio::run(Program::parse().model.model_path).map(|()| Outcome::Done))
+    let args = Program::parse();
+    diagnostics::start(false);
+    exit(crate::studio::run(args.model.model_path).map(|()| Outcome::Done))
 }
 
 fn exit(outcome: Result<Outcome>) -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::CheckFailed) => ExitCode::from(1),
+        Ok(Outcome::Cancelled) => ExitCode::from(Error::Cancelled.exit_code()),
         Err(e) => {
-            eprintln!("error: {e}");
-            ExitCode::from(e.exit_code())
+            tracing::error!("{e}");
+            let code = e.exit_code();
+            eprintln!("error: {}", e.with_field_name(values::flag_name));
+            ExitCode::from(code)
         }
     }
 }
 
 /// A checkpoint named on the command line.
 #[derive(clap::Args, Clone, Debug)]
-pub struct Model {
-    /// A checkpoint's folder in transformers' format; `csm-1B` is sesame/csm-1b in Hugging Face's cache [default: the
-    /// embedded demo voice]
-    #[arg(long, value_name = "DIR")]
-    pub model_path: Option<std::path::PathBuf>,
+struct ModelArgs {
+    /// A checkpoint's folder in transformers' format, or the id of a repository in Hugging Face's cache such as
+    /// `sesame/csm-1b` [default: the embedded demo voice]
+    #[arg(long, value_name = "DIR|ID")]
+    model_path: Option<PathBuf>,
 }
 
-impl Model {
+impl ModelArgs {
     fn open(&self) -> Result<Checkpoint> {
-        Checkpoint::resolve(self.model_path.as_deref())
+        let checkpoint = Checkpoint::resolve(self.model_path.as_deref())?;
+        checkpoint.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
+        Ok(checkpoint)
     }
 }
 
-/// Says so where the token file at `path` is from another model than `checkpoint`.
-fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) {
+/// Warns where the token file at `path` was made by another model than `checkpoint`.
+fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) -> Result<()> {
     if let Some(model) = &file.model
-        && model.sha256 != checkpoint.sha256()
+        && model.sha256 != checkpoint.id()?.sha256
     {
         let path = path.display();
-        eprintln!("warning: {path} was made by another model ({}): its clip will not be the same", model.name);
+        eprintln!("warning: {path} was made by another model ({}): the clip will not be the same", model.name);
     }
+    Ok(())
 }
 
 /// Text from standard input.
 fn read_stdin() -> Result<String> {
-    std::io::read_to_string(std::io::stdin()).map_err(|e| Error::value("--stdin", "text in UTF-8", e))
+    std::io::read_to_string(std::io::stdin()).map_err(|e| Error::invalid("stdin", "text in UTF-8", e))
 }

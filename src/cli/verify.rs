@@ -1,31 +1,31 @@
 //! `csm verify`: see [`crate::verify`].
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::{Model, Outcome};
+use super::values::mode_parser;
+use super::{ModelArgs, Outcome};
+use crate::data::Mode;
 use crate::error::{Error, Result};
-use crate::sampling::Mode;
-use crate::verify::{Plan, run as verify};
+use crate::verify::{VerifyConfig, run as verify};
 
 /// Flags of `csm verify`.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct VerifyArgs {
     #[command(flatten)]
-    model: Model,
-    /// Only what concerns this mode [default: everything]
-    #[arg(long, visible_alias = "sampling", value_enum, value_name = "MODE")]
-    test_sampling: Option<Mode>,
+    model: ModelArgs,
+    /// Only the checks that concern this mode; without a value all of them, which is also the default
+    #[arg(long, visible_alias = "sampling", value_parser = mode_parser(), value_name = "MODE", num_args = 0..=1)]
+    test_sampling: Option<Option<Mode>>,
     /// The same as --test-sampling exact
     #[arg(long, visible_alias = "use-exact-sampling")]
     use_exact: bool,
-    /// Speak this text in the whole-clip checks [default: the fixed list]
+    /// Text of the whole-clip checks [default: a fixed list]
     #[arg(long)]
     text: Option<String>,
-    /// Whole clips
+    /// Number of whole clips
     #[arg(long, value_name = "N")]
     clips: Option<usize>,
-    /// A hundredth of the material: a look, no proof
+    /// A smoke test: 1 % of the samples
     #[arg(long)]
     quick: bool,
     /// Write table, numbers and plots into this folder
@@ -33,33 +33,33 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-/// Verifies.
-///
-/// # Errors
-/// Whatever is wrong with flags, files or machine; a failed check is [`Outcome::Failed`].
-pub fn run(args: &Args) -> Result<Outcome> {
-    let mut plan = if args.quick { Plan::quick() } else { Plan::full() };
-    plan.mode = match (args.test_sampling, args.use_exact) {
+/// Runs the checks; a failed check is [`Outcome::CheckFailed`].
+pub(super) fn run(args: &VerifyArgs) -> Result<Outcome> {
+    let mut config = if args.quick { VerifyConfig::quick() } else { VerifyConfig::full() };
+    config.mode = match (args.test_sampling.flatten(), args.use_exact) {
         (Some(mode), true) if mode != Mode::Exact => {
-            let got = format!("{} and exact", mode.name());
-            return Err(Error::value("--test-sampling", "one mode", got));
+            let got = format!("{} and {}", mode.name(), Mode::Exact.name());
+            return Err(Error::invalid("test_sampling", "one mode", got));
         }
         (mode, exact) => mode.or(exact.then_some(Mode::Exact)),
     };
     if let Some(text) = &args.text {
-        plan.texts = vec![text.clone()];
+        config.texts = vec![text.clone()];
     }
-    plan.clips = args.clips.unwrap_or(plan.clips);
-    if plan.clips == 0 {
-        return Err(Error::value("--clips", "at least 1", 0));
+    config.clips = args.clips.unwrap_or(config.clips);
+    if config.clips == 0 {
+        return Err(Error::invalid("clips", "at least 1", 0));
     }
-    let checkpoint = Arc::new(args.model.open()?);
-    let results = verify(&checkpoint, &plan, &mut |line| {
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+    }
+    let checkpoint = args.model.open()?;
+    let results = verify(&checkpoint, &config, &mut |line| {
         eprintln!("{} {}: {} ({})", if line.passed { "ok    " } else { "FAILED" }, line.check, line.result, line.what);
     })?;
     println!("{}", results.table());
     if let Some(folder) = &args.output {
         results.write(folder)?;
     }
-    Ok(if results.passed() { Outcome::Done } else { Outcome::Failed })
+    Ok(if results.passed() { Outcome::Done } else { Outcome::CheckFailed })
 }

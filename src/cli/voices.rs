@@ -1,25 +1,22 @@
-//! `csm voices`: who can speak.
+//! `csm voices`.
 
-use super::{Model, Outcome};
+use super::{ModelArgs, Outcome};
 use crate::error::Result;
 
 /// Flags of `csm voices`.
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct VoicesArgs {
     #[command(flatten)]
-    model: Model,
+    model: ModelArgs,
 }
 
 /// Lists the voices of a checkpoint.
-///
-/// # Errors
-/// As opening the checkpoint.
-pub fn run(args: &Args) -> Result<Outcome> {
-    let checkpoint = args.model.open()?;
-    if checkpoint.voices.is_empty() {
-        println!("{} names no voices; any --speaker number can be tried.", checkpoint.name);
+pub(super) fn run(args: &VoicesArgs) -> Result<Outcome> {
+    let model = &args.model.open()?.info;
+    if model.voices.is_empty() {
+        println!("{} names no voices; any speaker number can be tried.", model.name);
     }
-    for voice in &checkpoint.voices {
+    for voice in &model.voices {
         println!("{:10} speaker {}  {}", voice.name, voice.speaker, voice.description);
     }
     Ok(Outcome::Done)

@@ -1,8 +1,9 @@
-//! The model on MLX. Everything here belongs to one thread: MLX's streams do.
+//! The model on MLX. Everything here belongs to the one thread that owns MLX's streams.
 
 mod csm;
 mod llama;
 pub mod mimi;
+mod nn;
 mod sampling;
 mod weights;
 
@@ -11,14 +12,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mlx_rs::Array;
 use mlx_rs::error::Exception;
 
-pub use csm::Csm;
+pub use csm::MlxCsm;
 
-use crate::error::Error;
-use crate::sampling::Draw;
+use self::sampling::{DrawNoise, native_key, sample_token};
+use crate::data::SamplingParams;
+use crate::error::{Error, Result};
 
 impl From<Exception> for Error {
     fn from(e: Exception) -> Self {
-        Self::Mlx(e.what().to_owned())
+        // The exception's place in our code belongs to the log.
+        tracing::debug!("{e}");
+        Self::Engine { backend: "MLX", source: e.what().to_owned().into() }
     }
 }
 
@@ -35,28 +39,25 @@ fn evaluate<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<(), Excep
     mlx_rs::transforms::eval(arrays)
 }
 
-/// Tokens of *exact* draws as the graph makes them: logits, settings and PyTorch's noise of each.
+/// Tokens of *exact* draws as the graph makes them, from (logits, settings, PyTorch's noise).
 ///
 /// # Errors
 /// What MLX reports.
-pub fn exact_draws(cases: &[(&[f32], Draw, &[f32])]) -> crate::error::Result<Vec<u32>> {
+pub fn exact_draws(cases: &[(&[f32], SamplingParams, &[f32])]) -> Result<Vec<u32>> {
     let array = |x: &[f32]| Array::from_slice(x, &[x.len() as i32]);
-    let draw = |(logits, how, noise): &(&[f32], Draw, &[f32])| {
-        sampling::draw(&array(logits), *how, None, &sampling::Noise::Exponential(array(noise)))
+    let draw = |(logits, params, noise): &(&[f32], SamplingParams, &[f32])| {
+        sample_token(&array(logits), *params, None, &DrawNoise::Exponential(array(noise)))
     };
     Ok(read_tokens(cases.iter().map(draw).collect::<Result<_, Exception>>()?)?)
 }
 
-/// `n` tokens of *native* draws from the same logits, with the keys of frames 0 to n - 1 of a take with this seed.
+/// `n` tokens of *native* draws from the same logits, with the keys of frames 0 to n - 1 of a clip with this seed.
 ///
 /// # Errors
 /// What MLX reports.
-pub fn native_draws(logits: &[f32], how: Draw, seed: u64, n: usize) -> crate::error::Result<Vec<u32>> {
+pub fn native_draws(logits: &[f32], params: SamplingParams, seed: u64, n: usize) -> Result<Vec<u32>> {
     let logits = Array::from_slice(logits, &[logits.len() as i32]);
-    let draw = |frame| {
-        let key = sampling::native_key(seed, frame, 0)?;
-        sampling::draw(&logits, how, None, &sampling::Noise::Key(key))
-    };
+    let draw = |frame| sample_token(&logits, params, None, &DrawNoise::Key(native_key(seed, frame, 0)?));
     Ok(read_tokens((0..n).map(draw).collect::<Result<_, Exception>>()?)?)
 }
 
@@ -66,10 +67,10 @@ fn read_tokens(tokens: Vec<Array>) -> Result<Vec<u32>, Exception> {
     Ok(all.as_slice::<u32>().to_vec())
 }
 
-/// Bytes MLX holds now, and the most it has held.
+/// Bytes that MLX holds now, and the most it has held.
 ///
 /// # Errors
 /// What MLX reports.
-pub fn memory() -> crate::error::Result<(usize, usize)> {
+pub fn memory() -> Result<(usize, usize)> {
     Ok((mlx_rs::memory::active_memory()?, mlx_rs::memory::peak_memory()?))
 }

@@ -5,13 +5,13 @@ use mlx_rs::ops::indexing::{argmax, topk};
 use mlx_rs::ops::{select, softmax};
 use mlx_rs::{Array, random};
 
-use crate::sampling::{Draw, Guard};
+use super::nn::Result;
+use crate::data::{RangeGuard, SamplingParams};
+use crate::sampling::warp::{LogitOps, warp};
 
-type Result<T> = std::result::Result<T, Exception>;
-
-/// Where the randomness of one draw comes from.
-pub enum Noise {
-    /// MLX's own generator, with this key.
+/// The randomness of one draw.
+pub(super) enum DrawNoise {
+    /// A key for MLX's own generator.
     Key(Array),
     /// PyTorch's exponential noise, (V,).
     Exponential(Array),
@@ -19,7 +19,7 @@ pub enum Noise {
 
 /// Key of MLX's generator for one draw: seed, frame and codebook mixed by SplitMix64's finaliser (Steele et al. 2014), so
 /// that any frame can be made again without the ones before it.
-pub fn native_key(seed: u64, frame: usize, codebook: usize) -> Result<Array> {
+pub(super) fn native_key(seed: u64, frame: usize, codebook: usize) -> Result<Array> {
     let mix = |x: u64| {
         let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,27 +29,48 @@ pub fn native_key(seed: u64, frame: usize, codebook: usize) -> Result<Array> {
     random::key(mix(mix(mix(seed) ^ frame as u64) ^ codebook as u64))
 }
 
-/// One token from float32 logits (V,): (1,) uint32.
-pub fn draw(logits: &Array, draw: Draw, guard: Option<Guard>, noise: &Noise) -> Result<Array> {
-    let vocab = logits.dim(0);
-    let minus_infinity = Array::from_f32(f32::NEG_INFINITY);
-    let mut warped = logits.clone();
-    if draw.temperature > 0.0 {
-        warped = warped.divide(Array::from_f32(draw.temperature as f32))?;
+/// MLX's arithmetic on a row of logits (V,).
+struct MlxOps;
+
+impl LogitOps for MlxOps {
+    type Row = Array;
+    type Scalar = Array;
+    type Error = Exception;
+
+    fn divide(&self, logits: Array, divisor: f64) -> Result<Array> {
+        logits.divide(Array::from_f32(divisor as f32))
     }
-    if let Some(guard) = guard {
-        let forbidden: Vec<bool> = (0..vocab as u32).map(|id| guard.forbids(id)).collect();
-        warped = select(Array::from_slice(&forbidden, &[vocab]), &minus_infinity, warped)?;
+
+    fn mask(&self, logits: Array, mask: Vec<bool>) -> Result<Array> {
+        select(Array::from_slice(&mask, &[mask.len() as i32]), minus_infinity(), logits)
     }
-    if draw.temperature == 0.0 {
+
+    fn kth_largest(&self, logits: &Array, k: usize) -> Result<Array> {
+        topk(logits, k as i32)?.min(None)
+    }
+
+    fn mask_below(&self, logits: Array, floor: Array) -> Result<Array> {
+        select(logits.lt(floor)?, minus_infinity(), &logits)
+    }
+}
+
+fn minus_infinity() -> Array {
+    Array::from_f32(f32::NEG_INFINITY)
+}
+
+/// Draws one token from float32 logits (V,): (1,) uint32.
+pub(super) fn sample_token(
+    logits: &Array,
+    params: SamplingParams,
+    guard: Option<RangeGuard>,
+    noise: &DrawNoise,
+) -> Result<Array> {
+    let warped = warp(&MlxOps, logits.clone(), logits.dim(0) as usize, params, guard)?;
+    if params.is_greedy() {
         return argmax(&warped, true);
     }
-    if (draw.top_k as i32) < vocab {
-        let kth = topk(&warped, draw.top_k as i32)?.min(None)?;
-        warped = select(warped.lt(&kth)?, &minus_infinity, &warped)?;
-    }
     match noise {
-        Noise::Key(key) => random::categorical(&warped, None, None, key)?.reshape(&[1]),
-        Noise::Exponential(q) => argmax(softmax(&warped, true)?.divide(q)?, true),
+        DrawNoise::Key(key) => random::categorical(&warped, None, None, key)?.reshape(&[1]),
+        DrawNoise::Exponential(q) => argmax(softmax(&warped, true)?.divide(q)?, true),
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures of a report, drawn without a window: SVG for pages, PNG for files.
+//! Plots of a report, drawn without a window: SVG for pages, PNG for files.
 
 use std::sync::Once;
 
@@ -7,71 +7,70 @@ use image::{ExtendedColorType, ImageEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Clip, Model, Report};
-use crate::analysis::clip::counts;
+use super::{ClipReport, Report};
+use crate::analysis::histogram::counts;
+use crate::analysis::logit_diff::LogitDiff;
+use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
+use crate::data::ModelInfo;
+use crate::error::BoxError;
 
-/// An error of the drawing library, in words.
-pub type Drawn<T = ()> = Result<T, Box<dyn std::error::Error>>;
+/// A result of the plotting library.
+pub type PlotResult<T = ()> = Result<T, BoxError>;
 
-/// A picture: its name, its size in pixels, and what draws it.
-pub struct Picture<'a> {
-    /// File name without ending.
+/// A plot.
+pub struct Plot<'a> {
+    /// File name without extension.
     pub name: String,
-    /// Width and height.
+    /// Width and height, pixels.
     pub size: (u32, u32),
     kind: Kind<'a>,
 }
 
 enum Kind<'a> {
-    Histograms(&'a Clip, &'a Model),
-    Tokens(&'a Clip, &'a Model),
-    Steps(&'a Clip, Measure),
+    Histograms(&'a ClipReport, &'a ModelInfo),
+    Tokens(&'a ClipReport, &'a ModelInfo),
+    Steps(&'a ClipReport, &'static StepStatistic),
     Distances(&'a Report),
-    Gaps(&'a [Vec<crate::analysis::engines::Gap>]),
+    LogitDiffs(&'a [Vec<LogitDiff>]),
 }
 
-#[derive(Clone, Copy)]
-enum Measure {
-    Entropy,
-    Surprisal,
-}
-
-/// All pictures of `report`.
-pub fn pictures(report: &Report) -> Vec<Picture<'_>> {
+/// All plots of `report`.
+pub fn plots(report: &Report) -> Vec<Plot<'_>> {
     let mut out = Vec::new();
     for (n, clip) in report.clips.iter().enumerate() {
         let name = |what: &str| format!("clip-{:02}-{what}", n + 1);
-        let books = report.model.codebooks as u32;
+        let books = report.model.dims.codebooks as u32;
         let tall = 60 * books.div_ceil(COLUMNS as u32).max(3) + 120;
-        out.push(Picture {
+        out.push(Plot {
             name: name("histograms"),
             size: (1_000, tall),
             kind: Kind::Histograms(clip, &report.model),
         });
         let size = (1_000, (14 * books).clamp(120, 500) + 100);
-        out.push(Picture { name: name("tokens"), size, kind: Kind::Tokens(clip, &report.model) });
+        out.push(Plot { name: name("tokens"), size, kind: Kind::Tokens(clip, &report.model) });
         if clip.steps.is_some() {
-            for (what, measure) in [("entropy", Measure::Entropy), ("surprisal", Measure::Surprisal)] {
-                out.push(Picture { name: name(what), size: (1_000, 320), kind: Kind::Steps(clip, measure) });
+            for statistic in STEP_STATISTICS.iter().filter(|s| s.plotted) {
+                let kind = Kind::Steps(clip, statistic);
+                out.push(Plot { name: name(statistic.title), size: (1_000, 320), kind });
             }
         }
     }
     if report.distances.len() > 1 {
         let side = (30 * report.distances.len() as u32).clamp(300, 900) + 160;
-        out.push(Picture { name: "distances".into(), size: (side, side), kind: Kind::Distances(report) });
+        out.push(Plot { name: "distances".into(), size: (side, side), kind: Kind::Distances(report) });
     }
     if let Some(c) = &report.checkpoints {
-        out.push(Picture { name: "logit-differences".into(), size: (1_000, 320), kind: Kind::Gaps(&c.gaps) });
+        out.push(Plot { name: "logit-differences".into(), size: (1_000, 320), kind: Kind::LogitDiffs(&c.diffs) });
     }
     out
 }
 
-impl Picture<'_> {
+impl Plot<'_> {
     /// As SVG text.
     ///
     /// # Errors
-    /// What the drawing library reports.
-    pub fn svg(&self) -> Drawn<String> {
+    /// What the plotting library reports.
+    pub fn svg(&self) -> PlotResult<String> {
         font();
         let mut out = String::new();
         {
@@ -85,8 +84,8 @@ impl Picture<'_> {
     /// As a PNG file's bytes.
     ///
     /// # Errors
-    /// What the drawing library reports.
-    pub fn png(&self) -> Drawn<Vec<u8>> {
+    /// What the plotting library reports.
+    pub fn png(&self) -> PlotResult<Vec<u8>> {
         font();
         let (w, h) = self.size;
         let mut pixels = vec![0; (w * h * 3) as usize];
@@ -100,43 +99,44 @@ impl Picture<'_> {
         Ok(out)
     }
 
-    /// Whether it has so many cells that a page is better off with its PNG.
-    pub fn is_large(&self) -> bool {
+    /// Whether it has so many cells that a page is smaller with its PNG than with its SVG.
+    pub fn has_many_cells(&self) -> bool {
         matches!(self.kind, Kind::Tokens(..) | Kind::Distances(_))
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> PlotResult
     where
-        B::ErrorType: 'static,
+        B::ErrorType: Send + Sync + 'static,
     {
         area.fill(&WHITE)?;
         match self.kind {
             Kind::Histograms(clip, model) => histograms(area, clip, model),
             Kind::Tokens(clip, model) => tokens(area, clip, model),
-            Kind::Steps(clip, measure) => steps(area, clip, measure),
+            Kind::Steps(clip, statistic) => steps(area, clip, statistic),
             Kind::Distances(report) => distances(area, report),
-            Kind::Gaps(gaps) => {
-                let values = |k: usize| gaps.iter().map(|g| f64::from(g[k].difference)).collect::<Vec<_>>();
-                let lines: Vec<_> = (0..gaps[0].len()).map(values).collect();
-                lines_over_time(area, "largest logit difference of each draw", "logits", &lines)
+            Kind::LogitDiffs(diffs) => {
+                let values = |k: usize| diffs.iter().map(|d| f64::from(d[k].max_difference)).collect::<Vec<_>>();
+                let lines: Vec<_> = (0..diffs.first().map_or(0, Vec::len)).map(values).collect();
+                lines_over_time(area, "largest logit difference per draw", "logits", &lines)
             }
         }
     }
 }
 
-/// The drawing library brings no font.
+/// Registers the embedded font: the plotting library brings none.
 pub(crate) fn font() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let registered = plotters::style::register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
-        assert!(registered.is_ok(), "the embedded font can be read");
+        if plotters::style::register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular()).is_err() {
+            tracing::error!("the embedded font cannot be read; plots have no text");
+        }
     });
 }
 
-/// Codebooks side by side in a picture of histograms.
+/// Histograms side by side.
 const COLUMNS: usize = 4;
 
-/// A colour for a share, 0 to 1: dark blue to yellow, even in brightness (the viridis map).
+/// Colour of a share, 0 to 1, on the viridis map: dark blue to yellow with uniform steps of lightness.
 pub fn colour(share: f64) -> [u8; 3] {
     let RGBColor(r, g, b) = plotters::style::colors::colormaps::ViridisRGB.get_color(share.clamp(0.0, 1.0));
     [r, g, b]
@@ -147,22 +147,22 @@ fn rgb(share: f64) -> RGBColor {
     RGBColor(r, g, b)
 }
 
-fn histograms<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &Clip, model: &Model) -> Drawn
+fn histograms<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &ClipReport, model: &ModelInfo) -> PlotResult
 where
-    B::ErrorType: 'static,
+    B::ErrorType: Send + Sync + 'static,
 {
-    let area = area.titled(&format!("{}: how often each id occurs", clip.name), ("sans-serif", 18))?;
-    let columns = COLUMNS.min(model.codebooks);
-    let cells = area.split_evenly((model.codebooks.div_ceil(columns), columns));
-    for (k, cell) in cells.iter().take(model.codebooks).enumerate() {
-        let counts = counts(&clip.frames, k, model.vocab);
+    let area = area.titled(&format!("{}: counts by id", clip.name), ("sans-serif", 18))?;
+    let columns = COLUMNS.min(model.dims.codebooks);
+    let cells = area.split_evenly((model.dims.codebooks.div_ceil(columns), columns));
+    for (k, cell) in cells.iter().take(model.dims.codebooks).enumerate() {
+        let counts = counts(&clip.codes, k, model.dims.vocab);
         let most = counts.iter().copied().max().unwrap_or(0).max(1);
         let mut chart = ChartBuilder::on(cell)
             .caption(format!("codebook {k}"), ("sans-serif", 12))
             .margin(4)
             .x_label_area_size(16)
             .y_label_area_size(24)
-            .build_cartesian_2d(0..model.vocab as u32, 0..most + 1)?;
+            .build_cartesian_2d(0..model.dims.vocab as u32, 0..most + 1)?;
         chart.configure_mesh().disable_mesh().x_labels(4).y_labels(3).label_style(("sans-serif", 10)).draw()?;
         let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0);
         chart.draw_series(bars.map(|(id, n)| PathElement::new([(id as u32, 0), (id as u32, *n)], BLUE)))?;
@@ -170,14 +170,14 @@ where
     Ok(())
 }
 
-fn tokens<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &Clip, model: &Model) -> Drawn
+fn tokens<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &ClipReport, model: &ModelInfo) -> PlotResult
 where
-    B::ErrorType: 'static,
+    B::ErrorType: Send + Sync + 'static,
 {
-    let (t, k) = (clip.frames.len(), model.codebooks);
+    let (t, k) = (clip.codes.len(), model.dims.codebooks);
     let mut chart = ChartBuilder::on(area)
         .caption(
-            format!("{}: tokens (colour: id, dark 0 to bright {})", clip.name, model.vocab - 1),
+            format!("{}: tokens (colour: id, dark 0 to bright {})", clip.name, model.dims.vocab - 1),
             ("sans-serif", 18),
         )
         .margin(10)
@@ -185,37 +185,34 @@ where
         .y_label_area_size(40)
         .build_cartesian_2d(0..t, 0..k)?;
     chart.configure_mesh().disable_mesh().x_desc("frame").y_desc("codebook").label_style(("sans-serif", 12)).draw()?;
-    let cells = clip.frames.iter().enumerate().flat_map(|(t, f)| f.iter().enumerate().map(move |(k, id)| (t, k, *id)));
+    let cells = clip.codes.frames().enumerate().flat_map(|(t, f)| f.iter().enumerate().map(move |(k, id)| (t, k, *id)));
     chart.draw_series(cells.map(|(t, k, id)| {
-        let share = f64::from(id) / (model.vocab - 1) as f64;
+        let share = f64::from(id) / (model.dims.vocab - 1) as f64;
         Rectangle::new([(t, k), (t + 1, k + 1)], rgb(share).filled())
     }))?;
     Ok(())
 }
 
-fn steps<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &Clip, measure: Measure) -> Drawn
+fn steps<B: DrawingBackend>(area: &DrawingArea<B, Shift>, clip: &ClipReport, statistic: &StepStatistic) -> PlotResult
 where
-    B::ErrorType: 'static,
+    B::ErrorType: Send + Sync + 'static,
 {
     let steps = clip.steps.as_deref().unwrap_or_default();
-    let (what, value): (_, fn(&crate::analysis::step::Step) -> f64) = match measure {
-        Measure::Entropy => ("entropy of the model's distribution", |s| s.raw.entropy),
-        Measure::Surprisal => ("surprisal of the token taken", |s| s.raw.surprisal),
-    };
-    let books = steps.first().map_or(0, Vec::len);
-    let lines: Vec<Vec<f64>> = (0..books).map(|k| steps.iter().map(|s| value(&s[k])).collect()).collect();
-    lines_over_time(area, &format!("{}: {what}", clip.name), "bits", &lines)
+    let codebooks = steps.first().map_or(0, Vec::len);
+    let line = |k: usize| steps.iter().map(|frame| frame[k][statistic.stat]).collect();
+    let lines: Vec<Vec<f64>> = (0..codebooks).map(line).collect();
+    lines_over_time(area, &format!("{}: {}", clip.name, statistic.title), statistic.unit, &lines)
 }
 
-/// One line a codebook over the frames: the first in strong colour, the others pale. Values that are not finite are left out.
+/// One line per codebook over the frames, the first emphasised. Values that are not finite are left out.
 fn lines_over_time<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     title: &str,
     unit: &str,
     lines: &[Vec<f64>],
-) -> Drawn
+) -> PlotResult
 where
-    B::ErrorType: 'static,
+    B::ErrorType: Send + Sync + 'static,
 {
     let finite = || lines.iter().flatten().copied().filter(|v| v.is_finite());
     let top = finite().fold(1e-12, f64::max) * 1.05;
@@ -249,13 +246,13 @@ where
     Ok(())
 }
 
-fn distances<B: DrawingBackend>(area: &DrawingArea<B, Shift>, report: &Report) -> Drawn
+fn distances<B: DrawingBackend>(area: &DrawingArea<B, Shift>, report: &Report) -> PlotResult
 where
-    B::ErrorType: 'static,
+    B::ErrorType: Send + Sync + 'static,
 {
     let n = report.distances.len();
     let mut chart = ChartBuilder::on(area)
-        .caption("clip against clip: Jensen-Shannon divergence, bits", ("sans-serif", 18))
+        .caption("Jensen-Shannon divergence between clips, bits", ("sans-serif", 18))
         .margin(10)
         .x_label_area_size(40)
         .y_label_area_size(40)

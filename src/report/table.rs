@@ -1,53 +1,108 @@
-//! A report as a table: one row a token.
+//! The tables of a report, made once for text and HTML.
 
-use super::Report;
+use super::model::{ClipReport, ModeComparison, SeedPair};
+use crate::analysis::clip::CODEBOOK_STATISTICS;
+use crate::analysis::divergence::Divergence;
+use crate::analysis::groups::GroupComparison;
+use crate::analysis::histogram::TOP;
+use crate::analysis::statistics::STEP_STATISTICS;
+use crate::data::ModelInfo;
 
-/// Names of the columns.
-const HEAD: [&str; 15] = [
-    "clip",
-    "frame",
-    "codebook",
-    "token",
-    "label",
-    "entropy_bits",
-    "perplexity",
-    "probability",
-    "surprisal_bits",
-    "rank",
-    "sampled_entropy_bits",
-    "sampled_probability",
-    "sampled_surprisal_bits",
-    "kept_mass",
-    "survivors",
-];
+/// Headings and rows of text; the last column is prose and reads from the left.
+pub(super) struct Table {
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
+}
 
-/// CSV (RFC 4180). Columns of draws that were not computed are empty.
-///
-/// # Errors
-/// None in memory, but the writer's type has them.
-pub fn csv(report: &Report) -> Result<Vec<u8>, csv::Error> {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(HEAD)?;
-    for clip in &report.clips {
-        for (t, frame) in clip.frames.iter().enumerate() {
-            for (k, token) in frame.iter().enumerate() {
-                let labels = report.model.labels.as_ref();
-                let label = labels.and_then(|l| l.get(k)?.get(*token as usize)).map_or("", String::as_str);
-                let mut row =
-                    vec![clip.name.clone(), t.to_string(), k.to_string(), token.to_string(), label.to_owned()];
-                if let Some(step) = clip.steps.as_ref().map(|s| &s[t][k]) {
-                    let (raw, sampled) = (&step.raw, &step.sampled);
-                    let raw = [raw.entropy, raw.perplexity, raw.probability, raw.surprisal];
-                    row.extend(raw.map(|x| x.to_string()));
-                    row.push(step.raw.rank.to_string());
-                    let sampled = [sampled.entropy, sampled.probability, sampled.surprisal, step.kept_mass];
-                    row.extend(sampled.map(|x| x.to_string()));
-                    row.push(step.survivors.to_string());
-                }
-                row.resize(HEAD.len(), String::new());
-                out.write_record(row)?;
-            }
+impl Table {
+    /// A clip's codebooks: counts, means over draws where they were computed, and the `common` most common ids.
+    pub(super) fn codebooks(clip: &ClipReport, model: &ModelInfo, common: usize) -> Self {
+        let shown = || STEP_STATISTICS.iter().filter(|s| s.in_tables);
+        let mut columns: Vec<String> = CODEBOOK_STATISTICS.iter().map(|s| s.title.to_owned()).collect();
+        if clip.means.is_some() {
+            columns.extend(shown().map(|s| s.heading()));
         }
+        columns.push("most common".into());
+        let row = |codebook: &crate::analysis::clip::CodebookStats| {
+            let mut row: Vec<String> = CODEBOOK_STATISTICS.iter().map(|s| (s.value)(codebook)).collect();
+            if let Some(means) = clip.means.as_ref().map(|m| &m[codebook.codebook]) {
+                row.extend(means.iter().zip(shown()).map(|((_, mean), s)| format!("{mean:.*}", s.digits)));
+            }
+            let ids = codebook.most_common.iter().take(common);
+            let ids = ids.map(|(id, n)| format!("{} ×{n}", model.describe_token(codebook.codebook, *id)));
+            row.push(ids.collect::<Vec<_>>().join(", "));
+            row
+        };
+        Self { columns, rows: clip.codebooks.iter().map(row).collect() }
     }
-    out.into_inner().map_err(|e| e.into_error().into())
+
+    /// Two modes as groups, a row per codebook and one for all.
+    pub(super) fn modes(comparison: &ModeComparison) -> Self {
+        let columns = [
+            "codebook".to_owned(),
+            "overlap".into(),
+            "TV".into(),
+            "JSD, bits".into(),
+            "KL, bits".into(),
+            "shared mass".into(),
+            format!("top-{TOP} Jaccard"),
+            "JSD between".into(),
+            "JSD within".into(),
+            "p (permutation)".into(),
+            "p (chi-square)".into(),
+        ];
+        let rows = comparison.codebooks.iter().chain([&comparison.all]).map(group_row);
+        Self { columns: columns.into(), rows: rows.collect() }
+    }
+}
+
+/// What the columns of [`Table::modes`] mean.
+pub(super) const MODES_LEGEND: &str = "between: pairs of clips from both modes; within: pairs of one mode with different seeds, the \
+                                       baseline of chance. Use the permutation p-value: tokens of one clip are not independent, \
+                                       which chi-square assumes.";
+
+fn group_row(c: &GroupComparison) -> Vec<String> {
+    let d = &c.pooled;
+    let optional = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.3}"));
+    vec![
+        c.codebook.map_or("all".into(), |k| k.to_string()),
+        format!("{:.3}", d.overlap),
+        format!("{:.3}", d.total_variation),
+        format!("{:.4}", d.jensen_shannon),
+        format!("{:.3}", d.kl_shared),
+        format!("{:.2}", d.shared_mass),
+        format!("{:.3}", d.jaccard_top),
+        optional(c.between_group.map(|d| d.jensen_shannon)),
+        optional(c.within_group.map(|d| d.jensen_shannon)),
+        optional(c.p),
+        optional(c.chi_square.map(|t| t.p)),
+    ]
+}
+
+/// One group comparison's caption.
+pub(super) fn describe_groups(comparison: &ModeComparison) -> String {
+    let ((clips_a, clips_b), (tokens_a, tokens_b)) = (comparison.all.clips, comparison.all.tokens);
+    format!(
+        "{} ({clips_a} clips, {tokens_a} tokens) against {} ({clips_b} clips, {tokens_b} tokens)",
+        comparison.a, comparison.b
+    )
+}
+
+/// One pair of clips in words.
+pub(super) fn describe_pair(pair: &SeedPair) -> String {
+    let (a, b) = (pair.a.name(), pair.b.name());
+    let mut out = format!("seed {}: {a} and {b} {}", pair.seed, describe_divergence(pair.divergence));
+    if let Some(c) = &pair.cause {
+        let verdict = if c.is_explained() { "explained by the difference of the logits" } else { "NOT explained" };
+        out += &format!(" (margin {:.1e}, change {:.1e}, rounding bound {:.1e}: {verdict})", c.margin, c.change, c.bound);
+    }
+    out
+}
+
+pub(super) fn describe_divergence(divergence: Option<Divergence>) -> String {
+    match divergence {
+        None => "are identical".into(),
+        Some(Divergence { frame, codebook: Some(k) }) => format!("diverge at frame {frame}, codebook {k}"),
+        Some(Divergence { frame, codebook: None }) => format!("diverge at frame {frame}, where one of them ends"),
+    }
 }

@@ -40,7 +40,7 @@ impl Mt19937 {
         y ^ (y >> 18)
     }
 
-    /// Goes on by `n` outputs without giving them.
+    /// Skips `n` outputs.
     pub fn skip(&mut self, mut n: u64) {
         while n > 0 {
             if self.next == N {
@@ -80,6 +80,15 @@ impl TorchNoise {
         let mut noise = Self::new(seed);
         noise.generator.skip(2 * (frame * codebooks * vocab) as u64);
         noise
+    }
+
+    /// The noise `[vocab]` of one draw: `codebook` of frame `frame`.
+    pub fn for_draw(seed: u64, frame: usize, codebook: usize, codebooks: usize, vocab: usize) -> Vec<f32> {
+        let mut noise = Self::new(seed);
+        noise.generator.skip(2 * ((frame * codebooks + codebook) * vocab) as u64);
+        let mut values = vec![0.0; vocab];
+        noise.fill(&mut values);
+        values
     }
 
     /// The next value, in `(0, 36.8)`, or 0 where u is 0.

@@ -1,41 +1,56 @@
-//! The reference sampler on plain slices: transformers' warpers and PyTorch's `multinomial`, in float32, written to be read.
-//! The engines' tensor forms are tested against it; analysis and what-if questions use it directly.
+//! The reference sampler on plain slices: transformers' warpers and PyTorch's `multinomial`, in float32. The engines are tested
+//! against it; the analysis uses it directly.
 
-use super::{Draw, Guard};
+use std::convert::Infallible;
 
-/// Logits as the draw sees them: divided by the temperature, forbidden ids and all strictly below the k-th largest at -inf.
-/// The guard comes before top-k, so that k allowed ids remain. Ties at the k-th place stay, as in transformers'
-/// `TopKLogitsWarper`. At temperature 0 only the guard applies.
-pub fn warp(logits: &[f32], draw: Draw, guard: Option<Guard>) -> Vec<f32> {
-    let mut out: Vec<f32> = logits.to_vec();
-    if draw.temperature > 0.0 {
-        out.iter_mut().for_each(|l| *l /= draw.temperature as f32);
+use super::warp::{LogitOps, warp as warp_with};
+use crate::data::{RangeGuard, SamplingParams};
+
+/// Arithmetic on plain vectors.
+struct Plain;
+
+impl LogitOps for Plain {
+    type Row = Vec<f32>;
+    type Scalar = f32;
+    type Error = Infallible;
+
+    fn divide(&self, mut logits: Vec<f32>, divisor: f64) -> Result<Vec<f32>, Infallible> {
+        logits.iter_mut().for_each(|l| *l /= divisor as f32);
+        Ok(logits)
     }
-    if let Some(guard) = guard {
-        for (id, l) in out.iter_mut().enumerate() {
-            if guard.forbids(id as u32) {
-                *l = f32::NEG_INFINITY;
-            }
-        }
+
+    fn mask(&self, mut logits: Vec<f32>, mask: Vec<bool>) -> Result<Vec<f32>, Infallible> {
+        logits.iter_mut().zip(mask).filter(|(_, masked)| *masked).for_each(|(l, _)| *l = f32::NEG_INFINITY);
+        Ok(logits)
     }
-    if draw.temperature > 0.0 && draw.top_k < out.len() {
-        let kth = kth_largest(&out, draw.top_k);
-        out.iter_mut().filter(|l| **l < kth).for_each(|l| *l = f32::NEG_INFINITY);
+
+    fn kth_largest(&self, logits: &Vec<f32>, k: usize) -> Result<f32, Infallible> {
+        Ok(kth_largest(logits, k))
     }
-    out
+
+    fn mask_below(&self, mut logits: Vec<f32>, floor: f32) -> Result<Vec<f32>, Infallible> {
+        logits.iter_mut().filter(|l| **l < floor).for_each(|l| *l = f32::NEG_INFINITY);
+        Ok(logits)
+    }
+}
+
+/// Logits `[V]` as the draw sees them; see [`super::warp::warp`].
+pub fn warp(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>) -> Vec<f32> {
+    let Ok(warped) = warp_with(&Plain, logits.to_vec(), logits.len(), params, guard);
+    warped
 }
 
 /// The k-th largest of `values`, 1 being the largest.
 ///
 /// # Panics
-/// Where k is 0 or above the number of values.
+/// Where k is 0 or exceeds the number of values.
 pub fn kth_largest(values: &[f32], k: usize) -> f32 {
     let mut sorted = values.to_vec();
     let (_, kth, _) = sorted.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
     *kth
 }
 
-/// Probabilities of logits, in float32: `exp(l - max)` over their sum. Ids at -inf get 0.
+/// Probabilities of logits, `exp(l - max)` over their sum, in float32. Ids at -inf get 0.
 pub fn softmax(logits: &[f32]) -> Vec<f32> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut p: Vec<f32> = logits.iter().map(|l| (l - max).exp()).collect();
@@ -46,27 +61,26 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
 
 /// Index of the largest value, the first of equals.
 pub fn argmax(values: impl IntoIterator<Item = f32>) -> usize {
-    let best = values
-        .into_iter()
-        .enumerate()
-        .fold((0, f32::NEG_INFINITY), |best, (i, v)| if v > best.1 { (i, v) } else { best });
-    best.0
+    let larger = |best: (usize, f32), (i, v): (usize, f32)| if v > best.1 { (i, v) } else { best };
+    values.into_iter().enumerate().fold((0, f32::NEG_INFINITY), larger).0
 }
 
-/// PyTorch's `multinomial(p, 1)`: `argmax(p / q)` with exponential noise q, one value an id. Ids with p = 0 are never drawn.
-pub fn race(probabilities: &[f32], noise: &[f32]) -> usize {
+/// PyTorch's `multinomial(p, 1)`: `argmax(p / q)` with one exponential value q per id (an exponential race, which is the Gumbel-max
+/// trick in another form). Ids with p = 0 are never drawn.
+pub fn exponential_race(probabilities: &[f32], noise: &[f32]) -> usize {
     argmax(probabilities.iter().zip(noise).map(|(p, q)| p / q))
 }
 
-/// The same draw in its other form: `-ln q` is Gumbel noise, and `argmax(l - ln q)` the Gumbel-max trick (Gumbel 1954).
+/// The same draw from log scores: -ln q is Gumbel noise, and `argmax(l - ln q)` the Gumbel-max trick (Gumbel 1954).
 pub fn gumbel_max(warped: &[f32], noise: &[f32]) -> usize {
     argmax(warped.iter().zip(noise).map(|(l, q)| (f64::from(*l) - f64::from(*q).ln()) as f32))
 }
 
-/// One token: greedy at temperature 0, else warp, softmax, race.
-pub fn draw(logits: &[f32], draw: Draw, guard: Option<Guard>, noise: &[f32]) -> u32 {
-    let warped = warp(logits, draw, guard);
-    let token = if draw.temperature == 0.0 { argmax(warped.iter().copied()) } else { race(&softmax(&warped), noise) };
+/// Draws one token: the most likely one where the draw is greedy, else warp, softmax, race.
+pub fn sample_token(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>, noise: &[f32]) -> u32 {
+    let warped = warp(logits, params, guard);
+    let token =
+        if params.is_greedy() { argmax(warped.iter().copied()) } else { exponential_race(&softmax(&warped), noise) };
     token as u32
 }
 
@@ -75,20 +89,29 @@ mod tests {
     use super::super::noise::TorchNoise;
     use super::*;
 
-    const DRAW: Draw = Draw { temperature: 0.9, top_k: 3 };
+    fn kept(warped: &[f32]) -> Vec<usize> {
+        (0..warped.len()).filter(|i| warped[*i].is_finite()).collect()
+    }
 
     #[test]
     fn ties_at_the_kth_place_stay() {
-        let warped = warp(&[1.0, 2.0, 1.0, 3.0, 0.5], DRAW, None);
-        let kept: Vec<usize> = (0..5).filter(|i| warped[*i].is_finite()).collect();
-        assert_eq!(kept, [0, 1, 2, 3]);
+        let warped = warp(&[1.0, 2.0, 1.0, 3.0, 0.5], SamplingParams::new(0.9, 3), None);
+        assert_eq!(kept(&warped), [0, 1, 2, 3]);
     }
 
     #[test]
     fn the_guard_comes_before_top_k() {
-        let warped = warp(&[5.0, 4.0, 3.0, 2.0, 1.0], DRAW, Some(Guard::new(1, 2).unwrap()));
-        let kept: Vec<usize> = (0..5).filter(|i| warped[*i].is_finite()).collect();
-        assert_eq!(kept, [0, 3, 4]);
+        let guard = RangeGuard::new(1, 2).unwrap();
+        let warped = warp(&[5.0, 4.0, 3.0, 2.0, 1.0], SamplingParams::new(0.9, 3), Some(guard));
+        assert_eq!(kept(&warped), [0, 3, 4]);
+    }
+
+    #[test]
+    fn tiny_temperatures_are_greedy() {
+        for temperature in [0.0, f64::MIN_POSITIVE, 1e-300, 1e-45, 1e-38] {
+            let params = SamplingParams::new(temperature, 4);
+            assert_eq!(sample_token(&[1.0, 3.0, 2.0, -80.0], params, None, &[1e-9, 1.0, 1e-9, 1e-9]), 1, "{temperature}");
+        }
     }
 
     #[test]
@@ -100,10 +123,10 @@ mod tests {
             noise.fill(&mut logits);
             logits.iter_mut().for_each(|l| *l *= 4.0);
             noise.fill(&mut q);
-            let warped = warp(&logits, Draw { temperature: 0.7, top_k: 20 }, None);
-            differ += usize::from(race(&softmax(&warped), &q) != gumbel_max(&warped, &q));
+            let warped = warp(&logits, SamplingParams::new(0.7, 20), None);
+            differ += usize::from(exponential_race(&softmax(&warped), &q) != gumbel_max(&warped, &q));
         }
-        // Rounding could part them where two scores agree to 1e-6; among these draws none comes so close.
+        // Rounding could separate them where two scores agree to 1e-6; none of these draws comes so close.
         assert_eq!(differ, 0);
     }
 }

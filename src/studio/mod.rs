@@ -1,11 +1,12 @@
-//! The window. [`session`] holds what is shown and done, panels draw it and give back [`Action`]s, which run after layout.
+//! The window. [`session`] holds the state; panels draw it and return [`Action`]s, which run after layout.
 
 mod compose;
-mod history;
-mod live;
-mod map;
+mod distribution;
 pub mod session;
 pub mod settings;
+mod takes;
+mod timeline;
+mod token_map;
 mod transport;
 
 use std::path::PathBuf;
@@ -14,79 +15,59 @@ use std::time::Duration;
 
 use egui::{Align, Context, Key, KeyboardShortcut, Layout, Modifiers, RichText, Ui};
 
-use self::session::{Place, Session};
+use self::session::{ExportKind, RegenerateSeed, Session, StudioPaths};
 use self::settings::Theme;
-use crate::audio::output::Sink;
+use crate::audio::player::Sink;
+use crate::data::ModelInfo;
 use crate::error::{Error, Result};
-use crate::report::Model;
+use crate::files::write_atomically;
 
 /// Time between frames while something moves.
 const TICK: Duration = Duration::from_millis(33);
+/// Notifications shown at once.
+const MESSAGES: usize = 4;
 
-/// What a panel wants done.
+/// A change that a panel asks for.
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
-    /// Speak a turn; whether the turns before it are context.
+    /// Speak the turn in this place; whether the turns before it are context.
     Speak(usize, bool),
-    /// Add a turn and speak it later.
     AddTurn,
-    /// Take a turn out.
     RemoveTurn(usize),
-    /// Move a turn up.
-    RaiseTurn(usize),
+    MoveTurnUp(usize),
     Cancel,
-    Show(String),
-    /// Make again: same seed or not.
-    Again(String, bool),
-    AllModes(String),
-    /// Make the shown take again with the settings of the moment from this frame on.
+    Inspect(String),
+    Regenerate(String, RegenerateSeed),
+    GenerateInAllModes(String),
+    /// Make the inspected take again with the current settings from this frame on.
     Resume(usize),
-    Favourite(String),
+    ToggleFavourite(String),
     Rename(String, String),
     Delete(String),
-    Undo,
+    UndoDelete,
     CopyCommand(String),
-    Export(String, Export),
-    ChoosePrompt,
-    DropPrompt,
+    Export(String, ExportKind),
+    ChooseVoicePrompt,
+    RemoveVoicePrompt,
     Play(bool),
     Seek(f64),
     Loop(Option<(f64, f64)>),
-    Volume(f32),
-    Device(Option<String>),
+    SetVolume(f32),
+    SetDevice(Option<String>),
+    /// Select frame and codebook; `None` follows the newest frame.
     Select(Option<(usize, usize)>),
 }
 
-/// What can be written of a take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Export {
-    Wav,
-    Tokens,
-    Table,
-    Picture,
+/// A file that the user chose in a dialog.
+enum DialogResult {
+    VoicePrompt(PathBuf),
+    Export(String, ExportKind, PathBuf),
 }
 
-impl Export {
-    fn ending(self) -> &'static str {
-        match self {
-            Self::Wav => "wav",
-            Self::Tokens => "json",
-            Self::Table => "csv",
-            Self::Picture => "png",
-        }
-    }
-}
-
-/// What a file dialog gave.
-enum Chosen {
-    Prompt(PathBuf),
-    Export(String, Export, PathBuf),
-}
-
-/// What is on view, beside the session.
+/// State of the panels.
 #[derive(Default)]
 struct View {
-    /// Frame and codebook that all panels speak of; `None` follows the newest frame.
+    /// The selected frame and codebook; `None` follows the newest frame.
     cell: Option<(usize, usize)>,
     /// Codebook of the plots.
     codebook: usize,
@@ -94,19 +75,19 @@ struct View {
     favourites: bool,
     renaming: Option<(String, String)>,
     help: bool,
-    map: map::Map,
+    map: token_map::TokenMap,
     devices: Option<Vec<String>>,
     preset: String,
 }
 
-/// The window's program.
+/// The application.
 pub struct Studio {
-    /// What is shown and done.
+    /// Its state.
     pub session: Session,
     view: View,
-    chosen: (Sender<Chosen>, Receiver<Chosen>),
-    themed: Option<(Theme, f32)>,
-    /// Frames drawn so far.
+    dialog_results: (Sender<DialogResult>, Receiver<DialogResult>),
+    applied_theme: Option<(Theme, f32)>,
+    /// Frames painted so far.
     pub repaints: u64,
 }
 
@@ -115,35 +96,35 @@ const REPLY: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND.plus(Mo
 const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
 const HELP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::F1);
 
-/// Shortcuts, as the help lists them.
+/// Shortcuts, as the list of keys shows them.
 const KEYS: &[(&str, &str)] = &[
     ("Ctrl/Cmd+Enter", "speak the last turn"),
     ("Ctrl/Cmd+Shift+Enter", "speak it as a reply to the turns before"),
-    ("Escape", "cancel what is being made; what is there is kept"),
+    ("Escape", "cancel; what was made is kept"),
     ("Space", "play or stop"),
-    ("Left, Right", "one frame back, forth (80 ms)"),
+    ("Left, Right", "one frame back or forward (80 ms)"),
     ("Home", "to the start"),
-    ("Ctrl/Cmd+Shift+Z", "bring the deleted take back"),
-    ("Tab, Shift+Tab", "from widget to widget"),
+    ("Ctrl/Cmd+Shift+Z", "restore the deleted take"),
+    ("Tab, Shift+Tab", "next or previous widget"),
     ("F1", "this list"),
 ];
 
 impl Studio {
-    /// With a session whose threads wake `ctx`.
+    /// Creates the application; its threads request repaints of `ctx`.
     ///
     /// # Errors
     /// As [`Session::new`].
-    pub fn new(ctx: &Context, place: Place) -> Result<Self> {
+    pub fn new(ctx: &Context, paths: StudioPaths) -> Result<Self> {
         let woken = ctx.clone();
-        fonts(ctx);
-        let session = Session::new(place, move || woken.request_repaint())?;
-        Ok(Self { session, view: View::default(), chosen: channel(), themed: None, repaints: 0 })
+        set_fonts(ctx);
+        let session = Session::new(paths, move || woken.request_repaint())?;
+        Ok(Self { session, view: View::default(), dialog_results: channel(), applied_theme: None, repaints: 0 })
     }
 
-    fn theme(&mut self, ctx: &Context) {
+    fn apply_theme(&mut self, ctx: &Context) {
         let wanted = (self.session.settings.theme, self.session.settings.scale);
-        if self.themed != Some(wanted) {
-            self.themed = Some(wanted);
+        if self.applied_theme != Some(wanted) {
+            self.applied_theme = Some(wanted);
             ctx.set_theme(match wanted.0 {
                 Theme::System => egui::ThemePreference::System,
                 Theme::Light => egui::ThemePreference::Light,
@@ -153,12 +134,12 @@ impl Studio {
         }
     }
 
-    fn keys(&mut self, ctx: &Context, actions: &mut Vec<Action>) {
+    fn handle_keys(&mut self, ctx: &Context, actions: &mut Vec<Action>) {
         let last = self.session.turns.len() - 1;
         let typing = ctx.egui_wants_keyboard_input();
-        let position = self.session.output.position();
-        let frame = self.session.model.as_ref().map_or(0.08, |m| 1.0 / m.frame_rate);
-        let playing = self.session.output.is_playing();
+        let position = self.session.player.position();
+        let frame = self.session.model_info().map_or(0.08, |m| m.dims.seconds(1));
+        let playing = self.session.player.is_playing();
         ctx.input_mut(|i| {
             if i.consume_shortcut(&REPLY) {
                 actions.push(Action::Speak(last, true));
@@ -166,7 +147,7 @@ impl Studio {
                 actions.push(Action::Speak(last, false));
             }
             if i.consume_shortcut(&UNDO) {
-                actions.push(Action::Undo);
+                actions.push(Action::UndoDelete);
             }
             if i.consume_shortcut(&HELP) {
                 self.view.help = !self.view.help;
@@ -199,55 +180,52 @@ impl Studio {
             }
             Action::AddTurn => {
                 let speaker = s.turns.last().map_or(0, |t| 1 - t.speaker.min(1));
-                s.turns.push(session::Turn { speaker, ..session::Turn::default() });
+                s.add_turn(speaker, "");
             }
-            Action::RemoveTurn(n) => {
-                s.turns.remove(n);
-                if s.turns.is_empty() {
-                    s.turns.push(session::Turn::default());
-                }
-            }
-            Action::RaiseTurn(n) => s.turns.swap(n - 1, n),
+            Action::RemoveTurn(n) => s.remove_turn(n),
+            Action::MoveTurnUp(n) => s.turns.swap(n - 1, n),
             Action::Cancel => s.cancel(),
-            Action::Show(id) => {
+            Action::Inspect(id) => {
                 self.view.cell = None;
-                s.show(&id);
+                s.inspect(&id);
             }
-            Action::Again(id, same) => s.again(&id, same),
-            Action::AllModes(id) => s.all_modes(&id),
+            Action::Regenerate(id, seed) => s.regenerate(&id, seed),
+            Action::GenerateInAllModes(id) => s.generate_in_all_modes(&id),
             Action::Resume(frame) => {
                 self.view.cell = None;
                 s.resume(frame);
             }
-            Action::Favourite(id) => s.told(|store| store.change(&id, |t| t.favourite = !t.favourite)),
-            Action::Rename(id, name) => s.told(|store| store.change(&id, |t| t.name = name)),
-            Action::Delete(id) => s.told(|store| store.delete(&id)),
-            Action::Undo => s.told(|store| store.undo().map(|_| ())),
-            Action::CopyCommand(id) => match s.command(&id) {
+            Action::ToggleFavourite(id) => {
+                s.try_update_store(|store| store.update(&id, |t| t.favourite = !t.favourite));
+            }
+            Action::Rename(id, name) => s.try_update_store(|store| store.update(&id, |t| t.name = name)),
+            Action::Delete(id) => s.try_update_store(|store| store.delete(&id)),
+            Action::UndoDelete => s.try_update_store(|store| store.undo().map(|_| ())),
+            Action::CopyCommand(id) => match s.cli_command(&id) {
                 Ok(command) => {
                     ctx.copy_text(command);
-                    s.say("copied: a command line that makes this take again");
+                    s.notify("Copied a command that makes this take again");
                 }
-                Err(e) => s.fail(e),
+                Err(e) => s.notify_error(e),
             },
-            Action::Export(id, what) => self.ask_export(ctx, id, what),
-            Action::ChoosePrompt => self.ask_prompt(ctx),
-            Action::DropPrompt => s.prompt = None,
+            Action::Export(id, kind) => self.ask_export(ctx, id, kind),
+            Action::ChooseVoicePrompt => self.ask_voice_prompt(ctx),
+            Action::RemoveVoicePrompt => s.prompt = None,
             Action::Play(playing) => {
-                if let Some(problem) = s.output.play(playing) {
-                    s.fail(problem);
+                if let Err(e) = s.player.play(playing) {
+                    s.notify_error(e);
                 }
             }
-            Action::Seek(seconds) => s.output.seek(seconds),
-            Action::Loop(region) => s.output.set_loop(region),
-            Action::Volume(volume) => {
+            Action::Seek(seconds) => s.player.seek(seconds),
+            Action::Loop(region) => s.player.set_loop(region),
+            Action::SetVolume(volume) => {
                 s.settings.volume = volume;
-                s.output.set_volume(volume);
+                s.player.set_volume(volume);
             }
-            Action::Device(name) => {
+            Action::SetDevice(name) => {
                 s.settings.device.clone_from(&name);
-                if let Some(problem) = s.output.set_sink(Sink::Device(name)) {
-                    s.fail(problem);
+                if let Err(e) = s.player.set_sink(Sink::Device(name)) {
+                    s.notify_error(e);
                 }
             }
             Action::Select(cell) => {
@@ -259,54 +237,42 @@ impl Studio {
         }
     }
 
-    /// The dialog is made here, on the main thread, which macOS demands; another thread waits for its answer.
-    fn ask_prompt(&self, ctx: &Context) {
+    /// The dialog is created here, on the main thread, as macOS demands; another thread waits for its result.
+    fn ask_voice_prompt(&self, ctx: &Context) {
         let dialog = rfd::AsyncFileDialog::new().set_title("A recording as voice prompt").add_filter("WAV", &["wav"]);
         let future = dialog.pick_file();
-        answer(ctx, self.chosen.0.clone(), async { future.await.map(|f| Chosen::Prompt(f.path().to_owned())) });
+        let result = async { future.await.map(|f| DialogResult::VoicePrompt(f.path().to_owned())) };
+        await_dialog(ctx, self.dialog_results.0.clone(), result);
     }
 
-    fn ask_export(&self, ctx: &Context, id: String, what: Export) {
-        let name = format!("{id}.{}", what.ending());
+    fn ask_export(&self, ctx: &Context, id: String, kind: ExportKind) {
+        let name = format!("{id}.{}", kind.extension());
         let future = rfd::AsyncFileDialog::new().set_title("Export").set_file_name(name).save_file();
-        let chosen = async move { future.await.map(|f| Chosen::Export(id, what, f.path().to_owned())) };
-        answer(ctx, self.chosen.0.clone(), chosen);
+        let result = async move { future.await.map(|f| DialogResult::Export(id, kind, f.path().to_owned())) };
+        await_dialog(ctx, self.dialog_results.0.clone(), result);
     }
 
-    fn export(&mut self, id: &str, what: Export, to: &std::path::Path) {
-        let folder = self.session.store.path(id);
-        let written = match what {
-            Export::Wav => std::fs::copy(folder.join("audio.wav"), to).map(|_| ()),
-            Export::Tokens => std::fs::copy(folder.join("tokens.json"), to).map(|_| ()),
-            Export::Table | Export::Picture => match self.session.exported(id, what == Export::Table) {
-                Ok(bytes) => std::fs::write(to, bytes),
-                Err(e) => return self.session.fail(e),
-            },
-        };
+    fn export(&mut self, id: &str, kind: ExportKind, to: &std::path::Path) {
+        let written = self.session.export(id, kind).and_then(|bytes| write_atomically(to, &bytes));
         match written {
-            Ok(()) => self.session.say(format!("written: {}", to.display())),
-            Err(e) => self.session.fail(Error::write(to, e)),
+            Ok(()) => self.session.notify(format!("Exported to {}", to.display())),
+            Err(e) => self.session.notify_error(e),
         }
     }
 
-    fn bar(&mut self, ui: &mut Ui) {
+    fn top_bar_ui(&mut self, ui: &mut Ui) {
         ui.horizontal_wrapped(|ui| {
             ui.heading("CSM Studio");
-            let model = self.session.model.clone();
-            ui.label(match &model {
-                Some(m) => format!("{} · {} codebooks of {}", m.name, m.codebooks, m.codec_size),
-                None => "reading the model…".into(),
-            });
+            if let Some(m) = self.session.model_info() {
+                ui.label(format!("{} · {} codebooks of {}", m.name, m.dims.codebooks, m.dims.codec_size));
+            }
+            let clip = &self.session.inspected;
             if self.session.is_speaking() {
                 ui.label(RichText::new("speaking").strong());
-            } else if self.session.is_looking() {
-                ui.label(format!(
-                    "computing draws: {} of {}",
-                    self.session.shown.steps.len(),
-                    self.session.shown.frames.len()
-                ));
-            } else if !self.session.is_ready() {
-                ui.label("loading");
+            } else if self.session.is_recomputing() {
+                ui.label(format!("computing draws: {} of {}", clip.steps.len(), clip.frames.len()));
+            } else if let Some(status) = self.session.model_status() {
+                ui.label(status);
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Keys").on_hover_text("F1").clicked() {
@@ -314,7 +280,7 @@ impl Studio {
                 }
                 let settings = &mut self.session.settings;
                 let scale = egui::DragValue::new(&mut settings.scale).range(0.7..=2.0).speed(0.01).fixed_decimals(2);
-                ui.add(scale).on_hover_text("size of text").accessible_name("Text scale");
+                ui.add(scale).on_hover_text("Text size").accessible_name("Text scale");
                 let combo = egui::ComboBox::from_id_salt("theme").width(80.0);
                 let name = |t| match t {
                     Theme::System => "System",
@@ -331,12 +297,12 @@ impl Studio {
         });
     }
 
-    fn messages(&mut self, ui: &mut Ui) {
-        let mut read = None;
+    fn messages_ui(&mut self, ui: &mut Ui) {
+        let mut dismissed = None;
         for (n, message) in self.session.messages.iter().enumerate() {
             ui.horizontal(|ui| {
                 if ui.button("✕").accessible_name(format!("Dismiss message {}", n + 1)).clicked() {
-                    read = Some(n);
+                    dismissed = Some(n);
                 }
                 if ui.button("Copy").accessible_name(format!("Copy message {}", n + 1)).clicked() {
                     ui.ctx().copy_text(message.text.clone());
@@ -345,17 +311,20 @@ impl Studio {
                 ui.add(egui::Label::new(RichText::new(&message.text).color(colour)).wrap());
             });
         }
-        if let Some(n) = read {
+        if let Some(n) = dismissed {
             self.session.messages.remove(n);
         }
-        while self.session.messages.len() > 4 {
-            self.session.messages.pop_front();
+        // Errors stay until they are dismissed; only old messages make room.
+        while self.session.messages.len() > MESSAGES
+            && let Some(old) = self.session.messages.iter().position(|m| !m.error)
+        {
+            self.session.messages.remove(old);
         }
     }
 }
 
-/// Code labels are phonetic, and egui's own font has neither such letters nor our signs; DejaVu Sans has them.
-fn fonts(ctx: &Context) {
+/// Code labels are phonetic; egui's own font lacks such letters, DejaVu Sans has them.
+fn set_fonts(ctx: &Context) {
     let mut fonts = egui::FontDefinitions::default();
     let data = egui::FontData::from_static(dejavu::sans::regular());
     fonts.font_data.insert("DejaVu Sans".into(), std::sync::Arc::new(data));
@@ -367,11 +336,15 @@ fn fonts(ctx: &Context) {
 }
 
 /// Waits for a dialog on a thread of its own.
-fn answer(ctx: &Context, to: Sender<Chosen>, chosen: impl Future<Output = Option<Chosen>> + Send + 'static) {
+fn await_dialog(
+    ctx: &Context,
+    results: Sender<DialogResult>,
+    dialog: impl Future<Output = Option<DialogResult>> + Send + 'static,
+) {
     let ctx = ctx.clone();
     std::thread::spawn(move || {
-        if let Some(chosen) = pollster::block_on(chosen) {
-            let _ = to.send(chosen);
+        if let Some(result) = pollster::block_on(dialog) {
+            results.send(result).ok(); // the window may be closed by now
             ctx.request_repaint();
         }
     });
@@ -380,19 +353,19 @@ fn answer(ctx: &Context, to: Sender<Chosen>, chosen: impl Future<Output = Option
 impl eframe::App for Studio {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.session.poll();
-        while let Ok(chosen) = self.chosen.1.try_recv() {
-            match chosen {
-                Chosen::Prompt(path) => self.session.set_prompt(path),
-                Chosen::Export(id, what, path) => self.export(&id, what, &path),
+        while let Ok(result) = self.dialog_results.1.try_recv() {
+            match result {
+                DialogResult::VoicePrompt(path) => self.session.set_prompt(path),
+                DialogResult::Export(id, kind, path) => self.export(&id, kind, &path),
             }
         }
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
         for path in dropped.iter().map(|f| f.path().to_owned()) {
             self.session.set_prompt(path);
         }
-        self.theme(ctx);
+        self.apply_theme(ctx);
         self.session.save_settings();
-        if self.session.output.is_playing() {
+        if self.session.player.is_playing() {
             ctx.request_repaint_after(TICK);
         }
     }
@@ -401,23 +374,23 @@ impl eframe::App for Studio {
         self.repaints += 1;
         let mut actions = Vec::new();
         let ctx = ui.ctx().clone();
-        self.keys(&ctx, &mut actions);
+        self.handle_keys(&ctx, &mut actions);
         egui::Panel::top("bar").show(ui, |ui| {
-            self.bar(ui);
-            self.messages(ui);
+            self.top_bar_ui(ui);
+            self.messages_ui(ui);
         });
         let (session, view) = (&mut self.session, &mut self.view);
-        egui::Panel::bottom("sound").show(ui, |ui| transport::show(ui, session, view, &mut actions));
+        egui::Panel::bottom("sound").show(ui, |ui| transport::transport_ui(ui, session, view, &mut actions));
         egui::Panel::left("compose").default_size(330.0).show(ui, |ui| {
-            egui::ScrollArea::vertical().show(ui, |ui| compose::show(ui, session, view, &mut actions));
+            egui::ScrollArea::vertical().show(ui, |ui| compose::compose_ui(ui, session, view, &mut actions));
         });
-        egui::Panel::right("takes").default_size(280.0).show(ui, |ui| history::show(ui, session, view, &mut actions));
+        egui::Panel::right("takes").default_size(280.0).show(ui, |ui| takes::takes_ui(ui, session, view, &mut actions));
         egui::CentralPanel::default().show(ui, |ui| {
-            live::show(ui, session, view, &mut actions);
-            map::show(ui, session, view, &mut actions);
+            distribution::draws_ui(ui, session, view, &mut actions);
+            token_map::token_map_ui(ui, session, view, &mut actions);
         });
         if self.view.help {
-            help(&ctx, &mut self.view.help);
+            keys_ui(&ctx, &mut self.view.help);
         }
         for action in actions {
             self.run(&ctx, action);
@@ -425,7 +398,7 @@ impl eframe::App for Studio {
     }
 }
 
-fn help(ctx: &Context, open: &mut bool) {
+fn keys_ui(ctx: &Context, open: &mut bool) {
     egui::Window::new("Keys").open(open).collapsible(false).show(ctx, |ui| {
         egui::Grid::new("keys").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
             for (key, does) in KEYS {
@@ -437,22 +410,22 @@ fn help(ctx: &Context, open: &mut bool) {
     });
 }
 
-/// Frame and codebook on view: the chosen cell, or the newest frame.
-fn cell(session: &Session, view: &View, model: &Model) -> Option<(usize, usize)> {
-    let codebook = view.codebook.min(model.codebooks - 1);
-    let last = session.shown.steps.len().checked_sub(1)?;
+/// Frame and codebook of the selected draw, or of the newest one.
+fn selected_draw(session: &Session, view: &View, model: &ModelInfo) -> Option<(usize, usize)> {
+    let codebook = view.codebook.min(model.dims.codebooks - 1);
+    let last = session.inspected.steps.len().checked_sub(1)?;
     let frame = view.cell.map_or(last, |(t, _)| t).min(last);
     Some((frame, codebook))
 }
 
-/// Opens the window and comes back when it is closed.
+/// Opens the window and returns when it is closed.
 ///
 /// # Errors
 /// Where there is no display or graphics, or the user's folders cannot be used.
 pub fn run(model: Option<PathBuf>) -> Result<()> {
     let folders = directories::ProjectDirs::from("", "", "csm-studio")
-        .ok_or_else(|| Error::Unavailable { what: "no home folder".into(), mend: "set HOME".into() })?;
-    let place = Place {
+        .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
+    let paths = StudioPaths {
         takes: folders.data_dir().join("takes"),
         settings: folders.config_dir().join("settings.json"),
         sink: None,
@@ -465,11 +438,12 @@ pub fn run(model: Option<PathBuf>) -> Result<()> {
         .with_inner_size([1280.0, 800.0])
         .with_min_inner_size([900.0, 560.0]);
     let options = eframe::NativeOptions { viewport, ..Default::default() };
-    let made = Box::new(|c: &eframe::CreationContext<'_>| {
-        Studio::new(&c.egui_ctx, place).map(|s| Box::new(s) as Box<dyn eframe::App>).map_err(Into::into)
+    let create = Box::new(|c: &eframe::CreationContext<'_>| {
+        Studio::new(&c.egui_ctx, paths).map(|s| Box::new(s) as Box<dyn eframe::App>).map_err(Into::into)
     });
-    eframe::run_native("CSM Studio", options, made).map_err(|e| Error::Unavailable {
+    eframe::run_native("CSM Studio", options, create).map_err(|e| Error::Unavailable {
         what: format!("the window cannot be opened: {e}"),
-        mend: "`csm generate` speaks without one".into(),
+        hint: "`csm generate` speaks without a window".into(),
+        source: None,
     })
 }

@@ -1,78 +1,83 @@
-//! Everything the window shows and does, without a window: text to speak, the running take, the clip on view, the takes.
+//! UI-independent application state: the conversation, the running task, the inspected clip, the takes.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::settings::Settings;
-use crate::analysis::step::Step;
-use crate::audio::output::{Output, Sink};
-use crate::audio::wav::{self, Info};
+use crate::analysis::statistics::TokenStats;
+use crate::audio::player::{Player, Sink};
+use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::Checkpoint;
+use crate::data::command_line::generate_line;
+use crate::data::{
+    ClipSpec, Codes, Dtype, Edit, FinishReason, Logits, Mode, ModelDims, ModelInfo, Sampling, TokenFile, Turn,
+};
+use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::pipeline::{Clip, Event, FrameEvent, Job};
-use crate::prompt::{Frame, Segment};
-use crate::recipe::Recipe;
-use crate::report::{self, Model};
-use crate::sampling::{Mode, Sampling};
-use crate::takes::{Measures, Store, Take};
-use crate::tokens::{Edit, Stop, TokenFile};
-use crate::worker::{Command, Report, Worker};
+use crate::report::{self, ClipReport, Report, StepsUnavailable};
+use crate::takes::{ClipSummary, Store, Take};
+use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip, Task, Update, WorkerHandle};
 
-/// One turn of a conversation.
+/// Identifies a turn, whatever happens to its place in the conversation.
+pub type TurnId = u64;
+
+/// A turn of the conversation as it is edited.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Turn {
+pub struct TurnDraft {
+    /// Identifies it; [`Session::add_turn`] chooses it.
+    pub id: TurnId,
     /// Who speaks.
     pub speaker: u32,
     /// What is said.
     pub text: String,
-    /// The take that was made of it, if one was.
+    /// The take that was made of it, if there is one.
     pub take: Option<String>,
 }
 
-/// Something that went wrong or is worth saying; shown once.
+/// A notification.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// In words.
+    /// Its text.
     pub text: String,
     /// Whether something failed.
     pub error: bool,
 }
 
-/// A clip with all that is known of its draws.
+/// The clip on view with everything known of its draws.
 #[derive(Default)]
-pub struct Shown {
+pub struct InspectedClip {
     /// The take, once it is kept.
     pub take: Option<String>,
     /// What made it.
-    pub recipe: Option<Recipe>,
-    /// Tokens, `[T][K]`.
-    pub frames: Vec<Frame>,
-    /// Measures of the draws, `[T][K]`; fewer while they are being computed.
-    pub steps: Vec<Vec<Step>>,
-    /// Logits of the draws, `[T][K * V]`; as many as `steps`.
-    pub logits: Vec<Vec<f32>>,
-    /// Settings of the draws.
+    pub spec: Option<ClipSpec>,
+    /// Its codes.
+    pub frames: Codes,
+    /// Statistics of its draws, `[T][K]`; fewer frames while they are being computed.
+    pub steps: Vec<Vec<TokenStats>>,
+    /// Logits of its draws; as many frames as `steps`.
+    pub logits: Vec<Logits>,
+    /// Settings of its draws, per frame.
     pub samplings: Vec<Sampling>,
     /// Smallest and largest sample of every [`PEAK`] samples.
     pub peaks: Vec<(f32, f32)>,
-    /// Samples.
+    /// Its waveform.
     pub audio: Vec<f32>,
-    /// Time of computing over length.
+    /// Time of computing over duration.
     pub real_time_factor: f64,
     /// Why it ended; `None` while it runs.
-    pub stop: Option<Stop>,
-    /// Counts changes, so that pictures of it are drawn anew only then.
+    pub stop: Option<FinishReason>,
+    /// Counts changes, so that pictures of it are drawn again only then.
     pub version: u64,
 }
 
 /// Samples in one peak of the waveform: 10 ms at 24 kHz.
 pub const PEAK: usize = 240;
 
-impl Shown {
-    fn hear(&mut self, samples: &[f32]) {
+impl InspectedClip {
+    fn push_audio(&mut self, samples: &[f32]) {
         self.audio.extend_from_slice(samples);
         self.peaks.truncate(self.audio.len().saturating_sub(samples.len()) / PEAK);
         let from = self.peaks.len() * PEAK;
@@ -81,30 +86,32 @@ impl Shown {
         self.version += 1;
     }
 
-    fn see(&mut self, frame: FrameEvent) {
-        let logits = frame.logits.unwrap_or_default();
-        let rows = logits.chunks_exact((logits.len() / frame.codes.len()).max(1)).enumerate();
-        let s = frame.sampling;
-        self.steps.push(rows.map(|(k, row)| Step::of(row, frame.codes[k], s.draw(k), s.guard)).collect());
-        self.logits.push(logits);
-        self.samplings.push(s);
+    fn push_frame(&mut self, event: FrameEvent) {
+        let frame = event.frame;
+        if let Some(logits) = frame.logits {
+            self.steps.push(TokenStats::measure_frame(&logits, &frame.codes, &frame.sampling));
+            self.logits.push(logits);
+            self.samplings.push(frame.sampling);
+        }
         self.version += 1;
     }
 }
 
-/// A task for the worker.
-enum Task {
+/// A task that waits for the worker.
+enum QueuedTask {
     /// Speak; the turn it belongs to, the take it was made from.
-    Speak { recipe: Box<Recipe>, turn: Option<usize>, parent: Option<String> },
-    /// Compute the draws of the shown take again.
-    Look { take: String },
-    /// Codes of a voice prompt.
+    Speak { spec: Box<ClipSpec>, turn: Option<TurnId>, parent: Option<String> },
+    /// Compute the draws of the inspected take again.
+    TeacherForce { take: String },
+    /// Encode the voice prompt.
     Encode { samples: Vec<f32> },
 }
 
-struct Running {
-    id: u64,
-    task: Task,
+/// The task that the worker runs.
+enum ActiveTask {
+    Speak { spec: Box<ClipSpec>, turn: Option<TurnId>, parent: Option<String>, task: Task<GeneratedClip> },
+    TeacherForce { task: Task<GeneratedClip> },
+    Encode { task: Task<Codes> },
 }
 
 /// A voice prompt: a recording that stands before the conversation.
@@ -116,505 +123,576 @@ pub struct VoicePrompt {
     pub text: String,
     /// By whom.
     pub speaker: u32,
-    /// Its codes; `None` until they are there.
-    pub frames: Option<Vec<Frame>>,
+    /// Its codes; `None` until it is encoded.
+    pub frames: Option<Codes>,
 }
 
-/// Where things are kept and where sound goes.
-pub struct Place {
+/// Files of the window, and its sound.
+pub struct StudioPaths {
     /// The takes' folder.
     pub takes: PathBuf,
-    /// The settings' file.
+    /// The settings file.
     pub settings: PathBuf,
     /// Where the sound goes; `None` for the device of the settings.
     pub sink: Option<Sink>,
-    /// The checkpoint's folder; `None` for the embedded voice.
+    /// The checkpoint's folder or id; `None` for the embedded voice.
     pub model: Option<PathBuf>,
+}
+
+/// The model: being read, failed, or in use.
+enum ModelState {
+    Reading(Receiver<Result<Arc<Checkpoint>>>),
+    Failed,
+    Loading { checkpoint: Arc<Checkpoint>, worker: WorkerHandle, codec: Task<()> },
+    Ready { checkpoint: Arc<Checkpoint>, worker: WorkerHandle },
 }
 
 /// The state.
 pub struct Session {
-    /// Remembered.
+    /// Remembered settings.
     pub settings: Settings,
     saved: Settings,
-    place: Place,
-    loading: Option<Receiver<Result<Arc<Checkpoint>>>>,
-    checkpoint: Option<Arc<Checkpoint>>,
-    /// Sizes and labels, once the model is there.
-    pub model: Option<Arc<Model>>,
-    worker: Option<Worker>,
+    paths: StudioPaths,
+    model: ModelState,
     wake: Arc<dyn Fn() + Send + Sync>,
-    ready: bool,
-    queue: VecDeque<Task>,
-    running: Option<Running>,
-    tasks: u64,
+    queue: VecDeque<QueuedTask>,
+    active: Option<ActiveTask>,
     /// The conversation.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<TurnDraft>,
+    next_turn: TurnId,
     /// The recording before it.
     pub prompt: Option<VoicePrompt>,
     /// Settings of the next take.
     pub sampling: Sampling,
     /// The clip on view.
-    pub shown: Shown,
+    pub inspected: InspectedClip,
     /// The takes.
     pub store: Store,
     /// The player.
-    pub output: Output,
-    /// What has to be said.
+    pub player: Player,
+    /// Notifications, oldest first.
     pub messages: VecDeque<Message>,
 }
 
 impl Session {
-    /// Starts loading the model in the background. `wake` is called when there is something new.
+    /// Starts loading the model in the background. `wake` is called when there is news.
     ///
     /// # Errors
-    /// Where the takes' folder cannot be used.
-    pub fn new(place: Place, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
-        let (settings, problem) = Settings::read(&place.settings);
-        let mut store = Store::open(&place.takes)?;
+    /// Where the takes' folder cannot be used or no thread can be started.
+    pub fn new(paths: StudioPaths, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
+        let (settings, problem) = Settings::read(&paths.settings);
+        let mut store = Store::open(&paths.takes)?;
         let damaged = std::mem::take(&mut store.damaged);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
-        let mut output = Output::new(place.sink.clone().unwrap_or(Sink::Device(settings.device.clone())));
-        output.set_volume(settings.volume);
-        let (send, loading) = channel();
-        let (folder, woken) = (place.model.clone(), wake.clone());
-        std::thread::Builder::new()
-            .name("csm-load".into())
-            .spawn(move || {
-                let checkpoint = Checkpoint::resolve(folder.as_deref()).map(Arc::new);
-                // The SHA-256 of the weights is wanted for every take; here nobody waits for it.
-                if let Ok(c) = &checkpoint {
-                    c.sha256();
-                }
-                let _ = send.send(checkpoint);
-                woken();
-            })
-            .expect("a thread can be started");
-        let blank = crate::config::GenerationConfig::default();
-        let dtype = crate::checkpoint::Dtype::Float32;
+        let mut player = Player::new(paths.sink.clone().unwrap_or(Sink::Device(settings.device.clone())));
+        player.set_volume(settings.volume);
+        let model = ModelState::Reading(read_in_background(paths.model.clone(), wake.clone())?);
+        let fallback = || {
+            // Replaced as soon as the model is known.
+            let dims = ModelDims {
+                codebooks: 2,
+                vocab: usize::MAX,
+                codec_size: 1,
+                frame_rate: 12.5,
+                sample_rate: 24_000,
+                max_positions: 1,
+            };
+            Sampling::suggested(Mode::default(), 0, Dtype::Float32, &dims, |_| None)
+        };
         let mut session = Self {
-            sampling: settings.sampling.unwrap_or(Sampling::suggested(&blank, Mode::Native, 0, dtype, usize::MAX)),
+            sampling: settings.sampling.unwrap_or_else(fallback),
             saved: settings.clone(),
             settings,
-            place,
-            loading: Some(loading),
-            checkpoint: None,
-            model: None,
-            worker: None,
+            paths,
+            model,
             wake,
-            ready: false,
             queue: VecDeque::new(),
-            running: None,
-            tasks: 0,
-            turns: vec![Turn::default()],
+            active: None,
+            turns: Vec::new(),
+            next_turn: 0,
             prompt: None,
-            shown: Shown::default(),
+            inspected: InspectedClip::default(),
             store,
-            output,
+            player,
             messages: VecDeque::new(),
         };
-        problem.into_iter().for_each(|p| session.fail(p));
-        damaged.iter().for_each(|e| session.fail(e));
+        session.add_turn(0, "");
+        problem.into_iter().for_each(|e| session.notify_error(e));
+        damaged.iter().for_each(|e| session.notify_error(e));
         Ok(session)
     }
 
-    /// Says that something failed.
-    pub fn fail(&mut self, what: impl ToString) {
-        self.messages.push_back(Message { text: what.to_string(), error: true });
+    /// Shows that something failed.
+    pub fn notify_error(&mut self, error: impl ToString) {
+        let text = error.to_string();
+        tracing::warn!("{text}");
+        self.messages.push_back(Message { text, error: true });
     }
 
-    /// Says something.
-    pub fn say(&mut self, what: impl ToString) {
-        self.messages.push_back(Message { text: what.to_string(), error: false });
+    /// Shows a message.
+    pub fn notify(&mut self, text: impl ToString) {
+        self.messages.push_back(Message { text: text.to_string(), error: false });
     }
 
     /// The model, once its files are read.
     pub fn checkpoint(&self) -> Option<&Arc<Checkpoint>> {
-        self.checkpoint.as_ref()
+        match &self.model {
+            ModelState::Reading(_) | ModelState::Failed => None,
+            ModelState::Loading { checkpoint, .. } | ModelState::Ready { checkpoint, .. } => Some(checkpoint),
+        }
+    }
+
+    /// Sizes, voices and labels of the model, once its files are read.
+    pub fn model_info(&self) -> Option<Arc<ModelInfo>> {
+        self.checkpoint().map(|c| c.info.clone())
     }
 
     /// Whether takes can be made.
     pub fn is_ready(&self) -> bool {
-        self.ready
+        matches!(self.model, ModelState::Ready { .. })
+    }
+
+    /// The model's state in words, where it is not ready.
+    pub fn model_status(&self) -> Option<&'static str> {
+        match self.model {
+            ModelState::Reading(_) | ModelState::Loading { .. } => Some("loading the model…"),
+            ModelState::Failed => Some("no model: it could not be loaded"),
+            ModelState::Ready { .. } => None,
+        }
     }
 
     /// Whether a take is being made.
     pub fn is_speaking(&self) -> bool {
-        matches!(self.running, Some(Running { task: Task::Speak { .. }, .. }))
+        matches!(self.active, Some(ActiveTask::Speak { .. }))
     }
 
-    /// Whether draws of the shown take are being computed again.
-    pub fn is_looking(&self) -> bool {
-        matches!(self.running, Some(Running { task: Task::Look { .. }, .. }))
+    /// Whether draws of the inspected take are being computed again.
+    pub fn is_recomputing(&self) -> bool {
+        matches!(self.active, Some(ActiveTask::TeacherForce { .. }))
     }
 
     /// Takes that wait to be made.
-    pub fn waiting(&self) -> usize {
-        self.queue.iter().filter(|t| matches!(t, Task::Speak { .. })).count()
+    pub fn queued_takes(&self) -> usize {
+        self.queue.iter().filter(|t| matches!(t, QueuedTask::Speak { .. })).count()
     }
 
-    /// Takes in what the threads have to report. Never waits.
+    /// Appends a turn.
+    pub fn add_turn(&mut self, speaker: u32, text: &str) -> TurnId {
+        self.next_turn += 1;
+        self.turns.push(TurnDraft { id: self.next_turn, speaker, text: text.into(), take: None });
+        self.next_turn
+    }
+
+    /// Removes the turn in place `n`; a conversation always has one.
+    pub fn remove_turn(&mut self, n: usize) {
+        self.turns.remove(n);
+        if self.turns.is_empty() {
+            self.add_turn(0, "");
+        }
+    }
+
+    /// Processes what the threads report. Never waits.
     pub fn poll(&mut self) {
-        if let Some(loaded) = self.loading.as_ref().and_then(|l| l.try_recv().ok()) {
-            self.loading = None;
-            match loaded {
-                Ok(checkpoint) => self.begin(checkpoint),
-                Err(e) => self.fail(e),
-            }
-        }
-        while let Some(report) = self.worker.as_ref().and_then(|w| w.reports().try_recv().ok()) {
-            self.take_in(report);
-        }
-        self.next();
-        if let Some(problem) = self.output.tend() {
-            self.fail(problem);
+        self.poll_model();
+        self.poll_task();
+        self.dispatch_next();
+        if let Err(e) = self.player.recover_device() {
+            self.notify_error(e);
         }
     }
 
-    fn begin(&mut self, checkpoint: Arc<Checkpoint>) {
-        let vocab = checkpoint.config.vocab_size;
-        let mode = self.sampling.mode;
-        let suggested =
-            Sampling::suggested(&checkpoint.generation, mode, 0, mode.precision(checkpoint.tensors.dtype()), vocab);
-        self.sampling = self.settings.sampling.filter(|s| s.check(vocab).is_ok()).unwrap_or(suggested);
-        self.model = Some(Arc::new(Model::of(&checkpoint)));
-        let wake = self.wake.clone();
-        self.worker = Some(Worker::start(checkpoint.clone(), move || wake()));
-        self.checkpoint = Some(checkpoint);
-    }
-
-    fn take_in(&mut self, report: Report) {
-        match report {
-            Report::Ready(Ok(())) => self.ready = true,
-            Report::Ready(Err(e)) => self.fail(e),
-            Report::Event(id, event) if self.running.as_ref().is_some_and(|r| r.id == id) => self.happen(event),
-            Report::Event(..) | Report::Decoded(..) => {}
-            Report::Clip(_, clip) => match (self.running.take().map(|r| r.task), clip) {
-                (Some(Task::Speak { recipe, turn, parent }), Ok(clip)) => self.keep(*recipe, turn, parent, clip),
-                (_, Ok(_)) => {}
-                (_, Err(e)) => {
-                    self.output.finish();
-                    self.fail(e);
+    fn poll_model(&mut self) {
+        let read = match &self.model {
+            ModelState::Reading(receiver) => match receiver.try_recv() {
+                Ok(read) => read,
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    Err(Error::WorkerDied { reason: "reading the model ended without a result; the log has more".into() })
                 }
             },
-            Report::Encoded(_, codes) => {
-                self.running = None;
-                match codes {
-                    Ok(frames) => self.prompt.iter_mut().for_each(|p| p.frames = Some(frames.clone())),
-                    Err(e) => {
-                        self.prompt = None;
-                        self.fail(e);
-                    }
+            ModelState::Loading { codec, .. } => {
+                match codec.try_next() {
+                    Some(Update::Done(Ok(()))) => self.on_codec_loaded(),
+                    Some(Update::Done(Err(e))) => self.on_model_failed(e),
+                    Some(Update::Event(_)) | None => {}
                 }
+                return;
+            }
+            ModelState::Failed | ModelState::Ready { .. } => return,
+        };
+        match read.and_then(|checkpoint| self.on_checkpoint_read(checkpoint)) {
+            Ok(model) => self.model = model,
+            Err(e) => self.on_model_failed(e),
+        }
+    }
+
+    fn on_checkpoint_read(&mut self, checkpoint: Arc<Checkpoint>) -> Result<ModelState> {
+        let dims = checkpoint.dims();
+        let suggested = checkpoint.suggested_sampling(self.sampling.mode, 0);
+        self.sampling = self.settings.sampling.filter(|s| s.check(&dims).is_ok()).unwrap_or(suggested);
+        checkpoint.warnings.iter().for_each(|w| self.notify(w));
+        let wake = self.wake.clone();
+        let worker = WorkerHandle::start(checkpoint.clone(), move || wake())?;
+        let codec = worker.load()?;
+        Ok(ModelState::Loading { checkpoint, worker, codec })
+    }
+
+    fn on_codec_loaded(&mut self) {
+        self.model = match std::mem::replace(&mut self.model, ModelState::Failed) {
+            ModelState::Loading { checkpoint, worker, .. } => ModelState::Ready { checkpoint, worker },
+            other => other,
+        };
+    }
+
+    fn on_model_failed(&mut self, error: Error) {
+        self.model = ModelState::Failed;
+        self.queue.clear();
+        self.notify_error(error);
+    }
+
+    fn poll_task(&mut self) {
+        while let Some(active) = self.active.take() {
+            match active {
+                ActiveTask::Speak { spec, turn, parent, task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::Speak { spec, turn, parent, task }),
+                    Some(Update::Event(event)) => {
+                        self.active = Some(ActiveTask::Speak { spec, turn, parent, task });
+                        self.on_speak_event(event);
+                    }
+                    Some(Update::Done(Ok(clip))) => self.on_clip_finished(*spec, turn, parent, clip),
+                    Some(Update::Done(Err(e))) => {
+                        self.player.finish();
+                        self.notify_error(e);
+                    }
+                },
+                ActiveTask::TeacherForce { task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::TeacherForce { task }),
+                    Some(Update::Event(event)) => {
+                        self.active = Some(ActiveTask::TeacherForce { task });
+                        if let Event::Frame(frame) = event {
+                            self.inspected.push_frame(frame);
+                        }
+                    }
+                    Some(Update::Done(Ok(_))) => {}
+                    Some(Update::Done(Err(e))) => self.notify_error(e),
+                },
+                ActiveTask::Encode { task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::Encode { task }),
+                    Some(Update::Event(_)) => self.active = Some(ActiveTask::Encode { task }),
+                    Some(Update::Done(Ok(frames))) => {
+                        self.prompt.iter_mut().for_each(|p| p.frames = Some(frames.clone()));
+                    }
+                    Some(Update::Done(Err(e))) => {
+                        self.prompt = None;
+                        self.notify_error(e);
+                    }
+                },
             }
         }
     }
 
-    fn happen(&mut self, event: Event) {
-        let speaking = self.is_speaking();
+    fn on_speak_event(&mut self, event: Event) {
         match event {
             Event::Frame(frame) => {
-                if speaking {
-                    self.shown.frames.push(frame.codes.clone());
-                    self.shown.real_time_factor = frame.real_time_factor;
+                if self.inspected.frames.codebooks() == 0 {
+                    self.inspected.frames = Codes::new(frame.frame.codes.len());
                 }
-                self.shown.see(frame);
+                self.inspected.frames.push(&frame.frame.codes);
+                self.inspected.real_time_factor = frame.real_time_factor;
+                self.inspected.push_frame(frame);
             }
-            Event::Audio(samples) if speaking => {
-                self.shown.hear(&samples);
-                self.output.push(&samples);
+            Event::Audio(samples) => {
+                self.inspected.push_audio(&samples);
+                self.player.push(&samples);
             }
-            Event::Audio(_) => {}
-            // The window's jobs are not tried again.
-            Event::Retry { .. } => {}
+            Event::Retry { .. } => {} // the window's jobs have no retries
         }
     }
 
-    /// Settings as they will be used: a seed of its own where that is wanted.
-    fn drawn(&mut self) -> Sampling {
-        if self.settings.new_seed {
-            match getrandom::u64() {
-                // Seeds that fit a spreadsheet's numbers are easier to handle.
-                Ok(seed) => self.sampling.seed = seed >> 32,
-                Err(e) => self.fail(format!("the system gives no random number: {e}")),
-            }
+    /// Settings of the next take, with a new seed where random seeds are on.
+    fn next_sampling(&mut self) -> Sampling {
+        if self.settings.random_seed
+            && let Some(seed) = self.random_seed()
+        {
+            self.sampling.seed = seed;
         }
         self.sampling
+    }
+
+    /// A random seed of 32 bits, which is easier to copy than one of 64.
+    fn random_seed(&mut self) -> Option<u64> {
+        match getrandom::u64() {
+            Ok(seed) => Some(seed >> 32),
+            Err(e) => {
+                self.notify_error(format!("the system gives no random number: {e}"));
+                None
+            }
+        }
     }
 
     /// Speaks turn `n`, after the turns before it where `with_context`.
     pub fn speak_turn(&mut self, n: usize, with_context: bool) {
         let Some(turn) = self.turns.get(n).cloned() else { return };
-        let mut context: Vec<Segment> = self.prompt.iter().filter_map(segment_of_prompt).collect();
-        if with_context {
-            for (m, before) in self.turns[..n].iter().enumerate() {
-                if before.text.trim().is_empty() {
-                    continue;
-                }
-                let Some(id) = &before.take else {
-                    let text = format!("turn {} has to be spoken before turn {} can answer it", m + 1, n + 1);
-                    self.fail(text);
-                    return;
-                };
-                match self.tokens(id) {
-                    Ok(file) => context.push(Segment {
-                        speaker: before.speaker,
-                        text: before.text.clone(),
-                        frames: file.frames,
-                    }),
-                    Err(e) => {
-                        self.fail(e);
-                        return;
-                    }
-                }
+        match self.context_of(n, with_context) {
+            Ok(context) => {
+                let sampling = self.next_sampling();
+                let spec = ClipSpec { text: turn.text, speaker: turn.speaker, context, sampling, edits: Vec::new() };
+                self.speak(spec, Some(turn.id), None);
             }
+            Err(e) => self.notify_error(e),
         }
-        let sampling = self.drawn();
-        let recipe = Recipe { text: turn.text, speaker: turn.speaker, context, sampling, edits: Vec::new() };
-        self.speak(recipe, Some(n), None);
     }
 
-    /// Queues a take. What cannot be spoken is said at once.
-    pub fn speak(&mut self, recipe: Recipe, turn: Option<usize>, parent: Option<String>) {
-        match &self.checkpoint {
-            None => self.say("the model is still loading"),
-            Some(checkpoint) => match self.job(&recipe, checkpoint) {
-                Ok(_) => self.queue.push_back(Task::Speak { recipe: Box::new(recipe), turn, parent }),
-                Err(e) => self.fail(e),
-            },
+    fn context_of(&self, n: usize, with_context: bool) -> Result<Vec<Turn>> {
+        let mut context: Vec<Turn> = self.prompt.iter().filter_map(prompt_turn).collect();
+        let before = if with_context { &self.turns[..n] } else { &[] };
+        for (m, turn) in before.iter().enumerate().filter(|(_, t)| !t.text.trim().is_empty()) {
+            let Some(id) = &turn.take else {
+                let expected = format!("turn {} to be spoken before turn {} can answer it", m + 1, n + 1);
+                return Err(Error::invalid("conversation", expected, "no take of it"));
+            };
+            let frames = self.read_tokens(id)?.frames;
+            context.push(Turn { speaker: turn.speaker, text: turn.text.clone(), frames });
         }
-        self.next();
+        Ok(context)
     }
 
-    /// The job of `recipe`, with everything checked that can be checked before it runs.
-    fn job(&self, recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Job> {
-        let c = &checkpoint.config;
-        recipe.sampling.check(c.vocab_size)?;
-        checkpoint.check_speaker("speaker", recipe.speaker)?;
-        let frames = (self.settings.max_seconds * c.codec_config.frame_rate()).max(1.0) as usize;
-        let job = Job { observe: true, ..Job::of(recipe, checkpoint, frames)? };
-        job.prompt.check_fits(frames, c.backbone.max_position_embeddings)?;
-        Ok(job)
+    /// Queues a take. What cannot be spoken is reported at once.
+    pub fn speak(&mut self, spec: ClipSpec, turn: Option<TurnId>, parent: Option<String>) {
+        match self.checkpoint().map(|checkpoint| self.request(&spec, checkpoint)) {
+            None => self.notify(self.model_status().unwrap_or_default()),
+            Some(Ok(_)) => self.queue.push_back(QueuedTask::Speak { spec: Box::new(spec), turn, parent }),
+            Some(Err(e)) => self.notify_error(e),
+        }
+        self.dispatch_next();
     }
 
-    /// Positions that the conversation up to turn `n`, and the longest speech, take of the model's: used and there.
+    /// The request for `spec`, with everything checked that can be checked before it runs.
+    fn request(&self, spec: &ClipSpec, checkpoint: &Checkpoint) -> Result<GenerationRequest> {
+        let dims = checkpoint.dims();
+        spec.sampling.check(&dims)?;
+        checkpoint.info.check_speaker("speaker", spec.speaker)?;
+        let max_frames = dims.frames_in(self.settings.max_seconds).max(1);
+        let request = GenerationRequest::new(spec, checkpoint.prompt_of(spec)?, max_frames);
+        request.prompt.check_fits(max_frames, &dims)?;
+        Ok(GenerationRequest { observe: true, ..request })
+    }
+
+    /// Positions that the conversation up to turn `n` and the longest speech take, and those of the model.
     pub fn context_meter(&self, n: usize) -> Option<(usize, usize)> {
-        let checkpoint = self.checkpoint.as_ref()?;
-        let c = &checkpoint.config;
-        let mut used = (self.settings.max_seconds * c.codec_config.frame_rate()) as usize;
-        let rows = |speaker, text: &str| checkpoint.text_ids(speaker, text).map_or(0, |ids| ids.len());
-        used +=
-            self.prompt.as_ref().map_or(0, |p| rows(p.speaker, &p.text) + p.frames.as_ref().map_or(0, |f| f.len() + 1));
+        let checkpoint = self.checkpoint()?;
+        let dims = checkpoint.dims();
+        let text = |speaker, text: &str| checkpoint.text_ids(speaker, text).map_or(0, |ids| ids.len());
+        let mut used = dims.frames_in(self.settings.max_seconds);
+        if let Some(prompt) = &self.prompt {
+            used += text(prompt.speaker, &prompt.text) + prompt.frames.as_ref().map_or(0, |f| f.len() + 1);
+        }
         for (m, turn) in self.turns.iter().enumerate().take(n + 1) {
-            used += rows(turn.speaker, &turn.text);
+            used += text(turn.speaker, &turn.text);
             if m < n {
                 let take = turn.take.as_ref().and_then(|id| self.store.get(id));
                 used += take.map_or(0, |t| t.measures.frames + 1);
             }
         }
-        Some((used, c.backbone.max_position_embeddings))
+        Some((used, dims.max_positions))
     }
 
-    /// Makes take `id` again: with the same seed, or with another.
-    pub fn again(&mut self, id: &str, same_seed: bool) {
-        match self.recipe(id) {
-            Ok(mut recipe) => {
-                if !same_seed {
-                    let keep = (self.sampling, self.settings.new_seed);
-                    self.settings.new_seed = true;
-                    recipe.sampling.seed = self.drawn().seed;
-                    (self.sampling, self.settings.new_seed) = keep;
-                }
-                self.speak(recipe, None, Some(id.to_owned()));
-            }
-            Err(e) => self.fail(e),
+    /// Makes take `id` again, with its seed or a new one.
+    pub fn regenerate(&mut self, id: &str, seed: RegenerateSeed) {
+        let mut spec = match self.read_spec(id) {
+            Ok(spec) => spec,
+            Err(e) => return self.notify_error(e),
+        };
+        if seed == RegenerateSeed::New
+            && let Some(seed) = self.random_seed()
+        {
+            spec.sampling.seed = seed;
         }
+        self.speak(spec, None, Some(id.to_owned()));
     }
 
-    /// Makes the shown take again with the settings of the moment, mode and all, from `frame` on: an edited take, whose frames
-    /// before that stay as they are. The seed is the take's.
+    /// Makes the inspected take again with the current settings from `frame` on: an edited take whose frames before that stay
+    /// unchanged. The seed is the take's.
     pub fn resume(&mut self, frame: usize) {
-        let (Some(mut recipe), Some(parent)) = (self.shown.recipe.clone(), self.shown.take.clone()) else { return };
-        recipe.edits.retain(|edit| match edit {
-            Edit::Sampling { frame: at, .. } | Edit::Token { frame: at, .. } => *at < frame,
-        });
-        let sampling = Sampling { seed: recipe.sampling.seed, ..self.sampling };
-        recipe.edits.push(Edit::Sampling { frame, sampling });
-        self.speak(recipe, None, Some(parent));
+        let (Some(mut spec), Some(parent)) = (self.inspected.spec.clone(), self.inspected.take.clone()) else { return };
+        spec.edits.retain(|edit| edit.frame() < frame);
+        let sampling = Sampling { seed: spec.sampling.seed, ..self.sampling };
+        spec.edits.push(Edit::Sampling { frame, sampling });
+        self.speak(spec, None, Some(parent));
     }
 
-    /// Makes take `id` in all three modes, with its seed.
-    pub fn all_modes(&mut self, id: &str) {
-        match self.recipe(id) {
-            Ok(recipe) => {
-                let stored = self.checkpoint.as_ref().map(|c| c.tensors.dtype());
-                for mode in [Mode::Native, Mode::Exact, Mode::Hybrid] {
-                    let precision = stored.map_or(recipe.sampling.precision, |d| mode.precision(d));
-                    let sampling = Sampling { mode, precision, ..recipe.sampling };
-                    self.speak(Recipe { sampling, ..recipe.clone() }, None, Some(id.to_owned()));
-                }
-            }
-            Err(e) => self.fail(e),
+    /// Makes take `id` in every mode, with its seed.
+    pub fn generate_in_all_modes(&mut self, id: &str) {
+        let spec = match self.read_spec(id) {
+            Ok(spec) => spec,
+            Err(e) => return self.notify_error(e),
+        };
+        let Some(stored) = self.checkpoint().map(|c| c.tensors.dtype()) else { return };
+        for info in Mode::all() {
+            let precision = info.mode.default_precision(stored);
+            let sampling = Sampling { mode: info.mode, precision, ..spec.sampling };
+            self.speak(ClipSpec { sampling, ..spec.clone() }, None, Some(id.to_owned()));
         }
     }
 
-    fn recipe(&self, id: &str) -> Result<Recipe> {
-        Recipe::of(&self.tokens(id)?, &self.store.path(id).join("tokens.json"))
+    fn read_spec(&self, id: &str) -> Result<ClipSpec> {
+        ClipSpec::from_token_file(&self.read_tokens(id)?, &self.tokens_path(id))
     }
 
-    fn tokens(&self, id: &str) -> Result<TokenFile> {
-        let model = self.model.as_ref();
-        let (k, v) = model.map_or((0, 0), |m| (m.codebooks, m.vocab));
-        TokenFile::read(&self.store.path(id).join("tokens.json"), k, v)
+    fn tokens_path(&self, id: &str) -> PathBuf {
+        self.store.path(id).join("tokens.json")
     }
 
-    /// Ends the running take before its next frame and forgets those that wait; what was made is kept.
+    fn read_tokens(&self, id: &str) -> Result<TokenFile> {
+        let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
+        TokenFile::read(&self.tokens_path(id), &info.dims)
+    }
+
+    /// Stops the running take before its next frame and empties the queue; what was made is kept.
     pub fn cancel(&mut self) {
         self.queue.clear();
-        if let (Some(worker), Some(_)) = (&self.worker, &self.running) {
-            worker.cancel();
+        match &self.active {
+            Some(ActiveTask::Speak { task, .. } | ActiveTask::TeacherForce { task }) => task.cancel(),
+            Some(ActiveTask::Encode { task }) => task.cancel(),
+            None => {}
         }
     }
 
-    /// Takes a recording as voice prompt.
+    /// Uses a recording as voice prompt.
     pub fn set_prompt(&mut self, path: PathBuf) {
-        let Some(checkpoint) = self.checkpoint.clone() else {
-            self.say("the model is still loading");
-            return;
+        let Some(info) = self.model_info() else {
+            return self.notify(self.model_status().unwrap_or_default());
         };
-        match wav::read(&path, checkpoint.config.codec_config.sampling_rate) {
+        match wav::read(&path, info.dims.sample_rate) {
             Ok(samples) => {
-                if !checkpoint.hears_recordings() {
-                    self.say(format!("{} takes no voice from a recording; it will do nothing useful", checkpoint.name));
+                if !info.supports_voice_prompt() {
+                    self.notify(format!("{} takes no voice from a recording; it will have no useful effect", info.name));
                 }
                 self.prompt = Some(VoicePrompt { path, ..VoicePrompt::default() });
-                self.queue.push_back(Task::Encode { samples });
-                self.next();
+                self.queue.push_back(QueuedTask::Encode { samples });
+                self.dispatch_next();
             }
-            Err(e) => self.fail(e),
+            Err(e) => self.notify_error(e),
         }
     }
 
-    /// Puts take `id` on view and on the player, and has its draws computed again.
-    pub fn show(&mut self, id: &str) {
+    /// Loads take `id` into view and player, and has its draws computed again.
+    pub fn inspect(&mut self, id: &str) {
         if self.is_speaking() {
-            self.say("a take is being made; it can be cancelled with Escape");
-            return;
+            return self.notify("a take is being made; Escape cancels it");
         }
-        let Some(model) = self.model.clone() else { return };
-        let read = self.tokens(id).and_then(|file| {
-            let audio = wav::read(&self.store.path(id).join("audio.wav"), model.sample_rate)?;
-            Ok((file, audio))
+        let Some(checkpoint) = self.checkpoint().cloned() else { return };
+        let rate = checkpoint.dims().sample_rate;
+        let read = self.read_tokens(id).and_then(|file| {
+            let audio = wav::read(&self.store.path(id).join("audio.wav"), rate)?;
+            Ok((file, audio, checkpoint.id()?))
         });
-        let (file, audio) = match read {
+        let (file, audio, model) = match read {
             Ok(read) => read,
-            Err(e) => return self.fail(e),
+            Err(e) => return self.notify_error(e),
         };
-        let same_model =
-            file.model.as_ref().is_none_or(|m| self.checkpoint.as_ref().is_some_and(|c| c.sha256() == m.sha256));
-        let measures = self.store.get(id).map(|t| t.measures.real_time_factor).unwrap_or_default();
-        self.shown = Shown {
+        let same_model = file.model.as_ref().is_none_or(|m| m.sha256 == model.sha256);
+        self.inspected = InspectedClip {
             take: Some(id.to_owned()),
-            recipe: Recipe::of(&file, &self.store.path(id)).ok(),
+            spec: ClipSpec::from_token_file(&file, &self.tokens_path(id)).ok(),
             stop: file.stop,
-            real_time_factor: measures,
+            real_time_factor: self.store.get(id).map_or(0.0, |t| t.measures.real_time_factor),
             frames: file.frames,
-            version: self.shown.version + 1,
-            ..Shown::default()
+            version: self.inspected.version + 1,
+            ..InspectedClip::default()
         };
-        self.shown.hear(&audio);
-        self.output.load(&audio, model.sample_rate);
-        self.queue.retain(|t| !matches!(t, Task::Look { .. }));
-        if self.is_looking()
-            && let Some(worker) = &self.worker
-        {
-            worker.cancel();
+        self.inspected.push_audio(&audio);
+        self.player.load(&audio, rate);
+        self.queue.retain(|t| !matches!(t, QueuedTask::TeacherForce { .. }));
+        if self.is_recomputing() {
+            self.active = None; // dropping the task cancels it
         }
-        if same_model && self.shown.recipe.is_some() {
-            self.queue.push_back(Task::Look { take: id.to_owned() });
+        if same_model && self.inspected.spec.is_some() {
+            self.queue.push_back(QueuedTask::TeacherForce { take: id.to_owned() });
         } else {
-            self.say("this take is from another model: its draws cannot be computed again here");
+            self.notify("this take was made by another model: its draws cannot be computed here");
         }
-        self.next();
+        self.dispatch_next();
     }
 
-    /// Hands the worker its next task.
-    fn next(&mut self) {
-        if !self.ready || self.running.is_some() {
+    /// Gives the worker its next task.
+    fn dispatch_next(&mut self) {
+        let ModelState::Ready { checkpoint, worker } = &self.model else { return };
+        if self.active.is_some() {
             return;
         }
-        let (Some(task), Some(checkpoint)) = (self.queue.pop_front(), self.checkpoint.clone()) else { return };
-        self.tasks += 1;
-        let id = self.tasks;
-        let command = match &task {
-            Task::Encode { samples } => Ok(Command::Encode(id, samples.clone())),
-            Task::Speak { recipe, .. } => self.job(recipe, &checkpoint).map(|job| Command::Generate(id, Box::new(job))),
-            Task::Look { take } if self.shown.take.as_ref() == Some(take) => match &self.shown.recipe {
-                Some(recipe) => {
-                    Job::forced(recipe, &checkpoint, &self.shown.frames).map(|job| Command::Generate(id, Box::new(job)))
-                }
-                None => return,
+        let Some(next) = self.queue.pop_front() else { return };
+        let cancel = CancelToken::default();
+        let started = match next {
+            QueuedTask::Encode { samples } => {
+                worker.encode(samples, cancel).map(|task| Some(ActiveTask::Encode { task }))
+            }
+            QueuedTask::Speak { spec, turn, parent } => self
+                .request(&spec, checkpoint)
+                .and_then(|request| worker.generate(request, cancel))
+                .map(|task| Some(ActiveTask::Speak { spec, turn, parent, task })),
+            QueuedTask::TeacherForce { take } => match &self.inspected.spec {
+                Some(spec) if self.inspected.take.as_ref() == Some(&take) => checkpoint
+                    .prompt_of(spec)
+                    .map(|prompt| GenerationRequest::teacher_forced(spec, prompt, &self.inspected.frames))
+                    .and_then(|request| worker.generate(request, cancel))
+                    .map(|task| Some(ActiveTask::TeacherForce { task })),
+                _ => Ok(None),
             },
-            Task::Look { .. } => return,
         };
-        let worker = self.worker.as_ref().expect("ready");
-        worker.forget_cancel();
-        let sent = command.and_then(|c| worker.send(c));
-        if let Err(e) = sent {
-            return self.fail(e);
+        match started {
+            Ok(active) => self.active = active,
+            Err(e) => return self.notify_error(e),
         }
-        if let Task::Speak { recipe, .. } = &task {
-            let c = &checkpoint.config.codec_config;
-            self.shown =
-                Shown { recipe: Some((**recipe).clone()), version: self.shown.version + 1, ..Shown::default() };
-            self.output.begin(c.sampling_rate, ((self.settings.max_seconds + 1.0) * c.sampling_rate as f64) as usize);
-            if self.settings.play_at_once
-                && let Some(problem) = self.output.play(true)
+        if let Some(ActiveTask::Speak { spec, .. }) = &self.active {
+            let version = self.inspected.version + 1;
+            self.inspected = InspectedClip { spec: Some((**spec).clone()), version, ..InspectedClip::default() };
+            let rate = self.checkpoint().map_or(0, |c| c.dims().sample_rate);
+            self.player.begin(rate);
+            if self.settings.autoplay
+                && let Err(e) = self.player.play_when_buffered()
             {
-                self.fail(problem);
+                self.notify_error(e);
             }
         }
-        self.running = Some(Running { id, task });
     }
 
-    fn keep(&mut self, recipe: Recipe, turn: Option<usize>, parent: Option<String>, clip: Clip) {
-        self.output.finish();
-        self.shown.stop = Some(clip.stop);
-        self.shown.version += 1;
-        for finding in &clip.findings {
-            self.say(finding);
-        }
+    fn on_clip_finished(&mut self, spec: ClipSpec, turn: Option<TurnId>, parent: Option<String>, clip: GeneratedClip) {
+        self.player.finish();
+        self.inspected.stop = Some(clip.stop);
+        self.inspected.version += 1;
+        clip.findings.iter().for_each(|finding| self.notify(finding));
         if clip.frames.is_empty() {
-            if clip.stop != Stop::Cancelled {
-                self.fail(format!("the model ended at once (seed {}): nothing was said", clip.sampling.seed));
-            }
             return;
         }
-        match self.store_take(recipe, parent, &clip) {
+        // The text may have been edited meanwhile; then the take says something else.
+        let spoken = spec.text.clone();
+        match self.store_take(spec, parent, &clip) {
             Ok(id) => {
-                self.shown.take = Some(id.clone());
-                if let Some(turn) = turn.and_then(|n| self.turns.get_mut(n)) {
+                self.inspected.take = Some(id.clone());
+                let of_turn = |t: &&mut TurnDraft| Some(t.id) == turn && t.text == spoken;
+                if let Some(turn) = self.turns.iter_mut().find(of_turn) {
                     turn.take = Some(id);
                 }
             }
-            Err(e) => self.fail(e),
+            Err(e) => self.notify_error(e),
         }
     }
 
-    fn store_take(&mut self, recipe: Recipe, parent: Option<String>, clip: &Clip) -> Result<String> {
-        let checkpoint = self.checkpoint.as_ref().expect("a take was made");
-        let rate = checkpoint.config.codec_config.sampling_rate;
-        let seconds = clip.audio.len() as f64 / rate as f64;
-        let tokens = recipe.file(checkpoint, clip.sampling, clip.stop, clip.frames.clone());
-        let info = Info::of(checkpoint, &recipe.text, recipe.speaker, &clip.sampling);
-        let (bytes, clipped) = wav::encode(&clip.audio, rate, &info)?;
+    fn store_take(&mut self, spec: ClipSpec, parent: Option<String>, clip: &GeneratedClip) -> Result<String> {
+        let checkpoint = self.checkpoint().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
+        let (model, dims) = (checkpoint.id()?, checkpoint.dims());
+        let seconds = clip.audio.len() as f64 / dims.sample_rate as f64;
+        let info = WavInfo::for_clip(&model, &spec.text, spec.speaker, &clip.sampling);
+        let tokens = TokenFile::new(&spec, model, &dims, clip.sampling, clip.stop, clip.frames.clone());
+        let (bytes, clipped) = wav::encode(&clip.audio, dims.sample_rate, &info)?;
         let take = Take {
             id: String::new(),
-            name: recipe.text.chars().take(60).collect(),
+            name: spec.text.chars().take(60).collect(),
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
             favourite: false,
             parent,
-            measures: Measures {
+            measures: ClipSummary {
                 frames: clip.frames.len(),
                 seconds,
                 real_time_factor: clip.seconds / seconds,
@@ -622,101 +700,143 @@ impl Session {
                 guarded: clip.guarded,
                 beyond_codec: clip.beyond_codec,
             },
-            text: recipe.text,
-            speaker: recipe.speaker,
+            text: spec.text,
+            speaker: spec.speaker,
             model: tokens.model.clone(),
             sampling: Some(clip.sampling),
             stop: Some(clip.stop),
-            edited: !recipe.edits.is_empty(),
+            edited: !spec.edits.is_empty(),
         };
         let id = self.store.add(take, &tokens, &bytes)?;
         if clipped > 0 {
-            self.say(format!("{clipped} samples were louder than full scale and are clipped"));
+            self.notify(format!("{clipped} samples were louder than full scale and are clipped"));
         }
         Ok(id)
     }
 
-    /// Does something with the takes, and says what went wrong.
-    pub fn told(&mut self, change: impl FnOnce(&mut Store) -> Result<()>) {
+    /// Changes the store; an error becomes a notification.
+    pub fn try_update_store(&mut self, change: impl FnOnce(&mut Store) -> Result<()>) {
         if let Err(e) = change(&mut self.store) {
-            self.fail(e);
+            self.notify_error(e);
         }
     }
 
-    /// Take `id` as a table (CSV), or its token map as a picture (PNG).
+    /// The content of an export of take `id`.
     ///
     /// # Errors
     /// Where the take cannot be read.
-    pub fn exported(&self, id: &str, table: bool) -> Result<Vec<u8>> {
-        let model = self.model.as_deref().cloned().ok_or_else(|| Error::value("export", "a loaded model", "none"))?;
-        let file = self.tokens(id)?;
-        let looked_at = self.shown.take.as_deref() == Some(id) && self.shown.steps.len() == file.frames.len();
-        let steps = if looked_at { Ok(self.shown.steps.clone()) } else { Err("not computed".into()) };
-        let name = self.store.get(id).map_or(id.to_owned(), |t| t.name.clone());
-        let report = report::Report::new(model.clone(), vec![report::Clip::new(name, file, steps, None, &model)]);
-        let path = self.store.path(id);
-        if table {
-            return report::csv(&report).map_err(|e| Error::write(path, e));
+    pub fn export(&self, id: &str, kind: ExportKind) -> Result<Vec<u8>> {
+        let read = |name: &str| {
+            let path = self.store.path(id).join(name);
+            crate::files::read_file(&path, crate::files::MEDIA_LIMIT)
+        };
+        match kind {
+            ExportKind::Wav => read("audio.wav"),
+            ExportKind::Tokens => read("tokens.json"),
+            ExportKind::Table => report::csv(&self.take_report(id)?, &self.store.path(id)),
+            ExportKind::TokenMap => {
+                let report = self.take_report(id)?;
+                let plots = report::plots::plots(&report);
+                let map = plots.iter().find(|p| p.name.ends_with("tokens"));
+                let png = map.map_or_else(|| Ok(Vec::new()), |p| p.png());
+                png.map_err(|e| Error::write(self.store.path(id), e))
+            }
         }
-        let pictures = report::plots::pictures(&report);
-        let map = pictures.iter().find(|p| p.name.ends_with("tokens")).expect("every clip has one");
-        map.png().map_err(|e| Error::write(path, e))
+    }
+
+    fn take_report(&self, id: &str) -> Result<Report> {
+        let file = self.read_tokens(id)?;
+        let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
+        let computed =
+            self.inspected.take.as_deref() == Some(id) && self.inspected.steps.len() == file.frames.len();
+        let steps = if computed { Ok(self.inspected.steps.clone()) } else { Err(StepsUnavailable::NotComputed) };
+        let name = self.store.get(id).map_or(id.to_owned(), |t| t.name.clone());
+        Ok(Report::new((*info).clone(), vec![ClipReport::new(name, file, steps, None, &info)]))
     }
 
     /// A command line that makes take `id` again.
     ///
     /// # Errors
     /// Where its token file cannot be read.
-    pub fn command(&self, id: &str) -> Result<String> {
-        let file = self.tokens(id)?;
-        let path = self.store.path(id).join("tokens.json");
-        let model = self.place.model.as_ref().map(|m| format!(" --model-path {}", quoted(&m.to_string_lossy())));
-        let model = model.unwrap_or_default();
-        let recipe = Recipe::of(&file, &path)?;
-        if !recipe.edits.is_empty() || !recipe.context.is_empty() {
-            // Edits and turns before it stand in the token file only.
-            return Ok(format!("csm generate --again {}{model}", quoted(&path.to_string_lossy())));
-        }
-        let s = recipe.sampling;
-        let guard = s.guard.map(|g| format!(" --guard-range {g}")).unwrap_or_default();
-        let length = (self.store.get(id).map_or(0.0, |t| t.measures.seconds) * 1_000.0).round() as u64;
-        let length = if file.stop == Some(Stop::Eos) { length + 1_000 } else { length };
-        Ok(format!(
-            "csm generate --text {} --speaker {} --sampling {} --temperature {} --topk {} --depth-temperature {} --depth-topk {} \
-             --seed {} --precision {} --max-audio-length-ms {length}{guard}{model}",
-            quoted(&recipe.text),
-            recipe.speaker,
-            s.mode.name(),
-            s.temperature,
-            s.topk,
-            s.depth_temperature,
-            s.depth_topk,
-            s.seed,
-            s.precision.name()
-        ))
+    pub fn cli_command(&self, id: &str) -> Result<String> {
+        let file = self.read_tokens(id)?;
+        let path = self.tokens_path(id);
+        let spec = ClipSpec::from_token_file(&file, &path)?;
+        // A clip that ended by itself has to have room for its end frame.
+        let margin = if file.stop == Some(FinishReason::Eos) { 1.0 } else { 0.0 };
+        let seconds = self.store.get(id).map_or(0.0, |t| t.measures.seconds) + margin;
+        Ok(generate_line(&spec, (seconds * 1_000.0).round() as u64, &path, self.paths.model.as_deref()))
     }
 
-    /// Writes the settings where they have changed.
+    /// Writes the settings file if they have changed.
     pub fn save_settings(&mut self) {
-        if self.model.is_some() {
-            // Before that they are no more than a guess at what the checkpoint suggests.
+        if self.checkpoint().is_some() {
+            // Before that they are only a guess at what the checkpoint suggests.
             self.settings.sampling = Some(self.sampling);
         }
         if self.settings != self.saved {
             self.saved = self.settings.clone();
-            if let Err(e) = self.settings.write(&self.place.settings) {
-                self.fail(e);
+            if let Err(e) = self.settings.write(&self.paths.settings) {
+                self.notify_error(e);
             }
         }
     }
 }
 
-fn segment_of_prompt(prompt: &VoicePrompt) -> Option<Segment> {
-    let frames = prompt.frames.clone()?;
-    Some(Segment { speaker: prompt.speaker, text: prompt.text.clone(), frames })
+/// Which seed a take is made again with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegenerateSeed {
+    /// The take's own.
+    Same,
+    /// A random one.
+    New,
 }
 
-/// For a shell: in single quotes.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
+/// What can be exported of a take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportKind {
+    /// The sound.
+    Wav,
+    /// The token file.
+    Tokens,
+    /// A row per token.
+    Table,
+    /// The token map as a picture.
+    TokenMap,
+}
+
+impl ExportKind {
+    /// Extension of its file.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Tokens => "json",
+            Self::Table => "csv",
+            Self::TokenMap => "png",
+        }
+    }
+}
+
+/// Reads a checkpoint on a thread of its own, with the SHA-256 of its weights, which every take needs.
+fn read_in_background(
+    model: Option<PathBuf>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Result<Receiver<Result<Arc<Checkpoint>>>> {
+    let (sender, receiver) = channel();
+    let read = move || {
+        let checkpoint = Checkpoint::resolve(model.as_deref()).and_then(|c| c.id().map(|_| Arc::new(c)));
+        sender.send(checkpoint).ok(); // the window may be closed by now
+        wake();
+    };
+    std::thread::Builder::new().name("csm-load".into()).spawn(read).map_err(|e| Error::Unavailable {
+        what: "no thread for reading the model".into(),
+        hint: "close other programs and try again".into(),
+        source: Some(e.into()),
+    })?;
+    Ok(receiver)
+}
+
+fn prompt_turn(prompt: &VoicePrompt) -> Option<Turn> {
+    let frames = prompt.frames.clone()?;
+    Some(Turn { speaker: prompt.speaker, text: prompt.text.clone(), frames })
 }

@@ -1,39 +1,41 @@
-//! What the window remembers, in a file of our own.
+//! Settings that the window remembers.
 
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Sampling;
 use crate::error::{Error, Result};
-use crate::sampling::Sampling;
+use crate::files::{JSON_LIMIT, read_file, write_atomically};
 
-/// How the window is coloured.
+/// Colour scheme of the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
-    /// As the system.
+    /// The system's choice.
     #[default]
     System,
-    /// Dark on light.
+    /// Dark text on a light background.
     Light,
-    /// Light on dark.
+    /// Light text on a dark background.
     Dark,
 }
 
 /// A named set of sampling settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its settings; the seed is not used.
+    /// The settings; the seed is not used.
     pub sampling: Sampling,
 }
 
-/// All of it.
+/// All settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Colours.
+    /// Colour scheme.
     pub theme: Theme,
     /// Size of text, 0.7 to 2.
     pub scale: f32,
@@ -43,13 +45,15 @@ pub struct Settings {
     pub device: Option<String>,
     /// Settings of the next take.
     pub sampling: Option<Sampling>,
-    /// Whether every take gets a seed of its own.
-    pub new_seed: bool,
-    /// Longest take, seconds.
+    /// Whether every take gets a random seed.
+    #[serde(alias = "new_seed")]
+    pub random_seed: bool,
+    /// Maximum length of a take, seconds.
     pub max_seconds: f64,
     /// Whether a take plays while it is being made.
-    pub play_at_once: bool,
-    /// Settings kept under a name.
+    #[serde(alias = "play_at_once")]
+    pub autoplay: bool,
+    /// Named sampling settings.
     pub presets: Vec<Preset>,
 }
 
@@ -61,53 +65,53 @@ impl Default for Settings {
             volume: 1.0,
             device: None,
             sampling: None,
-            new_seed: true,
+            random_seed: true,
             max_seconds: 10.0,
-            play_at_once: true,
+            autoplay: true,
             presets: Vec::new(),
         }
     }
 }
 
 impl Settings {
-    /// Reads `path`; a file that is not there gives the defaults. One that cannot be read is put aside, and said.
-    pub fn read(path: &Path) -> (Self, Option<String>) {
-        let bytes = match std::fs::read(path) {
+    /// Reads `path`; a missing file means the defaults. An unreadable file is renamed and reported.
+    pub fn read(path: &Path) -> (Self, Option<Error>) {
+        let bytes = match read_file(path, JSON_LIMIT) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Self::default(), None),
-            Err(e) => return (Self::default(), Some(Error::file(path, format!("cannot be read: {e}")).to_string())),
+            Err(Error::Read { source, .. }) if source.kind() == ErrorKind::NotFound => return (Self::default(), None),
+            Err(e) => return (Self::default(), Some(e)),
         };
         match serde_json::from_slice::<Self>(&bytes) {
-            Ok(settings) => (settings.bounded(), None),
+            Ok(settings) => (settings.clamped(), None),
             Err(e) => {
-                let aside = path.with_extension("json.unreadable");
-                let kept = std::fs::rename(path, &aside).is_ok();
-                let place = if kept { format!("it is kept as {}", aside.display()) } else { "it stays".into() };
-                (Self::default(), Some(format!("{}: expected settings, got {e}; {place}", path.display())))
+                let quarantine_path = path.with_extension("json.unreadable");
+                let kept = match std::fs::rename(path, &quarantine_path) {
+                    Ok(()) => format!("it is kept as {}", quarantine_path.display()),
+                    Err(_) => "it stays where it is".into(),
+                };
+                (Self::default(), Some(Error::parse(path, format!("is not usable as settings ({kept})"), e)))
             }
         }
     }
 
-    fn bounded(mut self) -> Self {
-        let bound = |x: f32, from: f32, to: f32| if x.is_finite() { x.clamp(from, to) } else { 1.0 };
-        self.scale = bound(self.scale, 0.7, 2.0);
-        self.volume = bound(self.volume, 0.0, 1.0);
+    fn clamped(mut self) -> Self {
+        let limit = |x: f32, from: f32, to: f32| if x.is_finite() { x.clamp(from, to) } else { 1.0 };
+        self.scale = limit(self.scale, 0.7, 2.0);
+        self.volume = limit(self.volume, 0.0, 1.0);
         self.max_seconds = if self.max_seconds.is_finite() { self.max_seconds.clamp(1.0, 160.0) } else { 10.0 };
         self
     }
 
-    /// Writes `path`: whole or not at all.
+    /// Writes `path`, whole or not at all.
     ///
     /// # Errors
     /// [`Error::Write`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let temporary: PathBuf = path.with_extension("json.new");
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let bytes = serde_json::to_vec_pretty(self).expect("plain data");
-        std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&temporary, bytes))
-            .and_then(|()| std::fs::rename(&temporary, path))
-            .map_err(|e| Error::write(path, e))
+        let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::write(path, e))?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::write(path, e))?;
+        }
+        write_atomically(path, &bytes)
     }
 }
 
@@ -116,16 +120,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_come_back_and_unreadable_ones_are_put_aside() {
+    fn settings_are_read_back_and_unreadable_ones_are_renamed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/settings.json");
-        assert_eq!(Settings::read(&path), (Settings::default(), None));
+        let read = |path| {
+            let (settings, problem) = Settings::read(path);
+            (settings, problem.map(|e| e.to_string()))
+        };
+        assert_eq!(read(&path), (Settings::default(), None));
         let settings = Settings { theme: Theme::Dark, volume: 0.25, ..Settings::default() };
         settings.write(&path).unwrap();
-        assert_eq!(Settings::read(&path), (settings, None));
+        assert_eq!(read(&path), (settings, None));
         std::fs::write(&path, "{\"volume\": ").unwrap();
-        let (read, message) = Settings::read(&path);
-        assert_eq!(read, Settings::default());
+        let (settings, message) = read(&path);
+        assert_eq!(settings, Settings::default());
         assert!(message.unwrap().contains("kept as"));
         assert!(path.with_extension("json.unreadable").exists());
     }

@@ -1,34 +1,36 @@
-//! CSM with PyTorch's operations: the same steps as `mlx::Csm`.
+//! CSM with PyTorch's operations: the same steps as `mlx::MlxCsm`.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
+use super::TorchResult;
 use super::llama::{KvCache, Linear, Llama};
-use super::sampling::{draw, seed, skip};
-use super::{Torch, Weights, kind};
-use crate::checkpoint::{Checkpoint, Dtype, names};
-use crate::engine::{Engine, Request, Shape, Step};
-use crate::error::Result;
-use crate::prompt::{Frame, Prompt, Row};
+use super::sampling::{sample_token, seed, skip};
+use super::weights::{TorchSource, dense};
+use crate::checkpoint::Checkpoint;
+use crate::checkpoint::weights::CsmWeights;
+use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
+use crate::engine::{Engine, FrameOutput, FrameRequest, check_finite};
+use crate::error::{Error, Result};
 
-/// Width from which a product is worth sharing out among threads: below it they mostly wait for each other.
+/// Width from which a product is worth sharing among threads: below it they mostly wait for each other.
 const SHARED_FROM_WIDTH: usize = 1_024;
 
 /// The language model.
 pub struct TorchCsm {
-    shape: Shape,
-    text_table: Tensor,  // (text ids, d)
-    code_table: Tensor,  // (K * V, d)
-    depth_table: Tensor, // (K * V, d)
+    dims: ModelDims,
+    text_vocab: usize,
+    text_embeddings: Tensor,  // (text ids, d)
+    audio_embeddings: Tensor, // (K * V, d)
+    depth_embeddings: Tensor, // (K * V, d)
     backbone: Llama,
-    head: Linear,
+    codebook0_head: Linear,
     projection: Linear,
-    depth: Llama,
+    depth_decoder: Llama,
     depth_heads: Tensor, // (K - 1, e, V)
     caches: Vec<KvCache>,
     depth_caches: Vec<KvCache>,
-    prompt_length: usize,
-    pending: Option<Tensor>, // (1, T, d)
-    /// Seed and frame that the generator stands at.
+    next_input: Option<Tensor>, // (1, T, d)
+    /// Seed and frame at which PyTorch's generator stands.
     position: Option<(u64, usize)>,
 }
 
@@ -36,104 +38,116 @@ impl TorchCsm {
     /// Loads the language model of `checkpoint` in `precision`.
     ///
     /// # Errors
-    /// What PyTorch reports.
+    /// What reading the weights or PyTorch reports.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         let c = &checkpoint.config;
         if c.backbone.hidden_size < SHARED_FROM_WIDTH {
             tch::set_num_threads(1);
         }
-        let w = Weights { tensors: &checkpoint.tensors, kind: kind(precision) };
-        let depth_table = w.get(names::DEPTH_CODES)?;
-        let code_table = w.optional(names::BACKBONE_CODES)?.unwrap_or_else(|| depth_table.shallow_clone());
-        let backbone = Llama::load(&w, "backbone_model", &c.backbone)?;
-        let depth = Llama::load(&w, "depth_decoder.model", &c.depth_decoder_config.llama)?;
+        let weights = CsmWeights::load(&mut TorchSource::new(&checkpoint.tensors, precision), c)?;
+        let depth_embeddings = dense(weights.depth_embeddings)?;
+        let audio_embeddings = match weights.audio_embeddings {
+            Some(own) => dense(own)?,
+            None => depth_embeddings.shallow_clone(),
+        };
+        let backbone = Llama::new(weights.backbone, &c.backbone)?;
+        let depth_decoder = Llama::new(weights.depth_decoder, &c.depth_decoder_config.llama)?;
         Ok(Self {
-            shape: Shape {
-                codebooks: c.num_codebooks,
-                vocab: c.vocab_size,
-                positions: c.backbone.max_position_embeddings,
-            },
-            text_table: w.get("embed_text_tokens.weight")?,
-            code_table,
-            depth_table,
-            head: Linear::load(&w, "lm_head")?,
-            projection: Linear::load(&w, "depth_decoder.model.inputs_embeds_projector")?,
-            depth_heads: w.get("depth_decoder.codebooks_head.weight")?,
+            dims: checkpoint.dims(),
+            text_vocab: c.text_vocab_size,
+            text_embeddings: dense(weights.text_embeddings)?,
+            audio_embeddings,
+            depth_embeddings,
+            codebook0_head: Linear::new(weights.codebook0_head)?,
+            projection: Linear::new(weights.projection)?,
+            depth_heads: weights.audio_head,
             caches: backbone.caches(),
-            depth_caches: depth.caches(),
+            depth_caches: depth_decoder.caches(),
             backbone,
-            depth,
-            prompt_length: 0,
-            pending: None,
+            depth_decoder,
+            next_input: None,
             position: None,
         })
     }
 
-    fn embed_rows(&self, rows: &[Row]) -> Torch<Tensor> {
-        let embed = |row: &Row| match row {
-            Row::Text(id) => self.text_table.f_index_select(0, &Tensor::from_slice(&[i64::from(*id)])),
-            Row::Audio(frame) => self.embed_frame(&ids(frame)),
+    fn embed_positions(&self, positions: &[Position]) -> TorchResult<Tensor> {
+        let embed = |position: &Position| match position {
+            Position::Text(id) => self.text_embeddings.f_index_select(0, &id_tensor(&[*id])),
+            Position::Audio(frame) => self.embed_frame(&id_tensor(frame)),
         };
-        let rows = rows.iter().map(embed).collect::<Torch<Vec<_>>>()?; // (1, d) each
+        let rows = positions.iter().map(embed).collect::<TorchResult<Vec<_>>>()?; // (1, d) each
         Tensor::f_cat(&rows, 0)?.f_unsqueeze(0)
     }
 
     /// The sum of a frame's embeddings: codes (K,) int64 to (1, d).
-    fn embed_frame(&self, codes: &Tensor) -> Torch<Tensor> {
-        let (k, v) = (self.shape.codebooks as i64, self.shape.vocab as i64);
+    fn embed_frame(&self, codes: &Tensor) -> TorchResult<Tensor> {
+        let (k, v) = (self.dims.codebooks as i64, self.dims.vocab as i64);
         let rows = codes.f_add(&Tensor::f_arange_start_step(0, k * v, v, (Kind::Int64, codes.device()))?)?;
-        self.code_table.f_index_select(0, &rows)?.f_sum_dim_intlist(&[0i64][..], true, self.code_table.kind())
+        self.audio_embeddings.f_index_select(0, &rows)?.f_sum_dim_intlist(
+            &[0i64][..],
+            true,
+            self.audio_embeddings.kind(),
+        )
     }
 
-    /// Sets the generator to the beginning of frame `frame` of the stream of `of`.
-    fn seek(&mut self, of: u64, frame: usize) -> Torch<()> {
-        if self.position != Some((of, frame)) {
-            seed(of);
-            skip(frame * self.shape.codebooks * self.shape.vocab)?;
+    /// Moves PyTorch's generator to the start of frame `frame` of the stream of `stream_seed`.
+    fn seek(&mut self, stream_seed: u64, frame: usize) -> TorchResult<()> {
+        if self.position != Some((stream_seed, frame)) {
+            seed(stream_seed);
+            skip(frame * self.dims.codebooks * self.dims.vocab)?;
         }
-        self.position = Some((of, frame + 1));
+        self.position = Some((stream_seed, frame + 1));
         Ok(())
     }
 
-    fn frame(&mut self, request: &Request<'_>) -> Torch<Drawn> {
-        self.seek(request.sampling.seed, request.frame)?;
-        let x = self.pending.take().expect("start comes before step");
+    fn sample_frame(&mut self, request: &FrameRequest<'_>) -> Result<SampledFrame> {
+        match request.sampling.mode.info().noise {
+            NoiseSource::TorchStream => self.seek(request.sampling.seed, request.frame)?,
+            NoiseSource::MlxKey => {
+                return Err(Error::invalid("sampling", "a mode with PyTorch's noise", request.sampling.mode.name()));
+            }
+        }
+        let Some(x) = self.next_input.take() else {
+            return Err(TchError::Torch("a frame was asked for before the prompt".into()).into());
+        };
         let hidden = self.backbone.forward(&x, &mut self.caches)?;
         let hidden = hidden.f_narrow(1, hidden.size()[1] - 1, 1)?; // (1, 1, d)
-        let mut drawn = Drawn::default();
-        let mut token = drawn.take(request, 0, &self.head.forward(&hidden)?)?;
-        for cache in &mut self.depth_caches {
-            cache.truncate(0)?;
-        }
+        let mut frame = SampledFrame::default();
+        let mut token = frame.sample_codebook(request, 0, &self.codebook0_head.forward(&hidden)?)?;
+        self.depth_caches.iter_mut().for_each(KvCache::reset);
         let mut input = hidden;
-        for codebook in 1..self.shape.codebooks {
-            let row = token.f_add_scalar(((codebook - 1) * self.shape.vocab) as i64)?;
-            let code = self.depth_table.f_index_select(0, &row)?.f_unsqueeze(0)?; // (1, 1, d)
+        for codebook in 1..self.dims.codebooks {
+            let row = token.f_add_scalar(((codebook - 1) * self.dims.vocab) as i64)?;
+            let code = self.depth_embeddings.f_index_select(0, &row)?.f_unsqueeze(0)?; // (1, 1, d)
             input = if codebook == 1 { Tensor::f_cat(&[input, code], 1)? } else { code };
-            let y = self.depth.forward(&self.projection.forward(&input)?, &mut self.depth_caches)?;
+            let y = self.depth_decoder.forward(&self.projection.forward(&input)?, &mut self.depth_caches)?;
             let y = y.f_narrow(1, y.size()[1] - 1, 1)?; // (1, 1, e)
             let logits = y.f_matmul(&self.depth_heads.f_get(codebook as i64 - 1)?)?;
-            token = drawn.take(request, codebook, &logits)?;
+            token = frame.sample_codebook(request, codebook, &logits)?;
         }
-        Ok(drawn)
+        Ok(frame)
     }
 }
 
 #[derive(Default)]
-struct Drawn {
-    tokens: Vec<Tensor>, // (1,) int64
-    logits: Vec<Tensor>, // (V,) float32
+struct SampledFrame {
+    tokens: Vec<Tensor>, // K times (1,) int64
+    logits: Vec<Tensor>, // K times (V,) float32, where they are observed
     guarded: Vec<bool>,
 }
 
-impl Drawn {
-    /// Draws (or takes the forced) token of `codebook`; a forced token's noise is drawn all the same.
-    fn take(&mut self, request: &Request<'_>, codebook: usize, logits: &Tensor) -> Torch<Tensor> {
-        let settings = request.sampling;
+impl SampledFrame {
+    /// Draws (or takes the forced) token of `codebook`. The noise of a forced token is drawn too, to keep the position.
+    fn sample_codebook(&mut self, request: &FrameRequest<'_>, codebook: usize, logits: &Tensor) -> Result<Tensor> {
+        let sampling = request.sampling;
         let logits = logits.f_to_kind(Kind::Float)?.f_flatten(0, -1)?; // (V,)
-        let (drawn, unguarded) = draw(&logits, settings.draw(codebook), settings.guard)?;
+        if !logits.f_sum(Kind::Float)?.f_double_value(&[])?.is_finite() {
+            let row = Vec::<f32>::try_from(&logits)?;
+            check_finite(&row, row.len(), request.frame, codebook)?;
+        }
+        let (drawn, unguarded) = sample_token(&logits, sampling.params_for(codebook), sampling.guard)?;
         let forced = request.forced.get(codebook).copied().flatten();
-        let token = forced.map_or_else(|| drawn.shallow_clone(), |id| ids(&[id]));
+        let token = forced.map_or_else(|| drawn.shallow_clone(), |id| id_tensor(&[id]));
         if let Some(unguarded) = unguarded {
             let changed = unguarded.f_int64_value(&[0])? != drawn.f_int64_value(&[0])?;
             self.guarded.push(forced.is_none() && changed);
@@ -146,45 +160,32 @@ impl Drawn {
     }
 }
 
-fn ids(of: &[u32]) -> Tensor {
-    let ids: Vec<i64> = of.iter().map(|id| i64::from(*id)).collect();
+fn id_tensor(ids: &[u32]) -> Tensor {
+    let ids: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
     Tensor::from_slice(&ids)
 }
 
 impl Engine for TorchCsm {
-    fn shape(&self) -> Shape {
-        self.shape
-    }
-
-    fn start(&mut self, prompt: &Prompt, history: &[Frame]) -> Result<()> {
-        for cache in &mut self.caches {
-            cache.truncate(0)?;
-        }
+    fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()> {
+        prompt.check_ids(self.text_vocab, &self.dims)?;
+        self.caches.iter_mut().for_each(KvCache::reset);
         self.position = None;
-        self.prompt_length = prompt.rows.len();
-        let mut rows = prompt.rows.clone();
-        rows.extend(history.iter().cloned().map(Row::Audio));
-        self.pending = Some(self.embed_rows(&rows)?);
+        let mut positions = prompt.positions.clone();
+        positions.extend(history.frames().map(|frame| Position::Audio(frame.to_vec())));
+        self.next_input = Some(self.embed_positions(&positions)?);
         Ok(())
     }
 
-    fn step(&mut self, request: &Request<'_>) -> Result<Step> {
-        let drawn = self.frame(request)?;
-        let codes = Tensor::f_cat(&drawn.tokens, 0)?; // (K,)
-        self.pending = Some(self.embed_frame(&codes)?.f_unsqueeze(0)?);
-        let logits = request.observe.then(|| Vec::<f32>::try_from(Tensor::f_cat(&drawn.logits, 0)?)).transpose()?;
+    fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput> {
+        let frame = self.sample_frame(request)?;
+        let codes = Tensor::f_cat(&frame.tokens, 0)?; // (K,)
+        self.next_input = Some(self.embed_frame(&codes)?.f_unsqueeze(0)?);
+        let logits = request.observe.then(|| Vec::<f32>::try_from(Tensor::f_cat(&frame.logits, 0)?)).transpose()?;
         let codes = Vec::<i64>::try_from(codes)?;
-        Ok(Step { codes: codes.into_iter().map(|id| id as u32).collect(), logits, guarded: drawn.guarded })
-    }
-
-    fn rewind(&mut self, history: &[Frame]) -> Result<()> {
-        let Some((last, before)) = history.split_last() else {
-            return Err(crate::error::Error::Torch("rewinding to the very beginning takes `start`".into()));
-        };
-        for cache in &mut self.caches {
-            cache.truncate((self.prompt_length + before.len()) as i64)?;
-        }
-        self.pending = Some(self.embed_frame(&ids(last))?.f_unsqueeze(0)?);
-        Ok(())
+        Ok(FrameOutput {
+            codes: codes.into_iter().map(|id| id as u32).collect(),
+            logits: logits.map(|values| Logits::new(self.dims.vocab, values)),
+            guarded: frame.guarded,
+        })
     }
 }

@@ -2,21 +2,24 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Torch, Weights};
-use crate::config::LlamaConfig;
+use super::TorchResult;
+use super::weights::dense;
+use crate::checkpoint::config::LlamaConfig;
+use crate::checkpoint::weights::{LinearWeights, LlamaLayerWeights, LlamaWeights};
+use crate::error::Result;
 
 /// `x W^T + b`.
-pub struct Linear {
+pub(super) struct Linear {
     weight: Tensor, // (out, in)
     bias: Option<Tensor>,
 }
 
 impl Linear {
-    pub fn load(w: &Weights<'_>, name: &str) -> Torch<Self> {
-        Ok(Self { weight: w.get(&format!("{name}.weight"))?, bias: w.optional(&format!("{name}.bias"))? })
+    pub(super) fn new(weights: LinearWeights<Tensor>) -> Result<Self> {
+        Ok(Self { weight: dense(weights.weight)?, bias: weights.bias })
     }
 
-    pub fn forward(&self, x: &Tensor) -> Torch<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor) -> TorchResult<Tensor> {
         x.f_linear(&self.weight, self.bias.as_ref())
     }
 }
@@ -27,12 +30,8 @@ struct RmsNorm {
 }
 
 impl RmsNorm {
-    fn load(w: &Weights<'_>, name: &str, eps: f64) -> Torch<Self> {
-        Ok(Self { weight: w.get(&format!("{name}.weight"))?, eps })
-    }
-
     /// In float32, as transformers' `CsmRMSNorm`.
-    fn forward(&self, x: &Tensor) -> Torch<Tensor> {
+    fn forward(&self, x: &Tensor) -> TorchResult<Tensor> {
         let full = x.f_to_kind(Kind::Float)?;
         let variance = full.f_pow_tensor_scalar(2)?.f_mean_dim(&[-1i64][..], true, Kind::Float)?;
         let normed = full.f_mul(&variance.f_add_scalar(self.eps)?.f_rsqrt()?)?;
@@ -42,25 +41,19 @@ impl RmsNorm {
 
 /// Keys and values so far, each (1, kv heads, length, head_dim).
 #[derive(Default)]
-pub struct KvCache(Option<(Tensor, Tensor)>);
+pub(super) struct KvCache(Option<(Tensor, Tensor)>);
 
 impl KvCache {
-    pub fn length(&self) -> i64 {
+    fn length(&self) -> i64 {
         self.0.as_ref().map_or(0, |(k, _)| k.size()[2])
     }
 
-    /// Forgets all after the first `length` positions.
-    pub fn truncate(&mut self, length: i64) -> Torch<()> {
-        if length == 0 {
-            self.0 = None;
-        } else if let Some((k, v)) = &mut self.0 {
-            let length = length.min(k.size()[2]);
-            (*k, *v) = (k.f_narrow(2, 0, length)?, v.f_narrow(2, 0, length)?);
-        }
-        Ok(())
+    /// Forgets all positions.
+    pub(super) fn reset(&mut self) {
+        self.0 = None;
     }
 
-    fn extend(&mut self, k: Tensor, v: Tensor) -> Torch<(&Tensor, &Tensor)> {
+    fn append(&mut self, k: Tensor, v: Tensor) -> TorchResult<(&Tensor, &Tensor)> {
         let all = match self.0.take() {
             None => (k, v),
             Some((past_k, past_v)) => (Tensor::f_cat(&[past_k, k], 2)?, Tensor::f_cat(&[past_v, v], 2)?),
@@ -83,7 +76,7 @@ struct Layer {
 }
 
 /// Layers and final norm.
-pub struct Llama {
+pub(super) struct Llama {
     layers: Vec<Layer>,
     norm: RmsNorm,
     frequencies: Tensor, // (head_dim / 2,) float32
@@ -93,37 +86,38 @@ pub struct Llama {
 }
 
 impl Llama {
-    pub fn load(w: &Weights<'_>, prefix: &str, c: &LlamaConfig) -> Torch<Self> {
-        let layer = |n: usize| {
-            let name = |part: &str| format!("{prefix}.layers.{n}.{part}");
+    pub(super) fn new(weights: LlamaWeights<Tensor>, c: &LlamaConfig) -> Result<Self> {
+        let norm = |weight| RmsNorm { weight, eps: c.rms_norm_eps };
+        let layer = |w: LlamaLayerWeights<Tensor>| {
             Ok(Layer {
-                input_norm: RmsNorm::load(w, &name("input_layernorm"), c.rms_norm_eps)?,
-                q: Linear::load(w, &name("self_attn.q_proj"))?,
-                k: Linear::load(w, &name("self_attn.k_proj"))?,
-                v: Linear::load(w, &name("self_attn.v_proj"))?,
-                o: Linear::load(w, &name("self_attn.o_proj"))?,
-                post_norm: RmsNorm::load(w, &name("post_attention_layernorm"), c.rms_norm_eps)?,
-                gate: Linear::load(w, &name("mlp.gate_proj"))?,
-                up: Linear::load(w, &name("mlp.up_proj"))?,
-                down: Linear::load(w, &name("mlp.down_proj"))?,
+                input_norm: norm(w.input_norm),
+                q: Linear::new(w.q)?,
+                k: Linear::new(w.k)?,
+                v: Linear::new(w.v)?,
+                o: Linear::new(w.o)?,
+                post_norm: norm(w.post_norm),
+                gate: Linear::new(w.gate)?,
+                up: Linear::new(w.up)?,
+                down: Linear::new(w.down)?,
             })
         };
         Ok(Self {
-            layers: (0..c.num_hidden_layers).map(layer).collect::<Torch<_>>()?,
-            norm: RmsNorm::load(w, &format!("{prefix}.norm"), c.rms_norm_eps)?,
-            frequencies: Tensor::from_slice(&c.rope().inverse_frequencies(c.head_dim())),
+            layers: weights.layers.into_iter().map(layer).collect::<Result<_>>()?,
+            norm: norm(weights.norm),
+            frequencies: Tensor::from_slice(&c.rope.inverse_frequencies(c.head_dim())),
             heads: c.num_attention_heads as i64,
             kv_heads: c.num_key_value_heads as i64,
             head_dim: c.head_dim() as i64,
         })
     }
 
-    pub fn caches(&self) -> Vec<KvCache> {
+    /// Empty caches, one per layer.
+    pub(super) fn caches(&self) -> Vec<KvCache> {
         self.layers.iter().map(|_| KvCache::default()).collect()
     }
 
-    /// `x`: (1, T, d), the next T positions. Gives the normed hidden states, (1, T, d).
-    pub fn forward(&self, x: &Tensor, caches: &mut [KvCache]) -> Torch<Tensor> {
+    /// `x`: (1, T, d), the next T positions. Returns the normed hidden states, (1, T, d).
+    pub(super) fn forward(&self, x: &Tensor, caches: &mut [KvCache]) -> TorchResult<Tensor> {
         let (cos, sin) = self.rotation(caches[0].length(), x.size()[1], x.kind())?;
         let mut x = x.shallow_clone();
         for (layer, cache) in self.layers.iter().zip(caches) {
@@ -134,7 +128,7 @@ impl Llama {
     }
 
     /// cos and sin of every position's angles, (T, head_dim).
-    fn rotation(&self, first: i64, t: i64, kind: Kind) -> Torch<(Tensor, Tensor)> {
+    fn rotation(&self, first: i64, t: i64, kind: Kind) -> TorchResult<(Tensor, Tensor)> {
         let positions = Tensor::f_arange_start(first, first + t, (Kind::Float, self.frequencies.device()))?;
         let angles = positions.f_unsqueeze(1)?.f_mul(&self.frequencies.f_unsqueeze(0)?)?; // (T, head_dim / 2)
         let angles = Tensor::f_cat(&[&angles, &angles], -1)?;
@@ -142,18 +136,24 @@ impl Llama {
     }
 
     /// `x`: (1, heads, T, head_dim), halves rotated against each other.
-    fn rotate(&self, x: &Tensor, (cos, sin): (&Tensor, &Tensor)) -> Torch<Tensor> {
+    fn rotate(&self, x: &Tensor, (cos, sin): (&Tensor, &Tensor)) -> TorchResult<Tensor> {
         let half = self.head_dim / 2;
         let turned = Tensor::f_cat(&[x.f_narrow(3, half, half)?.f_neg()?, x.f_narrow(3, 0, half)?], -1)?;
         x.f_mul(cos)?.f_add(&turned.f_mul(sin)?)
     }
 
-    fn attention(&self, layer: &Layer, x: &Tensor, rotation: (&Tensor, &Tensor), cache: &mut KvCache) -> Torch<Tensor> {
+    fn attention(
+        &self,
+        layer: &Layer,
+        x: &Tensor,
+        rotation: (&Tensor, &Tensor),
+        cache: &mut KvCache,
+    ) -> TorchResult<Tensor> {
         let (t, past) = (x.size()[1], cache.length());
         let split = |y: Tensor, heads: i64| y.f_view([1, t, heads, self.head_dim])?.f_transpose(1, 2);
         let q = self.rotate(&split(layer.q.forward(x)?, self.heads)?, rotation)?;
         let k = self.rotate(&split(layer.k.forward(x)?, self.kv_heads)?, rotation)?;
-        let (k, v) = cache.extend(k, split(layer.v.forward(x)?, self.kv_heads)?)?;
+        let (k, v) = cache.append(k, split(layer.v.forward(x)?, self.kv_heads)?)?;
         let (mask, causal) = match (t, past) {
             (1, _) => (None, false),
             (_, 0) => (None, true),
@@ -168,7 +168,7 @@ impl Llama {
 
 impl Layer {
     /// SwiGLU: `w_down(silu(w_gate x) * w_up x)`.
-    fn feed_forward(&self, x: &Tensor) -> Torch<Tensor> {
+    fn feed_forward(&self, x: &Tensor) -> TorchResult<Tensor> {
         self.down.forward(&self.gate.forward(x)?.f_silu()?.f_mul(&self.up.forward(x)?)?)
     }
 }

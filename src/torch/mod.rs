@@ -1,53 +1,56 @@
-//! The language model on PyTorch, through tch: *hybrid* mode, and the other side of every comparison. CPU only: on other
+//! The language model on PyTorch, through tch: *hybrid* mode, and the other side of every comparison. CPU only, because on other
 //! devices PyTorch's generator is another one.
 
+#[cfg(feature = "torch")]
 mod csm;
+#[cfg(feature = "torch")]
 mod llama;
+#[cfg(feature = "torch")]
 pub mod sampling;
+#[cfg(feature = "torch")]
+mod weights;
 
-use tch::{Kind, TchError, Tensor};
-
+#[cfg(feature = "torch")]
 pub use csm::TorchCsm;
 
-use crate::checkpoint::{Dtype, Tensors};
-use crate::error::Error;
+use crate::checkpoint::Checkpoint;
+use crate::data::Dtype;
+use crate::engine::Engine;
+use crate::error::Result;
 
-type Torch<T> = std::result::Result<T, TchError>;
+/// Whether this program was built with PyTorch.
+pub const AVAILABLE: bool = cfg!(feature = "torch");
 
-impl From<TchError> for Error {
-    fn from(e: TchError) -> Self {
-        Self::Torch(e.to_string().lines().next().unwrap_or_default().to_owned())
-    }
+/// Loads the PyTorch engine for `checkpoint`.
+///
+/// # Errors
+/// What reading the weights or PyTorch reports; without the cargo feature `torch`, how to get it.
+#[cfg(feature = "torch")]
+pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(TorchCsm::load(checkpoint, precision)?))
 }
 
-fn kind(of: Dtype) -> Kind {
-    match of {
-        Dtype::Float32 => Kind::Float,
-        Dtype::Float16 => Kind::Half,
-        Dtype::Bfloat16 => Kind::BFloat16,
-    }
+/// Loads the PyTorch engine for `checkpoint`.
+///
+/// # Errors
+/// Always: this program was built without the cargo feature `torch`.
+#[cfg(not(feature = "torch"))]
+pub fn load(_checkpoint: &Checkpoint, _precision: Dtype) -> Result<Box<dyn Engine>> {
+    Err(crate::error::Error::unavailable(
+        "this mode needs PyTorch, and the program was built without it",
+        "build with the cargo feature `torch`, which is on by default",
+    ))
 }
 
-/// Weights by name, in one number type.
-struct Weights<'a> {
-    tensors: &'a Tensors,
-    kind: Kind,
-}
+#[cfg(feature = "torch")]
+type TorchResult<T> = std::result::Result<T, tch::TchError>;
 
-impl Weights<'_> {
-    /// Weight `name`.
-    ///
-    /// # Panics
-    /// Where the checkpoint has no such tensor; opening it has checked that it has.
-    fn get(&self, name: &str) -> Torch<Tensor> {
-        self.optional(name)?.map_or_else(|| panic!("{name} was checked on opening"), Ok)
-    }
-
-    fn optional(&self, name: &str) -> Torch<Option<Tensor>> {
-        let Some((stored, shape, bytes)) = self.tensors.get(name) else {
-            return Ok(None);
-        };
-        let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-        Tensor::f_from_data_size(bytes, &shape, kind(stored))?.f_to_kind(self.kind).map(Some)
+#[cfg(feature = "torch")]
+impl From<tch::TchError> for crate::error::Error {
+    fn from(e: tch::TchError) -> Self {
+        // PyTorch appends its C++ stack, which belongs to the log.
+        let text = e.to_string();
+        tracing::debug!("{text}");
+        Self::Engine { backend: "PyTorch", source: text.lines().next().unwrap_or_default().to_owned().into() }
     }
 }

@@ -1,33 +1,36 @@
-//! The proof that *exact* is exact, and that *native* draws from the right distribution (`csm verify`). Runs against libtorch.
+//! The checks of `csm verify`: that *exact* reproduces PyTorch, and that *native* draws from the right distribution. They compare
+//! with libtorch.
 
 mod distribution;
-mod forced;
-mod free;
+mod free_running;
 mod noise;
 mod plots;
 mod sampler;
+mod teacher_forced;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::checkpoint::{Checkpoint, Dtype};
+use crate::checkpoint::Checkpoint;
+use crate::data::{
+    Codes, Dtype, Logits, Mode, ModelDims, NoiseSource, Sampling, SamplingParams,
+};
+use crate::engine::{EngineProvider, Generation, GenerationRequest, Step};
 use crate::error::{Error, Result};
-use crate::prompt::Prompt;
-use crate::sampling::{Mode, Sampling};
+use crate::files::write_atomically;
 
-pub use free::Divergence;
+pub use free_running::ClipDivergence;
 
-/// Texts that the whole-clip checks speak, fixed so that results can be compared: the demo voice takes some 40 frames for each.
+/// Texts of the whole-clip checks, fixed so that results can be compared. The demo voice takes about 40 frames for each.
 pub const TEXTS: &str = include_str!("texts.txt");
 
 /// What to check, and how much.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    /// Only what concerns this mode; `None` for everything.
+pub struct VerifyConfig {
+    /// Only the checks that concern this mode; `None` for all.
     pub mode: Option<Mode>,
-    /// Texts of the whole-clip checks; clip n speaks text n modulo their number, with seed n.
+    /// Texts of the whole-clip checks; clip n speaks text n modulo their number with seed n.
     pub texts: Vec<String>,
     /// Whole clips of *free-running*.
     pub clips: usize,
@@ -44,7 +47,7 @@ pub struct Plan {
 /// Temperature and top-k of the whole-clip checks.
 pub const SETTINGS: (f64, usize) = (0.9, 50);
 
-impl Plan {
+impl VerifyConfig {
     /// The full check.
     pub fn full() -> Self {
         Self {
@@ -58,39 +61,39 @@ impl Plan {
         }
     }
 
-    /// The same checks on a hundredth of the material, for a look or a test.
+    /// A smoke test: 1 % of the samples.
     pub fn quick() -> Self {
         Self { clips: 3, noise_values: 200_000, draws: 4_000, logit_sets: 60, ..Self::full() }
     }
 }
 
-/// One line of the result.
+/// One line of the results.
 #[derive(Clone, Debug, Serialize)]
-pub struct Line {
-    /// Which check.
+pub struct CheckLine {
+    /// The check.
     pub check: &'static str,
     /// What was compared.
     pub what: String,
-    /// On how much.
+    /// The sample size.
     pub count: String,
-    /// What came out.
+    /// The result.
     pub result: String,
-    /// Whether it is as it must be.
+    /// Whether the check passed.
     pub passed: bool,
 }
 
-/// All results.
+/// Results of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Results {
     /// The table.
-    pub lines: Vec<Line>,
+    pub lines: Vec<CheckLine>,
     /// Every disagreement of *sampler*, in words.
     pub disagreements: Vec<String>,
     /// Every divergence of *free-running*.
-    pub divergences: Vec<Divergence>,
+    pub divergences: Vec<ClipDivergence>,
     /// p-values of *distribution*.
     pub p_values: Vec<f64>,
-    /// Largest logit difference of each teacher-forced step.
+    /// Largest logit difference of each teacher-forced draw.
     pub logit_differences: Vec<f32>,
 }
 
@@ -100,7 +103,7 @@ impl Results {
         !self.lines.is_empty() && self.lines.iter().all(|l| l.passed)
     }
 
-    /// The table as Markdown, then whatever disagreed.
+    /// The table as Markdown, then every disagreement.
     pub fn table(&self) -> String {
         let mut out = String::from("| check | compared | on | result | |\n|---|---|---|---|---|\n");
         for l in &self.lines {
@@ -122,67 +125,90 @@ impl Results {
     /// [`Error::Write`].
     pub fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
-        let put = |name: &str, text: String| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).map_err(|e| Error::write(&path, e))
-        };
-        put("table.md", self.table() + "\n")?;
-        put("results.json", serde_json::to_string_pretty(self).expect("plain data"))?;
+        let json = serde_json::to_vec_pretty(self).map_err(|e| Error::write(folder, e))?;
+        write_atomically(&folder.join("table.md"), (self.table() + "\n").as_bytes())?;
+        write_atomically(&folder.join("results.json"), &json)?;
         plots::write(self, folder)
     }
 }
 
-/// Runs the checks of `plan` on `checkpoint`; `say` hears each line as it is there.
+/// A check: the noise sources of the modes that it concerns, and what runs it.
+type Check = (&'static [Concern], fn(&Checkpoint, &VerifyConfig, &mut Results) -> Result<()>);
+
+/// What a check is about: how tokens are drawn, or which tokens whole clips get.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Concern {
+    /// Draws in MLX from this noise.
+    MlxDraws(NoiseSource),
+    /// Clips from this noise, by whatever backend.
+    Clips(NoiseSource),
+}
+
+const CHECKS: &[Check] = &[
+    (&[Concern::MlxDraws(NoiseSource::TorchStream)], |_, config, results| noise::check(config, results)),
+    (&[Concern::MlxDraws(NoiseSource::TorchStream)], |checkpoint, config, results| {
+        sampler::check(config, checkpoint.dims().vocab, results)
+    }),
+    (&[Concern::MlxDraws(NoiseSource::MlxKey)], |_, config, results| distribution::check(config, results)),
+    (&[Concern::Clips(NoiseSource::TorchStream)], teacher_forced::check),
+    (&[Concern::Clips(NoiseSource::TorchStream)], free_running::check),
+];
+
+impl Concern {
+    fn includes(self, mode: Mode) -> bool {
+        let info = mode.info();
+        match self {
+            Self::MlxDraws(noise) => info.backend == crate::data::Backend::Mlx && info.noise == noise,
+            Self::Clips(noise) => info.noise == noise,
+        }
+    }
+}
+
+/// Runs the checks of `config` on `checkpoint`; `on_line` receives each line as it is known.
 ///
 /// # Errors
-/// What the engines report; a failed check is no error but a line.
-pub fn run(checkpoint: &Arc<Checkpoint>, plan: &Plan, say: &mut dyn FnMut(&Line)) -> Result<Results> {
+/// What the engines report; a failed check is not an error but a line.
+pub fn run(checkpoint: &Checkpoint, config: &VerifyConfig, on_line: &mut dyn FnMut(&CheckLine)) -> Result<Results> {
     let mut results = Results::default();
-    let concerns = |modes: &[Mode]| plan.mode.is_none_or(|m| modes.contains(&m));
-    let mut told = 0;
-    let mut tell = |results: &Results| {
-        results.lines[told..].iter().for_each(&mut *say);
-        told = results.lines.len();
-    };
-    if concerns(&[Mode::Exact]) {
-        noise::check(plan, &mut results)?;
-        tell(&results);
-        sampler::check(plan, checkpoint.config.vocab_size, &mut results)?;
-        tell(&results);
-    }
-    if concerns(&[Mode::Native]) {
-        distribution::check(plan, &mut results)?;
-        tell(&results);
-    }
-    if concerns(&[Mode::Exact, Mode::Hybrid]) {
-        forced::check(checkpoint, plan, &mut results)?;
-        tell(&results);
-        free::check(checkpoint, plan, &mut results)?;
-        tell(&results);
+    for (concerns, check) in CHECKS {
+        if config.mode.is_none_or(|mode| concerns.iter().any(|c| c.includes(mode))) {
+            let known = results.lines.len();
+            check(checkpoint, config, &mut results)?;
+            results.lines[known..].iter().for_each(&mut *on_line);
+        }
     }
     Ok(results)
 }
 
-/// Settings of whole clip `n`.
-fn clip_sampling(mode: Mode, n: usize, vocab: usize) -> Sampling {
+/// Whole clip `n`, observed.
+fn clip_request(checkpoint: &Checkpoint, config: &VerifyConfig, mode: Mode, n: usize) -> Result<GenerationRequest> {
     let (temperature, top_k) = SETTINGS;
-    Sampling {
-        mode,
-        temperature,
-        topk: top_k.min(vocab),
-        depth_temperature: temperature,
-        depth_topk: top_k.min(vocab),
-        seed: n as u64,
-        guard: None,
-        precision: Dtype::Float32,
+    let params = SamplingParams::new(temperature, top_k.min(checkpoint.dims().vocab));
+    Ok(GenerationRequest {
+        prompt: checkpoint.prompt(&[], n as u32 % 2, &config.texts[n % config.texts.len()])?,
+        sampling: Sampling::new(mode, params, n as u64, Dtype::Float32),
+        max_frames: config.max_frames,
+        history: Codes::default(),
+        forced: None,
+        edits: Vec::new(),
+        observe: true,
+    })
+}
+
+/// The frames of an observed clip and the logits they were drawn from.
+fn observed_clip(
+    request: &GenerationRequest,
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+) -> Result<(Codes, Vec<Logits>)> {
+    let mut generation = Generation::new(request, request.sampling.seed, dims)?;
+    let mut logits = Vec::new();
+    while let Step::Frame(frame) = generation.next_frame(engines)? {
+        logits.extend(frame.logits);
     }
+    Ok((generation.frames().clone(), logits))
 }
 
-/// Prompt of whole clip `n`.
-fn clip_prompt(checkpoint: &Checkpoint, plan: &Plan, n: usize) -> Result<Prompt> {
-    Prompt::new(checkpoint, &[], n as u32 % 2, &plan.texts[n % plan.texts.len()])
-}
-
-fn all_of(same: usize, of: usize) -> String {
-    if same == of { "all equal".into() } else { format!("{} differ", of - same) }
+fn describe_equal(equal: usize, all: usize) -> String {
+    if equal == all { "all equal".into() } else { format!("{} differ", all - equal) }
 }

@@ -1,6 +1,6 @@
 //! *noise*: our stream against PyTorch's `exponential_`, bit for bit.
 
-use super::{Line, Plan, Results, all_of};
+use super::{CheckLine, Results, VerifyConfig, describe_equal};
 use crate::error::Result;
 use crate::sampling::noise::TorchNoise;
 use crate::torch::sampling as torch;
@@ -9,27 +9,27 @@ const SEEDS: [u64; 5] = [0, 1, 42, (1 << 32) + 7, u64::MAX];
 /// Odd sizes among even ones: PyTorch's vectorised paths must not change the order.
 const SIZES: [usize; 7] = [1, 15, 16, 17, 2_051, 65_536, 100_003];
 
-pub(super) fn check(plan: &Plan, results: &mut Results) -> Result<()> {
-    let mut compare = |name: &str, same: &mut dyn FnMut(&mut TorchNoise, usize) -> Result<usize>| -> Result<()> {
+pub(super) fn check(config: &VerifyConfig, results: &mut Results) -> Result<()> {
+    let mut compare = |name: &str, count_equal: &mut dyn FnMut(&mut TorchNoise, usize) -> Result<usize>| -> Result<()> {
         let (mut equal, mut all) = (0, 0);
         for seed in SEEDS {
             torch::seed(seed);
             let mut ours = TorchNoise::new(seed);
-            let mut of_seed = 0;
+            let mut values = 0;
             for size in SIZES.iter().cycle() {
-                if of_seed >= plan.noise_values.div_ceil(SEEDS.len()) {
+                if values >= config.noise_values.div_ceil(SEEDS.len()) {
                     break;
                 }
-                equal += same(&mut ours, *size)?;
-                of_seed += size;
+                equal += count_equal(&mut ours, *size)?;
+                values += size;
             }
-            all += of_seed;
+            all += values;
         }
-        results.lines.push(Line {
+        results.lines.push(CheckLine {
             check: "noise",
             what: format!("our stream, PyTorch's exponential_ in {name}"),
             count: format!("{all} values, {} seeds", SEEDS.len()),
-            result: all_of(equal, all),
+            result: describe_equal(equal, all),
             passed: equal == all,
         });
         Ok(())

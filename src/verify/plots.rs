@@ -6,6 +6,7 @@ use plotters::prelude::*;
 
 use super::Results;
 use crate::error::{Error, Result};
+use crate::report::plots::PlotResult;
 
 pub(super) fn write(results: &Results, folder: &Path) -> Result<()> {
     crate::report::plots::font();
@@ -20,10 +21,8 @@ pub(super) fn write(results: &Results, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
-
-/// Histogram of p-values over ten bins; even is right.
-fn p_values(values: &[f64], path: &Path) -> Drawn {
+/// Histogram of p-values over ten bins; a flat one is right.
+fn p_values(values: &[f64], path: &Path) -> PlotResult {
     let mut counts = [0u32; 10];
     values.iter().for_each(|p| counts[((p * 10.0) as usize).min(9)] += 1);
     let top = counts.iter().max().copied().unwrap_or(1) + 2;
@@ -46,8 +45,8 @@ fn p_values(values: &[f64], path: &Path) -> Drawn {
     Ok(())
 }
 
-/// Largest logit difference of every teacher-forced step.
-fn differences(values: &[f32], path: &Path) -> Drawn {
+/// Largest logit difference of every teacher-forced draw.
+fn differences(values: &[f32], path: &Path) -> PlotResult {
     let top = values.iter().copied().fold(1e-9, f32::max) * 1.1;
     let area = SVGBackend::new(path, (800, 500)).into_drawing_area();
     area.fill(&WHITE)?;
@@ -59,7 +58,7 @@ fn differences(values: &[f32], path: &Path) -> Drawn {
         .build_cartesian_2d(0..values.len(), 0f32..top)?;
     chart
         .configure_mesh()
-        .x_desc("step")
+        .x_desc("draw")
         .y_desc("max |difference|")
         .y_label_formatter(&|v| format!("{v:.1e}"))
         .draw()?;

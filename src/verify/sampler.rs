@@ -1,42 +1,42 @@
-//! *sampler*: one draw, four ways, on the same logits and noise: our reference, MLX's graph, PyTorch's `multinomial` behind
+//! *sampler*: the same draw computed four ways from the same logits and noise: our reference, MLX's graph, PyTorch's `multinomial` behind
 //! transformers' warpers, and the original `sample_topk`.
 
-use super::{Line, Plan, Results};
+use super::{CheckLine, Results, VerifyConfig};
+use crate::data::SamplingParams;
 use crate::error::Result;
 use crate::mlx;
-use crate::sampling::Draw;
 use crate::sampling::noise::TorchNoise;
-use crate::sampling::reference::{softmax, warp};
+use crate::sampling::reference::{kth_largest, sample_token, softmax, warp};
 use crate::torch::sampling as torch;
 
 const TEMPERATURES: [f64; 7] = [0.1, 0.3, 0.6, 0.9, 1.0, 1.5, 2.0];
 const TOP_K: [usize; 4] = [1, 5, 50, usize::MAX];
-/// Draws a graph of MLX holds.
+/// Draws per graph of MLX.
 const BATCH: usize = 200;
 
-/// One question.
+/// One draw.
 struct Case {
     logits: Vec<f32>,
-    how: Draw,
+    params: SamplingParams,
     seed: u64,
     noise: Vec<f32>,
 }
 
-pub(super) fn check(plan: &Plan, vocab: usize, results: &mut Results) -> Result<()> {
+pub(super) fn check(config: &VerifyConfig, vocab: usize, results: &mut Results) -> Result<()> {
     let names = ["our reference", "MLX's graph", "the original sample_topk"];
     let mut unequal = [0; 3];
     let mut unexplained = [0; 3];
     let mut done = 0;
-    while done < plan.draws {
-        let cases: Vec<Case> = (done..(done + BATCH).min(plan.draws)).map(|n| case(n, vocab)).collect();
-        let graph: Vec<(&[f32], Draw, &[f32])> = cases.iter().map(|c| (&c.logits[..], c.how, &c.noise[..])).collect();
+    while done < config.draws {
+        let cases: Vec<Case> = (done..(done + BATCH).min(config.draws)).map(|n| case(n, vocab)).collect();
+        let graph: Vec<(&[f32], SamplingParams, &[f32])> = cases.iter().map(|c| (&c.logits[..], c.params, &c.noise[..])).collect();
         let in_graph = mlx::exact_draws(&graph)?;
         for (n, (case, mlx_token)) in cases.iter().zip(in_graph).enumerate() {
             torch::seed(case.seed);
-            let theirs = torch::multinomial(&case.logits, case.how, None)?;
+            let theirs = torch::multinomial(&case.logits, case.params, None)?;
             torch::seed(case.seed);
-            let original = torch::original(&case.logits, case.how)?;
-            let reference = crate::sampling::reference::draw(&case.logits, case.how, None, &case.noise);
+            let original = torch::original_sample_topk(&case.logits, case.params)?;
+            let reference = sample_token(&case.logits, case.params, None, &case.noise);
             for (i, ours) in [reference, mlx_token, original].into_iter().enumerate() {
                 if ours != theirs {
                     unequal[i] += 1;
@@ -44,7 +44,7 @@ pub(super) fn check(plan: &Plan, vocab: usize, results: &mut Results) -> Result<
                     unexplained[i] += usize::from(margin > bound);
                     let verdict = if margin > bound { "UNEXPLAINED" } else { "explained" };
                     results.disagreements.push(format!(
-                        "draw {}: {} gives {ours}, multinomial {theirs}; margin {margin:.1e}, rounding bound {bound:.1e}: {verdict}",
+                        "draw {}: {} draws {ours}, multinomial {theirs}; margin {margin:.1e}, rounding bound {bound:.1e}: {verdict}",
                         done + n, names[i]
                     ));
                 }
@@ -53,7 +53,7 @@ pub(super) fn check(plan: &Plan, vocab: usize, results: &mut Results) -> Result<
         done += cases.len();
     }
     for (i, name) in names.into_iter().enumerate() {
-        results.lines.push(Line {
+        results.lines.push(CheckLine {
             check: "sampler",
             what: format!("{name}, PyTorch's multinomial"),
             count: format!("{done} draws"),
@@ -64,7 +64,7 @@ pub(super) fn check(plan: &Plan, vocab: usize, results: &mut Results) -> Result<
     Ok(())
 }
 
-/// Draw `n` of a fixed list: seeds, temperatures, top-k and kinds of logits in turn.
+/// Draw `n` of a fixed list that cycles through vocabularies, temperatures, top-k and kinds of logits.
 fn case(n: usize, vocab: usize) -> Case {
     let v = [vocab, 67, 2_051][n % 3];
     let seed = 1_000_000 + n as u64;
@@ -72,18 +72,19 @@ fn case(n: usize, vocab: usize) -> Case {
     // A logistic variate of width 2.5: the log of a ratio of two exponentials.
     let mut logits: Vec<f32> =
         (0..v).map(|_| (2.5 * (random.next_f64().max(1e-300) / random.next_f64().max(1e-300)).ln()) as f32).collect();
-    let how = Draw { temperature: TEMPERATURES[n / 3 % TEMPERATURES.len()], top_k: TOP_K[n / 21 % TOP_K.len()].min(v) };
-    distort(&mut logits, n / 84 % 5, how.top_k);
+    let (temperature, top_k) = (TEMPERATURES[n / 3 % TEMPERATURES.len()], TOP_K[n / 21 % TOP_K.len()].min(v));
+    let params = SamplingParams::new(temperature, top_k);
+    distort(&mut logits, n / 84 % 5, params.top_k);
     let mut noise = vec![0.0; v];
     TorchNoise::new(seed).fill(&mut noise);
-    Case { logits, how, seed, noise }
+    Case { logits, params, seed, noise }
 }
 
-/// Kinds of logits: as they are, ties at the k-th place, -inf, huge, denormal.
+/// Kinds of logits: unchanged, ties at the k-th place, -inf, huge, denormal.
 fn distort(logits: &mut [f32], kind: usize, k: usize) {
     match kind {
         1 => {
-            let kth = crate::sampling::reference::kth_largest(logits, k);
+            let kth = kth_largest(logits, k);
             logits.iter_mut().step_by(7).for_each(|l| *l = kth);
         }
         2 => logits.iter_mut().step_by(3).for_each(|l| *l = f32::NEG_INFINITY),
@@ -93,11 +94,11 @@ fn distort(logits: &mut [f32], kind: usize, k: usize) {
     }
 }
 
-/// How much `b` beats `a` by in the log-score `l - ln q`, and what rounding can move that by. Temperature and top-k round
+/// By how much `b` beats `a` in the log-score `l - ln q`, and how much rounding can change that. Temperature and top-k round
 /// alike everywhere; `l - max` is rounded once, relative to its size, and exp, sum, quotients add at most six units more; for
 /// two candidates in two implementations.
 fn margin(case: &Case, a: u32, b: u32) -> (f64, f64) {
-    let warped = warp(&case.logits, case.how, None);
+    let warped = warp(&case.logits, case.params, None);
     let probabilities = softmax(&warped);
     let max = f64::from(warped.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let score = |id: u32| f64::from(probabilities[id as usize]).ln() - f64::from(case.noise[id as usize]).ln();

@@ -1,37 +1,36 @@
-//! `csm generate`, alias `csm-generate-mlx`: [`plan`] makes usable values of the flags, [`session`] runs them.
+//! `csm generate`, alias `csm-generate-mlx`: [`plan`] makes usable values of the flags, [`speaker`] runs them.
 
 mod plan;
-mod session;
+mod speaker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgGroup;
 
-use self::plan::Plan;
-use self::session::{Session, Spoken, save};
-use super::{Model, Outcome};
-use crate::audio::wav::Info;
-use crate::checkpoint::{Checkpoint, Dtype};
-use crate::error::Result;
-use crate::prompt::Segment;
-use crate::sampling::{Guard, Mode};
-use crate::tokens::{Stop, TokenFile};
-use crate::worker::{Command, Report};
+use self::plan::GeneratePlan;
+use self::speaker::{Speaker, SpokenClips, save_wav};
+use super::param_args::ParamArgs;
+use super::values::{dtype_parser, mode_parser, parse_guard};
+use super::{ModelArgs, Outcome};
+use crate::audio::wav::WavInfo;
+use crate::checkpoint::Checkpoint;
+use crate::data::{Dtype, FinishReason, Mode, RangeGuard, TokenFile, Turn};
+use crate::error::{Error, Result};
 
 /// Flags of `csm generate`.
 #[derive(clap::Args, Debug)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "stdin", "decode_tokens", "again"]))]
-pub struct Args {
+pub struct GenerateArgs {
     /// What to say
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     text: Option<String>,
-    /// Read the text from standard input; a longer one is spoken sentence by sentence into one file, each sentence with the
+    /// Read the text from standard input. A longer one is spoken sentence by sentence into one file, each sentence with the
     /// one before it as context
     #[arg(long)]
     stdin: bool,
     #[command(flatten)]
-    model: Model,
+    model: ModelArgs,
     /// Who speaks: the speaker's number
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "voice")]
     speaker: u32,
@@ -41,7 +40,7 @@ pub struct Args {
     /// The WAV file to write
     #[arg(long, value_name = "FILE", default_value = "audio.wav")]
     output: PathBuf,
-    /// Turns before this one: a WAV file, or a token file whose codes are taken as they are
+    /// Turns before this one: a WAV file, or a token file whose codes are used unchanged
     #[arg(long, value_name = "FILE", num_args = 1..)]
     context_audio: Vec<PathBuf>,
     /// What is said in each of them
@@ -50,27 +49,16 @@ pub struct Args {
     /// Who speaks in each of them
     #[arg(long, value_name = "N", num_args = 1..)]
     context_speaker: Vec<u32>,
-    /// Longest clip (of each sentence, with --stdin)
+    /// Maximum length (of each sentence, with --stdin)
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     max_audio_length_ms: u64,
-    /// 0 is greedy [default: the checkpoint's, else 0.9]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    temperature: Option<f64>,
-    /// Draw from the k most likely tokens [default: the checkpoint's, else 50]
-    #[arg(long, value_name = "K")]
-    topk: Option<usize>,
-    /// Temperature of the codebooks after the first [default: as --temperature]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    depth_temperature: Option<f64>,
-    /// Top-k of the codebooks after the first [default: as --topk]
-    #[arg(long, value_name = "K")]
-    depth_topk: Option<usize>,
-    /// Seed of the random stream [default: drawn, and printed]
+    #[command(flatten)]
+    params: ParamArgs,
+    /// Seed of the random stream [default: random, printed with the result]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// native: MLX computes and draws. exact: MLX computes, the draw is PyTorch's to the token. hybrid: PyTorch computes and
-    /// draws, MLX decodes
-    #[arg(long, value_enum, value_name = "MODE")]
+    /// Sampling mode [default: native]
+    #[arg(long, value_parser = mode_parser(), value_name = "MODE")]
     sampling: Option<Mode>,
     /// The same as --sampling exact
     #[arg(long)]
@@ -79,18 +67,18 @@ pub struct Args {
     #[arg(long)]
     pytorch_tokens: bool,
     /// Never draw the ids A to B, in any codebook [default: off]
-    #[arg(long, value_name = "A-B")]
-    guard_range: Option<Guard>,
+    #[arg(long, value_name = "A-B", value_parser = parse_guard)]
+    guard_range: Option<RangeGuard>,
     /// Number type of the language model [default: float32 for exact and hybrid, the checkpoint's for native]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = dtype_parser(), value_name = "TYPE")]
     precision: Option<Dtype>,
-    /// Try again with the next seed, up to N times, where a clip repeats itself, falls silent or does not end
+    /// Try again with the next seed, up to N times, where a clip repeats itself, falls silent, ends at once or does not end
     #[arg(long, value_name = "N", default_value_t = 0)]
     retries: u32,
     /// Play the sound while it is being made
     #[arg(long)]
     play: bool,
-    /// Write the tokens to this file (numbered, where --stdin gives several sentences)
+    /// Write the tokens to this file (numbered where --stdin has several sentences)
     #[arg(long, value_name = "FILE")]
     dump_tokens: Option<PathBuf>,
     /// Write the logits to this safetensors file: `logits`, float32 [frames, K, V]
@@ -99,16 +87,16 @@ pub struct Args {
     /// Only decode the tokens of this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["context_audio", "force_tokens", "edits", "dump_logits"])]
     decode_tokens: Option<PathBuf>,
-    /// Make the clip of this token file again: its text, speaker, context, settings and edits (flags for settings win)
+    /// Make the clip of this token file again: its text, speaker, context, settings and edits; setting flags override
     #[arg(long, value_name = "FILE", conflicts_with_all = ["context_audio", "edits", "speaker", "voice"])]
     again: Option<PathBuf>,
-    /// Teacher forcing: take the tokens of this file; logits are computed all the same
+    /// Teacher forcing: take the tokens of this file; logits are still computed
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     force_tokens: Option<PathBuf>,
     /// Apply the `edits` of this token file: tokens that are set, settings that change at a frame
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     edits: Option<PathBuf>,
-    /// Say what runs: sampler, shapes, timings, codes, memory
+    /// Print details: sampler, shapes, codes, memory
     #[arg(long)]
     debug: bool,
     /// Print the result as one line of JSON
@@ -116,73 +104,115 @@ pub struct Args {
     json: bool,
 }
 
-/// Speaks.
-///
-/// # Errors
-/// Whatever is wrong with flags, files or machine.
-pub fn run(args: &Args) -> Result<Outcome> {
+impl GenerateArgs {
+    /// Whether details are to be printed.
+    pub(super) fn debug(&self) -> bool {
+        self.debug
+    }
+}
+
+/// Speaks. A failing piece ends the job; what was spoken before it is written first.
+pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
     if let Some(path) = &args.decode_tokens {
         return decode(args, &checkpoint, path);
     }
-    let plan = Plan::new(args, &checkpoint)?;
-    let mut session = Session::start(args, checkpoint)?;
-    let context = session.context(&plan)?;
-    let mut spoken = Spoken::default();
-    let mut before: Option<Segment> = None;
+    let plan = GeneratePlan::new(args, &checkpoint)?;
+    let mut speaker = Speaker::start(args, checkpoint)?;
+    let context = speaker.context(&plan)?;
+    let mut spoken = SpokenClips::default();
+    let failure = speak_all(&mut speaker, &plan, &context, &mut spoken).err();
+    if spoken.frames == 0 {
+        return failure.map_or_else(|| Ok(nothing_said(&plan, &spoken)), Err);
+    }
+    let written = speaker.write(&plan, &spoken);
+    speaker.finish_playing();
+    written?;
+    speaker.print_summary(&plan, &spoken)?;
+    match failure {
+        Some(e) => Err(e),
+        None if spoken.was_cancelled() => Ok(Outcome::Cancelled),
+        None => Ok(Outcome::Done),
+    }
+}
+
+fn speak_all(
+    speaker: &mut Speaker<'_>,
+    plan: &GeneratePlan,
+    context: &[Turn],
+    spoken: &mut SpokenClips,
+) -> Result<()> {
+    let mut before: Option<Turn> = None;
     for n in 0..plan.texts.len() {
-        let mut turns = context.clone();
+        let mut turns = context.to_vec();
         turns.extend(before.take());
-        let recipe = plan.recipe(&turns, n);
-        let clip = session.speak(&plan, &recipe, n)?;
-        session.dump(&plan, &recipe, &clip, n)?;
-        before = Some(Segment { speaker: plan.speaker, text: recipe.text, frames: clip.frames.clone() });
-        let cancelled = clip.stop == Stop::Cancelled;
+        let spec = plan.clip_spec(&turns, n);
+        let clip = speaker.speak(plan, &spec, n)?;
+        let stop = clip.stop;
+        // A sentence of which nothing was said cannot be context.
+        if !clip.frames.is_empty() {
+            before = Some(Turn { speaker: plan.speaker, text: spec.text.clone(), frames: clip.frames.clone() });
+        }
+        let written = speaker.write_tokens(plan, &spec, &clip, n);
         spoken.add(clip);
-        if cancelled {
+        written?;
+        if stop == FinishReason::Cancelled {
             break;
         }
     }
-    if spoken.frames == 0 {
-        eprintln!("error: the model ended at once (seed {}): nothing was said, nothing is written", plan.sampling.seed);
-        return Ok(Outcome::Failed);
+    Ok(())
+}
+
+fn nothing_said(plan: &GeneratePlan, spoken: &SpokenClips) -> Outcome {
+    if spoken.was_cancelled() {
+        eprintln!("cancelled before the first frame; nothing is written");
+        return Outcome::Cancelled;
     }
-    let output = session.write(&plan, &spoken);
-    session.finish_playing();
-    output?;
-    session.tell(&plan, &spoken)?;
+    eprintln!(
+        "error: the model ended at once (seed {}), nothing was said and nothing is written; try another seed, --retries, a final \
+         full stop or a longer text",
+        plan.sampling.seed
+    );
+    Outcome::CheckFailed
+}
+
+fn decode(args: &GenerateArgs, checkpoint: &Arc<Checkpoint>, path: &Path) -> Result<Outcome> {
+    let dims = checkpoint.dims();
+    let file = TokenFile::read(path, &dims)?;
+    let beyond = file.frames.beyond_codec(dims.codec_size);
+    let mut speaker = Speaker::start(args, checkpoint.clone())?;
+    let audio = speaker.decode(file.frames.clone())?;
+    let name = &checkpoint.info.name;
+    let info = WavInfo {
+        title: file.text.unwrap_or_default(),
+        artist: name.clone(),
+        comment: format!("Synthetic speech. Decoded from {} by {name}", path.display()),
+    };
+    save_wav(&args.output, &audio, dims.sample_rate, &info)?;
+    speaker.play(&audio);
+    speaker.finish_playing();
+    let (frames, seconds) = (file.frames.len(), audio.len() as f64 / dims.sample_rate as f64);
+    if args.json {
+        let result = serde_json::json!({"output": args.output, "frames": frames, "seconds": seconds, "beyond_codec": beyond});
+        println!("{result}");
+    } else {
+        println!("{}: {seconds:.2} s, {frames} frames decoded", args.output.display());
+    }
+    warn_beyond_codec(beyond);
     Ok(Outcome::Done)
 }
 
-fn decode(args: &Args, checkpoint: &Arc<Checkpoint>, path: &Path) -> Result<Outcome> {
-    let c = &checkpoint.config;
-    let file = TokenFile::read(path, c.num_codebooks, c.vocab_size)?;
-    let beyond = file.frames.iter().flatten().filter(|id| **id as usize >= c.codec_config.codebook_size).count();
-    let mut session = Session::start(args, checkpoint.clone())?;
-    session.worker.send(Command::Decode(0, file.frames.clone()))?;
-    let audio = match session.worker.next()? {
-        Report::Decoded(_, audio) => audio?,
-        _ => unreachable!("nothing else was asked for"),
-    };
-    let info = Info {
-        title: file.text.unwrap_or_default(),
-        artist: checkpoint.name.clone(),
-        comment: format!("Synthetic speech. Decoded from {} by {}", path.display(), checkpoint.name),
-    };
-    save(&args.output, &audio, c.codec_config.sampling_rate, &info)?;
-    if let Some(player) = &mut session.player {
-        player.push(&audio)?;
+fn warn_beyond_codec(tokens: usize) {
+    if tokens > 0 {
+        eprintln!("warning: {tokens} tokens are special ids, not codes of the codec; code 0 was decoded in their place");
     }
-    session.finish_playing();
-    let seconds = audio.len() as f64 / c.codec_config.sampling_rate as f64;
-    if args.json {
-        let result = serde_json::json!({"output": args.output, "frames": file.frames.len(), "seconds": seconds, "beyond_codec": beyond});
-        println!("{result}");
-    } else {
-        println!("{}: {seconds:.2} s, {} frames decoded", args.output.display(), file.frames.len());
-    }
-    if beyond > 0 {
-        eprintln!("warning: {beyond} tokens are no codes of the codec; code 0 was decoded in their place");
-    }
-    Ok(Outcome::Done)
+}
+
+/// The random seed of a clip for which none was given.
+fn random_seed() -> Result<u64> {
+    getrandom::u64().map_err(|e| Error::Unavailable {
+        what: "the system gives no random number".into(),
+        hint: "choose a seed with --seed".into(),
+        source: Some(e.to_string().into()),
+    })
 }

@@ -1,57 +1,47 @@
-//! Causal convolutions that can be fed piece by piece. Whole clips go through the same code as one piece.
+//! Causal convolutions that can be fed chunk by chunk. A whole clip is one chunk.
 
 use mlx_rs::Array;
-use mlx_rs::error::Exception;
 use mlx_rs::ops::indexing::TryIndexOp;
-use mlx_rs::ops::{broadcast_to, concatenate, conv_transpose1d, conv1d, zeros};
+use mlx_rs::ops::{broadcast_to, concatenate, conv1d, zeros};
 
-use super::state::{Slot, Slots, State};
-use crate::checkpoint::names::Conv;
-use crate::config::Padding;
-use crate::mlx::weights::Weights;
+use super::state::{SlotAllocator, StateSlot, StreamState};
+use crate::checkpoint::config::Padding;
+use crate::checkpoint::weights::ConvWeights;
+use crate::mlx::nn::{Result, add_bias};
 
-type Result<T> = std::result::Result<T, Exception>;
-
-/// A convolution that sees the past only. Activations are (1, T, channels).
-pub struct CausalConv {
+/// A causal convolution. Activations are (1, T, channels).
+pub(super) struct CausalConv {
     weight: Array, // (out, kernel, in)
     bias: Option<Array>,
     stride: i32,
     dilation: i32,
-    /// Samples of the past that a new one needs.
+    /// Past samples that a new one needs.
     context: i32,
     padding: Padding,
-    slot: Slot,
+    slot: StateSlot,
 }
 
 impl CausalConv {
-    /// PyTorch stores (out, in, kernel).
-    pub fn load(w: &mut Weights<'_>, name: &str, conv: &Conv, padding: Padding, slots: &mut Slots) -> Result<Self> {
-        let span = (conv.kernel as i32 - 1) * conv.dilation as i32 + 1;
+    pub(super) fn new(w: ConvWeights<Array>, padding: Padding, slots: &mut SlotAllocator) -> Result<Self> {
+        let span = (w.kernel as i32 - 1) * w.dilation as i32 + 1;
         Ok(Self {
-            weight: w.transposed(&format!("{name}.weight"), &[0, 2, 1])?,
-            bias: w.optional(&format!("{name}.bias"))?,
-            stride: conv.stride as i32,
-            dilation: conv.dilation as i32,
-            context: span - conv.stride as i32,
+            weight: w.weight.transpose_axes(&[0, 2, 1])?.contiguous()?,
+            bias: w.bias,
+            stride: w.stride as i32,
+            dilation: w.dilation as i32,
+            context: span - w.stride as i32,
             padding,
-            slot: slots.next(),
+            slot: slots.allocate(),
         })
     }
 
-    /// `x`: (1, T, in), T a multiple of the stride. Gives (1, T / stride, out).
-    pub fn forward(&self, x: &Array, state: &mut State) -> Result<Array> {
+    /// `x`: (1, T, in), T a multiple of the stride. Returns (1, T / stride, out).
+    pub(super) fn forward(&self, x: &Array, state: &mut StreamState) -> Result<Array> {
         let mut x = x.clone();
         if self.context > 0 {
             let past = match state.take(self.slot) {
                 Some(past) => past,
-                None => {
-                    let shape = [1, self.context, x.dim(2)];
-                    match self.padding {
-                        Padding::Zeros => zeros::<f32>(&shape)?,
-                        Padding::Replicate => broadcast_to(x.try_index((.., ..1, ..))?, &shape)?,
-                    }
-                }
+                None => self.padding(&x)?,
             };
             x = concatenate(&[past, x], 1)?;
             state.put(self.slot, x.try_index((.., -self.context.., ..))?);
@@ -59,53 +49,66 @@ impl CausalConv {
         let y = conv1d(&x, &self.weight, self.stride, 0, self.dilation, 1)?;
         add_bias(y, self.bias.as_ref())
     }
+
+    /// What stands before the first sample, (1, context, in).
+    fn padding(&self, x: &Array) -> Result<Array> {
+        let shape = [1, self.context, x.dim(2)];
+        match self.padding {
+            Padding::Zeros => zeros::<f32>(&shape),
+            Padding::Replicate => broadcast_to(x.try_index((.., ..1, ..))?, &shape),
+        }
+    }
 }
 
-/// A transposed convolution whose surplus on the right is cut: each input gives `stride` outputs at once, and what reaches
-/// further is kept for the next piece.
-pub struct CausalConvTranspose {
-    weight: Array, // (out, kernel, in / groups)
+/// How a transposed convolution mixes channels.
+enum ChannelMix {
+    /// Every input channel reaches every output channel: (in, 2 * stride * out).
+    Full(Array),
+    /// Each channel reaches itself alone: (1, 2 * stride, channels).
+    Depthwise(Array),
+}
+
+/// A causal (right-trimmed) transposed convolution with a kernel of twice its stride, as all of Mimi's are, with overlap-add
+/// across chunks. It is a matrix product, because MLX's CPU backend has no fast path for transposed convolutions: an input
+/// gives `2 * stride` outputs, the second half of which is added to the first half of the next input's.
+pub(super) struct CausalConvTranspose {
+    weight: ChannelMix,
     bias: Option<Array>,
     stride: i32,
-    groups: i32,
-    /// Outputs that the last input reaches past its own.
-    overlap: i32,
-    slot: Slot,
+    slot: StateSlot,
 }
 
 impl CausalConvTranspose {
-    /// PyTorch stores (in, out / groups, kernel). `groups` is 1 or the number of channels.
-    pub fn load(w: &mut Weights<'_>, name: &str, conv: &Conv, groups: usize, slots: &mut Slots) -> Result<Self> {
-        let axes = if groups == 1 { [1, 2, 0] } else { [0, 2, 1] };
-        Ok(Self {
-            weight: w.transposed(&format!("{name}.weight"), &axes)?,
-            bias: w.optional(&format!("{name}.bias"))?,
-            stride: conv.stride as i32,
-            groups: groups as i32,
-            overlap: conv.kernel as i32 - conv.stride as i32,
-            slot: slots.next(),
-        })
+    /// `groups` is 1 or the number of channels.
+    pub(super) fn new(w: ConvWeights<Array>, groups: usize, slots: &mut SlotAllocator) -> Result<Self> {
+        let (inputs, per_group) = (w.weight.dim(0), w.weight.dim(1));
+        let weight = if groups == 1 {
+            // (in, out, kernel) -> (in, kernel * out)
+            let flat = w.weight.transpose_axes(&[0, 2, 1])?.reshape(&[inputs, w.kernel as i32 * per_group])?;
+            ChannelMix::Full(flat.contiguous()?)
+        } else {
+            // (channels, 1, kernel) -> (1, kernel, channels)
+            ChannelMix::Depthwise(w.weight.transpose_axes(&[1, 2, 0])?.contiguous()?)
+        };
+        Ok(Self { weight, bias: w.bias, stride: w.stride as i32, slot: slots.allocate() })
     }
 
-    /// `x`: (1, T, in). Gives (1, T * stride, out).
-    pub fn forward(&self, x: &Array, state: &mut State) -> Result<Array> {
-        let length = x.dim(1) * self.stride;
-        let mut y = conv_transpose1d(x, &self.weight, self.stride, 0, 1, 0, self.groups)?; // (1, length + overlap, out)
-        if self.overlap > 0 {
-            if let Some(rest) = state.take(self.slot) {
-                let begin = y.try_index((.., ..self.overlap, ..))?.add(rest)?;
-                y = concatenate(&[begin, y.try_index((.., self.overlap.., ..))?], 1)?;
-            }
-            state.put(self.slot, y.try_index((.., length.., ..))?);
-            y = y.try_index((.., ..length, ..))?;
-        }
+    /// `x`: (1, T, in). Returns (1, T * stride, out).
+    pub(super) fn forward(&self, x: &Array, state: &mut StreamState) -> Result<Array> {
+        let (t, stride) = (x.dim(1), self.stride);
+        let products = match &self.weight {
+            ChannelMix::Full(matrix) => x.matmul(matrix)?.reshape(&[t, 2 * stride, -1])?,
+            ChannelMix::Depthwise(kernel) => x.reshape(&[t, 1, -1])?.multiply(kernel)?,
+        }; // (T, 2 * stride, out)
+        let own = products.try_index((.., ..stride, ..))?; // (T, stride, out)
+        let overlap = products.try_index((.., stride.., ..))?; // (T, stride, out)
+        let before = match state.take(self.slot) {
+            Some(before) => before,
+            None => zeros::<f32>(&[1, stride, overlap.dim(2)])?,
+        };
+        state.put(self.slot, overlap.try_index((t - 1.., .., ..))?);
+        let before = if t == 1 { before } else { concatenate(&[before, overlap.try_index((..t - 1, .., ..))?], 0)? };
+        let y = own.add(before)?.reshape(&[1, t * stride, -1])?;
         add_bias(y, self.bias.as_ref())
-    }
-}
-
-fn add_bias(y: Array, bias: Option<&Array>) -> Result<Array> {
-    match bias {
-        Some(bias) => y.add(bias),
-        None => Ok(y),
     }
 }

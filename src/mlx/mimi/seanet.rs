@@ -1,63 +1,103 @@
-//! SEANet: the convolutional halves of Mimi (Tagliasacchi et al. 2020).
+//! SEANet: the convolutional halves of Mimi (Tagliasacchi et al. 2020). An ELU stands before every convolution but the first.
 
 use mlx_rs::Array;
-use mlx_rs::error::Exception;
 use mlx_rs::ops::{expm1, select};
 
 use super::conv::{CausalConv, CausalConvTranspose};
-use super::state::{Slots, State};
-use crate::checkpoint::names::Conv;
-use crate::config::Padding;
-use crate::mlx::weights::Weights;
+use super::state::{SlotAllocator, StreamState};
+use crate::checkpoint::config::Padding;
+use crate::checkpoint::weights::{ConvWeights, ResidualUnitWeights, SeanetDecoderWeights, SeanetEncoderWeights};
+use crate::mlx::nn::Result;
 
-type Result<T> = std::result::Result<T, Exception>;
-
-enum Layer {
-    Conv(CausalConv),
-    Transpose(CausalConvTranspose),
-    /// `x + conv(elu(conv(elu(x))))`
-    Residual(CausalConv, CausalConv),
+fn conv(w: ConvWeights<Array>, slots: &mut SlotAllocator) -> Result<CausalConv> {
+    CausalConv::new(w, Padding::Zeros, slots)
 }
 
-/// Encoder or decoder; which one the list of convolutions says.
-pub struct SeaNet {
-    layers: Vec<Layer>,
+/// `x + conv2(elu(conv1(elu(x))))`.
+struct ResidualUnit {
+    conv1: CausalConv,
+    conv2: CausalConv,
 }
 
-impl SeaNet {
-    pub fn load(w: &mut Weights<'_>, prefix: &str, convs: &[Conv], slots: &mut Slots) -> Result<Self> {
-        let mut layers = Vec::new();
-        let mut convs = convs.iter();
-        while let Some(conv) = convs.next() {
-            let name = |c: &Conv| format!("{prefix}.layers.{}.conv", c.name);
-            let mut load = |c: &Conv| CausalConv::load(w, &name(c), c, Padding::Zeros, slots);
-            layers.push(if conv.transposed {
-                Layer::Transpose(CausalConvTranspose::load(w, &name(conv), conv, 1, slots)?)
-            } else if conv.name.contains("block") {
-                let second = convs.next().expect("a residual unit has two convolutions");
-                Layer::Residual(load(conv)?, load(second)?)
-            } else {
-                Layer::Conv(load(conv)?)
-            });
-        }
-        Ok(Self { layers })
+impl ResidualUnit {
+    fn all(units: Vec<ResidualUnitWeights<Array>>, slots: &mut SlotAllocator) -> Result<Vec<Self>> {
+        let unit = |w: ResidualUnitWeights<Array>| Ok(Self { conv1: conv(w.conv1, slots)?, conv2: conv(w.conv2, slots)? });
+        units.into_iter().map(unit).collect()
     }
 
-    /// `x`: (1, T, channels in). An ELU stands before every layer but the first, and inside the residual units.
-    pub fn forward(&self, x: &Array, state: &mut State) -> Result<Array> {
-        let mut x = x.clone();
-        for (n, layer) in self.layers.iter().enumerate() {
-            x = match layer {
-                Layer::Residual(first, second) => {
-                    let y = first.forward(&elu(&x)?, state)?;
-                    x.add(second.forward(&elu(&y)?, state)?)?
-                }
-                Layer::Conv(conv) if n == 0 => conv.forward(&x, state)?,
-                Layer::Conv(conv) => conv.forward(&elu(&x)?, state)?,
-                Layer::Transpose(conv) => conv.forward(&elu(&x)?, state)?,
-            };
+    fn forward(&self, x: &Array, state: &mut StreamState) -> Result<Array> {
+        let y = self.conv1.forward(&elu(x)?, state)?;
+        x.add(self.conv2.forward(&elu(&y)?, state)?)
+    }
+}
+
+struct EncoderStage {
+    units: Vec<ResidualUnit>,
+    downsample: CausalConv,
+}
+
+/// Waveform (1, samples, 1) to latent (1, 2 T, d).
+pub(super) struct SeanetEncoder {
+    input: CausalConv,
+    stages: Vec<EncoderStage>,
+    output: CausalConv,
+}
+
+impl SeanetEncoder {
+    pub(super) fn new(w: SeanetEncoderWeights<Array>, slots: &mut SlotAllocator) -> Result<Self> {
+        let input = conv(w.input, slots)?;
+        let mut stages = Vec::new();
+        for stage in w.stages {
+            let units = ResidualUnit::all(stage.units, slots)?;
+            stages.push(EncoderStage { units, downsample: conv(stage.downsample, slots)? });
         }
-        Ok(x)
+        Ok(Self { input, stages, output: conv(w.output, slots)? })
+    }
+
+    pub(super) fn forward(&self, x: &Array, state: &mut StreamState) -> Result<Array> {
+        let mut x = self.input.forward(x, state)?;
+        for stage in &self.stages {
+            for unit in &stage.units {
+                x = unit.forward(&x, state)?;
+            }
+            x = stage.downsample.forward(&elu(&x)?, state)?;
+        }
+        self.output.forward(&elu(&x)?, state)
+    }
+}
+
+struct DecoderStage {
+    upsample: CausalConvTranspose,
+    units: Vec<ResidualUnit>,
+}
+
+/// Latent (1, 2 T, d) to waveform (1, samples, 1).
+pub(super) struct SeanetDecoder {
+    input: CausalConv,
+    stages: Vec<DecoderStage>,
+    output: CausalConv,
+}
+
+impl SeanetDecoder {
+    pub(super) fn new(w: SeanetDecoderWeights<Array>, slots: &mut SlotAllocator) -> Result<Self> {
+        let input = conv(w.input, slots)?;
+        let mut stages = Vec::new();
+        for stage in w.stages {
+            let upsample = CausalConvTranspose::new(stage.upsample, 1, slots)?;
+            stages.push(DecoderStage { upsample, units: ResidualUnit::all(stage.units, slots)? });
+        }
+        Ok(Self { input, stages, output: conv(w.output, slots)? })
+    }
+
+    pub(super) fn forward(&self, x: &Array, state: &mut StreamState) -> Result<Array> {
+        let mut x = self.input.forward(x, state)?;
+        for stage in &self.stages {
+            x = stage.upsample.forward(&elu(&x)?, state)?;
+            for unit in &stage.units {
+                x = unit.forward(&x, state)?;
+            }
+        }
+        self.output.forward(&elu(&x)?, state)
     }
 }
 

@@ -1,47 +1,47 @@
-//! What streaming remembers between two pieces. Layers are immutable and share one numbering of slots, so that a clip's state
-//! is a value of its own: a new one begins a new clip.
+//! Streaming state: per-clip tensors carried between chunks. Layers are immutable and share one numbering of slots, so that a
+//! clip's state is a value; a new state begins a new clip.
 
 use mlx_rs::Array;
 
-/// Place of one remembered array.
+/// Place of one carried tensor.
 #[derive(Clone, Copy)]
-pub struct Slot(usize);
+pub(super) struct StateSlot(usize);
 
 /// Numbers the slots of a net while it is built.
 #[derive(Default)]
-pub struct Slots(usize);
+pub(super) struct SlotAllocator(usize);
 
-impl Slots {
-    pub fn next(&mut self) -> Slot {
+impl SlotAllocator {
+    pub(super) fn allocate(&mut self) -> StateSlot {
         self.0 += 1;
-        Slot(self.0 - 1)
+        StateSlot(self.0 - 1)
     }
 
-    /// The state before the first piece.
-    pub fn state(&self) -> State {
-        State { arrays: vec![None; self.0], steps: 0 }
+    /// The state before the first chunk.
+    pub(super) fn initial_state(&self) -> StreamState {
+        StreamState { arrays: vec![None; self.0], offset: 0 }
     }
 }
 
-/// The memory of one clip.
+/// The state of one clip.
 #[derive(Clone)]
-pub struct State {
+pub(super) struct StreamState {
     arrays: Vec<Option<Array>>,
-    /// Steps that the transformer has seen.
-    pub steps: i32,
+    /// Steps that the transformer has processed.
+    pub(super) offset: i32,
 }
 
-impl State {
-    pub fn take(&mut self, slot: Slot) -> Option<Array> {
+impl StreamState {
+    pub(super) fn take(&mut self, slot: StateSlot) -> Option<Array> {
         self.arrays[slot.0].take()
     }
 
-    pub fn put(&mut self, slot: Slot, array: Array) {
+    pub(super) fn put(&mut self, slot: StateSlot, array: Array) {
         self.arrays[slot.0] = Some(array);
     }
 
-    /// All that is remembered.
-    pub fn arrays(&self) -> impl Iterator<Item = &Array> {
+    /// All carried tensors.
+    pub(super) fn arrays(&self) -> impl Iterator<Item = &Array> {
         self.arrays.iter().flatten()
     }
 }

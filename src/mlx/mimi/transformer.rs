@@ -1,17 +1,14 @@
-//! Mimi's transformer: causal, with a sliding window, pre-norm, layer scale. Piece by piece; a whole clip is one piece.
+//! Mimi's transformer: causal with a sliding window, pre-norm, layer scale. Chunk by chunk; a whole clip is one chunk.
 
 use mlx_rs::Array;
-use mlx_rs::error::Exception;
 use mlx_rs::fast::{ScaledDotProductAttentionMask, layer_norm, scaled_dot_product_attention};
 use mlx_rs::ops::indexing::TryIndexOp;
 use mlx_rs::ops::{concatenate, erf};
 
-use super::state::{Slot, Slots, State};
-use crate::config::MimiConfig;
-use crate::mlx::llama::{Linear, Rotary};
-use crate::mlx::weights::Weights;
-
-type Result<T> = std::result::Result<T, Exception>;
+use super::state::{SlotAllocator, StateSlot, StreamState};
+use crate::checkpoint::config::MimiConfig;
+use crate::checkpoint::weights::{MimiLayerWeights, NormWeights};
+use crate::mlx::nn::{Linear, Result, Rotary};
 
 struct LayerNorm {
     weight: Array,
@@ -20,8 +17,8 @@ struct LayerNorm {
 }
 
 impl LayerNorm {
-    fn load(w: &mut Weights<'_>, name: &str, eps: f64) -> Result<Self> {
-        Ok(Self { weight: w.get(&format!("{name}.weight"))?, bias: w.get(&format!("{name}.bias"))?, eps: eps as f32 })
+    fn new(w: NormWeights<Array>, eps: f64) -> Self {
+        Self { weight: w.weight, bias: w.bias, eps: eps as f32 }
     }
 
     fn forward(&self, x: &Array) -> Result<Array> {
@@ -40,12 +37,12 @@ struct Layer {
     fc1: Linear,
     fc2: Linear,
     mlp_scale: Array, // (d,)
-    keys: Slot,
-    values: Slot,
+    keys: StateSlot,
+    values: StateSlot,
 }
 
 /// The transformer of encoder or decoder.
-pub struct Transformer {
+pub(super) struct Transformer {
     layers: Vec<Layer>,
     rotary: Rotary,
     heads: i32,
@@ -55,79 +52,76 @@ pub struct Transformer {
 }
 
 impl Transformer {
-    pub fn load(w: &mut Weights<'_>, prefix: &str, c: &MimiConfig, slots: &mut Slots) -> Result<Self> {
-        let mut layer = |n: usize| {
-            let name = |part: &str| format!("{prefix}.layers.{n}.{part}");
-            Ok(Layer {
-                input_norm: LayerNorm::load(w, &name("input_layernorm"), c.norm_eps)?,
-                q: Linear::load(w, &name("self_attn.q_proj"))?,
-                k: Linear::load(w, &name("self_attn.k_proj"))?,
-                v: Linear::load(w, &name("self_attn.v_proj"))?,
-                o: Linear::load(w, &name("self_attn.o_proj"))?,
-                attention_scale: w.get(&name("self_attn_layer_scale.scale"))?,
-                post_norm: LayerNorm::load(w, &name("post_attention_layernorm"), c.norm_eps)?,
-                fc1: Linear::load(w, &name("mlp.fc1"))?,
-                fc2: Linear::load(w, &name("mlp.fc2"))?,
-                mlp_scale: w.get(&name("mlp_layer_scale.scale"))?,
-                keys: slots.next(),
-                values: slots.next(),
-            })
+    pub(super) fn new(layers: Vec<MimiLayerWeights<Array>>, c: &MimiConfig, slots: &mut SlotAllocator) -> Self {
+        let layer = |w: MimiLayerWeights<Array>| Layer {
+            input_norm: LayerNorm::new(w.input_norm, c.norm_eps),
+            q: Linear::new(w.q),
+            k: Linear::new(w.k),
+            v: Linear::new(w.v),
+            o: Linear::new(w.o),
+            attention_scale: w.attention_scale,
+            post_norm: LayerNorm::new(w.post_norm, c.norm_eps),
+            fc1: Linear::new(w.fc1),
+            fc2: Linear::new(w.fc2),
+            mlp_scale: w.mlp_scale,
+            keys: slots.allocate(),
+            values: slots.allocate(),
         };
-        Ok(Self {
-            layers: (0..c.num_hidden_layers).map(&mut layer).collect::<Result<_>>()?,
-            rotary: Rotary::new(c.rope(), c.head_dim()),
+        Self {
+            layers: layers.into_iter().map(layer).collect(),
+            rotary: Rotary::new(&c.rope, c.head_dim()),
             heads: c.num_attention_heads as i32,
             kv_heads: c.num_key_value_heads as i32,
             head_dim: c.head_dim() as i32,
             window: c.sliding_window as i32,
-        })
+        }
     }
 
     /// `x`: (1, T, d), the next T steps.
-    pub fn forward(&self, x: &Array, state: &mut State) -> Result<Array> {
+    pub(super) fn forward(&self, x: &Array, state: &mut StreamState) -> Result<Array> {
         let mut x = x.clone();
-        let (first, t) = (state.steps, x.dim(1));
-        let mask = self.mask(first, t);
+        let (offset, t) = (state.offset, x.dim(1));
+        let mask = self.mask(offset, t);
         for layer in &self.layers {
             let y = self.attention(layer, &layer.input_norm.forward(&x)?, &mask, state)?;
             x = x.add(y.multiply(&layer.attention_scale)?)?;
             let y = layer.fc2.forward(&gelu(&layer.fc1.forward(&layer.post_norm.forward(&x)?)?)?)?;
             x = x.add(y.multiply(&layer.mlp_scale)?)?;
         }
-        state.steps = first + t;
+        state.offset = offset + t;
         Ok(x)
     }
 
-    /// Who sees whom, (T, kept + T): each step itself and the `window - 1` before it.
-    fn mask(&self, first: i32, t: i32) -> Array {
-        let oldest = first - self.kept(first);
-        let seen = (first..first + t).flat_map(|q| (oldest..first + t).map(move |k| k <= q && k > q - self.window));
-        Array::from_slice(&seen.collect::<Vec<bool>>(), &[t, first + t - oldest])
+    /// Sliding-window causal mask, (T, kept + T): each step sees itself and the `window - 1` steps before it.
+    fn mask(&self, offset: i32, t: i32) -> Array {
+        let oldest = offset - self.kept(offset);
+        let seen = (offset..offset + t).flat_map(|q| (oldest..offset + t).map(move |k| k <= q && k > q - self.window));
+        Array::from_slice(&seen.collect::<Vec<bool>>(), &[t, offset + t - oldest])
     }
 
-    /// Steps remembered once `steps` have been seen.
+    /// Steps kept in the cache after `steps` steps.
     fn kept(&self, steps: i32) -> i32 {
         steps.min(self.window - 1)
     }
 
-    fn attention(&self, layer: &Layer, x: &Array, mask: &Array, state: &mut State) -> Result<Array> {
-        let (t, first) = (x.dim(1), state.steps);
+    fn attention(&self, layer: &Layer, x: &Array, mask: &Array, state: &mut StreamState) -> Result<Array> {
+        let (t, offset) = (x.dim(1), state.offset);
         let split = |y: Array, heads: i32| {
             y.reshape(&[1, t, heads, self.head_dim])?.transpose_axes(&[0, 2, 1, 3]) // (1, heads, T, head_dim)
         };
-        let q = self.rotary.forward(&split(layer.q.forward(x)?, self.heads)?, first)?;
-        let k = self.rotary.forward(&split(layer.k.forward(x)?, self.kv_heads)?, first)?;
+        let q = self.rotary.forward(&split(layer.q.forward(x)?, self.heads)?, offset)?;
+        let k = self.rotary.forward(&split(layer.k.forward(x)?, self.kv_heads)?, offset)?;
         let v = split(layer.v.forward(x)?, self.kv_heads)?;
-        let k = self.remember(layer.keys, k, first + t, state)?;
-        let v = self.remember(layer.values, v, first + t, state)?;
+        let k = self.append_kv(layer.keys, k, offset + t, state)?;
+        let v = self.append_kv(layer.values, v, offset + t, state)?;
         let scale = (self.head_dim as f32).powf(-0.5);
         let y = scaled_dot_product_attention(q, k, v, scale, ScaledDotProductAttentionMask::Array(mask), None)?;
         let y = y.transpose_axes(&[0, 2, 1, 3])?.reshape(&[1, t, self.heads * self.head_dim])?;
         layer.o.forward(&y)
     }
 
-    /// Joins `new` to what was remembered, and remembers as much of it as the next step will see.
-    fn remember(&self, slot: Slot, new: Array, steps: i32, state: &mut State) -> Result<Array> {
+    /// Appends to the rolling KV cache and trims it to `window - 1` steps.
+    fn append_kv(&self, slot: StateSlot, new: Array, steps: i32, state: &mut StreamState) -> Result<Array> {
         let all = match state.take(slot) {
             Some(past) => concatenate(&[past, new], 2)?,
             None => new,

@@ -1,0 +1,55 @@
+use serde_json::{Map, Value};
+
+/// Sampling that a checkpoint suggests (`generation_config.json`).
+#[derive(Clone, Debug, Default)]
+pub(super) struct GenerationConfig(pub(super) Map<String, Value>);
+
+/// Settings that change draws in transformers and that this program does not follow, with the values that have no effect.
+const NOT_FOLLOWED: &[(&str, f64)] = &[
+    ("top_p", 1.0),
+    ("min_p", 0.0),
+    ("typical_p", 1.0),
+    ("epsilon_cutoff", 0.0),
+    ("eta_cutoff", 0.0),
+    ("repetition_penalty", 1.0),
+    ("encoder_repetition_penalty", 1.0),
+    ("no_repeat_ngram_size", 0.0),
+    ("num_beams", 1.0),
+    ("penalty_alpha", 0.0),
+    ("guidance_scale", 1.0),
+];
+const LISTS_NOT_FOLLOWED: &[&str] = &["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id"];
+
+impl GenerationConfig {
+    /// The value of a sampling setting by its key here. `do_sample: false` is temperature 0; a top_k of 0 or null keeps all.
+    pub(super) fn suggestion(&self, key: &str) -> Option<f64> {
+        let (prefix, name) = match key.strip_prefix("depth_decoder_") {
+            Some(name) => ("depth_decoder_", name),
+            None => ("", key),
+        };
+        match (name, self.0.get(key)) {
+            ("temperature", _) if self.0.get(&format!("{prefix}do_sample")) == Some(&Value::Bool(false)) => Some(0.0),
+            ("top_k", Some(Value::Null)) => Some(f64::MAX),
+            ("top_k", Some(value)) if value.as_f64() == Some(0.0) => Some(f64::MAX),
+            (_, value) => value.and_then(Value::as_f64),
+        }
+    }
+
+    /// Settings in the file that would change draws in transformers and are not followed, one line each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for prefix in ["", "depth_decoder_"] {
+            let numbers = NOT_FOLLOWED.iter().filter_map(|(name, neutral)| {
+                let value = self.0.get(&format!("{prefix}{name}"))?.as_f64()?;
+                (value != *neutral).then(|| format!("{prefix}{name} {value}"))
+            });
+            let lists = LISTS_NOT_FOLLOWED.iter().filter_map(|name| {
+                let value = self.0.get(&format!("{prefix}{name}"))?;
+                (!value.is_null()).then(|| format!("{prefix}{name}"))
+            });
+            found.extend(numbers.chain(lists));
+        }
+        let warn = |what| format!("generation_config.json: {what} is not followed; transformers would draw differently");
+        found.into_iter().map(warn).collect()
+    }
+}

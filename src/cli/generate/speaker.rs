@@ -1,0 +1,254 @@
+//! The worker at work: context, clips, files, and what is printed about them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::plan::{ContextFile, GeneratePlan};
+use super::{GenerateArgs, warn_beyond_codec};
+use crate::audio::player::{Player, Sink};
+use crate::audio::wav::{self, WavInfo};
+use crate::checkpoint::Checkpoint;
+use crate::cli::run_job::{cancel_on_signals, run_job, start_worker};
+use crate::data::{ClipSpec, Codes, FinishReason, TokenFile, Turn};
+use crate::engine::GenerationRequest;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::worker::{CancelToken, Event, GenerateJob, GeneratedClip, WorkerHandle};
+
+/// Extensions of token files; other context files are recordings.
+const TOKEN_FILES: [&str; 3] = ["json", "npy", "safetensors"];
+
+/// All clips of one call.
+#[derive(Default)]
+pub(super) struct SpokenClips {
+    clips: Vec<GeneratedClip>,
+    audio: Vec<f32>,
+    pub(super) frames: usize,
+    seconds: f64,
+}
+
+impl SpokenClips {
+    pub(super) fn add(&mut self, mut clip: GeneratedClip) {
+        self.audio.append(&mut clip.audio);
+        self.frames += clip.frames.len();
+        self.seconds += clip.seconds;
+        self.clips.push(clip);
+    }
+
+    pub(super) fn was_cancelled(&self) -> bool {
+        self.clips.last().is_some_and(|c| c.stop == FinishReason::Cancelled)
+    }
+}
+
+/// The worker and what goes with it.
+pub(super) struct Speaker<'a> {
+    args: &'a GenerateArgs,
+    checkpoint: Arc<Checkpoint>,
+    worker: WorkerHandle,
+    cancel: CancelToken,
+    player: Option<Player>,
+}
+
+impl<'a> Speaker<'a> {
+    pub(super) fn start(args: &'a GenerateArgs, checkpoint: Arc<Checkpoint>) -> Result<Self> {
+        let worker = start_worker(&checkpoint)?;
+        let player = args.play.then(|| open_player(checkpoint.dims().sample_rate)).flatten();
+        Ok(Self { args, checkpoint, worker, cancel: cancel_on_signals(), player })
+    }
+
+    /// Context turns with their codes.
+    pub(super) fn context(&self, plan: &GeneratePlan) -> Result<Vec<Turn>> {
+        let mut turns = plan.turns.clone();
+        for file in &plan.context {
+            let frames = self.context_frames(file)?;
+            turns.push(Turn { speaker: file.speaker, text: file.text.clone(), frames });
+        }
+        Ok(turns)
+    }
+
+    fn context_frames(&self, file: &ContextFile) -> Result<Codes> {
+        let (path, info) = (&file.path, &self.checkpoint.info);
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+        if TOKEN_FILES.contains(&extension.as_str()) {
+            return Ok(TokenFile::read(path, &info.dims)?.frames);
+        }
+        if !info.supports_voice_prompt() {
+            eprintln!(
+                "warning: {} takes no voice from a recording: its codes say what is spoken and when, which its encoder cannot \
+                 hear; {} will have no useful effect",
+                info.name,
+                path.display()
+            );
+        }
+        let samples = wav::read(path, info.dims.sample_rate)?;
+        self.worker.encode(samples, self.cancel.clone())?.wait(|_| {})
+    }
+
+    /// Generates text `n`.
+    pub(super) fn speak(&mut self, plan: &GeneratePlan, spec: &ClipSpec, n: usize) -> Result<GeneratedClip> {
+        let request = GenerationRequest::new(spec, self.checkpoint.prompt_of(spec)?, plan.max_frames);
+        let request = GenerationRequest {
+            forced: plan.forced.clone(),
+            observe: self.args.dump_logits.is_some(),
+            ..request
+        };
+        self.log_request(&request, &spec.text);
+        let job = GenerateJob { request, retries: self.args.retries };
+        let mut logits: Vec<f32> = Vec::new();
+        let player = &mut self.player;
+        let clip = run_job(&self.worker, job, self.cancel.clone(), |event, _| match event {
+            Event::Frame(event) => {
+                tracing::debug!("frame {}: {:?}", event.frame.frame, event.frame.codes);
+                logits.extend(event.frame.logits.iter().flat_map(|l| l.values()));
+            }
+            Event::Audio(samples) => player.iter_mut().for_each(|player| player.push(&samples)),
+            Event::Retry { .. } => logits.clear(),
+        })?;
+        if let Some(path) = &self.args.dump_logits {
+            self.write_logits(&numbered(path, plan, n), &logits, clip.frames.len())?;
+        }
+        Ok(clip)
+    }
+
+    fn log_request(&self, request: &GenerationRequest, text: &str) {
+        let (dims, sampling) = (self.checkpoint.dims(), &request.sampling);
+        tracing::debug!(
+            "model {}: {} codebooks of {} ids, {} positions",
+            self.checkpoint.info.name,
+            dims.codebooks,
+            dims.vocab,
+            dims.max_positions
+        );
+        tracing::debug!("sampler {} ({}), {sampling:?}", sampling.mode.name(), sampling.mode.info().sampler);
+        let prompt = &request.prompt;
+        tracing::debug!("prompt {} positions {:?} for {text:?}", prompt.positions.len(), prompt.segment_lengths);
+    }
+
+    /// The waveform of `frames`.
+    pub(super) fn decode(&self, frames: Codes) -> Result<Vec<f32>> {
+        self.worker.decode(frames, self.cancel.clone())?.wait(|_| {})
+    }
+
+    fn write_logits(&self, path: &Path, logits: &[f32], frames: usize) -> Result<()> {
+        let dims = self.checkpoint.dims();
+        let bytes = bytemuck::cast_slice(&logits[..frames * dims.codebooks * dims.vocab]);
+        let shape = vec![frames, dims.codebooks, dims.vocab];
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes);
+        let view = view.map_err(|e| Error::write(path, e))?;
+        let file = safetensors::serialize([("logits", view)], None).map_err(|e| Error::write(path, e))?;
+        write_atomically(path, &file)
+    }
+
+    /// Writes the token file of text `n`, where one was asked for.
+    pub(super) fn write_tokens(
+        &self,
+        plan: &GeneratePlan,
+        spec: &ClipSpec,
+        clip: &GeneratedClip,
+        n: usize,
+    ) -> Result<()> {
+        let Some(path) = &self.args.dump_tokens else { return Ok(()) };
+        let (id, dims) = (self.checkpoint.id()?, self.checkpoint.dims());
+        let file = TokenFile::new(spec, id, &dims, clip.sampling, clip.stop, clip.frames.clone());
+        file.write(&numbered(path, plan, n))
+    }
+
+    /// Writes the WAV file.
+    pub(super) fn write(&self, plan: &GeneratePlan, spoken: &SpokenClips) -> Result<()> {
+        let info = WavInfo::for_clip(&self.checkpoint.id()?, &plan.texts.join(" "), plan.speaker, &plan.sampling);
+        save_wav(&self.args.output, &spoken.audio, self.checkpoint.dims().sample_rate, &info)
+    }
+
+    /// Plays `samples`, where playing was asked for.
+    pub(super) fn play(&mut self, samples: &[f32]) {
+        self.player.iter_mut().for_each(|player| player.push(samples));
+    }
+
+    /// Waits until everything has been played.
+    pub(super) fn finish_playing(&mut self) {
+        let Some(mut player) = self.player.take() else { return };
+        player.finish();
+        if let Err(e) = player.wait_until_end() {
+            eprintln!("warning: {e}");
+        }
+        if player.underrun_samples() > 0 {
+            eprintln!("warning: playback was interrupted: {} samples came too late", player.underrun_samples());
+        }
+    }
+
+    /// Prints the result.
+    pub(super) fn print_summary(&self, plan: &GeneratePlan, spoken: &SpokenClips) -> Result<()> {
+        let Some(last) = spoken.clips.last() else { return Ok(()) };
+        let seconds = spoken.audio.len() as f64 / self.checkpoint.dims().sample_rate as f64;
+        let factor = spoken.seconds / seconds;
+        let beyond: usize = spoken.clips.iter().map(|c| c.beyond_codec).sum();
+        let guarded: usize = spoken.clips.iter().map(|c| c.guarded).sum();
+        let findings: Vec<_> = spoken.clips.iter().flat_map(|c| &c.findings).collect();
+        let output = &self.args.output;
+        if self.args.json {
+            let result = serde_json::json!({
+                "output": output, "text": plan.texts.join(" "), "speaker": plan.speaker,
+                "frames": spoken.frames, "seconds": seconds, "stop": last.stop, "seed": last.sampling.seed,
+                "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": beyond, "guarded": guarded,
+                "findings": findings, "model": self.checkpoint.info.name,
+            });
+            println!("{result}");
+        } else {
+            println!(
+                "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
+                output.display(),
+                spoken.frames,
+                plan.sampling.mode.name(),
+                plan.sampling.seed,
+                last.stop.describe(),
+            );
+        }
+        for finding in findings {
+            eprintln!("warning: {finding}");
+        }
+        warn_beyond_codec(beyond);
+        if let Some(guard) = plan.sampling.guard {
+            eprintln!("range guard {guard}: {guarded} tokens changed");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Speaker<'_> {
+    fn drop(&mut self) {
+        if let Ok((now, peak)) = crate::mlx::memory() {
+            tracing::debug!("MLX memory: {} MB now, {} MB at most", now >> 20, peak >> 20);
+        }
+    }
+}
+
+/// A player for sound that is still being made, or `None` with a warning: the file matters more.
+fn open_player(rate: usize) -> Option<Player> {
+    let mut player = Player::new(Sink::Device(None));
+    player.begin(rate);
+    match player.play_when_buffered() {
+        Ok(()) => Some(player),
+        Err(e) => {
+            eprintln!("warning: {e}");
+            None
+        }
+    }
+}
+
+pub(super) fn save_wav(path: &Path, audio: &[f32], rate: usize, info: &WavInfo) -> Result<()> {
+    let (bytes, clipped) = wav::encode(audio, rate, info)?;
+    if clipped > 0 {
+        eprintln!("warning: {clipped} samples were louder than full scale and are clipped");
+    }
+    wav::save(path, &bytes)
+}
+
+/// `path` for one text; with a number before its extension for several.
+fn numbered(path: &Path, plan: &GeneratePlan, n: usize) -> PathBuf {
+    if plan.texts.len() == 1 {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{:03}{extension}", n + 1))
+}

@@ -1,0 +1,68 @@
+//! Jobs for the worker, with progress. `generate`, `analyze` and `compare` all run theirs here.
+
+use std::sync::Arc;
+
+use super::progress::Progress;
+use crate::analysis::statistics::TokenStats;
+use crate::checkpoint::Checkpoint;
+use crate::data::Logits;
+use crate::engine::GeneratedFrame;
+use crate::error::{Error, Result};
+use crate::worker::{CancelToken, Event, GenerateJob, GeneratedClip, WorkerHandle};
+
+/// A worker that has loaded the codec of `checkpoint`.
+pub(super) fn start_worker(checkpoint: &Arc<Checkpoint>) -> Result<WorkerHandle> {
+    let worker = WorkerHandle::start(checkpoint.clone(), || {})?;
+    worker.load()?.wait(|_| {})?;
+    Ok(worker)
+}
+
+/// A token that Ctrl-C and a request to terminate cancel. The second Ctrl-C ends the process at once.
+pub(super) fn cancel_on_signals() -> CancelToken {
+    let token = CancelToken::default();
+    let handler_token = token.clone();
+    let handler = move || {
+        if handler_token.is_cancelled() {
+            std::process::exit(Error::Cancelled.exit_code().into());
+        }
+        handler_token.cancel();
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        eprintln!("warning: Ctrl-C will not keep what was made: {e}");
+    }
+    token
+}
+
+/// Runs `job` with progress; `observer` sees every event.
+pub(super) fn run_job(
+    worker: &WorkerHandle,
+    job: impl Into<GenerateJob>,
+    cancel: CancelToken,
+    mut observer: impl FnMut(Event, &Progress),
+) -> Result<GeneratedClip> {
+    let job = job.into();
+    let progress = Progress::new(job.request.max_frames);
+    let clip = worker.generate(job, cancel)?.wait(|event| {
+        progress.show(&event);
+        observer(event, &progress);
+    });
+    progress.finish();
+    clip
+}
+
+/// Runs an observed job; `on_frame` sees every frame with the statistics of its draws and its logits.
+pub(super) fn run_observed(
+    worker: &WorkerHandle,
+    job: impl Into<GenerateJob>,
+    mut on_frame: impl FnMut(GeneratedFrame, Vec<TokenStats>, Logits),
+) -> Result<GeneratedClip> {
+    run_job(worker, job, CancelToken::default(), |event, _| {
+        if let Event::Frame(event) = event {
+            let mut frame = event.frame;
+            if let Some(logits) = frame.logits.take() {
+                let stats = TokenStats::measure_frame(&logits, &frame.codes, &frame.sampling);
+                on_frame(frame, stats, logits);
+            }
+        }
+    })
+}

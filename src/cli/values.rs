@@ -1,0 +1,50 @@
+//! Values of flags, and the flags' names for the library's keys.
+
+use std::borrow::Cow;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::data::command_line::flag;
+use crate::data::{Dtype, Mode, PARAMS, Stage};
+use crate::error::Error;
+
+/// Keys that are not sampling settings and have a flag of the same name.
+const KEYS: &[&str] = &[
+    "clips",
+    "context_audio",
+    "context_speaker",
+    "context_text",
+    "edits",
+    "force_tokens",
+    "guard_range",
+    "max_audio_length_ms",
+    "precision",
+    "sampling",
+    "speaker",
+    "stdin",
+    "test_sampling",
+    "text",
+    "voice",
+];
+
+/// The flag for a key of the library; other names (fields of files) stay as they are.
+pub(super) fn flag_name(key: &str) -> Cow<'static, str> {
+    let is_param = PARAMS.iter().any(|p| Stage::ALL.iter().any(|stage| p.key_of(*stage) == key));
+    if is_param || KEYS.contains(&key) { flag(key).into() } else { key.to_owned().into() }
+}
+
+/// Parses a sampling mode.
+pub(super) fn mode_parser() -> impl TypedValueParser<Value = Mode> {
+    let values = Mode::all().iter().map(|m| PossibleValue::new(m.name).help(m.summary));
+    PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(|name| name.parse::<Mode>())
+}
+
+/// Parses a number type.
+pub(super) fn dtype_parser() -> impl TypedValueParser<Value = Dtype> {
+    PossibleValuesParser::new(Dtype::ALL.map(Dtype::name)).try_map(|name| name.parse::<Dtype>())
+}
+
+/// A range guard, with the flag's name in its error.
+pub(super) fn parse_guard(text: &str) -> Result<crate::data::RangeGuard, Error> {
+    text.parse().map_err(|e: Error| e.with_field_name(flag_name))
+}

@@ -1,0 +1,82 @@
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Codes, Sampling, TokenFile};
+use crate::error::{Error, Result};
+
+/// A turn that has been spoken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Speaker number.
+    pub speaker: u32,
+    /// What was said.
+    pub text: String,
+    /// How it was said.
+    pub frames: Codes,
+}
+
+/// A change in the course of a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Edit {
+    /// New settings from a frame on. The seed stays the clip's.
+    Sampling {
+        /// First frame with the new settings.
+        frame: usize,
+        /// The settings.
+        sampling: Sampling,
+    },
+    /// A token taken instead of the drawn one.
+    Token {
+        /// Frame of the token.
+        frame: usize,
+        /// Codebook of the token.
+        codebook: usize,
+        /// The token.
+        token: u32,
+    },
+}
+
+impl Edit {
+    /// The frame at which the edit takes effect.
+    pub fn frame(&self) -> usize {
+        match self {
+            Self::Sampling { frame, .. } | Self::Token { frame, .. } => *frame,
+        }
+    }
+}
+
+/// Everything that reproduces a clip on a given model. A token file holds it beside the codes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClipSpec {
+    /// What to say.
+    pub text: String,
+    /// Who says it.
+    pub speaker: u32,
+    /// Turns before it.
+    pub context: Vec<Turn>,
+    /// Settings at the start.
+    pub sampling: Sampling,
+    /// Changes in its course.
+    pub edits: Vec<Edit>,
+}
+
+impl ClipSpec {
+    /// What the token file read from `path` says about how its clip was made.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFile`] where text, speaker or settings are missing.
+    pub fn from_token_file(file: &TokenFile, path: &Path) -> Result<Self> {
+        let missing = |what: &str| {
+            Error::file(path, format!("expected a token file with {what}, such as `csm generate` writes; it has none"))
+        };
+        Ok(Self {
+            text: file.text.clone().ok_or_else(|| missing("text"))?,
+            speaker: file.speaker.ok_or_else(|| missing("speaker"))?,
+            context: file.context.clone(),
+            sampling: file.sampling.ok_or_else(|| missing("sampling"))?,
+            edits: file.edits.clone(),
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! Sampling modes as a table. A new mode is a variant and an entry; a new [`NoiseSource`] is also an arm in each engine's sampler,
+//! which the compiler asks for.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Dtype;
+use crate::error::Error;
+
+/// How a clip is computed and sampled. Its properties are in [`Mode::info`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All MLX.
+    #[default]
+    Native,
+    /// MLX, reproducing PyTorch's tokens.
+    Exact,
+    /// PyTorch generates, MLX decodes.
+    Hybrid,
+}
+
+/// What computes the logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// MLX.
+    Mlx,
+    /// PyTorch through libtorch; needs the cargo feature `torch`.
+    Torch,
+}
+
+/// Where the randomness of a draw comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoiseSource {
+    /// MLX's categorical sampling, with a key derived from (seed, frame, codebook).
+    MlxKey,
+    /// PyTorch's mt19937 stream: one exponential value per id, 2 * V * K words a frame.
+    TorchStream,
+}
+
+/// Precision of the language model where the user names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PrecisionRule {
+    /// The type in which the weights are stored.
+    Checkpoint,
+    /// Float32, without which PyTorch's tokens cannot be expected.
+    Float32,
+}
+
+/// Properties of a mode.
+#[derive(Debug)]
+pub struct ModeInfo {
+    /// The mode.
+    pub mode: Mode,
+    /// Name on the command line, in files and in the window.
+    pub name: &'static str,
+    /// One line for help texts.
+    pub summary: &'static str,
+    /// How a token is drawn, for `--debug`.
+    pub sampler: &'static str,
+    /// What computes the logits.
+    pub backend: Backend,
+    /// Where the randomness comes from.
+    pub noise: NoiseSource,
+    precision: PrecisionRule,
+}
+
+static MODES: [ModeInfo; 3] = [
+    ModeInfo {
+        mode: Mode::Native,
+        name: "native",
+        summary: "MLX computes and draws",
+        sampler: "MLX's categorical sampling",
+        backend: Backend::Mlx,
+        noise: NoiseSource::MlxKey,
+        precision: PrecisionRule::Checkpoint,
+    },
+    ModeInfo {
+        mode: Mode::Exact,
+        name: "exact",
+        summary: "MLX computes, the draw reproduces PyTorch's to the token",
+        sampler: "argmax(p / q) in MLX with PyTorch's noise q",
+        backend: Backend::Mlx,
+        noise: NoiseSource::TorchStream,
+        precision: PrecisionRule::Float32,
+    },
+    ModeInfo {
+        mode: Mode::Hybrid,
+        name: "hybrid",
+        summary: "PyTorch computes and draws, MLX decodes",
+        sampler: "PyTorch's multinomial",
+        backend: Backend::Torch,
+        noise: NoiseSource::TorchStream,
+        precision: PrecisionRule::Float32,
+    },
+];
+
+impl Mode {
+    /// Every mode, in the order in which front ends list them.
+    pub fn all() -> &'static [ModeInfo] {
+        &MODES
+    }
+
+    /// The mode's properties.
+    pub fn info(self) -> &'static ModeInfo {
+        &MODES[self as usize]
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// Precision of the language model where the user names none; `stored` is the type of the checkpoint's weights.
+    pub fn default_precision(self, stored: Dtype) -> Dtype {
+        match self.info().precision {
+            PrecisionRule::Checkpoint => stored,
+            PrecisionRule::Float32 => Dtype::Float32,
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let names = || MODES.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
+        let found = MODES.iter().find(|m| m.name == name);
+        found.map(|m| m.mode).ok_or_else(|| Error::invalid("sampling", names(), format!("{name:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_complete_and_in_order() {
+        for (n, info) in MODES.iter().enumerate() {
+            assert_eq!((info.mode as usize, info.mode.info().name), (n, info.name));
+            assert_eq!(info.name.parse::<Mode>().unwrap(), info.mode);
+            assert_eq!(serde_json::to_string(&info.mode).unwrap(), format!("{:?}", info.name));
+        }
+    }
+}

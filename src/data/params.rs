@@ -1,0 +1,339 @@
+//! Sampling settings as a table. A new setting is a field of [`SamplingParams`], an entry in [`PARAMS`] and its effect in
+//! `sampling::warp`; command line, window, files, reports and `csm generate …` lines iterate over the table.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Dtype, Mode, ModelDims, NoiseSource, RangeGuard};
+use crate::error::{Error, Result};
+
+/// How the tokens of one kind of codebook are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SamplingParams {
+    /// Divides the logits; 0 is greedy.
+    pub temperature: f64,
+    /// Only the `top_k` most likely tokens can be drawn; ties at the last place stay. V keeps all.
+    pub top_k: usize,
+}
+
+impl SamplingParams {
+    /// The two settings that every checkpoint suggests, all others without effect.
+    pub fn new(temperature: f64, top_k: usize) -> Self {
+        Self { temperature, top_k }
+    }
+
+    /// Whether the most likely token is taken. A temperature so small that `logit / T` would overflow float32 is greedy too.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature < 1e-30
+    }
+}
+
+/// The two kinds of codebooks, which have settings of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Codebook 0, drawn from the backbone.
+    Codebook0,
+    /// Codebooks 1 to K - 1, drawn from the depth decoder.
+    Depth,
+}
+
+impl Stage {
+    /// Both, in the order of files.
+    pub const ALL: [Self; 2] = [Self::Codebook0, Self::Depth];
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Codebook0 => "",
+            Self::Depth => "depth_",
+        }
+    }
+}
+
+/// What kind of number a setting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// A real number, shown with two decimals.
+    Real,
+    /// A count.
+    Count,
+}
+
+/// A sampling setting.
+pub struct Param {
+    /// Key in token files; with `depth_` before it for the depth decoder.
+    pub key: &'static str,
+    /// Key in `generation_config.json`; with `depth_decoder_` before it for the depth decoder.
+    pub generation_key: &'static str,
+    /// Name in the window.
+    pub label: &'static str,
+    /// Symbol in one-line summaries.
+    pub symbol: &'static str,
+    /// One line for help texts.
+    pub help: &'static str,
+    /// Kind of number.
+    pub kind: ParamKind,
+    /// Value where neither user nor checkpoint names one.
+    pub default: f64,
+    /// Value of files that lack the key; `None` where the key is required.
+    pub absent: Option<f64>,
+    /// Largest value that the window offers.
+    pub slider_max: fn(&ModelDims) -> f64,
+    /// Valid values.
+    pub range: fn(&ModelDims) -> RangeInclusive<f64>,
+    /// Valid values in words.
+    pub expected: fn(&ModelDims) -> String,
+    /// Reads the setting.
+    pub get: fn(&SamplingParams) -> f64,
+    /// Changes the setting.
+    pub set: fn(&mut SamplingParams, f64),
+}
+
+/// Every sampling setting.
+pub static PARAMS: &[Param] = &[
+    Param {
+        key: "temperature",
+        generation_key: "temperature",
+        label: "Temperature",
+        symbol: "T",
+        help: "Temperature; 0 is greedy",
+        kind: ParamKind::Real,
+        default: 0.9,
+        absent: None,
+        slider_max: |_| 5.0,
+        range: |_| 0.0..=f64::MAX,
+        expected: |_| "0 (greedy) or a positive number".into(),
+        get: |p| p.temperature,
+        set: |p, value| p.temperature = value,
+    },
+    Param {
+        key: "topk",
+        generation_key: "top_k",
+        label: "Top-k",
+        symbol: "k",
+        help: "Draw from the K most likely tokens",
+        kind: ParamKind::Count,
+        default: 50.0,
+        absent: None,
+        slider_max: |dims| dims.vocab as f64,
+        range: |dims| 1.0..=dims.vocab as f64,
+        expected: |dims| format!("1 to {} (the vocabulary)", dims.vocab),
+        get: |p| p.top_k as f64,
+        set: |p, value| p.top_k = value as usize,
+    },
+];
+
+impl Param {
+    /// Key of the setting for `stage`, as in token files.
+    pub fn key_of(&self, stage: Stage) -> String {
+        format!("{}{}", stage.prefix(), self.key)
+    }
+
+    fn number(&self, value: f64) -> serde_json::Value {
+        match self.kind {
+            ParamKind::Real => value.into(),
+            ParamKind::Count => (value as u64).into(),
+        }
+    }
+}
+
+/// Everything besides the prompt that decides which tokens are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// How the clip is computed and sampled.
+    pub mode: Mode,
+    /// Settings of codebook 0.
+    pub codebook0: SamplingParams,
+    /// Settings of the other codebooks.
+    pub depth: SamplingParams,
+    /// Seed of the random stream.
+    pub seed: u64,
+    /// Ids that are never drawn.
+    pub guard: Option<RangeGuard>,
+    /// Number type of the language model's computation.
+    pub precision: Dtype,
+}
+
+impl Sampling {
+    /// The same settings for all codebooks, no guard.
+    pub fn new(mode: Mode, params: SamplingParams, seed: u64, precision: Dtype) -> Self {
+        Self { mode, codebook0: params, depth: params, seed, guard: None, precision }
+    }
+
+    /// Settings that a checkpoint suggests. `suggestion` looks a key of `generation_config.json` up; a missing depth key
+    /// takes codebook 0's value, a missing value the table's default. Values are limited to their range.
+    pub fn suggested(
+        mode: Mode,
+        seed: u64,
+        precision: Dtype,
+        dims: &ModelDims,
+        suggestion: impl Fn(&str) -> Option<f64>,
+    ) -> Self {
+        let mut sampling = Self::new(mode, SamplingParams::new(0.0, 1), seed, precision);
+        for param in PARAMS {
+            let range = (param.range)(dims);
+            let limit = |value: f64| value.clamp(*range.start(), *range.end());
+            let first = suggestion(param.generation_key).unwrap_or(param.default);
+            let depth = suggestion(&format!("depth_decoder_{}", param.generation_key)).unwrap_or(first);
+            (param.set)(&mut sampling.codebook0, limit(first));
+            (param.set)(&mut sampling.depth, limit(depth));
+        }
+        sampling
+    }
+
+    /// Settings of `stage`.
+    pub fn stage(&self, stage: Stage) -> &SamplingParams {
+        match stage {
+            Stage::Codebook0 => &self.codebook0,
+            Stage::Depth => &self.depth,
+        }
+    }
+
+    /// Settings of `stage`, to change.
+    pub fn stage_mut(&mut self, stage: Stage) -> &mut SamplingParams {
+        match stage {
+            Stage::Codebook0 => &mut self.codebook0,
+            Stage::Depth => &mut self.depth,
+        }
+    }
+
+    /// Settings of `codebook`.
+    pub fn params_for(&self, codebook: usize) -> SamplingParams {
+        if codebook == 0 { self.codebook0 } else { self.depth }
+    }
+
+    /// Whether two settings draw from the same noise, so that equal logits give equal tokens.
+    pub fn shares_noise_with(&self, other: &Self) -> bool {
+        let stream = |s: &Self| s.mode.info().noise == NoiseSource::TorchStream;
+        stream(self) && stream(other) && self.seed == other.seed
+    }
+
+    /// Checks every value against the model.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] with the setting's key.
+    pub fn check(&self, dims: &ModelDims) -> Result<()> {
+        for stage in Stage::ALL {
+            for param in PARAMS {
+                let value = (param.get)(self.stage(stage));
+                if !(param.range)(dims).contains(&value) {
+                    return Err(Error::invalid(param.key_of(stage), (param.expected)(dims), value));
+                }
+            }
+        }
+        match self.guard {
+            Some(guard) if guard.range().1 as usize >= dims.vocab => {
+                Err(Error::invalid("guard_range", format!("ids up to {}", dims.vocab - 1), guard))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Mode, settings and seed on one line; the depth decoder's settings where they differ.
+    pub fn summary(&self) -> String {
+        let mut out = self.mode.name().to_owned();
+        for param in PARAMS {
+            let (first, depth) = ((param.get)(&self.codebook0), (param.get)(&self.depth));
+            if param.absent == Some(first) && first == depth {
+                continue;
+            }
+            out += &format!(", {} {first}", param.symbol);
+            if first != depth {
+                out += &format!("/{depth}");
+            }
+        }
+        out + &format!(", seed {}", self.seed)
+    }
+}
+
+/// The flat form of token files: `{"mode", "temperature", "topk", "depth_temperature", "depth_topk", "seed", "guard", "precision"}`.
+impl Serialize for Sampling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("mode", &self.mode)?;
+        for stage in Stage::ALL {
+            for param in PARAMS {
+                let value = (param.get)(self.stage(stage));
+                if param.absent != Some(value) {
+                    map.serialize_entry(&param.key_of(stage), &param.number(value))?;
+                }
+            }
+        }
+        map.serialize_entry("seed", &self.seed)?;
+        map.serialize_entry("guard", &self.guard)?;
+        map.serialize_entry("precision", &self.precision)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Sampling {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fixed {
+            mode: Mode,
+            seed: u64,
+            #[serde(default)]
+            guard: Option<RangeGuard>,
+            precision: Dtype,
+            #[serde(flatten)]
+            params: HashMap<String, serde_json::Value>,
+        }
+        let fixed = Fixed::deserialize(deserializer)?;
+        let mut sampling = Self::new(fixed.mode, SamplingParams::new(0.0, 1), fixed.seed, fixed.precision);
+        sampling.guard = fixed.guard;
+        for stage in Stage::ALL {
+            for param in PARAMS {
+                let key = param.key_of(stage);
+                let value = match (fixed.params.get(&key), param.absent) {
+                    (Some(value), _) => match param.kind {
+                        ParamKind::Real => value.as_f64(),
+                        ParamKind::Count => value.as_u64().map(|n| n as f64),
+                    },
+                    (None, absent @ Some(_)) => absent,
+                    (None, None) => return Err(D::Error::custom(format!("missing field `{key}`"))),
+                };
+                let value = value.ok_or_else(|| D::Error::custom(format!("{key}: expected a number")))?;
+                (param.set)(sampling.stage_mut(stage), value);
+            }
+        }
+        Ok(sampling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIMS: ModelDims =
+        ModelDims { codebooks: 2, vocab: 20, codec_size: 17, frame_rate: 12.5, sample_rate: 24_000, max_positions: 9 };
+
+    #[test]
+    fn settings_keep_their_form_in_files() {
+        let text = r#"{"mode":"exact","temperature":0.9,"topk":50,"depth_temperature":0.7,"depth_topk":3,"seed":18446744073709551615,"guard":"1-31","precision":"float32"}"#;
+        let sampling: Sampling = serde_json::from_str(text).unwrap();
+        assert_eq!((sampling.depth, sampling.seed), (SamplingParams::new(0.7, 3), u64::MAX));
+        assert_eq!(serde_json::to_string(&sampling).unwrap(), text);
+        assert!(serde_json::from_str::<Sampling>(&text.replace("\"topk\":50,", "")).unwrap_err().to_string().contains("topk"));
+        assert_eq!(sampling.summary(), "exact, T 0.9/0.7, k 50/3, seed 18446744073709551615");
+    }
+
+    #[test]
+    fn suggestions_are_followed_and_limited() {
+        let suggest = |key: &str| [("temperature", 0.6), ("depth_decoder_top_k", 99.0)].iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+        let s = Sampling::suggested(Mode::Native, 1, Dtype::Float32, &DIMS, suggest);
+        assert_eq!((s.codebook0, s.depth), (SamplingParams::new(0.6, 20), SamplingParams::new(0.6, 20)));
+        s.check(&DIMS).unwrap();
+    }
+
+    #[test]
+    fn values_out_of_range_name_their_key() {
+        let mut s = Sampling::new(Mode::Native, SamplingParams::new(0.5, 5), 0, Dtype::Float32);
+        s.depth.top_k = 21;
+        assert!(s.check(&DIMS).unwrap_err().to_string().starts_with("depth_topk: expected 1 to 20"));
+        s.depth = SamplingParams::new(f64::NAN, 5);
+        assert!(s.check(&DIMS).unwrap_err().to_string().starts_with("depth_temperature"));
+    }
+}

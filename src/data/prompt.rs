@@ -1,0 +1,69 @@
+use super::ModelDims;
+use crate::error::{Error, Result};
+
+/// One position of the backbone's input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// A text id.
+    Text(u32),
+    /// A frame of K codes; the all-zero frame ends a segment's audio.
+    Audio(Vec<u32>),
+}
+
+/// The tokenised prompt: context turns (text, audio, end frame), then the text to speak.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// All positions in order.
+    pub positions: Vec<Position>,
+    /// Positions of each segment, the text to speak last.
+    pub segment_lengths: Vec<usize>,
+}
+
+impl Prompt {
+    /// Appends a segment.
+    pub fn push_segment(&mut self, positions: Vec<Position>) {
+        self.segment_lengths.push(positions.len());
+        self.positions.extend(positions);
+    }
+
+    /// Checks that every id has an embedding. Engines ask for it once more, because MLX reads past the end of a table in silence.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] with the position.
+    pub fn check_ids(&self, text_vocab: usize, dims: &ModelDims) -> Result<()> {
+        for (n, position) in self.positions.iter().enumerate() {
+            let (largest, limit) = match position {
+                Position::Text(id) => (Some(*id), text_vocab),
+                Position::Audio(frame) => (frame.iter().max().copied(), dims.vocab),
+            };
+            if let Some(id) = largest.filter(|id| *id as usize >= limit) {
+                return Err(Error::invalid("prompt", format!("ids below {limit}"), format!("{id} at position {n}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the prompt leaves room for `frames` frames of speech: it must be strictly shorter than what they leave of
+    /// the model's positions.
+    ///
+    /// # Errors
+    /// [`Error::ContextTooLong`] with the positions of each segment.
+    pub fn check_fits(&self, frames: usize, dims: &ModelDims) -> Result<()> {
+        let used = self.positions.len();
+        if used + frames < dims.max_positions {
+            return Ok(());
+        }
+        let last = self.segment_lengths.len().saturating_sub(1);
+        let segments = self.segment_lengths.iter().enumerate().map(|(n, length)| match n {
+            n if n == last => format!("the text {length}"),
+            n => format!("context segment {} {length}", n + 1),
+        });
+        let segments = segments.collect();
+        Err(Error::ContextTooLong { used, wanted: frames, limit: dims.max_positions, segments })
+    }
+}
+
+/// Whether `text` contains a letter or digit.
+pub fn is_speakable(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}

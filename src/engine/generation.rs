@@ -1,0 +1,186 @@
+//! The generation loop. Clips of users, `csm verify` and the goldens all come from here.
+
+use super::{EngineKey, EngineProvider, FrameOutput, FrameRequest, engine_key};
+use crate::data::{ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, is_end_frame};
+use crate::error::{Error, Result};
+
+/// A clip to generate.
+#[derive(Clone, Debug)]
+pub struct GenerationRequest {
+    /// The tokenised prompt.
+    pub prompt: Prompt,
+    /// Settings at the start.
+    pub sampling: Sampling,
+    /// Maximum length in frames, `history` included.
+    pub max_frames: usize,
+    /// Frames that exist already; generation continues after them.
+    pub history: Codes,
+    /// Tokens taken instead of drawn (teacher forcing), from frame 0; the clip ends with them.
+    pub forced: Option<Codes>,
+    /// Changes in its course.
+    pub edits: Vec<Edit>,
+    /// Whether frames carry their logits.
+    pub observe: bool,
+}
+
+impl GenerationRequest {
+    /// The clip of `spec` from its first frame; `prompt` is the spec's.
+    pub fn new(spec: &ClipSpec, prompt: Prompt, max_frames: usize) -> Self {
+        Self {
+            prompt,
+            sampling: spec.sampling,
+            max_frames,
+            history: Codes::default(),
+            forced: None,
+            edits: spec.edits.clone(),
+            observe: false,
+        }
+    }
+
+    /// Teacher forcing: computes the logits from which `frames` were drawn.
+    pub fn teacher_forced(spec: &ClipSpec, prompt: Prompt, frames: &Codes) -> Self {
+        Self { forced: Some(frames.clone()), observe: true, ..Self::new(spec, prompt, frames.len()) }
+    }
+}
+
+/// A frame as the loop made it.
+#[derive(Clone, Debug)]
+pub struct GeneratedFrame {
+    /// Its number in the clip, from 0.
+    pub frame: usize,
+    /// Its K tokens.
+    pub codes: Vec<u32>,
+    /// The logits they were drawn from, if the request is observed.
+    pub logits: Option<Logits>,
+    /// Per codebook, whether the range guard changed the token; empty without a guard.
+    pub guarded: Vec<bool>,
+    /// Settings it was drawn with.
+    pub sampling: Sampling,
+}
+
+/// What one turn of the loop gave.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A frame, now part of [`Generation::frames`].
+    Frame(GeneratedFrame),
+    /// The end-of-speech frame, which is not part of the clip: the model ended it.
+    Eos(GeneratedFrame),
+    /// The clip is complete for another reason.
+    Finished(FinishReason),
+}
+
+/// A clip being generated.
+pub struct Generation<'a> {
+    request: &'a GenerationRequest,
+    start: Sampling,
+    end: usize,
+    codebooks: usize,
+    frames: Codes,
+    prefilled: Option<EngineKey>,
+}
+
+impl<'a> Generation<'a> {
+    /// Checks `request` against the model. `seed` replaces the request's, for retries.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for settings, tokens or edits that do not fit the model, [`Error::ContextTooLong`].
+    pub fn new(request: &'a GenerationRequest, seed: u64, dims: &ModelDims) -> Result<Self> {
+        let start = Sampling { seed, ..request.sampling };
+        start.check(dims)?;
+        request.history.check("history", dims)?;
+        if let Some(forced) = &request.forced {
+            forced.check("force_tokens", dims)?;
+        }
+        for edit in &request.edits {
+            check_edit(edit, dims)?;
+        }
+        let end = request.forced.as_ref().map_or(request.max_frames, |f| f.len().min(request.max_frames));
+        request.prompt.check_fits(end, dims)?;
+        let mut frames = Codes::new(dims.codebooks);
+        request.history.frames().for_each(|frame| frames.push(frame));
+        Ok(Self { request, start, end, codebooks: dims.codebooks, frames, prefilled: None })
+    }
+
+    /// All frames so far, the history included.
+    pub fn frames(&self) -> &Codes {
+        &self.frames
+    }
+
+    /// Settings at the start.
+    pub fn sampling(&self) -> Sampling {
+        self.start
+    }
+
+    /// Loads the engine of the next frame, so that loading is not timed as generating.
+    ///
+    /// # Errors
+    /// What loading reports.
+    pub fn load(&self, engines: &mut dyn EngineProvider) -> Result<()> {
+        engines.engine(&self.sampling_at(self.frames.len())).map(|_| ())
+    }
+
+    /// Generates one frame. An engine is prefilled when it makes its first frame or takes over from another.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    pub fn next_frame(&mut self, engines: &mut dyn EngineProvider) -> Result<Step> {
+        let frame = self.frames.len();
+        if frame >= self.end {
+            let all_forced = self.request.forced.as_ref().is_some_and(|f| f.len() == self.end);
+            return Ok(Step::Finished(if all_forced { FinishReason::Forced } else { FinishReason::Length }));
+        }
+        let sampling = self.sampling_at(frame);
+        let engine = engines.engine(&sampling)?;
+        let key = engine_key(&sampling);
+        if self.prefilled != Some(key) {
+            engine.prefill(&self.request.prompt, &self.frames)?;
+            self.prefilled = Some(key);
+        }
+        let forced = self.forced_at(frame);
+        let request = FrameRequest { frame, sampling: &sampling, forced: &forced, observe: self.request.observe };
+        let FrameOutput { codes, logits, guarded } = engine.next_frame(&request)?;
+        let generated = GeneratedFrame { frame, codes, logits, guarded, sampling };
+        if is_end_frame(&generated.codes) {
+            return Ok(Step::Eos(generated));
+        }
+        self.frames.push(&generated.codes);
+        Ok(Step::Frame(generated))
+    }
+
+    /// Settings of `frame`: those of the last edit at or before it, else the start's; always with the start's seed.
+    fn sampling_at(&self, frame: usize) -> Sampling {
+        let edits = self.request.edits.iter().filter_map(|edit| match edit {
+            Edit::Sampling { frame: from, sampling } if *from <= frame => Some((*from, *sampling)),
+            _ => None,
+        });
+        let latest = edits.max_by_key(|(from, _)| *from);
+        latest.map_or(self.start, |(_, sampling)| Sampling { seed: self.start.seed, ..sampling })
+    }
+
+    fn forced_at(&self, frame: usize) -> Vec<Option<u32>> {
+        if let Some(tokens) = self.request.forced.as_ref().and_then(|f| f.get(frame)) {
+            return tokens.iter().copied().map(Some).collect();
+        }
+        let mut forced = Vec::new();
+        for edit in &self.request.edits {
+            if let Edit::Token { frame: at, codebook, token } = edit
+                && *at == frame
+            {
+                forced.resize(self.codebooks, None);
+                forced[*codebook] = Some(*token);
+            }
+        }
+        forced
+    }
+}
+
+fn check_edit(edit: &Edit, dims: &ModelDims) -> Result<()> {
+    match edit {
+        Edit::Sampling { sampling, .. } => sampling.check(dims),
+        Edit::Token { codebook, token, .. } if *codebook >= dims.codebooks || *token as usize >= dims.vocab => {
+            let expected = format!("codebook below {}, token below {}", dims.codebooks, dims.vocab);
+            Err(Error::invalid("edits", expected, format!("{codebook}, {token}")))
+        }
+        Edit::Token { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,86 @@
+//! The trait through which both engines (MLX, PyTorch) are driven, and the generation loop. Plain data in, plain data out.
+
+mod generation;
+
+pub use generation::{GeneratedFrame, Generation, GenerationRequest, Step};
+
+use crate::data::{Backend, Codes, Dtype, Logits, Prompt, Sampling};
+use crate::error::{Error, Result};
+
+/// One frame to generate.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameRequest<'a> {
+    /// Number of the frame in the clip, from 0; the position in the random stream follows from it.
+    pub frame: usize,
+    /// Settings of the draws.
+    pub sampling: &'a Sampling,
+    /// Tokens taken instead of drawn, per codebook; empty where all are drawn.
+    pub forced: &'a [Option<u32>],
+    /// Whether to return the logits.
+    pub observe: bool,
+}
+
+/// A generated frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameOutput {
+    /// Its K tokens.
+    pub codes: Vec<u32>,
+    /// The logits they were drawn from, if they were asked for.
+    pub logits: Option<Logits>,
+    /// Per codebook, whether the range guard changed the token (the same noise without the guard gives a forbidden id);
+    /// empty without a guard.
+    pub guarded: Vec<bool>,
+}
+
+/// A language model that generates frame after frame.
+pub trait Engine {
+    /// Resets the KV cache and prefills it with `prompt`, then `history` as if it had been generated.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Engine`].
+    fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()>;
+
+    /// Generates the next frame. [`Engine::prefill`] comes first.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Engine`].
+    fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput>;
+}
+
+/// What tells loaded engines of one checkpoint apart.
+pub type EngineKey = (Backend, Dtype);
+
+/// The engine that `sampling` asks for.
+pub fn engine_key(sampling: &Sampling) -> EngineKey {
+    (sampling.mode.info().backend, sampling.precision)
+}
+
+/// Gives out the engines of one checkpoint.
+pub trait EngineProvider {
+    /// The engine that `sampling` asks for, loaded if need be.
+    ///
+    /// # Errors
+    /// What loading it reports.
+    fn engine(&mut self, sampling: &Sampling) -> Result<&mut dyn Engine>;
+}
+
+/// A single engine for all settings, where the caller knows which one is meant.
+pub struct SingleEngine<'a>(pub &'a mut dyn Engine);
+
+impl EngineProvider for SingleEngine<'_> {
+    fn engine(&mut self, _sampling: &Sampling) -> Result<&mut dyn Engine> {
+        Ok(self.0)
+    }
+}
+
+/// Checks that logits `[…][V]` of a frame are numbers; the first row is `codebook`'s.
+///
+/// # Errors
+/// [`Error::Engine`] with the codebook. A sum that overflowed although every logit is finite is no error.
+pub(crate) fn check_finite(logits: &[f32], vocab: usize, frame: usize, codebook: usize) -> Result<()> {
+    let Some(at) = logits.iter().position(|l| !l.is_finite()) else { return Ok(()) };
+    let codebook = codebook + at / vocab;
+    let advice = "compute in float32, or check the checkpoint";
+    let problem = format!("its logits are not finite at frame {frame}, codebook {codebook}; {advice}");
+    Err(Error::Engine { backend: "the model", source: problem.into() })
+}

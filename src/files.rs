@@ -1,0 +1,112 @@
+//! Reading and writing of whole files.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Largest JSON file that is read.
+pub(crate) const JSON_LIMIT: u64 = 64 << 20;
+/// Largest token file or recording that is read.
+pub(crate) const MEDIA_LIMIT: u64 = 2 << 30;
+
+/// Reads a regular file of at most `limit` bytes. A FIFO or device is refused rather than waited for.
+///
+/// # Errors
+/// [`Error::Read`] or [`Error::InvalidFile`].
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let length = file.metadata().map_err(|e| Error::read(path, e))?.len();
+    if length > limit {
+        return Err(Error::file(path, format!("expected at most {} MB, got {} MB", limit >> 20, length >> 20)));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
+    Ok(bytes)
+}
+
+/// Opens a regular file without waiting for a FIFO's writer.
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path).map_err(|e| Error::read(path, e))?;
+    if !file.metadata().map_err(|e| Error::read(path, e))?.is_file() {
+        return Err(Error::file(path, "expected a regular file"));
+    }
+    Ok(file)
+}
+
+/// Writes `bytes` to `path` so that a reader finds the old file or the new one and never a part: a temporary file in the same
+/// folder, synced and renamed. Links are followed; a FIFO or device is written directly.
+///
+/// # Errors
+/// [`Error::Write`]; the old file is untouched then.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes).map_err(|e| Error::write(path, e))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = match fs::metadata(path) {
+        Ok(found) if !found.is_file() => return File::options().write(true).open(path)?.write_all(bytes),
+        Ok(_) => fs::canonicalize(path)?,
+        Err(_) => path.to_owned(),
+    };
+    let folder = match target.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".csm-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // reduced by the umask
+    let mut file = builder.tempfile_in(&folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&target).map_err(|e| e.error)?;
+    sync_folder(&folder)
+}
+
+/// Makes a rename in `folder` durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Creates a file that must not exist yet, writes and syncs it.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, b"old").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(read_file(&path, 10).unwrap(), b"new");
+        assert!(write_atomically(&folder.path().join("none/a.txt"), b"x").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(read_file(&path, 2).unwrap_err().to_string().contains("at most"));
+        assert!(read_file(folder.path(), 2).unwrap_err().to_string().contains("regular file"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        write_atomically(&target, b"old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+}

@@ -1,0 +1,94 @@
+//! A report as one self-contained page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+
+use super::model::{ClipReport, Report};
+use super::plots::{Plot, PlotResult, plots};
+use super::table::{MODES_LEGEND, Table, describe_groups, describe_pair};
+use super::text::render_checkpoints;
+use crate::data::ModelInfo;
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1040px;margin:2em auto;padding:0 1em;color:#222}\
+    table{border-collapse:collapse;font-size:13px;margin:1em 0}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #ddd}\
+    td:last-child,th:last-child{text-align:left}div.wide{overflow-x:auto}svg,img{max-width:100%;height:auto}";
+/// The page may show its own pictures and styles and nothing else.
+const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+/// Most common ids in a row of a page.
+const COMMON: usize = 5;
+
+/// HTML with every plot inside: opening it fetches nothing.
+///
+/// # Errors
+/// What drawing the plots reports.
+pub fn html(report: &Report) -> PlotResult<String> {
+    let title = format!("Token report: {}", report.model.name);
+    let figures = plots(report).iter().map(figure).collect::<PlotResult<Vec<_>>>()?;
+    let compared = !report.groups.is_empty() || !report.pairs.is_empty() || report.checkpoints.is_some();
+    let page = markup! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                @for clip in &report.clips { (clip_section(clip, &report.model)) }
+                @if compared { h2 { "Comparisons" } }
+                @for groups in &report.groups {
+                    h3 { (describe_groups(groups)) }
+                    (table(&Table::modes(groups)))
+                    p { (MODES_LEGEND) }
+                }
+                @if !report.pairs.is_empty() {
+                    h3 { "The same seed in two modes" }
+                    ul { @for pair in &report.pairs { li { (describe_pair(pair)) } } }
+                }
+                @if let Some(comparison) = &report.checkpoints {
+                    p { @for line in render_checkpoints(comparison).lines() { (line) br; } }
+                }
+                h2 { "Plots" }
+                @for figure in figures { (figure) }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn clip_section(clip: &ClipReport, model: &ModelInfo) -> Markup {
+    markup! {
+        h2 { (clip.name) }
+        p {
+            (clip.headline(model))
+            @if let (Some(text), Some(speaker)) = (&clip.text, clip.speaker) { br; "Speaker " (speaker) ": “" (text) "”" }
+            @if let Some(reason) = &clip.steps_unavailable { br; "No statistics of draws: " (reason.to_string()) }
+        }
+        (table(&Table::codebooks(clip, model, COMMON)))
+    }
+}
+
+fn table(table: &Table) -> Markup {
+    markup! {
+        div class="wide" {
+            table {
+                tr { @for column in &table.columns { th { (column) } } }
+                @for row in &table.rows { tr { @for cell in row { td { (cell) } } } }
+            }
+        }
+    }
+}
+
+fn figure(plot: &Plot<'_>) -> PlotResult<Markup> {
+    let picture = if plot.has_many_cells() {
+        let source = format!("data:image/png;base64,{}", STANDARD.encode(plot.png()?));
+        markup! { img alt=(plot.name) src=(source); }
+    } else {
+        PreEscaped(plot.svg()?) // drawn by plotters, which escapes its texts
+    };
+    Ok(markup! { figure id=(plot.name) { (picture) } })
+}

@@ -1,0 +1,294 @@
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::analysis::clip::{CodebookStats, RepetitionStats, trailing_silence};
+use crate::analysis::divergence::{Divergence, DivergenceCause};
+use crate::analysis::groups::{GroupComparison, compare_groups};
+use crate::analysis::histogram::{jensen_shannon, joint_counts};
+use crate::analysis::logit_diff::LogitDiff;
+use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
+use crate::data::{Codes, FinishReason, Mode, ModelId, ModelInfo, Sampling, TokenFile};
+
+/// Loudest sample of silence at a clip's end, -60 dB of full scale.
+const SILENCE: f32 = 1e-3;
+
+/// Why a clip's draws have no statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepsUnavailable {
+    /// The user did not ask for them.
+    NotRequested,
+    /// They have not been computed in the window.
+    NotComputed,
+    /// The clip was made by another model.
+    OtherModel(ModelId),
+    /// The file does not say how the clip was made: what is missing.
+    NotReproducible(String),
+    /// An all-zero frame in the file's middle would end the clip there.
+    Incomplete {
+        /// That frame.
+        frame: usize,
+    },
+    /// They are those of the first clip, which has the same tokens up to the first difference.
+    SameAsFirst,
+}
+
+impl std::fmt::Display for StepsUnavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotRequested => write!(f, "not requested"),
+            Self::NotComputed => write!(f, "not computed yet; open the take first"),
+            Self::OtherModel(model) => write!(f, "made by another model ({}); open that model to see them", model.name),
+            Self::NotReproducible(missing) => write!(f, "{missing}"),
+            Self::Incomplete { frame } => write!(f, "frame {frame} is all zeros, which ends the speech"),
+            Self::SameAsFirst => write!(f, "see the first clip"),
+        }
+    }
+}
+
+impl Serialize for StepsUnavailable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One clip.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClipReport {
+    /// Its name in the report.
+    pub name: String,
+    /// What is said, where that is known.
+    pub text: Option<String>,
+    /// Who says it.
+    pub speaker: Option<u32>,
+    /// Settings at the start.
+    pub sampling: Option<Sampling>,
+    /// Why it ended; `None` where the file does not say.
+    pub stop: Option<FinishReason>,
+    /// Its length in frames.
+    pub frames: usize,
+    /// Its repetitions.
+    pub repetition: RepetitionStats,
+    /// Silence at its end, seconds, where its waveform was computed.
+    pub trailing_silence: Option<f64>,
+    /// Statistics of its codebooks.
+    pub codebooks: Vec<CodebookStats>,
+    /// Means over its draws by codebook and statistic, where the draws were computed.
+    #[serde(serialize_with = "means_as_json")]
+    pub means: Option<Vec<TokenMeans>>,
+    /// Why they were not.
+    pub steps_unavailable: Option<StepsUnavailable>,
+    /// Its codes.
+    #[serde(skip)]
+    pub codes: Codes,
+    /// Statistics of its draws, `[T][K]`.
+    #[serde(skip)]
+    pub steps: Option<Vec<Vec<TokenStats>>>,
+}
+
+/// Means of the statistics that tables show, in the table's order.
+pub type TokenMeans = Vec<(Stat, f64)>;
+
+fn means_as_json<S: Serializer>(means: &Option<Vec<TokenMeans>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let row = |means: &TokenMeans| {
+        let field = |(stat, mean): &(Stat, f64)| (STEP_STATISTICS[*stat as usize].key.to_owned(), Value::from(*mean));
+        means.iter().map(field).collect::<Map<_, _>>()
+    };
+    means.as_ref().map(|rows| rows.iter().map(row).collect::<Vec<_>>()).serialize(serializer)
+}
+
+impl ClipReport {
+    /// Reports the clip of a token file. `steps` are its draws, or why there are none; `audio` its waveform, if it was computed.
+    pub fn new(
+        name: String,
+        file: TokenFile,
+        steps: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
+        audio: Option<&[f32]>,
+        model: &ModelInfo,
+    ) -> Self {
+        let codes = file.frames;
+        let silence = |a: &[f32]| trailing_silence(a, SILENCE) as f64 / model.dims.sample_rate as f64;
+        let (steps, steps_unavailable) = match steps {
+            Ok(steps) => (Some(steps), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let codebooks = 0..model.dims.codebooks;
+        Self {
+            name,
+            text: file.text,
+            speaker: file.speaker,
+            sampling: file.sampling,
+            stop: file.stop,
+            frames: codes.len(),
+            repetition: RepetitionStats::measure(&codes),
+            trailing_silence: audio.map(silence),
+            codebooks: codebooks.clone().map(|k| CodebookStats::measure(&codes, k, &model.dims)).collect(),
+            means: steps.as_deref().map(|s| codebooks.map(|k| means(s, k)).collect()),
+            steps_unavailable,
+            codes,
+            steps,
+        }
+    }
+
+    /// Length, settings and end on one line.
+    pub fn headline(&self, model: &ModelInfo) -> String {
+        let stop = self.stop.map_or("the file does not say how it ended", FinishReason::describe);
+        let mut parts = vec![format!("{} frames, {:.2} s, {stop}", self.frames, model.dims.seconds(self.frames))];
+        parts.extend(self.sampling.map(|s| s.summary()));
+        let r = &self.repetition;
+        if r.longest_run > 1 {
+            parts.push(format!("at most {} equal frames in a row (from frame {})", r.longest_run, r.longest_run_from));
+        }
+        if r.zero_frames > 0 {
+            parts.push(format!("{} all-zero frames", r.zero_frames));
+        }
+        parts.extend(self.trailing_silence.map(|s| format!("{s:.2} s of silence at the end")));
+        parts.join("; ")
+    }
+}
+
+fn means(steps: &[Vec<TokenStats>], codebook: usize) -> TokenMeans {
+    let mean = |stat: Stat| {
+        let values = steps.iter().map(|frame| frame[codebook][stat]).filter(|v| v.is_finite());
+        let (n, sum) = values.fold((0usize, 0.0), |(n, sum), v| (n + 1, sum + v));
+        sum / n.max(1) as f64
+    };
+    STEP_STATISTICS.iter().filter(|s| s.in_tables).map(|s| (s.stat, mean(s.stat))).collect()
+}
+
+/// Two modes' clips as groups, overall and by codebook.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModeComparison {
+    /// Name of the first mode.
+    pub a: String,
+    /// Name of the second mode.
+    pub b: String,
+    /// All codebooks together.
+    pub all: GroupComparison,
+    /// Each codebook.
+    pub codebooks: Vec<GroupComparison>,
+}
+
+/// Two clips of one seed in two modes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SeedPair {
+    /// The seed.
+    pub seed: u64,
+    /// First mode.
+    pub a: Mode,
+    /// Second mode.
+    pub b: Mode,
+    /// Where they diverge; `None` where they are identical.
+    pub divergence: Option<Divergence>,
+    /// Why, where both modes draw from the same noise.
+    pub cause: Option<DivergenceCause>,
+}
+
+/// Two checkpoints on the same tokens.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CheckpointComparison {
+    /// The reference.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// Draws compared.
+    pub steps: usize,
+    /// Largest difference of two logits.
+    pub max_difference: f32,
+    /// Mean of `KL(a || b)`, bits.
+    pub mean_kl: f64,
+    /// Largest of them.
+    pub largest_kl: f64,
+    /// Share of draws with the same most likely id.
+    pub top1_agreement: f64,
+    /// Mean share of common top-k ids.
+    pub top_k_agreement: f64,
+    /// Smallest margin of the reference between the best and the second best logit.
+    pub least_margin: f32,
+    /// Where clips of the same seed diverge; `None` where they are identical.
+    pub divergence: Option<Divergence>,
+    /// Each draw, `[T][K]`.
+    #[serde(skip)]
+    pub diffs: Vec<Vec<LogitDiff>>,
+}
+
+impl CheckpointComparison {
+    /// Summarises the differences of every draw, `[T][K]`, at least one.
+    pub fn new(a: &str, b: &str, diffs: Vec<Vec<LogitDiff>>, divergence: Option<Divergence>) -> Self {
+        let all: Vec<&LogitDiff> = diffs.iter().flatten().collect();
+        let mean = |f: fn(&LogitDiff) -> f64| all.iter().map(|d| f(d)).sum::<f64>() / all.len() as f64;
+        Self {
+            a: a.into(),
+            b: b.into(),
+            steps: all.len(),
+            max_difference: all.iter().map(|d| d.max_difference).fold(0.0, f32::max),
+            mean_kl: mean(|d| d.kl),
+            largest_kl: all.iter().map(|d| d.kl).fold(0.0, f64::max),
+            top1_agreement: mean(|d| f64::from(u8::from(d.top1_agreement))),
+            top_k_agreement: mean(|d| d.top_k_agreement),
+            least_margin: all.iter().map(|d| d.margin).fold(f32::INFINITY, f32::min),
+            divergence,
+            diffs,
+        }
+    }
+}
+
+/// Results of an analysis.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The model that the clips are from.
+    pub model: ModelInfo,
+    /// The clips.
+    pub clips: Vec<ClipReport>,
+    /// Modes against modes.
+    pub groups: Vec<ModeComparison>,
+    /// Same seed, two modes.
+    pub pairs: Vec<SeedPair>,
+    /// Jensen-Shannon divergence, bits, of every clip from every other (all codebooks together), with two clips or more.
+    pub distances: Vec<Vec<f64>>,
+    /// Checkpoint against checkpoint.
+    pub checkpoints: Option<CheckpointComparison>,
+}
+
+impl Report {
+    /// Reports `clips`. Clips of different modes are compared as groups.
+    pub fn new(model: ModelInfo, clips: Vec<ClipReport>) -> Self {
+        let (distances, groups) = (distances(&clips, &model), compare_modes(&clips, &model));
+        Self { model, clips, groups, pairs: Vec::new(), distances, checkpoints: None }
+    }
+
+    /// The report as JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() // plain data, which always has a JSON form
+    }
+}
+
+fn distances(clips: &[ClipReport], model: &ModelInfo) -> Vec<Vec<f64>> {
+    if clips.len() < 2 {
+        return Vec::new();
+    }
+    let histograms: Vec<Vec<u64>> = clips.iter().map(|c| joint_counts(&c.codes, model.dims.vocab)).collect();
+    histograms.iter().map(|a| histograms.iter().map(|b| jensen_shannon(a, b)).collect()).collect()
+}
+
+fn compare_modes(clips: &[ClipReport], model: &ModelInfo) -> Vec<ModeComparison> {
+    let vocab = model.dims.vocab;
+    let group = |mode: Mode| -> Vec<(u64, &Codes)> {
+        let of_mode = clips.iter().filter_map(|c| Some((c.sampling?, c))).filter(|(s, _)| s.mode == mode);
+        of_mode.map(|(s, c)| (s.seed, &c.codes)).collect()
+    };
+    let mut out = Vec::new();
+    for (i, a) in Mode::all().iter().enumerate() {
+        for b in &Mode::all()[i + 1..] {
+            let (x, y) = (group(a.mode), group(b.mode));
+            if !x.is_empty() && !y.is_empty() {
+                out.push(ModeComparison {
+                    a: a.name.into(),
+                    b: b.name.into(),
+                    all: compare_groups(&x, &y, None, vocab),
+                    codebooks: (0..model.dims.codebooks).map(|k| compare_groups(&x, &y, Some(k), vocab)).collect(),
+                });
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,112 @@
+//! Handles for tasks of the worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+
+use super::protocol::Event;
+use crate::error::{Error, Result};
+
+/// Updates that may wait for their reader; then the worker waits.
+const UPDATES: usize = 256;
+
+/// Cancels a task. Clones cancel the same task; a token that is used for several tasks cancels them all.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// Asks the task to stop. What it has made so far is kept.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// News of a task: its events in order, then its result.
+#[derive(Debug)]
+pub enum Update<T> {
+    /// Something happened.
+    Event(Event),
+    /// The task is over; nothing follows.
+    Done(Result<T>),
+}
+
+/// A task that the worker runs or will run. Dropping it cancels it.
+#[derive(Debug)]
+pub struct Task<T> {
+    updates: Receiver<Update<T>>,
+    cancel: CancelToken,
+}
+
+impl<T> Task<T> {
+    pub(super) fn new(cancel: CancelToken, wake: Arc<dyn Fn() + Send + Sync>) -> (Self, Reply<T>) {
+        let (sender, updates) = sync_channel(UPDATES);
+        (Self { updates, cancel: cancel.clone() }, Reply { updates: sender, cancel, wake })
+    }
+
+    /// Asks the worker to stop the task.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// The next update, if there is one. A worker that has died is an update too.
+    pub fn try_next(&self) -> Option<Update<T>> {
+        match self.updates.try_recv() {
+            Ok(update) => Some(update),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Update::Done(Err(died()))),
+        }
+    }
+
+    /// Waits for the result and hands every event to `on_event`.
+    ///
+    /// # Errors
+    /// The task's own, or [`Error::WorkerDied`].
+    pub fn wait(self, mut on_event: impl FnMut(Event)) -> Result<T> {
+        loop {
+            match self.updates.recv() {
+                Ok(Update::Event(event)) => on_event(event),
+                Ok(Update::Done(result)) => return result,
+                Err(_) => return Err(died()),
+            }
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+fn died() -> Error {
+    Error::WorkerDied { reason: "it ended without an answer; the log has more".into() }
+}
+
+/// The worker's end of a task.
+pub(super) struct Reply<T> {
+    updates: SyncSender<Update<T>>,
+    pub(super) cancel: CancelToken,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl<T> Reply<T> {
+    pub(super) fn event(&self, event: Event) {
+        self.send(Update::Event(event));
+    }
+
+    pub(super) fn done(self, result: Result<T>) {
+        self.send(Update::Done(result));
+    }
+
+    fn send(&self, update: Update<T>) {
+        if self.updates.send(update).is_err() {
+            self.cancel.cancel(); // the task's handle is gone, so nobody wants the rest
+        }
+        (self.wake)();
+    }
+}
