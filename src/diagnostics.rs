@@ -20,6 +20,7 @@ pub fn log_folder() -> Option<PathBuf> {
 /// that cannot be written is no reason to stop: the program runs without it.
 pub fn start(debug: bool) {
     let file = log_folder().and_then(|folder| {
+        std::fs::create_dir_all(&folder).ok()?;
         let builder = RollingFileAppender::builder().rotation(Rotation::DAILY).max_log_files(KEPT);
         builder.filename_prefix("csm-studio").filename_suffix("log").build(folder).ok()
     });

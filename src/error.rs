@@ -86,7 +86,7 @@ pub enum Error {
         path: PathBuf,
         /// The system's error.
         source: BoxError,
-        /// Where the data went instead.
+        /// Where audio went instead.
         rescued: Option<PathBuf>,
     },
     /// MLX or PyTorch reported an error.
@@ -113,7 +113,7 @@ fn cause(source: &Option<BoxError>) -> String {
 }
 
 fn rescued_to(path: &Option<PathBuf>) -> String {
-    path.as_ref().map(|p| format!("; the data is in {}", p.display())).unwrap_or_default()
+    path.as_ref().map(|p| format!("; the audio is in {}", p.display())).unwrap_or_default()
 }
 
 impl Error {

@@ -1,127 +1,297 @@
-//! The architecture, enforced: who may use what.
+//! The architecture, enforced: one declared graph of layers, compared with what the sources import.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use syn::visit::{self, Visit};
 
 use crate::support::repository;
 
-fn sources() -> Vec<(PathBuf, String)> {
-    fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, out);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                out.push(path);
-            }
-        }
+/// Layers and the layers that they may use, lowest first. An edge that is not here fails the test, and so does one that no
+/// source needs any more.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("diagnostics", &[]),
+    ("text", &[]),
+    ("files", &["error"]),
+    ("data", &["error", "files"]),
+    ("sampling", &["data"]),
+    ("analysis", &["data", "sampling"]),
+    ("checkpoint", &["data", "error", "files"]),
+    ("engine", &["data", "error"]),
+    ("mlx", &["checkpoint", "data", "engine", "error", "sampling"]),
+    ("torch", &["checkpoint", "data", "engine", "error", "sampling"]),
+    ("worker", &["checkpoint", "data", "engine", "error", "mlx", "torch"]),
+    ("audio", &["data", "error", "files"]),
+    ("takes", &["data", "error", "files"]),
+    ("report", &["analysis", "data", "error"]),
+    ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
+    (
+        "studio",
+        &[
+            "analysis", "audio", "checkpoint", "data", "engine", "error", "files", "report", "takes", "torch", "worker",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "analysis", "audio", "checkpoint", "data", "diagnostics", "engine", "error", "files", "mlx", "report", "studio",
+            "text", "verify", "worker",
+        ],
+    ),
+];
+
+/// Crates that belong to some places only.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("mlx_rs", &["mlx"]),
+    ("tch", &["torch"]),
+    ("cpal", &["audio"]),
+    ("hound", &["audio"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("egui", &["studio"]),
+    ("eframe", &["studio"]),
+    ("egui_plot", &["studio"]),
+    ("rfd", &["studio"]),
+    ("plotters", &["report", "verify"]),
+    ("maud", &["report"]),
+    ("tokenizers", &["checkpoint"]),
+    ("tracing_subscriber", &["diagnostics"]),
+];
+
+/// A source file: its module path below the crate, and the paths it uses.
+struct Source {
+    file: PathBuf,
+    module: Vec<String>,
+    /// Paths below the crate, such as `["data", "Codes"]`.
+    internal: BTreeSet<Vec<String>>,
+    /// First segments of other paths: crates, and names in scope.
+    external: BTreeSet<String>,
+    strings: Vec<String>,
+}
+
+impl Source {
+    fn layer(&self) -> &str {
+        self.module.first().map_or("lib", String::as_str)
     }
+}
+
+fn sources() -> Vec<Source> {
     let root = repository("src");
-    let mut paths = Vec::new();
-    walk(&root, &mut paths);
-    assert!(paths.len() > 20, "the sources were not found");
-    let named = |p: PathBuf| (p.strip_prefix(&root).unwrap().to_owned(), std::fs::read_to_string(&p).unwrap());
-    paths.into_iter().map(named).collect()
+    let files = walkdir::WalkDir::new(&root).into_iter().map(Result::unwrap).map(walkdir::DirEntry::into_path);
+    let files: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "rs")).collect();
+    assert!(files.len() > 50, "the sources were not found");
+    files.iter().map(|file| read_source(&root, file)).collect()
 }
 
-/// `word`, and not as the end of a longer name.
-fn contains(line: &str, word: &str) -> bool {
-    let name = word.starts_with(char::is_alphabetic);
-    line.match_indices(word).any(|(at, _)| !(name && line[..at].ends_with(char::is_alphanumeric)))
+fn read_source(root: &Path, path: &Path) -> Source {
+    let file = path.strip_prefix(root).unwrap().to_owned();
+    let mut module: Vec<String> = file.with_extension("").iter().map(|c| c.to_string_lossy().into_owned()).collect();
+    if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
+        module.pop();
+    }
+    if module.first().is_some_and(|m| m == "bin") {
+        module = Vec::new();
+    }
+    let mut source =
+        Source { file, module, internal: BTreeSet::new(), external: BTreeSet::new(), strings: Vec::new() };
+    let text = std::fs::read_to_string(path).unwrap();
+    let syntax = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    Uses { source: &mut source, depth: 0 }.visit_file(&syntax);
+    source
 }
 
-/// Lines of code (not of comment) with `word` in files that are not below one of `allowed`.
-fn found_outside(word: &str, allowed: &[&str]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (path, text) in sources() {
-        if allowed.iter().any(|a| path.starts_with(a)) {
-            continue;
-        }
-        for (n, line) in text.lines().enumerate() {
-            if !line.trim_start().starts_with("//") && contains(line, word) {
-                found.push(format!("{}:{}: {}", path.display(), n + 1, line.trim()));
+/// Collects the paths that a file uses. `use` trees and paths in expressions and types are resolved from `crate`, `super`, `self`.
+struct Uses<'a> {
+    source: &'a mut Source,
+    /// Inline modules around the place (`mod tests`).
+    depth: usize,
+}
+
+impl Uses<'_> {
+    fn record(&mut self, path: &[String]) {
+        let Some(first) = path.first() else { return };
+        let mut base = match first.as_str() {
+            "crate" => Vec::new(),
+            "self" | "super" => {
+                let mut base = self.source.module.clone();
+                let mut up = path.iter().take_while(|s| *s == "super").count();
+                up = up.saturating_sub(self.depth);
+                base.truncate(base.len().saturating_sub(up));
+                base
             }
+            _ => {
+                self.source.external.insert(first.clone());
+                return;
+            }
+        };
+        base.extend(path.iter().filter(|s| !["crate", "self", "super"].contains(&s.as_str())).cloned());
+        self.source.internal.insert(base);
+    }
+
+    fn tree(&mut self, prefix: &[String], tree: &syn::UseTree) {
+        let with = |name: String| prefix.iter().cloned().chain([name]).collect::<Vec<_>>();
+        match tree {
+            syn::UseTree::Path(path) => self.tree(&with(path.ident.to_string()), &path.tree),
+            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.tree(prefix, item)),
+            syn::UseTree::Name(name) => self.record(&with(name.ident.to_string())),
+            syn::UseTree::Rename(rename) => self.record(&with(rename.ident.to_string())),
+            syn::UseTree::Glob(_) => self.record(prefix),
         }
     }
-    found
 }
 
-#[track_caller]
-fn only_in(word: &str, allowed: &[&str]) {
-    assert_eq!(found_outside(word, allowed), Vec::<String>::new(), "{word} belongs into {allowed:?} only");
-    assert!(!found_outside(word, &[]).is_empty(), "{word} is nowhere: this rule guards nothing");
+impl<'ast> Visit<'ast> for Uses<'_> {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.tree(&[], &item.tree);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        let is_test = item.attrs.iter().any(|a| quote_path(a.path()) == "cfg");
+        if item.content.is_some() && is_test {
+            return; // tests may use what they like
+        }
+        self.depth += usize::from(item.content.is_some());
+        visit::visit_item_mod(self, item);
+        self.depth -= usize::from(item.content.is_some());
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        if path.segments.len() > 1 {
+            let segments: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+            self.record(&segments);
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
+        if !attribute.path().is_ident("doc") {
+            visit::visit_attribute(self, attribute);
+        }
+    }
+
+    fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
+        self.source.strings.push(text.value());
+    }
+}
+
+fn quote_path(path: &syn::Path) -> String {
+    path.segments.iter().map(|s| s.ident.to_string()).collect::<Vec<_>>().join("::")
 }
 
 #[test]
-fn mlx_lives_in_one_folder() {
-    only_in("mlx_rs", &["mlx"]);
+fn layers_use_what_is_declared_and_nothing_else() {
+    let names: BTreeSet<&str> = LAYERS.iter().map(|(name, _)| *name).collect();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    for source in sources().iter().filter(|s| s.layer() != "lib") {
+        assert!(names.contains(source.layer()), "{}: declare its layer in LAYERS", source.file.display());
+        for path in &source.internal {
+            let other = path.first().unwrap();
+            if other != source.layer() {
+                found.entry(source.layer().into()).or_default().insert(other.clone());
+                places.insert((source.layer().to_owned(), other.clone()), source.file.clone());
+            }
+        }
+    }
+    for (layer, declared) in LAYERS {
+        let declared: BTreeSet<String> = declared.iter().map(|d| (*d).to_owned()).collect();
+        let used = found.remove(*layer).unwrap_or_default();
+        let undeclared: Vec<_> = used.difference(&declared).map(|o| (o, &places[&(layer.to_string(), o.clone())])).collect();
+        assert!(undeclared.is_empty(), "{layer} may not use {undeclared:?}; declared are {declared:?}");
+        let unused: Vec<_> = declared.difference(&used).collect();
+        assert!(unused.is_empty(), "{layer} no longer uses {unused:?}: take the edge out of LAYERS");
+    }
 }
 
+#[test]
+fn lower_layers_come_first() {
+    for (n, (layer, uses)) in LAYERS.iter().enumerate() {
+        for other in *uses {
+            let place = LAYERS.iter().position(|(name, _)| name == other).unwrap_or(usize::MAX);
+            assert!(place < n, "{layer} uses {other}, which does not come before it");
+        }
+    }
+}
+
+/// Modules of one layer that use each other in a circle.
+#[test]
+fn no_layer_has_a_cycle_inside() {
+    let sources = sources();
+    let modules: BTreeSet<Vec<String>> = sources.iter().map(|s| s.module.clone()).collect();
+    let owner = |path: &[String]| (0..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m));
+    let mut edges: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for source in &sources {
+        for path in &source.internal {
+            // A module may use its ancestors' items, and declares its children: neither is an import between siblings.
+            if let Some(target) = owner(path)
+                && !target.starts_with(&source.module)
+                && !source.module.starts_with(&target)
+            {
+                edges.entry(source.module.clone()).or_default().insert(target);
+            }
+        }
+    }
+    for start in edges.keys() {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<Vec<String>> = edges[start].iter().cloned().collect();
+        while let Some(module) = open.pop() {
+            assert!(module != *start, "{} is part of a cycle through {seen:?}", start.join("::"));
+            if seen.insert(module.clone()) {
+                open.extend(edges.get(&module).into_iter().flatten().cloned());
+            }
+        }
+    }
+}
+
+#[test]
+fn crates_stay_in_their_rooms() {
+    let sources = sources();
+    for (krate, rooms) in ROOMS {
+        let users: Vec<&Source> = sources.iter().filter(|s| s.external.contains(*krate)).collect();
+        assert!(!users.is_empty(), "{krate} is used nowhere: this rule guards nothing");
+        for source in users {
+            assert!(rooms.contains(&source.layer()), "{}: {krate} is allowed only in {rooms:?}", source.file.display());
+        }
+    }
+}
+
+/// The library names settings by their keys; only the command line and the line it prints for a take know flags.
+#[test]
+fn flags_are_spelled_by_the_command_line_only() {
+    let mut spelled = 0;
+    for source in sources() {
+        let allowed = source.layer() == "cli" || source.file == Path::new("data/command_line.rs");
+        for text in &source.strings {
+            let flag = text.split_whitespace().find(|w| w.trim_matches(|c| "`([".contains(c)).starts_with("--"));
+            if let Some(flag) = flag {
+                assert!(allowed, "{}: {flag} is allowed only in cli and data/command_line.rs", source.file.display());
+                spelled += 1;
+            }
+        }
+    }
+    assert!(spelled > 0, "no flag was found: this rule guards nothing");
+}
+
+/// One place waits for the device, so that waits can be counted.
 #[test]
 fn only_one_place_waits_for_the_device() {
-    only_in("transforms::eval(", &["mlx/mod.rs"]);
-    for waiting in [".eval()", ".item::<", ".item()", "item_exact", "item_cast", "to_vec_exact", "to_vec_cast"] {
-        assert_eq!(found_outside(waiting, &[]), Vec::<String>::new(), "{waiting} waits uncounted");
+    let root = repository("src");
+    let mut waits = Vec::new();
+    for source in sources() {
+        let text = std::fs::read_to_string(root.join(&source.file)).unwrap();
+        let words = ["transforms::eval(", ".eval()", ".item::<", ".item()", "item_exact", "item_cast"];
+        waits.extend(words.iter().filter(|w| text.contains(*w)).map(|w| (source.file.clone(), *w)));
     }
+    assert_eq!(waits, [(PathBuf::from("mlx/mod.rs"), "transforms::eval(")]);
 }
 
+/// Printing belongs to the command line.
 #[test]
-fn torch_lives_in_one_folder() {
-    only_in("tch::", &["torch"]);
-}
-
-#[test]
-fn sound_devices_live_in_one_folder() {
-    only_in("cpal::", &["audio"]);
-}
-
-/// Sampling, prompts, tokens and configs are pure: they know no engine, no thread of ours, no command line.
-#[test]
-fn pure_modules_know_no_engine() {
-    let pure = [
-        "analysis",
-        "report",
-        "sampling",
-        "prompt.rs",
-        "recipe.rs",
-        "takes.rs",
-        "tokens.rs",
-        "config.rs",
-        "termination.rs",
-        "text.rs",
-        "checkpoint",
-    ];
-    for (path, text) in sources() {
-        if pure.iter().any(|p| path.starts_with(p)) {
-            for other in
-                ["crate::mlx", "crate::torch", "crate::pipeline", "crate::worker", "crate::cli", "crate::audio"]
-            {
-                assert!(!text.contains(other), "{} uses {other}", path.display());
-            }
-        }
-    }
-}
-
-/// The window shows plain data. What it wants of the model it asks the worker for.
-#[test]
-fn the_window_touches_no_model() {
-    for (path, text) in sources() {
-        if path.starts_with("studio") {
-            for other in ["crate::mlx", "crate::torch", "crate::engine", "crate::cli", "Pipeline"] {
-                assert!(!text.contains(other), "{} uses {other}", path.display());
-            }
-        }
-    }
-    only_in("egui", &["studio"]);
-}
-
-/// The model knows nothing of what uses it.
-#[test]
-fn engines_know_no_front_end() {
-    for (path, text) in sources() {
-        if path.starts_with("mlx") || path.starts_with("torch") {
-            for other in ["crate::cli", "crate::audio", "crate::worker", "crate::pipeline", "println!", "eprintln!"] {
-                assert!(!text.contains(other), "{} uses {other}", path.display());
-            }
-        }
+fn only_the_command_line_prints() {
+    let root = repository("src");
+    for source in sources().iter().filter(|s| s.layer() != "cli") {
+        let text = std::fs::read_to_string(root.join(&source.file)).unwrap();
+        assert!(!text.contains("println!(") && !text.contains("eprint!("), "{} prints", source.file.display());
     }
 }

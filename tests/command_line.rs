@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use csm_studio::audio::wav;
-use csm_studio::tokens::TokenFile;
+use csm_studio::data::{Edit, TokenFile};
 
-use crate::support::place::{Place, done};
+use crate::support::demo_dims;
+use crate::support::test_dir::{TestDir, assert_success};
 
 const HELLO: &[&str] = &["generate", "--text", "Good morning, how are you today?", "--seed", "3"];
 
@@ -33,15 +34,15 @@ fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16, float: bool) -> h
 
 #[test]
 fn a_sentence_becomes_a_wav_that_other_programs_read() {
-    let place = Place::new();
-    let out = done(&place.csm(&[HELLO, &["--json"]].concat()));
+    let dir = TestDir::new();
+    let out = assert_success(&dir.csm(&[HELLO, &["--json"]].concat()));
     let result: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
     assert_eq!(result["stop"], "eos");
     assert_eq!(result["seed"], 3);
-    let samples = wav::read(&place.at("audio.wav"), 24_000).unwrap();
+    let samples = wav::read(&dir.at("audio.wav"), 24_000).unwrap();
     assert_eq!(samples.len(), result["frames"].as_u64().unwrap() as usize * 1_920);
     let run = |program: &str, args: &[&str]| {
-        let out = place
+        let out = dir
             .program("csm")
             .get_current_dir()
             .map(|d| Command::new(program).args(args).current_dir(d).output())
@@ -58,60 +59,99 @@ fn a_sentence_becomes_a_wav_that_other_programs_read() {
 
 #[test]
 fn both_programs_are_the_same_and_a_seed_gives_the_same_file() {
-    let place = Place::new();
-    done(&place.csm(HELLO));
-    let first = std::fs::read(place.at("audio.wav")).unwrap();
-    let out = place.program("csm-generate-mlx").args(&HELLO[1..]).args(["--output", "b.wav"]).output().unwrap();
-    done(&out);
-    assert_eq!(first, std::fs::read(place.at("b.wav")).unwrap());
-    assert!(done(&place.csm(&["voices"])).contains("speaker 1"));
+    let dir = TestDir::new();
+    assert_success(&dir.csm(HELLO));
+    let first = std::fs::read(dir.at("audio.wav")).unwrap();
+    let out = dir.program("csm-generate-mlx").args(&HELLO[1..]).args(["--output", "b.wav"]).output().unwrap();
+    assert_success(&out);
+    assert_eq!(first, std::fs::read(dir.at("b.wav")).unwrap());
+    assert!(assert_success(&dir.csm(&["voices"])).contains("speaker 1"));
+}
+
+fn read(dir: &TestDir, name: &str) -> TokenFile {
+    TokenFile::read(&dir.at(name), &demo_dims()).unwrap()
+}
+
+/// A folder with `t.json` and `audio.wav` of an *exact* clip.
+fn exact_clip() -> (TestDir, TokenFile) {
+    let dir = TestDir::new();
+    let dumps = ["--sampling", "exact", "--dump-tokens", "t.json", "--dump-logits", "l.safetensors"];
+    assert_success(&dir.csm(&[HELLO, &dumps].concat()));
+    let file = read(&dir, "t.json");
+    (dir, file)
 }
 
 #[test]
-fn tokens_go_out_and_come_back() {
-    let place = Place::new();
-    done(
-        &place.csm(
-            &[HELLO, &["--dump-tokens", "t.json", "--sampling", "exact", "--dump-logits", "l.safetensors"]].concat(),
-        ),
-    );
-    let file = TokenFile::read(&place.at("t.json"), 6, 1_027).unwrap();
-    let bytes = std::fs::read(place.at("l.safetensors")).unwrap();
+fn dumped_logits_and_decoded_tokens_are_the_clips() {
+    let (dir, file) = exact_clip();
+    let bytes = std::fs::read(dir.at("l.safetensors")).unwrap();
     let logits = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(logits.tensor("logits").unwrap().shape(), [file.frames.len(), 6, 1_027]);
-    done(&place.csm(&["generate", "--decode-tokens", "t.json", "--output", "decoded.wav"]));
-    let (made, decoded) =
-        (wav::read(&place.at("audio.wav"), 24_000).unwrap(), wav::read(&place.at("decoded.wav"), 24_000).unwrap());
+    assert_success(&dir.csm(&["generate", "--decode-tokens", "t.json", "--output", "decoded.wav"]));
+    let made = wav::read(&dir.at("audio.wav"), 24_000).unwrap();
+    let decoded = wav::read(&dir.at("decoded.wav"), 24_000).unwrap();
     // 16-bit steps: streaming and whole-clip decoding may round to neighbouring ones.
     assert!(crate::support::max_difference(&made, &decoded) <= 2.0 / 32_768.0);
-    done(&place.csm(&[HELLO, &["--force-tokens", "t.json", "--dump-tokens", "f.json", "--output", "f.wav"]].concat()));
-    assert_eq!(TokenFile::read(&place.at("f.json"), 6, 1_027).unwrap().frames, file.frames);
-    done(&place.csm(&["generate", "--again", "t.json", "--dump-tokens", "again.json", "--output", "again.wav"]));
-    assert_eq!(TokenFile::read(&place.at("again.json"), 6, 1_027).unwrap(), file);
-    assert_eq!(std::fs::read(place.at("again.wav")).unwrap(), std::fs::read(place.at("audio.wav")).unwrap());
-    // An edit changes the clip from its frame on, and the file with the edit makes that clip again.
-    let mut edited = file.clone();
-    edited.edits = vec![csm_studio::tokens::Edit::Token { frame: 4, codebook: 0, token: file.frames[4][0] + 1 }];
-    edited.write(&place.at("edited.json")).unwrap();
-    done(&place.csm(&["generate", "--again", "edited.json", "--dump-tokens", "e.json", "--output", "e.wav"]));
-    let changed = TokenFile::read(&place.at("e.json"), 6, 1_027).unwrap();
-    assert_eq!(changed.frames[..4], file.frames[..4]);
-    assert_eq!(changed.frames[4][0], file.frames[4][0] + 1);
-    done(&place.csm(&["generate", "--again", "e.json", "--dump-tokens", "e2.json", "--output", "e.wav"]));
-    assert_eq!(TokenFile::read(&place.at("e2.json"), 6, 1_027).unwrap(), changed);
+}
+
+#[test]
+fn forced_tokens_are_taken() {
+    let (dir, file) = exact_clip();
+    let force = ["--force-tokens", "t.json", "--dump-tokens", "f.json", "--output", "f.wav"];
+    assert_success(&dir.csm(&[HELLO, &force].concat()));
+    assert_eq!(read(&dir, "f.json").frames, file.frames);
+}
+
+#[test]
+fn again_reproduces_a_clip_and_its_edits() {
+    let (dir, file) = exact_clip();
+    assert_success(&dir.csm(&["generate", "--again", "t.json", "--dump-tokens", "again.json", "--output", "again.wav"]));
+    assert_eq!(read(&dir, "again.json"), file);
+    assert_eq!(std::fs::read(dir.at("again.wav")).unwrap(), std::fs::read(dir.at("audio.wav")).unwrap());
+    let token = file.frames.frame(4)[0] + 1;
+    let edited = TokenFile { edits: vec![Edit::Token { frame: 4, codebook: 0, token }], ..file.clone() };
+    edited.write(&dir.at("edited.json")).unwrap();
+    assert_success(&dir.csm(&["generate", "--again", "edited.json", "--dump-tokens", "e.json", "--output", "e.wav"]));
+    let changed = read(&dir, "e.json");
+    assert_eq!(changed.frames.prefix(4), file.frames.prefix(4));
+    assert_eq!(changed.frames.frame(4)[0], token);
+    assert_success(&dir.csm(&["generate", "--again", "e.json", "--dump-tokens", "e2.json", "--output", "e.wav"]));
+    assert_eq!(read(&dir, "e2.json"), changed);
+}
+
+#[test]
+fn a_token_file_is_context_unchanged() {
+    let (dir, file) = exact_clip();
     let reply = ["generate", "--text", "I am fine, thank you.", "--speaker", "1", "--seed", "1", "--output", "r.wav"];
     let context =
         ["--context-audio", "t.json", "--context-text", "Good morning, how are you today?", "--context-speaker", "0"];
-    let out = place.csm(&[&reply[..], &context, &["--dump-tokens", "r.json"]].concat());
-    done(&out);
-    assert!(out.stderr.is_empty() || !String::from_utf8_lossy(&out.stderr).contains("warning"));
-    assert_eq!(TokenFile::read(&place.at("r.json"), 6, 1_027).unwrap().context[0].frames, file.frames);
+    let out = dir.csm(&[&reply[..], &context, &["--dump-tokens", "r.json"]].concat());
+    assert_success(&out);
+    assert!(!String::from_utf8_lossy(&out.stderr).contains("warning"));
+    assert_eq!(read(&dir, "r.json").context[0].frames, file.frames);
+}
+
+/// Files of earlier versions: what they say is read, and written again to the byte.
+#[test]
+fn old_token_files_and_takes_are_read_and_written_to_the_byte() {
+    for name in ["tokens.json", "reply.json"] {
+        let path = crate::support::repository(&format!("tests/goldens/files-v1/{name}"));
+        let stored = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(TokenFile::read(&path, &demo_dims()).unwrap().to_json(), stored, "{name}");
+    }
+    let stored = std::fs::read_to_string(crate::support::repository("tests/goldens/files-v1/take.json")).unwrap();
+    let take: csm_studio::takes::Take = serde_json::from_str(&stored).unwrap();
+    assert_eq!(serde_json::to_string_pretty(&take).unwrap(), stored.trim_end());
+    let dir = TestDir::new();
+    std::fs::copy(crate::support::repository("tests/goldens/files-v1/tokens.json"), dir.at("old.json")).unwrap();
+    assert_success(&dir.csm(&["generate", "--again", "old.json", "--dump-tokens", "new.json"]));
+    assert_eq!(std::fs::read_to_string(dir.at("new.json")).unwrap(), std::fs::read_to_string(dir.at("old.json")).unwrap());
 }
 
 #[test]
 fn longer_text_from_standard_input_is_spoken_sentence_by_sentence() {
-    let place = Place::new();
-    let mut child = place
+    let dir = TestDir::new();
+    let mut child = dir
         .program("csm")
         .args(["generate", "--stdin", "--seed", "4", "--json", "--dump-tokens", "t.json"])
         .stdin(Stdio::piped())
@@ -121,21 +161,21 @@ fn longer_text_from_standard_input_is_spoken_sentence_by_sentence() {
         .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Good morning. How are you today?\nI lost my keys.")
         .unwrap();
-    let result: serde_json::Value = serde_json::from_str(done(&child.wait_with_output().unwrap()).trim()).unwrap();
-    let frames = |n| TokenFile::read(&place.at(&format!("t-00{n}.json")), 6, 1_027).unwrap().frames.len();
+    let result: serde_json::Value = serde_json::from_str(assert_success(&child.wait_with_output().unwrap()).trim()).unwrap();
+    let frames = |n| TokenFile::read(&dir.at(&format!("t-00{n}.json")), &demo_dims()).unwrap().frames.len();
     assert_eq!(result["frames"].as_u64().unwrap() as usize, frames(1) + frames(2) + frames(3));
 }
 
 #[test]
-fn recordings_of_any_kind_can_be_context_and_this_voice_says_it_hears_nothing_in_them() {
-    let place = Place::new();
+fn recordings_can_be_context_and_this_voice_warns_that_it_hears_nothing_in_them() {
+    let dir = TestDir::new();
     for (n, spec) in
         [spec(1, 8_000, 8, false), spec(2, 44_100, 24, false), spec(6, 96_000, 16, false), spec(1, 48_000, 32, true)]
             .into_iter()
             .enumerate()
     {
         let name = format!("c{n}.wav");
-        write_wav(&place.at(&name), spec, 1.03, 0.5);
+        write_wav(&dir.at(&name), spec, 1.03, 0.5);
         let context = [
             "--context-audio",
             &name,
@@ -148,61 +188,61 @@ fn recordings_of_any_kind_can_be_context_and_this_voice_says_it_hears_nothing_in
             "--dump-tokens",
             "t.json",
         ];
-        let out = place.csm(&[HELLO, &context].concat());
+        let out = dir.csm(&[HELLO, &context].concat());
         assert!(String::from_utf8_lossy(&out.stderr).contains("takes no voice from a recording"));
-        done(&out);
+        assert_success(&out);
         // 1.03 s are 12.9 frames: the last one is filled up.
-        assert_eq!(TokenFile::read(&place.at("t.json"), 6, 1_027).unwrap().context[0].frames.len(), 13, "{spec:?}");
+        assert_eq!(TokenFile::read(&dir.at("t.json"), &demo_dims()).unwrap().context[0].frames.len(), 13, "{spec:?}");
     }
 }
 
 #[test]
 fn bad_recordings_are_refused() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let context = |name: &str, parts: &[&str]| {
         let args = ["--text", "hello", "--context-audio", name, "--context-text", "a", "--context-speaker", "0"];
-        place.refused(&args, &[&[name], parts].concat());
+        dir.refused(&args, &[&[name], parts].concat());
     };
-    write_wav(&place.at("empty.wav"), spec(1, 24_000, 16, false), 0.0, 0.0);
+    write_wav(&dir.at("empty.wav"), spec(1, 24_000, 16, false), 0.0, 0.0);
     context("empty.wav", &["no samples"]);
-    write_wav(&place.at("silent.wav"), spec(1, 24_000, 16, false), 1.0, 0.0);
+    write_wav(&dir.at("silent.wav"), spec(1, 24_000, 16, false), 1.0, 0.0);
     context("silent.wav", &["silent"]);
-    write_wav(&place.at("nan.wav"), spec(1, 24_000, 32, true), 1.0, f32::NAN);
+    write_wav(&dir.at("nan.wav"), spec(1, 24_000, 32, true), 1.0, f32::NAN);
     context("nan.wav", &["finite"]);
-    std::fs::write(place.at("text.wav"), "this is no sound").unwrap();
+    std::fs::write(dir.at("text.wav"), "this is no sound").unwrap();
     context("text.wav", &["expected a WAV"]);
     context("absent.wav", &["cannot be read"]);
 }
 
 #[test]
 fn bad_values_are_refused() {
-    let place = Place::new();
-    place.refused(&["--text", " … "], &["--text", "something to say"]);
-    place.refused(&["--stdin"], &["--stdin", "something to say"]);
-    place.refused(&["--text", "a", "--speaker", "7"], &["--speaker", "0 (low)", "7"]);
-    place.refused(&["--text", "a", "--voice", "bob"], &["--voice", "low, high", "bob"]);
-    place.refused(&["--text", "a", "--temperature", "-0.5"], &["--temperature", "-0.5"]);
-    place.refused(&["--text", "a", "--temperature", "NaN"], &["--temperature", "NaN"]);
-    place.refused(&["--text", "a", "--depth-temperature", "inf"], &["--depth-temperature"]);
-    place.refused(&["--text", "a", "--topk", "0"], &["--topk", "1 to 1027"]);
-    place.refused(&["--text", "a", "--topk", "1028"], &["--topk", "1 to 1027"]);
-    place.refused(&["--text", "a", "--seed", "18446744073709551616"], &["--seed"]);
-    place.refused(&["--text", "a", "--seed", "-1"], &["--seed", "-1"]);
-    place.refused(&["--text", "a", "--sampling", "magic"], &["--sampling", "native, exact, hybrid"]);
-    place.refused(&["--text", "a", "--use-exact-sampling", "--pytorch-tokens"], &["exact and hybrid"]);
-    place.refused(&["--text", "a", "--sampling", "native", "--use-exact-sampling"], &["native and exact"]);
-    place.refused(&["--text", "a", "--guard-range", "0-5"], &["--guard-range"]);
-    place.refused(&["--text", "a", "--guard-range", "5-2000"], &["--guard-range", "1026"]);
-    place.refused(&["--text", "a", "--max-audio-length-ms", "79"], &["--max-audio-length-ms", "80"]);
-    place.refused(&["--text", "a", "--context-text", "b"], &["as many of each", "0 files, 1 texts, 0 speakers"]);
-    place.refused(&["--text", "a", "--model-path", "nowhere"], &["nowhere", "checkpoint"]);
-    place.refused(&["--text", "a", "--max-audio-length-ms", "170000"], &["too long", "2048"]);
-    place.refused(&[], &["--text"]);
+    let dir = TestDir::new();
+    dir.refused(&["--text", " … "], &["--text", "something to say"]);
+    dir.refused(&["--stdin"], &["--stdin", "something to say"]);
+    dir.refused(&["--text", "a", "--speaker", "7"], &["--speaker", "0 (low)", "7"]);
+    dir.refused(&["--text", "a", "--voice", "bob"], &["--voice", "low, high", "bob"]);
+    dir.refused(&["--text", "a", "--temperature", "-0.5"], &["--temperature", "-0.5"]);
+    dir.refused(&["--text", "a", "--temperature", "NaN"], &["--temperature", "NaN"]);
+    dir.refused(&["--text", "a", "--depth-temperature", "inf"], &["--depth-temperature"]);
+    dir.refused(&["--text", "a", "--topk", "0"], &["--topk", "1 to 1027"]);
+    dir.refused(&["--text", "a", "--topk", "1028"], &["--topk", "1 to 1027"]);
+    dir.refused(&["--text", "a", "--seed", "18446744073709551616"], &["--seed"]);
+    dir.refused(&["--text", "a", "--seed", "-1"], &["--seed", "-1"]);
+    dir.refused(&["--text", "a", "--sampling", "magic"], &["--sampling", "native, exact, hybrid"]);
+    dir.refused(&["--text", "a", "--use-exact-sampling", "--pytorch-tokens"], &["exact and hybrid"]);
+    dir.refused(&["--text", "a", "--sampling", "native", "--use-exact-sampling"], &["native and exact"]);
+    dir.refused(&["--text", "a", "--guard-range", "0-5"], &["--guard-range"]);
+    dir.refused(&["--text", "a", "--guard-range", "5-2000"], &["--guard-range", "1026"]);
+    dir.refused(&["--text", "a", "--max-audio-length-ms", "79"], &["--max-audio-length-ms", "80"]);
+    dir.refused(&["--text", "a", "--context-text", "b"], &["as many of each", "0 files, 1 texts, 0 speakers"]);
+    dir.refused(&["--text", "a", "--model-path", "nowhere"], &["nowhere", "checkpoint"]);
+    dir.refused(&["--text", "a", "--max-audio-length-ms", "170000"], &["too long", "2048"]);
+    dir.refused(&[], &["--text"]);
 }
 
 #[test]
 fn bad_token_files_are_refused() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let cases: &[(&str, &str, &[&str])] = &[
         (
             "range.json",
@@ -216,38 +256,38 @@ fn bad_token_files_are_refused() {
         ("array.npy", "nonsense", &["npy"]),
     ];
     for (name, content, parts) in cases {
-        std::fs::write(place.at(name), content).unwrap();
-        place.refused(&["--decode-tokens", name], &[&[*name], *parts].concat());
-        place.refused(&["--text", "hello", "--force-tokens", name], &[name]);
-        place.refused(&["--again", name], &[name]);
+        std::fs::write(dir.at(name), content).unwrap();
+        dir.refused(&["--decode-tokens", name], &[&[*name], *parts].concat());
+        dir.refused(&["--text", "hello", "--force-tokens", name], &[name]);
+        dir.refused(&["--again", name], &[name]);
     }
-    place.refused(&["--decode-tokens", "absent.json"], &["absent.json"]);
+    dir.refused(&["--decode-tokens", "absent.json"], &["absent.json"]);
 }
 
 #[test]
 fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
-    let place = Place::new();
-    std::fs::create_dir(place.at("tmp")).unwrap();
-    let out = place
+    let dir = TestDir::new();
+    std::fs::create_dir(dir.at("tmp")).unwrap();
+    let out = dir
         .program("csm")
         .args(HELLO)
         .args(["--output", "no/such/folder/a.wav"])
-        .env("TMPDIR", place.at("tmp"))
+        .env("TMPDIR", dir.at("tmp"))
         .output()
         .unwrap();
     let text = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(3), "{text}");
     assert!(text.contains("no/such/folder/a.wav"), "{text}");
-    let kept = std::fs::read_dir(place.at("tmp")).unwrap().next().unwrap().unwrap().path();
+    let kept = std::fs::read_dir(dir.at("tmp")).unwrap().next().unwrap().unwrap().path();
     assert!(text.contains(kept.to_str().unwrap()), "{text}");
     assert!(wav::read(&kept, 24_000).unwrap().len() > 24_000);
 }
 
 #[test]
 fn ctrl_c_keeps_what_was_made() {
-    let place = Place::new();
+    let dir = TestDir::new();
     let long = "The little boat sailed across the lake. ".repeat(30);
-    let mut child = place
+    let mut child = dir
         .program("csm")
         .args(["generate", "--stdin", "--seed", "1", "--debug"])
         .stdin(Stdio::piped())
@@ -261,6 +301,7 @@ fn ctrl_c_keeps_what_was_made() {
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     lines.for_each(drop);
     let out = child.wait_with_output().unwrap();
-    assert!(done(&out).contains("being cancelled"));
-    assert!(wav::read(&place.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
+    assert_eq!(out.status.code(), Some(130));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("cancelled"));
+    assert!(wav::read(&dir.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
 }

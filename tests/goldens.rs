@@ -1,12 +1,11 @@
 //! Our model against transformers' answers (`tests/goldens/README.md` says how they were made).
 
-use csm_studio::checkpoint::{Checkpoint, Dtype};
-use csm_studio::config::Padding;
-use csm_studio::engine::{Engine, Request};
-use csm_studio::mlx::Csm;
+use csm_studio::checkpoint::Checkpoint;
+use csm_studio::checkpoint::config::Padding;
+use csm_studio::data::{Codes, Dtype, FinishReason, Mode, Position, Prompt, Sampling, SamplingParams, Turn};
+use csm_studio::engine::{Engine, Generation, GenerationRequest, SingleEngine, Step};
+use csm_studio::mlx::MlxCsm;
 use csm_studio::mlx::mimi::Mimi;
-use csm_studio::prompt::{Frame, Prompt, Row, Segment};
-use csm_studio::sampling::{Mode, Sampling};
 
 use crate::support::golden::{Case, Golden, Wrong};
 use crate::support::max_difference;
@@ -19,58 +18,62 @@ const LATENT: f32 = 2e-4;
 /// Samples are within -1 to 1, a good thousand products deep.
 const AUDIO: f32 = 2e-5;
 
-fn sampling(mode: Mode, (t, k, dt, dk): (f64, usize, f64, usize), seed: u64) -> Sampling {
-    Sampling {
-        mode,
-        temperature: t,
-        topk: k,
-        depth_temperature: dt,
-        depth_topk: dk,
-        seed,
-        guard: None,
-        precision: Dtype::Float32,
-    }
+fn sampling(mode: Mode, (t, k, depth_t, depth_k): (f64, usize, f64, usize), seed: u64) -> Sampling {
+    let depth = SamplingParams::new(depth_t, depth_k);
+    Sampling { depth, ..Sampling::new(mode, SamplingParams::new(t, k), seed, Dtype::Float32) }
 }
 
 const GREEDY: (f64, usize, f64, usize) = (0.0, 1, 0.0, 1);
 
-/// A clip from an engine, as the pipeline makes it.
-fn clip(engine: &mut dyn Engine, prompt: &Prompt, sampling: &Sampling, cap: usize) -> Vec<Frame> {
-    engine.start(prompt, &[]).unwrap();
-    let mut frames = Vec::new();
-    while frames.len() < cap {
-        let request = Request { frame: frames.len(), sampling, forced: &[], observe: false };
-        let codes = engine.step(&request).unwrap().codes;
-        if codes.iter().all(|c| *c == 0) {
-            break;
-        }
-        frames.push(codes);
+fn request(prompt: &Prompt, sampling: Sampling, max_frames: usize) -> GenerationRequest {
+    GenerationRequest {
+        prompt: prompt.clone(),
+        sampling,
+        max_frames,
+        history: Codes::default(),
+        forced: None,
+        edits: Vec::new(),
+        observe: false,
     }
-    frames
+}
+
+/// A clip from the loop that users' clips come from, and why it ended.
+fn clip(
+    checkpoint: &Checkpoint,
+    engine: &mut dyn Engine,
+    request: &GenerationRequest,
+    logits: &mut Vec<f32>,
+) -> (Codes, FinishReason) {
+    let mut generation = Generation::new(request, request.sampling.seed, &checkpoint.dims()).unwrap();
+    loop {
+        match generation.next_frame(&mut SingleEngine(engine)).unwrap() {
+            Step::Frame(frame) => logits.extend(frame.logits.iter().flat_map(|l| l.values())),
+            Step::Eos(_) => return (generation.frames().clone(), FinishReason::Eos),
+            Step::Finished(reason) => return (generation.frames().clone(), reason),
+        }
+    }
 }
 
 /// Logits of the first frames, with the tokens given.
-fn forced_logits(engine: &mut dyn Engine, prompt: &Prompt, tokens: &[Frame]) -> Vec<f32> {
-    engine.start(prompt, &[]).unwrap();
+fn forced_logits(checkpoint: &Checkpoint, engine: &mut dyn Engine, prompt: &Prompt, tokens: Codes, mode: Mode) -> Vec<f32> {
+    let max_frames = tokens.len();
+    let request = request(prompt, sampling(mode, GREEDY, 0), max_frames);
+    let request = GenerationRequest { forced: Some(tokens), observe: true, ..request };
     let mut logits = Vec::new();
-    for (frame, tokens) in tokens.iter().enumerate() {
-        let forced: Vec<Option<u32>> = tokens.iter().copied().map(Some).collect();
-        let request = Request { frame, sampling: &sampling(Mode::Native, GREEDY, 0), forced: &forced, observe: true };
-        logits.extend(engine.step(&request).unwrap().logits.unwrap());
-    }
+    clip(checkpoint, engine, &request, &mut logits);
     logits
 }
 
 /// Everything a golden says, for one checkpoint; the first thing that is not so.
 fn compare(golden: &Golden, checkpoint: &Checkpoint, change: Change) -> Result<(), String> {
-    let mut csm = Csm::load(checkpoint, Dtype::Float32).unwrap();
+    let mut csm = MlxCsm::load(checkpoint, Dtype::Float32).unwrap();
     let mimi = Mimi::load(checkpoint).unwrap();
     // One state for all clips is what a decoder that is not reset between clips has.
     let mut stale = mimi.stream();
     for case in &golden.manifest.cases {
         compare_model(golden, checkpoint, &mut csm, case, &change)?;
         compare_codec(golden, &mimi, case)?;
-        let frames = &golden.tokens(&format!("{}/greedy", case.name))[..case.audio_frames];
+        let frames = &golden.tokens(&format!("{}/greedy", case.name)).prefix(case.audio_frames);
         let mut fresh = mimi.stream();
         let stream = if change.keep_stream { &mut stale } else { &mut fresh };
         let audio = mimi.decode(stream, &dropped(frames, change.drop_codebook)).unwrap();
@@ -87,32 +90,33 @@ struct Change {
     drop_codebook: bool,
 }
 
-fn dropped(frames: &[Frame], drop: bool) -> Vec<Frame> {
-    let keep = |f: &Frame| f[..f.len() - usize::from(drop)].to_vec();
-    frames.iter().map(keep).collect()
+fn dropped(frames: &Codes, drop: bool) -> Codes {
+    Codes::from_frames(frames.frames().map(|f| &f[..f.len() - usize::from(drop)])).unwrap()
 }
 
 fn compare_model(
     golden: &Golden,
     checkpoint: &Checkpoint,
-    csm: &mut Csm,
+    csm: &mut MlxCsm,
     case: &Case,
     change: &Change,
 ) -> Result<(), String> {
     let mut prompt = golden.prompt(checkpoint, case);
     if change.no_end_frame {
-        prompt.rows.retain(|r| !matches!(r, Row::Audio(f) if f.iter().all(|c| *c == 0)));
+        prompt.positions.retain(|p| !matches!(p, Position::Audio(f) if f.iter().all(|c| *c == 0)));
     }
     let ids: Vec<u32> = checkpoint.text_ids(case.speaker, &case.text).unwrap();
     equal(&format!("{}: text ids", case.name), &ids, &case.text_ids)?;
     let greedy = golden.tokens(&format!("{}/greedy", case.name));
     let stored = golden.floats(&format!("{}/logits", case.name));
-    let per_frame = checkpoint.config.num_codebooks * checkpoint.config.vocab_size;
-    let logits = forced_logits(csm, &prompt, &greedy[..stored.len() / per_frame]);
+    let per_frame = checkpoint.dims().codebooks * checkpoint.dims().vocab;
+    let forced = greedy.prefix(stored.len() / per_frame);
+    let logits = forced_logits(checkpoint, csm, &prompt, forced, Mode::Native);
     close(&format!("{}/logits", case.name), &logits, &stored, LOGITS)?;
-    let ours = clip(csm, &prompt, &sampling(Mode::Native, GREEDY, 0), case.greedy_cap);
+    let request = request(&prompt, sampling(Mode::Native, GREEDY, 0), case.greedy_cap);
+    let (ours, stop) = clip(checkpoint, csm, &request, &mut Vec::new());
     equal(&format!("{}/greedy", case.name), &ours, &greedy)?;
-    equal(&format!("{}: ended", case.name), &(ours.len() < case.greedy_cap), &case.ended)
+    equal(&format!("{}: ended", case.name), &(stop == FinishReason::Eos), &case.ended)
 }
 
 fn compare_codec(golden: &Golden, mimi: &Mimi, case: &Case) -> Result<(), String> {
@@ -122,7 +126,7 @@ fn compare_codec(golden: &Golden, mimi: &Mimi, case: &Case) -> Result<(), String
         close(&format!("{name}/latent"), &encoded.latent, &golden.floats(&format!("{name}/latent")), LATENT)?;
         equal(&format!("{name}/codes"), &encoded.codes, &golden.tokens(&format!("{name}/codes")))?;
     }
-    let frames = &golden.tokens(&format!("{}/greedy", case.name))[..case.audio_frames];
+    let frames = &golden.tokens(&format!("{}/greedy", case.name)).prefix(case.audio_frames);
     let stages = mimi.stages(frames).unwrap();
     for (name, ours) in
         [("quantized", stages.quantized), ("upsampled", stages.upsampled), ("transformed", stages.transformed)]
@@ -175,7 +179,7 @@ macro_rules! exact {
         let golden = Golden::read(stringify!($name));
         let folder = golden.build();
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
-        sampled_clips_are_equal(&golden, &checkpoint, &mut Csm::load(&checkpoint, Dtype::Float32).unwrap(), Mode::Exact);
+        sampled_clips_are_equal(&golden, &checkpoint, &mut MlxCsm::load(&checkpoint, Dtype::Float32).unwrap(), Mode::Exact);
     })* };
 }
 exact!(
@@ -186,7 +190,7 @@ exact!(
 #[test]
 fn exact_demo_voice() {
     let checkpoint = Checkpoint::demo().unwrap();
-    let mut csm = Csm::load(&checkpoint, Dtype::Float32).unwrap();
+    let mut csm = MlxCsm::load(&checkpoint, Dtype::Float32).unwrap();
     sampled_clips_are_equal(&Golden::read("demo"), &checkpoint, &mut csm, Mode::Exact);
 }
 
@@ -215,10 +219,11 @@ fn hybrid_is_transformers(golden: &Golden, checkpoint: &Checkpoint) {
     let mut torch = csm_studio::torch::TorchCsm::load(checkpoint, Dtype::Float32).unwrap();
     for case in &golden.manifest.cases {
         let stored = golden.floats(&format!("{}/logits", case.name));
-        let per_frame = checkpoint.config.num_codebooks * checkpoint.config.vocab_size;
+        let per_frame = checkpoint.dims().codebooks * checkpoint.dims().vocab;
         let greedy = golden.tokens(&format!("{}/greedy", case.name));
         let prompt = golden.prompt(checkpoint, case);
-        let logits = forced_logits(&mut torch, &prompt, &greedy[..stored.len() / per_frame]);
+        let forced = greedy.prefix(stored.len() / per_frame);
+        let logits = forced_logits(checkpoint, &mut torch, &prompt, forced, Mode::Hybrid);
         close(&format!("{}/logits", case.name), &logits, &stored, LOGITS).unwrap();
     }
     sampled_clips_are_equal(golden, checkpoint, &mut torch, Mode::Hybrid);
@@ -229,31 +234,33 @@ fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint, engine: &mu
         let prompt = golden.prompt(checkpoint, case);
         for sampled in &case.sampled {
             let theirs = golden.tokens(&sampled.tensor);
-            let ours = clip(engine, &prompt, &sampling(mode, sampled.settings, sampled.seed), case.frames);
-            let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+            let request = request(&prompt, sampling(mode, sampled.settings, sampled.seed), case.frames);
+            let (ours, stop) = clip(checkpoint, engine, &request, &mut Vec::new());
+            let same = ours.frames().zip(theirs.frames()).take_while(|(a, b)| a == b).count();
             assert_eq!(ours, theirs, "{}: the first {same} frames agree", sampled.tensor);
-            assert_eq!(ours.len() < case.frames, sampled.ended, "{}", sampled.tensor);
+            assert_eq!(stop == FinishReason::Eos, sampled.ended, "{}", sampled.tensor);
         }
         assert!(!case.sampled.is_empty(), "{}", case.name);
     }
 }
 
-/// A turn of the model's own goes back in as its codes.
+/// A turn of the model's own is context as its codes.
 #[test]
 fn a_reply_hears_the_turn_before_it() {
     let golden = Golden::read("demo");
     let reply = golden.manifest.reply.as_ref().unwrap();
     let checkpoint = Checkpoint::demo().unwrap();
-    let before = Segment {
+    let before = Turn {
         speaker: reply.before_speaker,
         text: reply.before_text.clone(),
         frames: golden.tokens(&reply.before),
     };
-    let mut csm = Csm::load(&checkpoint, Dtype::Float32).unwrap();
-    let prompt = Prompt::new(&checkpoint, &[before], reply.speaker, &reply.text).unwrap();
-    let ours = clip(&mut csm, &prompt, &sampling(Mode::Exact, reply.settings, reply.seed), 100);
+    let mut csm = MlxCsm::load(&checkpoint, Dtype::Float32).unwrap();
+    let prompt = checkpoint.prompt(&[before], reply.speaker, &reply.text).unwrap();
+    let request = request(&prompt, sampling(Mode::Exact, reply.settings, reply.seed), 100);
+    let (ours, stop) = clip(&checkpoint, &mut csm, &request, &mut Vec::new());
     assert_eq!(ours, golden.tokens(&reply.tensor));
-    assert!(reply.ended && ours.len() < 100);
+    assert!(reply.ended && stop == FinishReason::Eos);
 }
 
 // ---- Mutations: each named mistake makes a golden fail. ----
@@ -302,14 +309,21 @@ fn mutation_norm_weight_ignored() {
     }
 }
 
+/// Queries and keys in the order of the original checkpoint, pairs (2i, 2i + 1), as if they were half-split.
 #[test]
 fn mutation_rope_interleaved_for_half_split() {
-    let interleave = |c: &mut Checkpoint| {
-        let mut rope = c.config.backbone.rope().clone();
-        rope.interleaved = true;
-        c.config.backbone.set_rope(rope);
-    };
-    is_noticed("mini", Wrong::default(), interleave, Change::default());
+    wrong_weights("mini", |name, shape, values| {
+        if name.starts_with("backbone_model") && (name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight")) {
+            let (head, columns) = (16, shape[1]);
+            let original = values.clone();
+            for row in 0..shape[0] {
+                let (first, i) = (row / head * head, row % head);
+                let from = first + i % 2 * (head / 2) + i / 2;
+                values[row * columns..(row + 1) * columns]
+                    .copy_from_slice(&original[from * columns..(from + 1) * columns]);
+            }
+        }
+    });
 }
 
 #[test]

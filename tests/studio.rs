@@ -5,25 +5,26 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use csm_studio::audio::output::Sink;
+use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
-use csm_studio::sampling::Mode;
+use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
 use csm_studio::studio::Studio;
-use csm_studio::studio::session::{Place, Turn};
+use csm_studio::studio::session::StudioPaths;
 use csm_studio::studio::settings::Theme;
-use csm_studio::takes::{Measures, Store, Take};
-use csm_studio::tokens::{Stop, TokenFile};
+use csm_studio::takes::{ClipSummary, Store, Take};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use tempfile::TempDir;
 
+use crate::support::demo_dims;
+
 type Window<'a> = Harness<'a, Studio>;
 
-fn place(folder: &Path) -> Place {
-    Place {
+fn paths(folder: &Path) -> StudioPaths {
+    StudioPaths {
         takes: folder.join("takes"),
         settings: folder.join("settings.json"),
-        sink: Some(Sink::Paced(48_000)),
+        sink: Some(Sink::Null { rate: 48_000 }),
         model: None,
     }
 }
@@ -32,7 +33,7 @@ fn open<'a>(folder: &Path) -> Window<'a> {
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
         .wgpu()
-        .build_eframe(|c| Studio::new(&c.egui_ctx, place(folder)).unwrap());
+        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder)).unwrap());
     wait(&mut window, "the model", |s| s.session.is_ready());
     window
 }
@@ -72,54 +73,101 @@ fn generate(window: &mut Window<'_>) {
     wait(window, "a take", |s| s.session.store.takes().len() > before && !s.session.is_speaking());
 }
 
+fn wait_for_silence(window: &mut Window<'_>) {
+    wait(window, "the end of the sound", |s| !s.session.player.is_playing());
+}
+
 #[test]
-fn a_sentence_is_spoken_kept_played_deleted_and_found_again() {
+fn a_sentence_is_spoken_and_kept() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     say(&mut window, "Good morning.");
     generate(&mut window);
     let s = &window.state().session;
     let take = &s.store.takes()[0];
-    assert_eq!((take.text.as_str(), take.stop), ("Good morning.", Some(Stop::Eos)));
-    assert_eq!((s.shown.steps.len(), s.shown.frames.len()), (take.measures.frames, take.measures.frames));
-    assert!((s.output.seconds() - take.measures.seconds).abs() < 1e-6);
-    wait(&mut window, "the end of the sound", |s| !s.session.output.is_playing());
+    assert_eq!((take.text.as_str(), take.stop), ("Good morning.", Some(FinishReason::Eos)));
+    assert_eq!((s.inspected.steps.len(), s.inspected.frames.len()), (take.measures.frames, take.measures.frames));
+    assert!((s.player.seconds() - take.measures.seconds).abs() < 1e-6);
+    wait_for_silence(&mut window);
 
     click(&mut window, "exact");
     generate(&mut window);
     let modes: Vec<Mode> = window.state().session.store.takes().iter().map(|t| t.sampling.unwrap().mode).collect();
     assert_eq!(modes, [Mode::Exact, Mode::Native]);
+}
 
-    wait(&mut window, "the end of the sound", |s| !s.session.output.is_playing());
+#[test]
+fn every_mode_has_a_button() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    for info in Mode::all() {
+        click(&mut window, info.name);
+        let enabled = csm_studio::torch::AVAILABLE || info.backend != csm_studio::data::Backend::Torch;
+        assert!(!enabled || window.state().session.sampling.mode == info.mode, "{}", info.name);
+    }
+}
+
+#[test]
+fn a_click_on_the_waveform_seeks_and_play_goes_on_there() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "Good morning.");
+    generate(&mut window);
+    wait_for_silence(&mut window);
     let waveform = window.get_by_label("Waveform").rect();
-    let length = window.state().session.output.seconds();
+    let length = window.state().session.player.seconds();
     window.hover_at(waveform.center());
     window.drag_at(waveform.center());
     window.drop_at(waveform.center());
     window.run_steps(3);
-    assert!((window.state().session.output.position() - length / 2.0).abs() < 0.05, "a click seeks");
+    assert!((window.state().session.player.position() - length / 2.0).abs() < 0.05);
     click(&mut window, "▶ Play");
-    wait(&mut window, "the sound to move", |s| s.session.output.position() > length / 2.0 + 0.05);
+    wait(&mut window, "the sound to move", |s| s.session.player.position() > length / 2.0 + 0.05);
+}
 
-    let newest = window.state().session.store.takes()[0].id.clone();
-    window.state_mut().session.told(|store| store.change(&newest, |t| t.name = "the newest".into()));
+#[test]
+fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "Good morning.");
+    click(&mut window, "exact");
+    generate(&mut window);
+    let id = window.state().session.store.takes()[0].id.clone();
+    window.state_mut().session.try_update_store(|store| store.update(&id, |t| t.name = "the newest".into()));
     window.run_steps(2);
     click(&mut window, "Menu of the newest");
     click(&mut window, "Delete");
-    assert_eq!(takes(&window), 1);
+    assert_eq!(takes(&window), 0);
     click(&mut window, "Undo delete");
-    assert_eq!(takes(&window), 2);
+    assert_eq!(takes(&window), 1);
     drop(window);
 
     let mut window = open(folder.path());
-    assert_eq!(takes(&window), 2);
+    assert_eq!(takes(&window), 1);
     assert_eq!(window.state().session.sampling.mode, Mode::Exact, "settings are remembered");
     click(&mut window, "the newest");
-    wait(&mut window, "the draws", |s| !s.session.is_looking() && !s.session.shown.steps.is_empty());
-    let shown = &window.state().session.shown;
-    assert_eq!((shown.take.as_ref(), shown.steps.len()), (Some(&newest), shown.frames.len()));
-    // What teacher forcing computes again is what was drawn from: the token that was taken is never an impossible one.
-    assert!(shown.steps.iter().flatten().all(|s| s.sampled.probability > 0.0));
+    wait(&mut window, "the draws", |s| !s.session.is_recomputing() && !s.session.inspected.steps.is_empty());
+    let clip = &window.state().session.inspected;
+    assert_eq!((clip.take.as_ref(), clip.steps.len()), (Some(&id), clip.frames.len()));
+    // Teacher forcing recomputes what was drawn from: the token that was taken is never an impossible one.
+    let probability = csm_studio::analysis::statistics::Stat::SampledProbability;
+    assert!(clip.steps.iter().flatten().all(|s| s[probability] > 0.0));
+}
+
+/// A model that cannot be read ends the waiting and says why.
+#[test]
+fn a_failed_load_is_reported_and_not_waited_for() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let model = Some(folder.path().join("empty"));
+    let mut window = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { model, ..paths(folder.path()) }).unwrap());
+    wait(&mut window, "the failure", |s| !s.session.messages.is_empty());
+    let session = &window.state().session;
+    assert!(session.messages[0].error && session.messages[0].text.contains("config.json"));
+    assert_eq!(session.model_status(), Some("no model: it could not be loaded"));
+    assert!(window.query_all_by_label_contains("no model").count() > 0);
 }
 
 #[test]
@@ -128,11 +176,11 @@ fn cancelling_keeps_what_was_made() {
     let mut window = open(folder.path());
     say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
     click(&mut window, "Generate");
-    wait(&mut window, "some frames", |s| s.session.shown.frames.len() >= 3);
+    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
     click(&mut window, "Cancel");
     wait(&mut window, "the end", |s| !s.session.is_speaking());
     let take = &window.state().session.store.takes()[0];
-    assert_eq!(take.stop, Some(Stop::Cancelled));
+    assert_eq!(take.stop, Some(FinishReason::Cancelled));
     assert!((3..40).contains(&take.measures.frames), "{}", take.measures.frames);
 }
 
@@ -140,11 +188,12 @@ fn cancelling_keeps_what_was_made() {
 fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    let turn = |speaker, text: &str| Turn { speaker, text: text.into(), take: None };
-    window.state_mut().session.turns = vec![turn(0, "How are you?"), turn(1, "I am fine.")];
+    let session = &mut window.state_mut().session;
+    session.turns[0].text = "How are you?".into();
+    session.add_turn(1, "I am fine.");
     window.run_steps(2);
     click(&mut window, "Generate reply");
-    assert!(window.state().session.messages.iter().any(|m| m.text.contains("turn 1 has to be spoken before")));
+    assert!(window.state().session.messages.iter().any(|m| m.text.contains("turn 1 to be spoken before")));
     click(&mut window, "Generate turn 1");
     wait(&mut window, "the first turn", |s| s.session.turns[0].take.is_some());
     click(&mut window, "Generate reply");
@@ -155,12 +204,12 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     let file: TokenFile = serde_json::from_slice(&tokens).unwrap();
     assert_eq!((file.context.len(), file.context[0].text.as_str()), (1, "How are you?"));
     let first = s.turns[0].take.clone().unwrap();
-    for (take, command) in [(&reply, s.command(&reply).unwrap()), (&first, s.command(&first).unwrap())] {
+    for (take, command) in [(&reply, s.cli_command(&reply).unwrap()), (&first, s.cli_command(&first).unwrap())] {
         let script = command.replacen("csm", env!("CARGO_BIN_EXE_csm"), 1) + " --dump-tokens again.json";
         let out = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
         assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
-        let again = TokenFile::read(&folder.path().join("again.json"), 6, 1027).unwrap();
-        let kept = TokenFile::read(&s.store.path(take).join("tokens.json"), 6, 1027).unwrap();
+        let again = TokenFile::read(&folder.path().join("again.json"), &demo_dims()).unwrap();
+        let kept = TokenFile::read(&s.store.path(take).join("tokens.json"), &demo_dims()).unwrap();
         assert_eq!(again.frames, kept.frames, "{command}");
     }
 }
@@ -171,7 +220,7 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
     let mut window = open(folder.path());
     say(&mut window, "The little boat sailed across the lake.");
     generate(&mut window);
-    let before = window.state().session.shown.frames.clone();
+    let before = window.state().session.inspected.frames.clone();
     let map = window.get_by_label("Token map").rect();
     let cell = map.left_top() + egui::vec2(map.width() * 5.5 / before.len() as f32, 4.0);
     window.hover_at(cell);
@@ -179,15 +228,15 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
     window.drop_at(cell);
     window.run_steps(3);
     click(&mut window, "exact");
-    window.state_mut().session.sampling.temperature = 1.4;
+    window.state_mut().session.sampling.codebook0.temperature = 1.4;
     click(&mut window, "Resume here");
     wait(&mut window, "the new take", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
-    assert_eq!(s.shown.frames[..5], before[..5], "the same up to there");
-    assert_ne!(s.shown.frames, before);
-    let modes: Vec<Mode> = s.shown.samplings.iter().map(|s| s.mode).collect();
+    assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
+    assert_ne!(s.inspected.frames, before);
+    let modes: Vec<Mode> = s.inspected.samplings.iter().map(|s| s.mode).collect();
     assert!(modes[..5].iter().all(|m| *m == Mode::Native) && modes[5..].iter().all(|m| *m == Mode::Exact), "{modes:?}");
-    let take = s.store.get(s.shown.take.as_ref().unwrap()).unwrap();
+    let take = s.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
     assert!(take.edited && take.parent.is_some());
 }
 
@@ -197,7 +246,7 @@ fn at_rest_nothing_is_repainted() {
     let mut window = open(folder.path());
     say(&mut window, "Yes.");
     generate(&mut window);
-    wait(&mut window, "the end of the sound", |s| !s.session.output.is_playing());
+    wait(&mut window, "the end of the sound", |s| !s.session.player.is_playing());
     // The cursor blinks while a text field has the focus; that is a repaint with a reason.
     window.get_by_label("Text of turn 1").focus();
     window.key_press(egui::Key::Tab);
@@ -215,8 +264,8 @@ fn the_window_looks_as_it_should() {
     let mut window = open(folder.path());
     say(&mut window, "The boat sailed.");
     let session = &mut window.state_mut().session;
-    (session.settings.new_seed, session.sampling.mode, session.sampling.seed) = (false, Mode::Exact, 7);
-    (session.settings.play_at_once, session.sampling.precision) = (false, csm_studio::checkpoint::Dtype::Float32);
+    (session.settings.random_seed, session.sampling.mode, session.sampling.seed) = (false, Mode::Exact, 7);
+    (session.settings.autoplay, session.sampling.precision) = (false, csm_studio::data::Dtype::Float32);
     generate(&mut window);
     window.key_press(egui::Key::F1);
     window.run_steps(2);
@@ -224,7 +273,7 @@ fn the_window_looks_as_it_should() {
     for (theme, name) in [(Theme::Dark, "window-dark"), (Theme::Light, "window-light")] {
         let session = &mut window.state_mut().session;
         // Speed is another each time.
-        (session.settings.theme, session.shown.real_time_factor) = (theme, 0.0);
+        (session.settings.theme, session.inspected.real_time_factor) = (theme, 0.0);
         window.run_steps(8);
         window.snapshot(name);
     }
@@ -237,12 +286,12 @@ fn a_take(text: &str, created: u64) -> Take {
         created,
         favourite: false,
         parent: None,
-        measures: Measures::default(),
+        measures: ClipSummary::default(),
         text: text.into(),
         speaker: 0,
         model: None,
         sampling: None,
-        stop: Some(Stop::Eos),
+        stop: Some(FinishReason::Eos),
         edited: false,
     }
 }
@@ -253,8 +302,8 @@ fn a_take(text: &str, created: u64) -> Take {
 fn keeps_takes_until_killed() {
     let folder = std::env::var_os("CSM_TAKES").expect("set by the test that runs this");
     let mut store = Store::open(Path::new(&folder)).unwrap();
-    let tokens = TokenFile { frames: vec![vec![1; 6]; 100], ..TokenFile::default() };
-    let (bytes, _) = wav::encode(&[0.1; 48_000], 24_000, &wav::Info::default()).unwrap();
+    let tokens = TokenFile { frames: Codes::from_frames(vec![[1; 6]; 100]).unwrap(), ..TokenFile::default() };
+    let (bytes, _) = wav::encode(&[0.1; 48_000], 24_000, &wav::WavInfo::default()).unwrap();
     for n in 0.. {
         let id = store.add(a_take("a take", n), &tokens, &bytes).unwrap();
         println!("\nkept {id}");
@@ -296,68 +345,7 @@ fn a_kill_at_any_moment_loses_no_kept_take() {
     }
     for take in store.takes() {
         let path = store.path(&take.id);
-        assert_eq!(TokenFile::read(&path.join("tokens.json"), 6, 1027).unwrap().frames.len(), 100);
+        assert_eq!(TokenFile::read(&path.join("tokens.json"), &demo_dims()).unwrap().frames.len(), 100);
         assert_eq!(wav::read(&path.join("audio.wav"), 24_000).unwrap().len(), 48_000);
     }
-}
-
-/// Prints how long things take; `cargo nextest run --release --run-ignored only bench --no-capture`.
-#[test]
-#[ignore = "a benchmark, no test"]
-fn bench() {
-    let folder = TempDir::new().unwrap();
-    let mut window = Harness::builder()
-        .with_size([1920.0, 1200.0])
-        .build_eframe(|c| Studio::new(&c.egui_ctx, place(folder.path())).unwrap());
-    wait(&mut window, "the model", |s| s.session.is_ready());
-    fill(&mut window.state_mut().session.shown);
-    window.run_steps(5);
-    let mut times: Vec<f64> = (0..300)
-        .map(|_| {
-            // As while speaking: the map is drawn anew.
-            window.state_mut().session.shown.version += 1;
-            let begun = Instant::now();
-            window.step();
-            begun.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    println!(
-        "layout and tessellation, 60 s x 6 codebooks, map new each frame: p50 {:.2} ms, p95 {:.2} ms",
-        times[150], times[285]
-    );
-
-    let folder = TempDir::new().unwrap();
-    for n in 0..10_000 {
-        let take = a_take(&format!("take {n} of many"), n);
-        let id = format!("{n:010}-000");
-        std::fs::create_dir(folder.path().join(&id)).unwrap();
-        let json = serde_json::to_vec_pretty(&Take { id: id.clone(), ..take }).unwrap();
-        std::fs::write(folder.path().join(id).join("take.json"), json).unwrap();
-    }
-    let begun = Instant::now();
-    let store = Store::open(folder.path()).unwrap();
-    let opened = begun.elapsed();
-    let begun = Instant::now();
-    let found = store.search("MANY 77").len();
-    println!("10,000 takes: opened in {opened:?}, searched in {:?} ({found} found)", begun.elapsed());
-}
-
-fn fill(shown: &mut csm_studio::studio::session::Shown) {
-    use csm_studio::analysis::step::Step;
-    use csm_studio::checkpoint::Dtype;
-    use csm_studio::config::GenerationConfig;
-    use csm_studio::sampling::Sampling;
-    let sampling = Sampling::suggested(&GenerationConfig::default(), Mode::Exact, 0, Dtype::Float32, 1027);
-    for t in 0..750u32 {
-        let codes: Vec<u32> = (0..6).map(|k| (t * 37 + k * 101) % 1027).collect();
-        let logits: Vec<f32> = (0..6 * 1027).map(|i| ((i * 7919 + t as usize * 31) % 997) as f32 / 100.0).collect();
-        let rows = logits.chunks_exact(1027).enumerate();
-        shown.steps.push(rows.map(|(k, row)| Step::of(row, codes[k], sampling.draw(k), None)).collect());
-        shown.logits.push(logits);
-        shown.samplings.push(sampling);
-        shown.frames.push(codes);
-    }
-    shown.audio = vec![0.1; 60 * 24_000];
-    shown.peaks = (0..6_000).map(|i| (-(i % 90) as f32 / 100.0, (i % 70) as f32 / 100.0)).collect();
 }

@@ -126,14 +126,14 @@ fn run(queue: &Receiver<Request>, checkpoint: &Arc<Checkpoint>, shutdown: &Cance
         match request {
             Request::Load(reply) => answer(&mut slot, checkpoint, reply, |_, _| Ok(())),
             Request::Generate(job, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                let cancelled = || reply.cancel.is_cancelled() || shutdown.is_cancelled();
+                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
                 pipeline.generate(&job, &cancelled, &mut |event| reply.event(event))
             }),
             Request::Encode(samples, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                if reply.cancel.is_cancelled() { Err(Error::Cancelled) } else { pipeline.encode(&samples) }
+                if reply.is_cancelled() { Err(Error::Cancelled) } else { pipeline.encode(&samples) }
             }),
             Request::Decode(frames, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                let cancelled = || reply.cancel.is_cancelled() || shutdown.is_cancelled();
+                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
                 pipeline.decode(&frames, &cancelled)
             }),
             #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_decode_ends_and_a_dropped_task_is_cancelled() {
+    fn cancelling_and_dropping_end_a_task_and_no_other() {
         let checkpoint = Arc::new(Checkpoint::demo().unwrap());
         let worker = WorkerHandle::start(checkpoint.clone(), || {}).unwrap();
         let cancel = CancelToken::default();
@@ -197,8 +197,12 @@ mod tests {
         let frames = Codes::from_frames(vec![vec![1; checkpoint.dims().codebooks]; 30]).unwrap();
         let result = worker.decode(frames.clone(), cancel).unwrap().wait(|_| {});
         assert!(matches!(result, Err(Error::Cancelled)));
-        let cancel = CancelToken::default();
-        drop(worker.decode(frames, cancel.clone()).unwrap());
-        assert!(cancel.is_cancelled());
+        // A token shared by several tasks is not cancelled by the end of one of them.
+        let shared = CancelToken::default();
+        worker.decode(frames.prefix(1), shared.clone()).unwrap().wait(|_| {}).unwrap();
+        assert!(!shared.is_cancelled());
+        // The queue goes on after a task that nobody waits for.
+        drop(worker.decode(frames.clone(), shared.clone()).unwrap());
+        assert_eq!(worker.decode(frames, shared).unwrap().wait(|_| {}).unwrap().len(), 30 * 1_920);
     }
 }

@@ -35,17 +35,21 @@ pub enum Update<T> {
     Done(Result<T>),
 }
 
-/// A task that the worker runs or will run. Dropping it cancels it.
+/// A task that the worker runs or will run. Dropping the handle cancels the task.
 #[derive(Debug)]
 pub struct Task<T> {
     updates: Receiver<Update<T>>,
     cancel: CancelToken,
+    /// Cancelled when this handle is dropped; `cancel` may belong to other tasks too.
+    abandoned: CancelToken,
 }
 
 impl<T> Task<T> {
     pub(super) fn new(cancel: CancelToken, wake: Arc<dyn Fn() + Send + Sync>) -> (Self, Reply<T>) {
         let (sender, updates) = sync_channel(UPDATES);
-        (Self { updates, cancel: cancel.clone() }, Reply { updates: sender, cancel, wake })
+        let abandoned = CancelToken::default();
+        let reply = Reply { updates: sender, cancel: cancel.clone(), abandoned: abandoned.clone(), wake };
+        (Self { updates, cancel, abandoned }, reply)
     }
 
     /// Asks the worker to stop the task.
@@ -79,7 +83,7 @@ impl<T> Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.cancel.cancel();
+        self.abandoned.cancel();
     }
 }
 
@@ -90,11 +94,17 @@ fn died() -> Error {
 /// The worker's end of a task.
 pub(super) struct Reply<T> {
     updates: SyncSender<Update<T>>,
-    pub(super) cancel: CancelToken,
+    cancel: CancelToken,
+    abandoned: CancelToken,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<T> Reply<T> {
+    /// Whether the task is to stop.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled() || self.abandoned.is_cancelled()
+    }
+
     pub(super) fn event(&self, event: Event) {
         self.send(Update::Event(event));
     }
@@ -105,7 +115,7 @@ impl<T> Reply<T> {
 
     fn send(&self, update: Update<T>) {
         if self.updates.send(update).is_err() {
-            self.cancel.cancel(); // the task's handle is gone, so nobody wants the rest
+            self.abandoned.cancel(); // the task's handle is gone, so nobody wants the rest
         }
         (self.wake)();
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::prompt::{Frame, Prompt, Segment};
+use csm_studio::data::{Codes, Prompt, Turn};
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -190,27 +190,27 @@ impl Golden {
     }
 
     /// Stored tokens, `[T][K]`.
-    pub fn tokens(&self, name: &str) -> Vec<Frame> {
+    pub fn tokens(&self, name: &str) -> Codes {
         let file = SafeTensors::deserialize(&self.answers).unwrap();
         let view = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(view.dtype(), Dtype::I32, "{name}");
         let ids: Vec<u32> = view.data().chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
-        ids.chunks(view.shape()[1]).map(<[u32]>::to_vec).collect()
+        Codes::from_ids(view.shape()[1], ids).unwrap()
     }
 
-    /// Context segments of `case` with the codes that transformers' encoder gave.
-    pub fn segments(&self, case: &Case) -> Vec<Segment> {
-        let segment = |(n, c): (usize, &Context)| Segment {
+    /// Context turns of `case` with the codes from transformers' encoder.
+    pub fn turns(&self, case: &Case) -> Vec<Turn> {
+        let turn = |(n, c): (usize, &Context)| Turn {
             speaker: c.speaker,
             text: c.text.clone(),
             frames: self.tokens(&format!("{}/context{n}/codes", case.name)),
         };
-        case.context.iter().enumerate().map(segment).collect()
+        case.context.iter().enumerate().map(turn).collect()
     }
 
     /// The prompt of `case`.
     pub fn prompt(&self, checkpoint: &Checkpoint, case: &Case) -> Prompt {
-        Prompt::new(checkpoint, &self.segments(case), case.speaker, &case.text).unwrap()
+        checkpoint.prompt(&self.turns(case), case.speaker, &case.text).unwrap()
     }
 
     /// The waveform of a context segment.

@@ -1,4 +1,4 @@
-//! The programs, run in a folder of their own.
+//! The programs, run in a folder of their own, with a data folder of their own.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -6,9 +6,9 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder of its own, to run programs in.
-pub struct Place(TempDir);
+pub struct TestDir(TempDir);
 
-impl Place {
+impl TestDir {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -23,7 +23,7 @@ impl Place {
         } else {
             env!("CARGO_BIN_EXE_csm-generate-mlx")
         });
-        command.current_dir(self.0.path()).stdin(Stdio::null());
+        command.current_dir(self.0.path()).stdin(Stdio::null()).env("XDG_DATA_HOME", self.0.path().join("data"));
         command
     }
 
@@ -46,9 +46,9 @@ impl Place {
     }
 }
 
-/// Standard output of a program that has to have succeeded.
+/// Standard output of a program that must have succeeded.
 #[track_caller]
-pub fn done(out: &Output) -> String {
+pub fn assert_success(out: &Output) -> String {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout.clone()).unwrap()
 }
