@@ -94,8 +94,9 @@ fn two_checkpoints_are_compared_step_by_step() {
     bytes[at..at + 4].copy_from_slice(&(value + 0.5).to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
     let (a, b) = (a.path().to_str().unwrap(), b.path().to_str().unwrap());
-    let with =
-        |other| json(&assert_success(&dir.csm(&["analyze", "--model-path", a, "--against", other, "--text", "a b", "--json"])));
+    let with = |other| {
+        json(&assert_success(&dir.csm(&["analyze", "--model-path", a, "--against", other, "--text", "a b", "--json"])))
+    };
     let same = &with(a)["checkpoints"];
     assert_eq!((same["max_difference"].as_f64(), same["top1_agreement"].as_f64()), (Some(0.0), Some(1.0)), "{same}");
     assert!(same["divergence"].is_null());

@@ -28,15 +28,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
     (
         "studio",
-        &[
-            "analysis", "audio", "checkpoint", "data", "engine", "error", "files", "report", "takes", "torch", "worker",
-        ],
+        &["analysis", "audio", "checkpoint", "data", "engine", "error", "files", "report", "takes", "torch", "worker"],
     ),
     (
         "cli",
         &[
-            "analysis", "audio", "checkpoint", "data", "diagnostics", "engine", "error", "files", "mlx", "report", "studio",
-            "text", "verify", "worker",
+            "analysis",
+            "audio",
+            "checkpoint",
+            "data",
+            "diagnostics",
+            "engine",
+            "error",
+            "files",
+            "mlx",
+            "report",
+            "studio",
+            "text",
+            "verify",
+            "worker",
         ],
     ),
 ];
@@ -65,6 +75,8 @@ struct Source {
     module: Vec<String>,
     /// Paths below the crate, such as `["data", "Codes"]`.
     internal: BTreeSet<Vec<String>>,
+    /// Re-exported names and where they are defined: `["data", "Codes"]` is `["data", "codes", "Codes"]`.
+    reexports: BTreeMap<Vec<String>, Vec<String>>,
     /// First segments of other paths: crates, and names in scope.
     external: BTreeSet<String>,
     strings: Vec<String>,
@@ -93,8 +105,14 @@ fn read_source(root: &Path, path: &Path) -> Source {
     if module.first().is_some_and(|m| m == "bin") {
         module = Vec::new();
     }
-    let mut source =
-        Source { file, module, internal: BTreeSet::new(), external: BTreeSet::new(), strings: Vec::new() };
+    let mut source = Source {
+        file,
+        module,
+        internal: BTreeSet::new(),
+        reexports: BTreeMap::new(),
+        external: BTreeSet::new(),
+        strings: Vec::new(),
+    };
     let text = std::fs::read_to_string(path).unwrap();
     let syntax = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Uses { source: &mut source, depth: 0 }.visit_file(&syntax);
@@ -129,13 +147,21 @@ impl Uses<'_> {
         self.source.internal.insert(base);
     }
 
-    fn tree(&mut self, prefix: &[String], tree: &syn::UseTree) {
-        let with = |name: String| prefix.iter().cloned().chain([name]).collect::<Vec<_>>();
+    /// `public` where the tree re-exports its names.
+    fn tree(&mut self, prefix: &[String], tree: &syn::UseTree, public: bool) {
+        let with = |name: &syn::Ident| prefix.iter().cloned().chain([name.to_string()]).collect::<Vec<_>>();
         match tree {
-            syn::UseTree::Path(path) => self.tree(&with(path.ident.to_string()), &path.tree),
-            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.tree(prefix, item)),
-            syn::UseTree::Name(name) => self.record(&with(name.ident.to_string())),
-            syn::UseTree::Rename(rename) => self.record(&with(rename.ident.to_string())),
+            syn::UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree, public),
+            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.tree(prefix, item, public)),
+            syn::UseTree::Name(name) if public => {
+                let mut here = self.source.module.clone();
+                let below = prefix.iter().filter(|s| *s != "self").cloned().chain([name.ident.to_string()]);
+                let definition = here.iter().cloned().chain(below).collect();
+                here.push(name.ident.to_string());
+                self.source.reexports.insert(here, definition);
+            }
+            syn::UseTree::Name(name) => self.record(&with(&name.ident)),
+            syn::UseTree::Rename(rename) => self.record(&with(&rename.ident)),
             syn::UseTree::Glob(_) => self.record(prefix),
         }
     }
@@ -143,7 +169,7 @@ impl Uses<'_> {
 
 impl<'ast> Visit<'ast> for Uses<'_> {
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        self.tree(&[], &item.tree);
+        self.tree(&[], &item.tree, !matches!(item.vis, syn::Visibility::Inherited));
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
@@ -197,7 +223,8 @@ fn layers_use_what_is_declared_and_nothing_else() {
     for (layer, declared) in LAYERS {
         let declared: BTreeSet<String> = declared.iter().map(|d| (*d).to_owned()).collect();
         let used = found.remove(*layer).unwrap_or_default();
-        let undeclared: Vec<_> = used.difference(&declared).map(|o| (o, &places[&(layer.to_string(), o.clone())])).collect();
+        let undeclared: Vec<_> =
+            used.difference(&declared).map(|o| (o, &places[&(layer.to_string(), o.clone())])).collect();
         assert!(undeclared.is_empty(), "{layer} may not use {undeclared:?}; declared are {declared:?}");
         let unused: Vec<_> = declared.difference(&used).collect();
         assert!(unused.is_empty(), "{layer} no longer uses {unused:?}: take the edge out of LAYERS");
@@ -219,7 +246,15 @@ fn lower_layers_come_first() {
 fn no_layer_has_a_cycle_inside() {
     let sources = sources();
     let modules: BTreeSet<Vec<String>> = sources.iter().map(|s| s.module.clone()).collect();
-    let owner = |path: &[String]| (0..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m));
+    let reexports: BTreeMap<_, _> = sources.iter().flat_map(|s| &s.reexports).collect();
+    let define = |path: &[String]| {
+        let known = (0..=path.len()).rev().find_map(|n| Some((n, reexports.get(&path[..n].to_vec())?)));
+        known.map_or(path.to_vec(), |(n, to)| to.iter().chain(&path[n..]).cloned().collect())
+    };
+    let owner = |path: &[String]| {
+        let path = define(path);
+        (0..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m))
+    };
     let mut edges: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
     for source in &sources {
         for path in &source.internal {

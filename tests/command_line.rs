@@ -105,7 +105,15 @@ fn forced_tokens_are_taken() {
 #[test]
 fn again_reproduces_a_clip_and_its_edits() {
     let (dir, file) = exact_clip();
-    assert_success(&dir.csm(&["generate", "--again", "t.json", "--dump-tokens", "again.json", "--output", "again.wav"]));
+    assert_success(&dir.csm(&[
+        "generate",
+        "--again",
+        "t.json",
+        "--dump-tokens",
+        "again.json",
+        "--output",
+        "again.wav",
+    ]));
     assert_eq!(read(&dir, "again.json"), file);
     assert_eq!(std::fs::read(dir.at("again.wav")).unwrap(), std::fs::read(dir.at("audio.wav")).unwrap());
     let token = file.frames.frame(4)[0] + 1;
@@ -145,7 +153,10 @@ fn old_token_files_and_takes_are_read_and_written_to_the_byte() {
     let dir = TestDir::new();
     std::fs::copy(crate::support::repository("tests/goldens/files-v1/tokens.json"), dir.at("old.json")).unwrap();
     assert_success(&dir.csm(&["generate", "--again", "old.json", "--dump-tokens", "new.json"]));
-    assert_eq!(std::fs::read_to_string(dir.at("new.json")).unwrap(), std::fs::read_to_string(dir.at("old.json")).unwrap());
+    assert_eq!(
+        std::fs::read_to_string(dir.at("new.json")).unwrap(),
+        std::fs::read_to_string(dir.at("old.json")).unwrap()
+    );
 }
 
 #[test]
@@ -161,7 +172,8 @@ fn longer_text_from_standard_input_is_spoken_sentence_by_sentence() {
         .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Good morning. How are you today?\nI lost my keys.")
         .unwrap();
-    let result: serde_json::Value = serde_json::from_str(assert_success(&child.wait_with_output().unwrap()).trim()).unwrap();
+    let result: serde_json::Value =
+        serde_json::from_str(assert_success(&child.wait_with_output().unwrap()).trim()).unwrap();
     let frames = |n| TokenFile::read(&dir.at(&format!("t-00{n}.json")), &demo_dims()).unwrap().frames.len();
     assert_eq!(result["frames"].as_u64().unwrap() as usize, frames(1) + frames(2) + frames(3));
 }

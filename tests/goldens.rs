@@ -55,7 +55,13 @@ fn clip(
 }
 
 /// Logits of the first frames, with the tokens given.
-fn forced_logits(checkpoint: &Checkpoint, engine: &mut dyn Engine, prompt: &Prompt, tokens: Codes, mode: Mode) -> Vec<f32> {
+fn forced_logits(
+    checkpoint: &Checkpoint,
+    engine: &mut dyn Engine,
+    prompt: &Prompt,
+    tokens: Codes,
+    mode: Mode,
+) -> Vec<f32> {
     let max_frames = tokens.len();
     let request = request(prompt, sampling(mode, GREEDY, 0), max_frames);
     let request = GenerationRequest { forced: Some(tokens), observe: true, ..request };
@@ -250,11 +256,8 @@ fn a_reply_hears_the_turn_before_it() {
     let golden = Golden::read("demo");
     let reply = golden.manifest.reply.as_ref().unwrap();
     let checkpoint = Checkpoint::demo().unwrap();
-    let before = Turn {
-        speaker: reply.before_speaker,
-        text: reply.before_text.clone(),
-        frames: golden.tokens(&reply.before),
-    };
+    let before =
+        Turn { speaker: reply.before_speaker, text: reply.before_text.clone(), frames: golden.tokens(&reply.before) };
     let mut csm = MlxCsm::load(&checkpoint, Dtype::Float32).unwrap();
     let prompt = checkpoint.prompt(&[before], reply.speaker, &reply.text).unwrap();
     let request = request(&prompt, sampling(Mode::Exact, reply.settings, reply.seed), 100);

@@ -116,8 +116,14 @@ fn config_and_weights_that_disagree_name_the_tensor() {
         &wrong_config(|c| c["num_hidden_layers"] = 3.into()),
         &["backbone_model.layers.2.input_layernorm.weight", "missing"],
     );
-    assert_mentions(&wrong_config(|c| c["intermediate_size"] = 100.into()), &["mlp.gate_proj.weight", "[100, 64]", "[128, 64]"]);
-    assert_mentions(&wrong_config(|c| c["tie_codebooks_embeddings"] = false.into()), &["embed_audio_tokens.weight", "missing"]);
+    assert_mentions(
+        &wrong_config(|c| c["intermediate_size"] = 100.into()),
+        &["mlp.gate_proj.weight", "[100, 64]", "[128, 64]"],
+    );
+    assert_mentions(
+        &wrong_config(|c| c["tie_codebooks_embeddings"] = false.into()),
+        &["embed_audio_tokens.weight", "missing"],
+    );
 }
 
 #[test]

@@ -88,7 +88,8 @@ fn observing_changes_nothing_and_sees_what_was_drawn_from() {
         assert_eq!(logits.rows().len(), dims.codebooks);
         for (codebook, row) in logits.rows().enumerate() {
             noise.fill(&mut q);
-            let token = csm_studio::sampling::reference::sample_token(row, request.sampling.params_for(codebook), None, &q);
+            let token =
+                csm_studio::sampling::reference::sample_token(row, request.sampling.params_for(codebook), None, &q);
             assert_eq!(token, codes[codebook]);
         }
     }
@@ -157,20 +158,26 @@ fn resuming_forcing_and_changing_mode_keep_the_random_position() {
         assert!(max_difference(&resumed.audio, &whole.audio) < 1e-5);
         // The token that is drawn anyway, set by hand, changes nothing; another one changes what follows.
         let set = |token| vec![Edit::Token { frame: 5, codebook: 0, token }];
-        let same = generate(&mut pipeline, &GenerationRequest { edits: set(whole.frames.frame(5)[0]), ..plain.clone() });
+        let same =
+            generate(&mut pipeline, &GenerationRequest { edits: set(whole.frames.frame(5)[0]), ..plain.clone() });
         assert_eq!(same.frames, whole.frames);
-        let other = generate(&mut pipeline, &GenerationRequest { edits: set(whole.frames.frame(5)[0] + 1), ..plain.clone() });
+        let other =
+            generate(&mut pipeline, &GenerationRequest { edits: set(whole.frames.frame(5)[0] + 1), ..plain.clone() });
         assert_eq!(other.frames.prefix(5), whole.frames.prefix(5));
         assert_eq!(other.frames.frame(5)[0], whole.frames.frame(5)[0] + 1);
         assert_ne!(other.frames, whole.frames);
-        let forced = generate(&mut pipeline, &GenerationRequest { forced: Some(whole.frames.clone()), ..plain.clone() });
+        let forced =
+            generate(&mut pipeline, &GenerationRequest { forced: Some(whole.frames.clone()), ..plain.clone() });
         assert_eq!((forced.stop, &forced.frames), (FinishReason::Forced, &whole.frames));
     }
     // Exact for four frames, then native: as native with those four as history.
     let exact = request(&checkpoint, Mode::Exact);
     let native = request(&checkpoint, Mode::Native).sampling;
     let begun = generate(&mut pipeline, &exact);
-    let changed = generate(&mut pipeline, &GenerationRequest { edits: vec![Edit::Sampling { frame: 4, sampling: native }], ..exact });
+    let changed = generate(
+        &mut pipeline,
+        &GenerationRequest { edits: vec![Edit::Sampling { frame: 4, sampling: native }], ..exact },
+    );
     let history = begun.frames.prefix(4);
     let resumed = generate(&mut pipeline, &GenerationRequest { history, ..request(&checkpoint, Mode::Native) });
     assert_eq!(changed.frames, resumed.frames);

@@ -46,7 +46,13 @@ impl DivergenceCause {
 
     /// Compares candidate `a` (the other's token) with `b` (the reference's), given the shared `noise` `[V]`. Where top-k keeps a
     /// candidate in one computation and not in the other, the k-th largest logit takes the second candidate's place.
-    pub fn measure(reference: &[f32], other: &[f32], params: SamplingParams, (a, b): (u32, u32), noise: &[f32]) -> Self {
+    pub fn measure(
+        reference: &[f32],
+        other: &[f32],
+        params: SamplingParams,
+        (a, b): (u32, u32),
+        noise: &[f32],
+    ) -> Self {
         let t = params.temperature;
         let at = |logits: &[f32], id: u32| f64::from(logits[id as usize]) / t;
         let unit = f64::from(f32::EPSILON) / 2.0;

@@ -43,7 +43,8 @@ pub fn compare_groups(a: &Group<'_>, b: &Group<'_>, codebook: Option<usize>, voc
         Some(k) => counts(codes, k, vocab),
         None => joint_counts(codes, vocab),
     };
-    let histograms = |group: &Group<'_>| group.iter().map(|(s, c)| (*s, histogram(c))).collect::<Vec<SeededHistogram>>();
+    let histograms =
+        |group: &Group<'_>| group.iter().map(|(s, c)| (*s, histogram(c))).collect::<Vec<SeededHistogram>>();
     let (mut a, mut b) = (histograms(a), histograms(b));
     let occurs: Vec<bool> = sum(&a).iter().zip(sum(&b)).map(|(a, b)| a + b > 0).collect();
     for (_, histogram) in a.iter_mut().chain(&mut b) {

@@ -82,7 +82,9 @@ pub static STEP_STATISTICS: [StepStatistic; COUNT] = [
     // Probability of the token in the model's distribution, 0 to 1.
     entry(Stat::Probability, "probability", "probability", "", 3, Scale::Share, false, false, |d| p(d.model, d)),
     // -log2 p of the token in the model's distribution; infinite where it has no mass.
-    entry(Stat::Surprisal, "surprisal_bits", "surprisal", "bits", 2, Scale::Bits, true, true, |d| surprisal(d.model, d)),
+    entry(Stat::Surprisal, "surprisal_bits", "surprisal", "bits", 2, Scale::Bits, true, true, |d| {
+        surprisal(d.model, d)
+    }),
     // Rank of the token in the model's distribution, 1 the most likely; equal probabilities share the better rank.
     entry(Stat::Rank, "rank", "rank", "", 1, Scale::Ids, true, true, |d| rank(d.model, d)),
     // The same five for the sampler's distribution.
@@ -92,12 +94,28 @@ pub static STEP_STATISTICS: [StepStatistic; COUNT] = [
     entry(Stat::SampledPerplexity, "sampled_perplexity", "sampled perplexity", "", 1, Scale::Ids, false, false, |d| {
         entropy(d.sampler).exp2()
     }),
-    entry(Stat::SampledProbability, "sampled_probability", "sampled probability", "", 3, Scale::Share, false, false, |d| {
-        p(d.sampler, d)
-    }),
-    entry(Stat::SampledSurprisal, "sampled_surprisal_bits", "sampled surprisal", "bits", 2, Scale::Bits, false, false, |d| {
-        surprisal(d.sampler, d)
-    }),
+    entry(
+        Stat::SampledProbability,
+        "sampled_probability",
+        "sampled probability",
+        "",
+        3,
+        Scale::Share,
+        false,
+        false,
+        |d| p(d.sampler, d),
+    ),
+    entry(
+        Stat::SampledSurprisal,
+        "sampled_surprisal_bits",
+        "sampled surprisal",
+        "bits",
+        2,
+        Scale::Bits,
+        false,
+        false,
+        |d| surprisal(d.sampler, d),
+    ),
     entry(Stat::SampledRank, "sampled_rank", "sampled rank", "", 1, Scale::Ids, false, false, |d| rank(d.sampler, d)),
     // Mass of the model's distribution on the ids that the sampler kept, 0 to 1.
     entry(Stat::KeptMass, "kept_mass", "kept mass", "", 3, Scale::Share, true, false, |d| {

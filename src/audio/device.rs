@@ -33,7 +33,10 @@ pub fn open<F: FnMut(&mut [f32]) + Send + 'static>(
     on_error: impl Fn() + Send + 'static,
 ) -> Result<OutputStream> {
     let unavailable = |what: String| {
-        Error::unavailable(format!("no sound: {what}"), "connect or choose another output device; the audio itself is kept")
+        Error::unavailable(
+            format!("no sound: {what}"),
+            "connect or choose another output device; the audio itself is kept",
+        )
     };
     let host = cpal::default_host();
     let device = match name {

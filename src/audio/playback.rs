@@ -1,8 +1,8 @@
 //! The audio callback: it reads shared samples at a position, with gain ramps at every jump. It takes no lock, allocates nothing
 //! and drops no clip.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::*};
+use std::sync::{Arc, OnceLock};
 
 /// Length of a fade at starts, stops and jumps, seconds.
 pub const FADE_SECONDS: f64 = 0.005;

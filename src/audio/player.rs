@@ -297,7 +297,8 @@ impl Player {
                     let mut renderer = renderer(rate);
                     move |out: &mut [f32]| renderer.render(out)
                 };
-                let stream = device::open(name.as_deref(), make_callback, move || failed.store(true, Ordering::Relaxed));
+                let stream =
+                    device::open(name.as_deref(), make_callback, move || failed.store(true, Ordering::Relaxed));
                 stream.map(|s| (s.rate, ActiveSink::Device { _stream: s }))
             }
             Sink::Null { rate } => null_sink(renderer(*rate), *rate).map(|stop| (*rate, ActiveSink::Null { stop })),

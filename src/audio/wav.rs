@@ -9,12 +9,9 @@ use lofty::iff::wav::RiffInfoList;
 use lofty::tag::TagExt;
 
 use super::resample::resample;
-use crate::data::{ModelId, Sampling};
+use crate::data::{ModelId, SILENCE_LEVEL, Sampling};
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
-
-/// Loudest sample of a recording that counts as silent: -60 dB below full scale.
-const SILENT: f32 = 1e-3;
 
 /// Reads a recording of any rate, depth and number of channels: mono (the channels' mean) at `rate`.
 ///
@@ -38,7 +35,7 @@ pub fn read(path: &Path, rate: usize) -> Result<Vec<f32>> {
     if !mono.iter().all(|s| s.is_finite()) {
         return Err(Error::file(path, "expected finite samples, got NaN or infinity"));
     }
-    if mono.iter().all(|s| s.abs() < SILENT) {
+    if mono.iter().all(|s| s.abs() < SILENCE_LEVEL) {
         return Err(Error::file(path, "expected speech, it is silent (nothing above -60 dB)"));
     }
     Ok(resample(&mono, spec.sample_rate as usize, rate))

@@ -293,7 +293,11 @@ impl CsmConfig {
         require("codec_config.pad_mode", codec.pad_mode == "constant", "\"constant\"")?;
         require("codec_config.trim_right_ratio", codec.trim_right_ratio == 1.0, "1")?;
         require("codec_config.hidden_act", codec.hidden_act == "gelu", "\"gelu\"")?;
-        require("codec_config.upsample_groups", codec.upsample_groups == codec.hidden_size, "hidden_size (a depthwise convolution)")
+        require(
+            "codec_config.upsample_groups",
+            codec.upsample_groups == codec.hidden_size,
+            "hidden_size (a depthwise convolution)",
+        )
     }
 
     /// Limits every count, so that a damaged file cannot ask for unbounded work before its weights are compared.
@@ -339,7 +343,9 @@ impl CsmConfig {
             ("intermediate_size", codec.intermediate_size, 1, WIDTH),
             ("sliding_window", codec.sliding_window, 1, 1 << 24),
         ];
-        fields.extend(codec_fields.map(|(name, value, least, most)| (format!("codec_config.{name}"), value, least, most)));
+        fields.extend(
+            codec_fields.map(|(name, value, least, most)| (format!("codec_config.{name}"), value, least, most)),
+        );
         fields.extend(codec.upsampling_ratios.iter().map(|r| ("codec_config.upsampling_ratios".to_owned(), *r, 1, 64)));
         match fields.iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
             Some((name, value, least, most)) => {

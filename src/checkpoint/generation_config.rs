@@ -18,7 +18,8 @@ const NOT_FOLLOWED: &[(&str, f64)] = &[
     ("penalty_alpha", 0.0),
     ("guidance_scale", 1.0),
 ];
-const LISTS_NOT_FOLLOWED: &[&str] = &["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id"];
+const LISTS_NOT_FOLLOWED: &[&str] =
+    &["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id"];
 
 impl GenerationConfig {
     /// The value of a sampling setting by its key here. `do_sample: false` is temperature 0; a top_k of 0 or null keeps all.
@@ -49,7 +50,8 @@ impl GenerationConfig {
             });
             found.extend(numbers.chain(lists));
         }
-        let warn = |what| format!("generation_config.json: {what} is not followed; transformers would draw differently");
+        let warn =
+            |what| format!("generation_config.json: {what} is not followed; transformers would draw differently");
         found.into_iter().map(warn).collect()
     }
 }

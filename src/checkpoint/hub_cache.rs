@@ -22,7 +22,9 @@ pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
     let parts: Vec<&str> = id.split('/').collect();
     let [owner, name] = parts.as_slice() else { return Ok(None) };
     let valid = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     if !valid(owner) || !valid(name) {
         return Ok(None);
@@ -30,11 +32,14 @@ pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
     let hub = folder();
     let wanted = format!("models--{owner}--{name}");
     let entries = std::fs::read_dir(&hub).into_iter().flatten().flatten();
-    let repository = entries.map(|e| e.path()).find(|path| {
-        path.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(&wanted))
-    });
+    let repository = entries
+        .map(|e| e.path())
+        .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(&wanted)));
     let missing = |what: &str| {
-        Error::file(hub.join(&wanted), format!("{what}; download {owner}/{name} with Hugging Face's tools, or name a folder"))
+        Error::file(
+            hub.join(&wanted),
+            format!("{what}; download {owner}/{name} with Hugging Face's tools, or name a folder"),
+        )
     };
     let repository = repository.ok_or_else(|| missing("not in Hugging Face's cache"))?;
     current_snapshot(&repository).map(Some).ok_or_else(|| missing("has no complete snapshot (refs/main leads nowhere)"))

@@ -144,7 +144,8 @@ impl Checkpoint {
         match ids.iter().find(|id| **id as usize >= self.config.text_vocab_size) {
             None => Ok(ids),
             Some(id) => {
-                let problem = format!("expected ids below text_vocab_size {}, it gave {id}", self.config.text_vocab_size);
+                let problem =
+                    format!("expected ids below text_vocab_size {}, it gave {id}", self.config.text_vocab_size);
                 Err(Error::file(&self.tokenizer_path, problem))
             }
         }
@@ -220,8 +221,7 @@ impl Checkpoint {
 fn read_tokenizer(source: &Source, config: &CsmConfig) -> Result<Tokenizer> {
     let path = source.path("tokenizer.json");
     let bytes = source.read("tokenizer.json", "the text tokenizer")?;
-    let mut tokenizer =
-        Tokenizer::from_bytes(&bytes[..]).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;
+    let mut tokenizer = Tokenizer::from_bytes(&bytes[..]).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;
     // Speech wants the text whole and nothing else.
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;

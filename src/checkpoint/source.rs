@@ -45,9 +45,7 @@ impl Source {
             return Ok(None);
         }
         match self {
-            Self::Embedded(files) => {
-                Ok(files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes)))
-            }
+            Self::Embedded(files) => Ok(files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes))),
             Self::Folder(folder) => {
                 let bytes = read_file(&folder.join(name), JSON_LIMIT)?;
                 refuse_lfs_pointer(&folder.join(name), &bytes)?;

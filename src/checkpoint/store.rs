@@ -79,7 +79,8 @@ impl TensorStore {
         let names = headers.iter().flatten().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>();
         let folder = source.path("");
         let format = format::detect(&names).map_err(|what| {
-            let expected = "expected a checkpoint in transformers' format, with tensors such as embed_text_tokens.weight";
+            let expected =
+                "expected a checkpoint in transformers' format, with tensors such as embed_text_tokens.weight";
             Error::weights(&folder, format!("its tensors are those of {what}; {expected}"))
         })?;
         let mut store = Self { files, tensors: BTreeMap::new() };
@@ -105,13 +106,19 @@ impl TensorStore {
             safetensors::Dtype::F16 => Dtype::Float16,
             safetensors::Dtype::BF16 => Dtype::Bfloat16,
             other => {
-                return Err(Error::weights(path, format!("{name}: expected float32, float16 or bfloat16, got {other:?}")));
+                return Err(Error::weights(
+                    path,
+                    format!("{name}: expected float32, float16 or bfloat16, got {other:?}"),
+                ));
             }
         };
         let (start, length) = (tensor.start, tensor.info.data_offsets.1 - tensor.info.data_offsets.0);
         let stored = StoredTensor { dtype, shape: tensor.info.shape, file, start, length };
         if self.tensors.insert(canonical, stored).is_some() {
-            return Err(Error::weights(path, format!("{name}: stored twice, also in another shard or under another name")));
+            return Err(Error::weights(
+                path,
+                format!("{name}: stored twice, also in another shard or under another name"),
+            ));
         }
         Ok(())
     }
@@ -126,7 +133,8 @@ impl TensorStore {
             return Ok(());
         };
         if (table.dtype, &table.shape) != (copy.dtype, &copy.shape) || self.bytes(table)? != self.bytes(&copy)? {
-            let problem = format!("{BACKBONE} and {DEPTH} differ, expected one table: the config has tie_codebooks_embeddings");
+            let problem =
+                format!("{BACKBONE} and {DEPTH} differ, expected one table: the config has tie_codebooks_embeddings");
             return Err(Error::weights(folder, problem));
         }
         Ok(())
@@ -262,7 +270,8 @@ impl WeightFile {
 
     /// Name and place of every tensor, checked to lie within the file without gap or overlap.
     fn header(&self) -> Result<Vec<(String, HeaderEntry)>> {
-        let damaged = |problem: String| Error::weights(&self.path, format!("is damaged or not a safetensors file: {problem}"));
+        let damaged =
+            |problem: String| Error::weights(&self.path, format!("is damaged or not a safetensors file: {problem}"));
         let length = self.length();
         refuse_lfs_pointer(&self.path, &self.read_at(0, length.min(64) as usize)?)?;
         if length < 8 {
@@ -272,10 +281,11 @@ impl WeightFile {
         if size > HEADER_LIMIT || size + 8 > length {
             return Err(damaged(format!("its header would take {size} bytes of {length}")));
         }
-        let header: Metadata =
-            serde_json::from_slice(&self.read_at(8, size as usize)?).map_err(|e| damaged(format!("its header: {e}")))?;
+        let header: Metadata = serde_json::from_slice(&self.read_at(8, size as usize)?)
+            .map_err(|e| damaged(format!("its header: {e}")))?;
         let found = header.tensors();
-        let mut tensors: Vec<(String, TensorInfo)> = found.into_iter().map(|(name, info)| (name, info.clone())).collect();
+        let mut tensors: Vec<(String, TensorInfo)> =
+            found.into_iter().map(|(name, info)| (name, info.clone())).collect();
         tensors.sort_by_key(|(_, info)| info.data_offsets);
         let end = tensors.last().map_or(0, |(_, info)| info.data_offsets.1) as u64;
         Metadata::new(None, tensors.clone()).map_err(|e| damaged(e.to_string()))?;
@@ -327,7 +337,9 @@ fn shards(source: &Source, index_name: &str) -> Result<Vec<WeightFile>> {
 fn check_plain_name(source: &Source, file: &str, field: &str, name: &str) -> Result<()> {
     let mut components = Path::new(name).components();
     let plain = matches!((components.next(), components.next()), (Some(std::path::Component::Normal(_)), None));
-    if plain { Ok(()) } else {
+    if plain {
+        Ok(())
+    } else {
         let problem = format!("{field}: expected the name of a file in the same folder, got {name:?}");
         Err(Error::file(source.path(file), problem))
     }

@@ -88,7 +88,7 @@ fn teacher_force(
     if let Some(other) = file.model.as_ref().filter(|m| m.sha256 != sha256) {
         return Ok((Err(StepsUnavailable::OtherModel(other.clone())), None));
     }
-    let spec = match ClipSpec::from_token_file(file, path) {
+    let spec = match file.clip_spec(path) {
         Ok(spec) => spec,
         Err(e) => return Ok((Err(StepsUnavailable::NotReproducible(e.to_string())), None)),
     };
@@ -110,8 +110,7 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     }
     let suggested = a.suggested_sampling(Mode::Exact, args.seed);
     let sampling = Sampling { precision: Dtype::Float32, ..suggested };
-    let spec =
-        ClipSpec { text: text.into(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() };
+    let spec = ClipSpec { text: text.into(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() };
     let max_frames = a.dims().frames_in(COMPARED_SECONDS);
     let observed = |c: &Checkpoint| {
         let request = GenerationRequest::new(&spec, c.prompt_of(&spec)?, max_frames);

@@ -33,7 +33,10 @@ impl Args for ParamArgs {
                 let help = match stage {
                     Stage::Codebook0 => format!("{} [default: the checkpoint's, else {}]", param.help, param.default),
                     Stage::Depth => {
-                        format!("The same for codebooks 1 and up [default: as {}]", flag(&param.key_of(Stage::Codebook0)))
+                        format!(
+                            "The same for codebooks 1 and up [default: as {}]",
+                            flag(&param.key_of(Stage::Codebook0))
+                        )
                     }
                 };
                 let arg = Arg::new(key.clone()).long(flag(&key).trim_start_matches('-').to_owned()).help(help);

@@ -1,9 +1,6 @@
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Codes, Sampling, TokenFile};
-use crate::error::{Error, Result};
+use super::{Codes, Sampling};
 
 /// A turn that has been spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,23 +57,4 @@ pub struct ClipSpec {
     pub sampling: Sampling,
     /// Changes in its course.
     pub edits: Vec<Edit>,
-}
-
-impl ClipSpec {
-    /// What the token file read from `path` says about how its clip was made.
-    ///
-    /// # Errors
-    /// [`Error::InvalidFile`] where text, speaker or settings are missing.
-    pub fn from_token_file(file: &TokenFile, path: &Path) -> Result<Self> {
-        let missing = |what: &str| {
-            Error::file(path, format!("expected a token file with {what}, such as `csm generate` writes; it has none"))
-        };
-        Ok(Self {
-            text: file.text.clone().ok_or_else(|| missing("text"))?,
-            speaker: file.speaker.ok_or_else(|| missing("speaker"))?,
-            context: file.context.clone(),
-            sampling: file.sampling.ok_or_else(|| missing("sampling"))?,
-            edits: file.edits.clone(),
-        })
-    }
 }

@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+/// Loudest sample of silence: -60 dB of full scale.
+pub const SILENCE_LEVEL: f32 = 1e-3;
+
 /// Why a clip ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -19,7 +19,7 @@ pub use clip_spec::{ClipSpec, Edit, Turn};
 pub use codes::{Codes, is_end_frame};
 pub use dims::ModelDims;
 pub use dtype::Dtype;
-pub use finish::{Finding, FinishReason};
+pub use finish::{Finding, FinishReason, SILENCE_LEVEL};
 pub use guard::RangeGuard;
 pub use logits::Logits;
 pub use mode::{Backend, Mode, ModeInfo, NoiseSource};

@@ -316,13 +316,20 @@ mod tests {
         let sampling: Sampling = serde_json::from_str(text).unwrap();
         assert_eq!((sampling.depth, sampling.seed), (SamplingParams::new(0.7, 3), u64::MAX));
         assert_eq!(serde_json::to_string(&sampling).unwrap(), text);
-        assert!(serde_json::from_str::<Sampling>(&text.replace("\"topk\":50,", "")).unwrap_err().to_string().contains("topk"));
+        assert!(
+            serde_json::from_str::<Sampling>(&text.replace("\"topk\":50,", ""))
+                .unwrap_err()
+                .to_string()
+                .contains("topk")
+        );
         assert_eq!(sampling.summary(), "exact, T 0.9/0.7, k 50/3, seed 18446744073709551615");
     }
 
     #[test]
     fn suggestions_are_followed_and_limited() {
-        let suggest = |key: &str| [("temperature", 0.6), ("depth_decoder_top_k", 99.0)].iter().find(|(k, _)| *k == key).map(|(_, v)| *v);
+        let suggest = |key: &str| {
+            [("temperature", 0.6), ("depth_decoder_top_k", 99.0)].iter().find(|(k, _)| *k == key).map(|(_, v)| *v)
+        };
         let s = Sampling::suggested(Mode::Native, 1, Dtype::Float32, &DIMS, suggest);
         assert_eq!((s.codebook0, s.depth), (SamplingParams::new(0.6, 20), SamplingParams::new(0.6, 20)));
         s.check(&DIMS).unwrap();

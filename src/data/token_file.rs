@@ -73,6 +73,23 @@ impl TokenFile {
         }
     }
 
+    /// How the clip was made, as the file, read from `path`, says.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFile`] where text, speaker or settings are missing.
+    pub fn clip_spec(&self, path: &Path) -> Result<ClipSpec> {
+        let missing = |what: &str| {
+            Error::file(path, format!("expected a token file with {what}, such as `csm generate` writes; it has none"))
+        };
+        Ok(ClipSpec {
+            text: self.text.clone().ok_or_else(|| missing("text"))?,
+            speaker: self.speaker.ok_or_else(|| missing("speaker"))?,
+            context: self.context.clone(),
+            sampling: self.sampling.ok_or_else(|| missing("sampling"))?,
+            edits: self.edits.clone(),
+        })
+    }
+
     /// Reads `.json`, `.npy` (integers) or `.safetensors` (one integer tensor, or one called `frames`). In an array of shape
     /// `[T, K]` or `[K, T]` the axis of length K is the model's codebooks.
     ///
@@ -87,9 +104,10 @@ impl TokenFile {
             _ => Self::from_json(&bytes),
         };
         let file = file.map_err(|problem| Error::parse(path, "is not usable as tokens", problem))?;
-        let checked = file.frames.check("frames", dims).and_then(|()| {
-            file.context.iter().try_for_each(|turn| turn.frames.check("context_frames", dims))
-        });
+        let checked = file
+            .frames
+            .check("frames", dims)
+            .and_then(|()| file.context.iter().try_for_each(|turn| turn.frames.check("context_frames", dims)));
         checked.map_err(|e| Error::file(path, e.to_string()))?;
         Ok(file)
     }
@@ -122,7 +140,12 @@ impl TokenFile {
         };
         let [rows, columns] = shape;
         if rows.checked_mul(columns) != Some(array.values.len()) {
-            return Err(format!("shape {:?} does not match the {} numbers in the file", array.shape, array.values.len()).into());
+            return Err(format!(
+                "shape {:?} does not match the {} numbers in the file",
+                array.shape,
+                array.values.len()
+            )
+            .into());
         }
         let frame_rows = match (rows == k, columns == k) {
             (true, true) => {

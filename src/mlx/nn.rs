@@ -85,10 +85,7 @@ pub(super) struct Rotary {
 impl Rotary {
     pub(super) fn new(rope: &Rope, head_dim: usize) -> Self {
         let wavelengths: Vec<f32> = rope.inverse_frequencies(head_dim).iter().map(|f| 1.0 / f).collect();
-        Self {
-            wavelengths: Array::from_slice(&wavelengths, &[wavelengths.len() as i32]),
-            head_dim: head_dim as i32,
-        }
+        Self { wavelengths: Array::from_slice(&wavelengths, &[wavelengths.len() as i32]), head_dim: head_dim as i32 }
     }
 
     /// `x`: (1, heads, T, head_dim), its first step at `position`.

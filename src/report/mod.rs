@@ -9,7 +9,5 @@ mod text;
 
 pub use self::csv::csv;
 pub use self::html::html;
-pub use self::model::{
-    CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, StepsUnavailable,
-};
+pub use self::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, StepsUnavailable};
 pub use self::text::text;

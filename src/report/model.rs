@@ -7,10 +7,7 @@ use crate::analysis::groups::{GroupComparison, compare_groups};
 use crate::analysis::histogram::{jensen_shannon, joint_counts};
 use crate::analysis::logit_diff::LogitDiff;
 use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
-use crate::data::{Codes, FinishReason, Mode, ModelId, ModelInfo, Sampling, TokenFile};
-
-/// Loudest sample of silence at a clip's end, -60 dB of full scale.
-const SILENCE: f32 = 1e-3;
+use crate::data::{Codes, FinishReason, Mode, ModelId, ModelInfo, SILENCE_LEVEL, Sampling, TokenFile};
 
 /// Why a clip's draws have no statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +103,7 @@ impl ClipReport {
         model: &ModelInfo,
     ) -> Self {
         let codes = file.frames;
-        let silence = |a: &[f32]| trailing_silence(a, SILENCE) as f64 / model.dims.sample_rate as f64;
+        let silence = |a: &[f32]| trailing_silence(a, SILENCE_LEVEL) as f64 / model.dims.sample_rate as f64;
         let (steps, steps_unavailable) = match steps {
             Ok(steps) => (Some(steps), None),
             Err(reason) => (None, Some(reason)),

@@ -41,11 +41,7 @@ pub fn plots(report: &Report) -> Vec<Plot<'_>> {
         let name = |what: &str| format!("clip-{:02}-{what}", n + 1);
         let books = report.model.dims.codebooks as u32;
         let tall = 60 * books.div_ceil(COLUMNS as u32).max(3) + 120;
-        out.push(Plot {
-            name: name("histograms"),
-            size: (1_000, tall),
-            kind: Kind::Histograms(clip, &report.model),
-        });
+        out.push(Plot { name: name("histograms"), size: (1_000, tall), kind: Kind::Histograms(clip, &report.model) });
         let size = (1_000, (14 * books).clamp(120, 500) + 100);
         out.push(Plot { name: name("tokens"), size, kind: Kind::Tokens(clip, &report.model) });
         if clip.steps.is_some() {

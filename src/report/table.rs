@@ -94,7 +94,8 @@ pub(super) fn describe_pair(pair: &SeedPair) -> String {
     let mut out = format!("seed {}: {a} and {b} {}", pair.seed, describe_divergence(pair.divergence));
     if let Some(c) = &pair.cause {
         let verdict = if c.is_explained() { "explained by the difference of the logits" } else { "NOT explained" };
-        out += &format!(" (margin {:.1e}, change {:.1e}, rounding bound {:.1e}: {verdict})", c.margin, c.change, c.bound);
+        out +=
+            &format!(" (margin {:.1e}, change {:.1e}, rounding bound {:.1e}: {verdict})", c.margin, c.change, c.bound);
     }
     out
 }

@@ -110,7 +110,11 @@ mod tests {
     fn tiny_temperatures_are_greedy() {
         for temperature in [0.0, f64::MIN_POSITIVE, 1e-300, 1e-45, 1e-38] {
             let params = SamplingParams::new(temperature, 4);
-            assert_eq!(sample_token(&[1.0, 3.0, 2.0, -80.0], params, None, &[1e-9, 1.0, 1e-9, 1e-9]), 1, "{temperature}");
+            assert_eq!(
+                sample_token(&[1.0, 3.0, 2.0, -80.0], params, None, &[1e-9, 1.0, 1e-9, 1e-9]),
+                1,
+                "{temperature}"
+            );
         }
     }
 

@@ -85,8 +85,7 @@ fn turn_ui(ui: &mut Ui, session: &mut Session, n: usize, several: bool, actions:
     });
     let rows = if several { 2 } else { 4 };
     let edit = TextEdit::multiline(&mut turn.text).desired_rows(rows).desired_width(f32::INFINITY);
-    let changed =
-        ui.add(edit.hint_text("Text to speak")).accessible_name(format!("Text of turn {}", n + 1)).changed();
+    let changed = ui.add(edit.hint_text("Text to speak")).accessible_name(format!("Text of turn {}", n + 1)).changed();
     if changed {
         // The take no longer says this text.
         turn.take = None;

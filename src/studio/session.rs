@@ -306,9 +306,9 @@ impl Session {
             ModelState::Reading(receiver) => match receiver.try_recv() {
                 Ok(read) => read,
                 Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    Err(Error::WorkerDied { reason: "reading the model ended without a result; the log has more".into() })
-                }
+                Err(TryRecvError::Disconnected) => Err(Error::WorkerDied {
+                    reason: "reading the model ended without a result; the log has more".into(),
+                }),
             },
             ModelState::Loading { codec, .. } => {
                 match codec.try_next() {
@@ -536,7 +536,7 @@ impl Session {
     }
 
     fn read_spec(&self, id: &str) -> Result<ClipSpec> {
-        ClipSpec::from_token_file(&self.read_tokens(id)?, &self.tokens_path(id))
+        self.read_tokens(id)?.clip_spec(&self.tokens_path(id))
     }
 
     fn tokens_path(&self, id: &str) -> PathBuf {
@@ -566,7 +566,10 @@ impl Session {
         match wav::read(&path, info.dims.sample_rate) {
             Ok(samples) => {
                 if !info.supports_voice_prompt() {
-                    self.notify(format!("{} takes no voice from a recording; it will have no useful effect", info.name));
+                    self.notify(format!(
+                        "{} takes no voice from a recording; it will have no useful effect",
+                        info.name
+                    ));
                 }
                 self.prompt = Some(VoicePrompt { path, ..VoicePrompt::default() });
                 self.queue.push_back(QueuedTask::Encode { samples });
@@ -594,7 +597,7 @@ impl Session {
         let same_model = file.model.as_ref().is_none_or(|m| m.sha256 == model.sha256);
         self.inspected = InspectedClip {
             take: Some(id.to_owned()),
-            spec: ClipSpec::from_token_file(&file, &self.tokens_path(id)).ok(),
+            spec: file.clip_spec(&self.tokens_path(id)).ok(),
             stop: file.stop,
             real_time_factor: self.store.get(id).map_or(0.0, |t| t.measures.real_time_factor),
             frames: file.frames,
@@ -747,8 +750,7 @@ impl Session {
     fn take_report(&self, id: &str) -> Result<Report> {
         let file = self.read_tokens(id)?;
         let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
-        let computed =
-            self.inspected.take.as_deref() == Some(id) && self.inspected.steps.len() == file.frames.len();
+        let computed = self.inspected.take.as_deref() == Some(id) && self.inspected.steps.len() == file.frames.len();
         let steps = if computed { Ok(self.inspected.steps.clone()) } else { Err(StepsUnavailable::NotComputed) };
         let name = self.store.get(id).map_or(id.to_owned(), |t| t.name.clone());
         Ok(Report::new((*info).clone(), vec![ClipReport::new(name, file, steps, None, &info)]))
@@ -761,7 +763,7 @@ impl Session {
     pub fn cli_command(&self, id: &str) -> Result<String> {
         let file = self.read_tokens(id)?;
         let path = self.tokens_path(id);
-        let spec = ClipSpec::from_token_file(&file, &path)?;
+        let spec = file.clip_spec(&path)?;
         // A clip that ended by itself has to have room for its end frame.
         let margin = if file.stop == Some(FinishReason::Eos) { 1.0 } else { 0.0 };
         let seconds = self.store.get(id).map_or(0.0, |t| t.measures.seconds) + margin;

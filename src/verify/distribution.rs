@@ -38,7 +38,10 @@ pub(super) fn check(config: &VerifyConfig, results: &mut Results) -> Result<()> 
         check: "distribution",
         what: "native's draws, the exact probabilities (chi-square, rare bins pooled)".into(),
         count: format!("{n} logit sets of {DRAWS} draws"),
-        result: format!("p-values uniform (chi-square p = {:.3}), smallest {least:.1e}", uniformity.map_or(1.0, |t| t.p)),
+        result: format!(
+            "p-values uniform (chi-square p = {:.3}), smallest {least:.1e}",
+            uniformity.map_or(1.0, |t| t.p)
+        ),
         // The smallest of n fair p-values is below SIGNIFICANT / n with that probability (Bonferroni).
         passed: uniformity.is_some_and(|t| t.p > SIGNIFICANT) && least > SIGNIFICANT / n as f64,
     });
@@ -46,7 +49,10 @@ pub(super) fn check(config: &VerifyConfig, results: &mut Results) -> Result<()> 
         check: "distribution",
         what: format!("power: a sampler with {:.0} % of mass moved", 100.0 * MOVED),
         count: format!("{} logit sets", config.logit_sets),
-        result: format!("detected in {:.0} % of the sets at p < 0.01", 100.0 * detected as f64 / config.logit_sets as f64),
+        result: format!(
+            "detected in {:.0} % of the sets at p < 0.01",
+            100.0 * detected as f64 / config.logit_sets as f64
+        ),
         passed: detected * 10 >= config.logit_sets * 9,
     });
     Ok(())

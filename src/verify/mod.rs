@@ -13,9 +13,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{
-    Codes, Dtype, Logits, Mode, ModelDims, NoiseSource, Sampling, SamplingParams,
-};
+use crate::data::{Codes, Dtype, Logits, Mode, ModelDims, NoiseSource, Sampling, SamplingParams};
 use crate::engine::{EngineProvider, Generation, GenerationRequest, Step};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;

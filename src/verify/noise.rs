@@ -10,30 +10,31 @@ const SEEDS: [u64; 5] = [0, 1, 42, (1 << 32) + 7, u64::MAX];
 const SIZES: [usize; 7] = [1, 15, 16, 17, 2_051, 65_536, 100_003];
 
 pub(super) fn check(config: &VerifyConfig, results: &mut Results) -> Result<()> {
-    let mut compare = |name: &str, count_equal: &mut dyn FnMut(&mut TorchNoise, usize) -> Result<usize>| -> Result<()> {
-        let (mut equal, mut all) = (0, 0);
-        for seed in SEEDS {
-            torch::seed(seed);
-            let mut ours = TorchNoise::new(seed);
-            let mut values = 0;
-            for size in SIZES.iter().cycle() {
-                if values >= config.noise_values.div_ceil(SEEDS.len()) {
-                    break;
+    let mut compare =
+        |name: &str, count_equal: &mut dyn FnMut(&mut TorchNoise, usize) -> Result<usize>| -> Result<()> {
+            let (mut equal, mut all) = (0, 0);
+            for seed in SEEDS {
+                torch::seed(seed);
+                let mut ours = TorchNoise::new(seed);
+                let mut values = 0;
+                for size in SIZES.iter().cycle() {
+                    if values >= config.noise_values.div_ceil(SEEDS.len()) {
+                        break;
+                    }
+                    equal += count_equal(&mut ours, *size)?;
+                    values += size;
                 }
-                equal += count_equal(&mut ours, *size)?;
-                values += size;
+                all += values;
             }
-            all += values;
-        }
-        results.lines.push(CheckLine {
-            check: "noise",
-            what: format!("our stream, PyTorch's exponential_ in {name}"),
-            count: format!("{all} values, {} seeds", SEEDS.len()),
-            result: describe_equal(equal, all),
-            passed: equal == all,
-        });
-        Ok(())
-    };
+            results.lines.push(CheckLine {
+                check: "noise",
+                what: format!("our stream, PyTorch's exponential_ in {name}"),
+                count: format!("{all} values, {} seeds", SEEDS.len()),
+                result: describe_equal(equal, all),
+                passed: equal == all,
+            });
+            Ok(())
+        };
     compare("float64", &mut |ours, n| {
         let theirs = torch::exponential_f64(n)?;
         Ok(theirs.iter().filter(|t| t.to_bits() == ours.next_f64().to_bits()).count())

@@ -29,7 +29,8 @@ pub(super) fn check(config: &VerifyConfig, vocab: usize, results: &mut Results) 
     let mut done = 0;
     while done < config.draws {
         let cases: Vec<Case> = (done..(done + BATCH).min(config.draws)).map(|n| case(n, vocab)).collect();
-        let graph: Vec<(&[f32], SamplingParams, &[f32])> = cases.iter().map(|c| (&c.logits[..], c.params, &c.noise[..])).collect();
+        let graph: Vec<(&[f32], SamplingParams, &[f32])> =
+            cases.iter().map(|c| (&c.logits[..], c.params, &c.noise[..])).collect();
         let in_graph = mlx::exact_draws(&graph)?;
         for (n, (case, mlx_token)) in cases.iter().zip(in_graph).enumerate() {
             torch::seed(case.seed);

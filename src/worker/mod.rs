@@ -16,7 +16,6 @@ pub use self::pipeline::Pipeline;
 pub use self::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
 use self::task::Reply;
 pub use self::task::{CancelToken, Task, Update};
-pub use self::termination_guard::{SILENCE, TerminationGuard};
 use crate::checkpoint::Checkpoint;
 use crate::data::Codes;
 use crate::error::{Error, Result};

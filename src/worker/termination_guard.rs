@@ -1,16 +1,14 @@
 //! The termination guard: notices clips that do not run or end as speech does. It only reports; trying again is the caller's choice.
 
-use crate::data::{Codes, Finding};
+use crate::data::{Codes, Finding, SILENCE_LEVEL};
 
 /// Equal frames in a row that are reported: 1.2 s of one sound is not speech.
-pub const REPEATING_FRAMES: usize = 15;
+const REPEATING_FRAMES: usize = 15;
 /// Silent frames in a row that are reported: 2.4 s, longer than a speaker's pauses.
-pub const SILENT_FRAMES: usize = 30;
-/// Loudest sample of a silent frame, -60 dB of full scale.
-pub const SILENCE: f32 = 1e-3;
+const SILENT_FRAMES: usize = 30;
 
 /// Watches a clip as it grows.
-pub struct TerminationGuard {
+pub(super) struct TerminationGuard {
     frame_samples: usize,
     heard: usize,
     silent: usize,
@@ -19,15 +17,15 @@ pub struct TerminationGuard {
 
 impl TerminationGuard {
     /// For frames of `frame_samples` samples.
-    pub fn new(frame_samples: usize) -> Self {
+    pub(super) fn new(frame_samples: usize) -> Self {
         Self { frame_samples, heard: 0, silent: 0, longest: None }
     }
 
     /// Appends whole frames of the waveform.
-    pub fn push_audio(&mut self, samples: &[f32]) {
+    pub(super) fn push_audio(&mut self, samples: &[f32]) {
         for frame in samples.chunks(self.frame_samples) {
             self.heard += 1;
-            self.silent = if frame.iter().all(|s| s.abs() < SILENCE) { self.silent + 1 } else { 0 };
+            self.silent = if frame.iter().all(|s| s.abs() < SILENCE_LEVEL) { self.silent + 1 } else { 0 };
             if self.silent >= SILENT_FRAMES && self.longest.is_none_or(|(_, n)| self.silent > n) {
                 self.longest = Some((self.heard - self.silent, self.silent));
             }
@@ -35,7 +33,7 @@ impl TerminationGuard {
     }
 
     /// What is wrong with `frames` and the waveform so far.
-    pub fn findings(&self, frames: &Codes) -> Vec<Finding> {
+    pub(super) fn findings(&self, frames: &Codes) -> Vec<Finding> {
         let silence = self.longest.map(|(from, frames)| Finding::Silence { from, frames });
         repeating(frames).into_iter().chain(silence).collect()
     }

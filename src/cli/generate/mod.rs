@@ -136,12 +136,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     }
 }
 
-fn speak_all(
-    speaker: &mut Speaker<'_>,
-    plan: &GeneratePlan,
-    context: &[Turn],
-    spoken: &mut SpokenClips,
-) -> Result<()> {
+fn speak_all(speaker: &mut Speaker<'_>, plan: &GeneratePlan, context: &[Turn], spoken: &mut SpokenClips) -> Result<()> {
     let mut before: Option<Turn> = None;
     for n in 0..plan.texts.len() {
         let mut turns = context.to_vec();
@@ -193,7 +188,8 @@ fn decode(args: &GenerateArgs, checkpoint: &Arc<Checkpoint>, path: &Path) -> Res
     speaker.finish_playing();
     let (frames, seconds) = (file.frames.len(), audio.len() as f64 / dims.sample_rate as f64);
     if args.json {
-        let result = serde_json::json!({"output": args.output, "frames": frames, "seconds": seconds, "beyond_codec": beyond});
+        let result =
+            serde_json::json!({"output": args.output, "frames": frames, "seconds": seconds, "beyond_codec": beyond});
         println!("{result}");
     } else {
         println!("{}: {seconds:.2} s, {frames} frames decoded", args.output.display());
@@ -204,7 +200,9 @@ fn decode(args: &GenerateArgs, checkpoint: &Arc<Checkpoint>, path: &Path) -> Res
 
 fn warn_beyond_codec(tokens: usize) {
     if tokens > 0 {
-        eprintln!("warning: {tokens} tokens are special ids, not codes of the codec; code 0 was decoded in their place");
+        eprintln!(
+            "warning: {tokens} tokens are special ids, not codes of the codec; code 0 was decoded in their place"
+        );
     }
 }
 

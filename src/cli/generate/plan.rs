@@ -86,7 +86,7 @@ fn read_again(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Option<Cli
     let Some(path) = &args.again else { return Ok(None) };
     let file = TokenFile::read(path, &checkpoint.dims())?;
     warn_of_other_model(path, &file, checkpoint)?;
-    ClipSpec::from_token_file(&file, path).map(Some)
+    file.clip_spec(path).map(Some)
 }
 
 /// Settings: the flags', else those of `before`, else what the checkpoint suggests.

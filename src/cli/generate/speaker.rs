@@ -87,11 +87,8 @@ impl<'a> Speaker<'a> {
     /// Generates text `n`.
     pub(super) fn speak(&mut self, plan: &GeneratePlan, spec: &ClipSpec, n: usize) -> Result<GeneratedClip> {
         let request = GenerationRequest::new(spec, self.checkpoint.prompt_of(spec)?, plan.max_frames);
-        let request = GenerationRequest {
-            forced: plan.forced.clone(),
-            observe: self.args.dump_logits.is_some(),
-            ..request
-        };
+        let request =
+            GenerationRequest { forced: plan.forced.clone(), observe: self.args.dump_logits.is_some(), ..request };
         self.log_request(&request, &spec.text);
         let job = GenerateJob { request, retries: self.args.retries };
         let mut logits: Vec<f32> = Vec::new();

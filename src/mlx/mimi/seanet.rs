@@ -21,7 +21,8 @@ struct ResidualUnit {
 
 impl ResidualUnit {
     fn all(units: Vec<ResidualUnitWeights<Array>>, slots: &mut SlotAllocator) -> Result<Vec<Self>> {
-        let unit = |w: ResidualUnitWeights<Array>| Ok(Self { conv1: conv(w.conv1, slots)?, conv2: conv(w.conv2, slots)? });
+        let unit =
+            |w: ResidualUnitWeights<Array>| Ok(Self { conv1: conv(w.conv1, slots)?, conv2: conv(w.conv2, slots)? });
         units.into_iter().map(unit).collect()
     }
 
