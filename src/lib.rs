@@ -1,4 +1,70 @@
-//! CSM Studio: conversational speech synthesis with Sesame's CSM on MLX.
+//! CSM Studio: conversational speech synthesis with Sesame's CSM (Conversational Speech Model) on MLX.
+//!
+//! # Layers
+//!
+//! Data flows one way: text, tokens, frames, codes, PCM, player; observers stand at the side.
+//!
+//! ```text
+//!   studio   cli                      front ends: a window, a command line
+//!      │      │
+//!   report  verify  takes  audio      results, checks, clips on disk, sound
+//!      │      │       │      │
+//!      └──── worker ──┘      │        the one thread that owns MLX
+//!         │       │          │
+//!        mlx    torch        │        engines: MLX, PyTorch
+//!         └──┬────┘          │
+//!          engine            │        the trait of both, the generation loop
+//!            │               │
+//!   checkpoint  analysis     │        files of a model; statistics
+//!            │   sampling    │        noise, warpers, reference sampler
+//!            └────┬──────────┘
+//!               data                  codes, sizes, settings, token files
+//!          files   error              whole files; errors
+//! ```
+//!
+//! `tests/boundaries.rs` has the exact graph and fails on any other edge.
+//!
+//! - [`data`]: plain types that every layer speaks, checked where they enter.
+//! - [`sampling`], [`analysis`]: pure functions. PyTorch's noise, the warpers and a sampler to compare with; statistics of draws,
+//!   clips and groups of clips.
+//! - [`checkpoint`]: config, tokenizer and weights. [`checkpoint::weights`] is the tree of a model's layers, each with the names and
+//!   shapes of its tensors; both engines load from it.
+//! - [`engine`]: the [`engine::Engine`] trait and [`engine::Generation`], the loop behind every clip.
+//! - [`mlx`], [`torch`]: the model on MLX (with the codec) and on PyTorch. They compute the same in different ways, so that one
+//!   can check the other.
+//! - [`worker`]: runs tasks on MLX's thread; a [`worker::Task`] is the typed handle of one.
+//! - [`audio`], [`takes`], [`report`], [`verify`]: playback and WAV files; kept clips; results as text, CSV, HTML and plots; the
+//!   checks of `csm verify`.
+//! - [`studio`], [`cli`]: the front ends. Neither touches MLX.
+//! - [`diagnostics`]: the log.
+//!
+//! # How to add …
+//!
+//! - **a sampling mode**: a variant and an entry in `data/mode.rs`. A new kind of noise is also an arm in `mlx/csm.rs` and
+//!   `torch/csm.rs`, which the compiler asks for.
+//! - **a sampling setting**: a field and an entry in `data/params.rs`, its effect in `sampling/warp.rs`. Flags, window, files and
+//!   reports follow from the table.
+//! - **a statistic of a draw**: a variant and an entry in `analysis/statistics.rs`, and SciPy's value in
+//!   `tests/goldens/measures.py`.
+//! - **a checkpoint format**: a file in `checkpoint/format/` and a line in its `FORMATS`.
+//! - **a panel**: a file in `studio/` with a `…_ui` function, and a line in `Studio::ui`. Changes are `Action`s.
+//! - **a command**: a file in `cli/`, and a line in `cli/mod.rs`.
+//! - **a check of `csm verify`**: a file in `verify/`, and a line in its `CHECKS`.
+//!
+//! # Glossary
+//!
+//! - **frame**: 80 ms of speech, K codes. The *end-of-speech frame* is all zeros and not part of a clip.
+//! - **codebook**: one of the K positions in a frame, with its own vocabulary; codebook 0 comes from the backbone, the others from
+//!   the depth decoder. In the codec, a table of vectors.
+//! - **draw** (or step): one token of one codebook in one frame.
+//! - **clip**: a sequence of frames with its waveform. **Take**: a clip that is kept.
+//! - **turn**: something said by one speaker in a conversation. **Context**: the turns before the one to be spoken. **Prompt**: the
+//!   tokenised input of the model, context and text; a *voice prompt* is a recording used as context.
+//! - **guard**: a range of ids that is never drawn; not to be confused with the *termination guard*, which reports clips that do
+//!   not end as speech does.
+//! - **margin**: how far the chosen candidate is ahead of the next one, in the units of the comparison.
+//! - **divergence**: the first difference between two clips; also the Kullback-Leibler and Jensen-Shannon divergences of
+//!   distributions.
 
 pub mod analysis;
 pub mod audio;

@@ -19,7 +19,7 @@ fn write_wav(path: &Path, spec: hound::WavSpec, seconds: f32, loudness: f32) {
             match spec.sample_format {
                 hound::SampleFormat::Float => writer.write_sample(s).unwrap(),
                 hound::SampleFormat::Int => {
-                    writer.write_sample((s * (1i64 << (spec.bits_per_sample - 1)) as f32 * 0.99) as i32).unwrap()
+                    writer.write_sample((s * (1i64 << (spec.bits_per_sample - 1)) as f32 * 0.99) as i32).unwrap();
                 }
             }
         }

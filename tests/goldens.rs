@@ -333,7 +333,7 @@ fn mutation_rope_interleaved_for_half_split() {
 fn mutation_no_llama3_scaling() {
     for part in ["", "/depth_decoder_config"] {
         wrong_config("mini", |c| {
-            c.pointer_mut(&format!("{part}/rope_parameters")).unwrap()["rope_type"] = "default".into()
+            c.pointer_mut(&format!("{part}/rope_parameters")).unwrap()["rope_type"] = "default".into();
         });
     }
 }

@@ -1,8 +1,11 @@
 //! One binary, so that libtorch and MLX are linked once. nextest gives every test a process of its own, which MLX needs.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod analyze;
 mod boundaries;
 mod command_line;
+mod examples;
 mod goldens;
 mod loader;
 mod measures;

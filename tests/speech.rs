@@ -214,7 +214,7 @@ fn a_clip_that_does_not_end_is_reported_and_tried_again() {
     let retries = Cell::new(0);
     let clip = pipeline
         .generate(&GenerateJob { request, retries: 2 }, &|| false, &mut |event| {
-            retries.set(retries.get() + u32::from(matches!(event, Event::Retry { .. })))
+            retries.set(retries.get() + u32::from(matches!(event, Event::Retry { .. })));
         })
         .unwrap();
     assert_eq!((retries.get(), clip.sampling.seed, clip.stop), (2, 3, FinishReason::Length));

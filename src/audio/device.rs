@@ -34,7 +34,7 @@ pub fn open<F: FnMut(&mut [f32]) + Send + 'static>(
 ) -> Result<OutputStream> {
     let unavailable = |what: String| {
         Error::unavailable(
-            format!("no sound: {what}"),
+            format!("no sound: {}", what.trim_end_matches('.')),
             "connect or choose another output device; the audio itself is kept",
         )
     };

@@ -1,4 +1,8 @@
 //! Changing the sample rate (rubato's synchronous FFT resampler).
+#![expect(
+    clippy::expect_used,
+    reason = "rubato's errors are about sizes, which are computed here from its own answers"
+)]
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler};

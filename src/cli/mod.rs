@@ -3,6 +3,7 @@
 mod analyze;
 mod compare;
 mod generate;
+mod output;
 mod param_args;
 mod progress;
 mod report_args;

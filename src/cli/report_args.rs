@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Outcome;
+use super::output::print_line;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::report::{Report, csv, html, plots, text};
@@ -26,11 +27,8 @@ pub struct ReportArgs {
 
 impl ReportArgs {
     pub(super) fn write_report(&self, report: &Report) -> Result<Outcome> {
-        if self.json {
-            println!("{}", report.json());
-        } else {
-            print!("{}", text(report));
-        }
+        let printed = if self.json { report.json() } else { text(report).trim_end().to_owned() };
+        print_line(&printed)?;
         if let Some(path) = &self.csv {
             write_atomically(path, &csv(report, path)?)?;
         }

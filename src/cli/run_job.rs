@@ -21,6 +21,7 @@ pub(super) fn start_worker(checkpoint: &Arc<Checkpoint>) -> Result<WorkerHandle>
 pub(super) fn cancel_on_signals() -> CancelToken {
     let token = CancelToken::default();
     let handler_token = token.clone();
+    #[expect(clippy::exit, reason = "the second Ctrl-C is to end the process whatever it is doing")]
     let handler = move || {
         if handler_token.is_cancelled() {
             std::process::exit(Error::Cancelled.exit_code().into());

@@ -18,6 +18,7 @@ const KEYS: &[&str] = &[
     "force_tokens",
     "guard_range",
     "max_audio_length_ms",
+    "output",
     "precision",
     "sampling",
     "speaker",

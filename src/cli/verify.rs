@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::output::print_line;
 use super::values::mode_parser;
 use super::{ModelArgs, Outcome};
 use crate::data::Mode;
@@ -57,7 +58,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Outcome> {
     let results = verify(&checkpoint, &config, &mut |line| {
         eprintln!("{} {}: {} ({})", if line.passed { "ok    " } else { "FAILED" }, line.check, line.result, line.what);
     })?;
-    println!("{}", results.table());
+    print_line(&results.table())?;
     if let Some(folder) = &args.output {
         results.write(folder)?;
     }

@@ -1,5 +1,6 @@
 //! `csm voices`.
 
+use super::output::print_line;
 use super::{ModelArgs, Outcome};
 use crate::error::Result;
 
@@ -14,10 +15,10 @@ pub struct VoicesArgs {
 pub(super) fn run(args: &VoicesArgs) -> Result<Outcome> {
     let model = &args.model.open()?.info;
     if model.voices.is_empty() {
-        println!("{} names no voices; any speaker number can be tried.", model.name);
+        print_line(&format!("{} names no voices; any speaker number can be tried.", model.name))?;
     }
     for voice in &model.voices {
-        println!("{:10} speaker {}  {}", voice.name, voice.speaker, voice.description);
+        print_line(&format!("{:10} speaker {}  {}", voice.name, voice.speaker, voice.description))?;
     }
     Ok(Outcome::Done)
 }

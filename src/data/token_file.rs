@@ -164,7 +164,8 @@ impl TokenFile {
         let ids = (0..frames).flat_map(|t| (0..k).map(move |codebook| (t, codebook)));
         let id = |(t, codebook)| {
             let id = at(t, codebook);
-            u32::try_from(id).map_err(|_| format!("expected ids from 0, got {id} in frame {t}, codebook {codebook}"))
+            u32::try_from(id)
+                .map_err(|e| format!("expected ids from 0, got {id} in frame {t}, codebook {codebook} ({e})"))
         };
         let ids: Vec<u32> = ids.map(id).collect::<Result<_, _>>()?;
         let codes = Codes::from_ids(k, ids).map_err(|rest| format!("{rest} ids are left over"))?;

@@ -134,7 +134,7 @@ const COLUMNS: usize = 4;
 
 /// Colour of a share, 0 to 1, on the viridis map: dark blue to yellow with uniform steps of lightness.
 pub fn colour(share: f64) -> [u8; 3] {
-    let RGBColor(r, g, b) = plotters::style::colors::colormaps::ViridisRGB.get_color(share.clamp(0.0, 1.0));
+    let RGBColor(r, g, b) = ViridisRGB.get_color(share.clamp(0.0, 1.0));
     [r, g, b]
 }
 

@@ -156,7 +156,7 @@ fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, stored: Option<crate::data::Dty
     ui.horizontal(|ui| {
         for info in Mode::all() {
             let enabled = info.backend != Backend::Torch || crate::torch::AVAILABLE;
-            let button = ui.add_enabled(enabled, egui::Button::selectable(sampling.mode == info.mode, info.name));
+            let button = ui.add_enabled(enabled, Button::selectable(sampling.mode == info.mode, info.name));
             if button.on_disabled_hover_text("This program was built without PyTorch").clicked() {
                 sampling.mode = info.mode;
                 sampling.precision = stored.map_or(sampling.precision, |d| info.mode.default_precision(d));

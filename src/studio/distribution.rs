@@ -68,7 +68,7 @@ fn header_ui(ui: &mut Ui, session: &Session, view: &mut View, model: &ModelInfo,
 }
 
 fn candidates_ui(ui: &mut Ui, session: &Session, view: &View, model: &ModelInfo, height: f32) {
-    let (mut in_model, mut in_sampler) = (Vec::new(), Vec::new());
+    let (mut in_model, mut in_sampler, mut of_chosen) = (Vec::new(), Vec::new(), Vec::new());
     let mut names = Vec::new();
     if let Some((t, k)) = selected_draw(session, view, model) {
         let clip = &session.inspected;
@@ -81,11 +81,17 @@ fn candidates_ui(ui: &mut Ui, session: &Session, view: &View, model: &ModelInfo,
             ids.push(chosen);
         }
         for (n, id) in ids.iter().enumerate() {
-            let colour = if *id == chosen { CHOSEN } else { OTHER };
             let name = model.describe_token(k, *id as u32);
             let bar = |at: f64, p: f32, colour| Bar::new(at, f64::from(p)).width(0.38).fill(colour).name(&name);
-            in_model.push(bar(n as f64 - 0.2, p[*id], colour.gamma_multiply(0.45)));
-            in_sampler.push(bar(n as f64 + 0.2, q[*id], colour));
+            let bars =
+                |colour: Color32| [bar(n as f64 - 0.2, p[*id], pale(colour)), bar(n as f64 + 0.2, q[*id], colour)];
+            if *id == chosen {
+                of_chosen.extend(bars(CHOSEN));
+            } else {
+                let [model_bar, sampler_bar] = bars(OTHER);
+                in_model.push(model_bar);
+                in_sampler.push(sampler_bar);
+            }
             names.push(id.to_string());
         }
     }
@@ -107,8 +113,13 @@ fn candidates_ui(ui: &mut Ui, session: &Session, view: &View, model: &ModelInfo,
             name.cloned().unwrap_or_default()
         })]);
     plot.show(ui, |plot| {
-        plot.bar_chart(BarChart::new("model", in_model).color(OTHER.gamma_multiply(0.45)));
+        plot.bar_chart(BarChart::new("model", in_model).color(pale(OTHER)));
         plot.bar_chart(BarChart::new("sampler", in_sampler).color(OTHER));
-        plot.bar_chart(BarChart::new("chosen token", Vec::new()).color(CHOSEN));
+        plot.bar_chart(BarChart::new("chosen token", of_chosen).color(CHOSEN));
     });
+}
+
+/// The model's bars are paler than the sampler's.
+fn pale(colour: Color32) -> Color32 {
+    colour.gamma_multiply(0.45)
 }

@@ -10,6 +10,7 @@ use clap::ArgGroup;
 
 use self::plan::GeneratePlan;
 use self::speaker::{Speaker, SpokenClips, save_wav};
+use super::output::{check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
 use super::values::{dtype_parser, mode_parser, parse_guard};
 use super::{ModelArgs, Outcome};
@@ -37,7 +38,7 @@ pub struct GenerateArgs {
     /// Who speaks, by name (see `csm voices`)
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
-    /// The WAV file to write
+    /// The WAV file to write; - is standard output
     #[arg(long, value_name = "FILE", default_value = "audio.wav")]
     output: PathBuf,
     /// Turns before this one: a WAV file, or a token file whose codes are used unchanged
@@ -109,10 +110,21 @@ impl GenerateArgs {
     pub(super) fn debug(&self) -> bool {
         self.debug
     }
+
+    /// Prints the result, as JSON or in words; to standard error where standard output is the WAV file.
+    fn print_result(&self, json: &serde_json::Value, words: &str) -> Result<()> {
+        let line = if self.json { json.to_string() } else { words.to_owned() };
+        if is_stdout(&self.output) {
+            eprintln!("{line}");
+            return Ok(());
+        }
+        print_line(&line)
+    }
 }
 
 /// Speaks. A failing piece ends the job; what was spoken before it is written first.
 pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
+    check_wav_name(&args.output)?;
     let checkpoint = Arc::new(args.model.open()?);
     if let Some(path) = &args.decode_tokens {
         return decode(args, &checkpoint, path);
@@ -187,13 +199,9 @@ fn decode(args: &GenerateArgs, checkpoint: &Arc<Checkpoint>, path: &Path) -> Res
     speaker.play(&audio);
     speaker.finish_playing();
     let (frames, seconds) = (file.frames.len(), audio.len() as f64 / dims.sample_rate as f64);
-    if args.json {
-        let result =
-            serde_json::json!({"output": args.output, "frames": frames, "seconds": seconds, "beyond_codec": beyond});
-        println!("{result}");
-    } else {
-        println!("{}: {seconds:.2} s, {frames} frames decoded", args.output.display());
-    }
+    let result =
+        serde_json::json!({"output": args.output, "frames": frames, "seconds": seconds, "beyond_codec": beyond});
+    args.print_result(&result, &format!("{}: {seconds:.2} s, {frames} frames decoded", args.output.display()))?;
     warn_beyond_codec(beyond);
     Ok(Outcome::Done)
 }

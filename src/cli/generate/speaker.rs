@@ -8,6 +8,7 @@ use super::{GenerateArgs, warn_beyond_codec};
 use crate::audio::player::{Player, Sink};
 use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::Checkpoint;
+use crate::cli::output;
 use crate::cli::run_job::{cancel_on_signals, run_job, start_worker};
 use crate::data::{ClipSpec, Codes, FinishReason, TokenFile, Turn};
 use crate::engine::GenerationRequest;
@@ -181,25 +182,22 @@ impl<'a> Speaker<'a> {
         let beyond: usize = spoken.clips.iter().map(|c| c.beyond_codec).sum();
         let guarded: usize = spoken.clips.iter().map(|c| c.guarded).sum();
         let findings: Vec<_> = spoken.clips.iter().flat_map(|c| &c.findings).collect();
-        let output = &self.args.output;
-        if self.args.json {
-            let result = serde_json::json!({
-                "output": output, "text": plan.texts.join(" "), "speaker": plan.speaker,
-                "frames": spoken.frames, "seconds": seconds, "stop": last.stop, "seed": last.sampling.seed,
-                "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": beyond, "guarded": guarded,
-                "findings": findings, "model": self.checkpoint.info.name,
-            });
-            println!("{result}");
-        } else {
-            println!(
-                "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
-                output.display(),
-                spoken.frames,
-                plan.sampling.mode.name(),
-                plan.sampling.seed,
-                last.stop.describe(),
-            );
-        }
+        let path = &self.args.output;
+        let json = serde_json::json!({
+            "output": path, "text": plan.texts.join(" "), "speaker": plan.speaker,
+            "frames": spoken.frames, "seconds": seconds, "stop": last.stop, "seed": last.sampling.seed,
+            "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": beyond, "guarded": guarded,
+            "findings": findings, "model": self.checkpoint.info.name,
+        });
+        let words = format!(
+            "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
+            path.display(),
+            spoken.frames,
+            plan.sampling.mode.name(),
+            plan.sampling.seed,
+            last.stop.describe(),
+        );
+        self.args.print_result(&json, &words)?;
         for finding in findings {
             eprintln!("warning: {finding}");
         }
@@ -237,7 +235,7 @@ pub(super) fn save_wav(path: &Path, audio: &[f32], rate: usize, info: &WavInfo) 
     if clipped > 0 {
         eprintln!("warning: {clipped} samples were louder than full scale and are clipped");
     }
-    wav::save(path, &bytes)
+    output::save_wav(path, &bytes)
 }
 
 /// `path` for one text; with a number before its extension for several.

@@ -1,0 +1,38 @@
+//! Speaks a sentence with the demo voice: `cargo run --release --example speak [FILE.wav]`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use csm_studio::audio::wav::{self, WavInfo};
+use csm_studio::checkpoint::Checkpoint;
+use csm_studio::data::{ClipSpec, Mode};
+use csm_studio::engine::GenerationRequest;
+use csm_studio::error::Result;
+use csm_studio::worker::{CancelToken, Event, WorkerHandle};
+
+fn main() -> Result<()> {
+    let output = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("speak.wav"), PathBuf::from);
+    let checkpoint = Arc::new(Checkpoint::demo()?);
+    let sampling = checkpoint.suggested_sampling(Mode::Exact, 7);
+    let spec = ClipSpec {
+        text: "The little boat sailed across the lake.".into(),
+        speaker: 1,
+        context: Vec::new(),
+        sampling,
+        edits: Vec::new(),
+    };
+    let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, 125);
+
+    let worker = WorkerHandle::start(checkpoint.clone(), || {})?;
+    let clip = worker.generate(request, CancelToken::default())?.wait(|event| {
+        if let Event::Frame(event) = event {
+            println!("frame {:3}: {:?}", event.frame.frame, event.frame.codes);
+        }
+    })?;
+
+    let info = WavInfo::for_clip(&checkpoint.id()?, &spec.text, spec.speaker, &clip.sampling);
+    let (bytes, _clipped) = wav::encode(&clip.audio, checkpoint.dims().sample_rate, &info)?;
+    wav::save(&output, &bytes)?;
+    println!("{}: {} frames, {}", output.display(), clip.frames.len(), clip.stop.describe());
+    Ok(())
+}
