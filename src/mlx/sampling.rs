@@ -49,7 +49,8 @@ impl LogitOps for MlxOps {
         topk(logits, k as i32)?.min(None)
     }
 
-    fn mask_below(&self, logits: Array, floor: Array) -> Result<Array> {
+    fn mask_below(&self, logits: Array, floor: Array, offset: f64) -> Result<Array> {
+        let floor = if offset == 0.0 { floor } else { floor.add(Array::from_f32(offset as f32))? };
         select(logits.lt(floor)?, minus_infinity(), &logits)
     }
 }

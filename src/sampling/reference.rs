@@ -28,7 +28,8 @@ impl LogitOps for Plain {
         Ok(kth_largest(logits, k))
     }
 
-    fn mask_below(&self, mut logits: Vec<f32>, floor: f32) -> Result<Vec<f32>, Infallible> {
+    fn mask_below(&self, mut logits: Vec<f32>, floor: f32, offset: f64) -> Result<Vec<f32>, Infallible> {
+        let floor = floor + offset as f32;
         logits.iter_mut().filter(|l| **l < floor).for_each(|l| *l = f32::NEG_INFINITY);
         Ok(logits)
     }

@@ -18,8 +18,8 @@ pub trait LogitOps {
     fn mask(&self, logits: Self::Row, mask: Vec<bool>) -> Result<Self::Row, Self::Error>;
     /// The k-th largest logit, 1 being the largest.
     fn kth_largest(&self, logits: &Self::Row, k: usize) -> Result<Self::Scalar, Self::Error>;
-    /// -inf where a logit is strictly below `floor`.
-    fn mask_below(&self, logits: Self::Row, floor: Self::Scalar) -> Result<Self::Row, Self::Error>;
+    /// -inf where a logit is strictly below `floor + offset`.
+    fn mask_below(&self, logits: Self::Row, floor: Self::Scalar, offset: f64) -> Result<Self::Row, Self::Error>;
 }
 
 /// Logits as the draw sees them, in transformers' order: divided by the temperature, then top-k, where ties at the k-th place
@@ -40,8 +40,8 @@ pub fn warp<O: LogitOps>(
         warped = ops.mask(warped, guard.mask(vocab))?;
     }
     if !greedy && params.top_k < vocab {
-        let floor = ops.kth_largest(&warped, params.top_k)?;
-        warped = ops.mask_below(warped, floor)?;
+        let kth = ops.kth_largest(&warped, params.top_k)?;
+        warped = ops.mask_below(warped, kth, 0.0)?;
     }
     Ok(warped)
 }

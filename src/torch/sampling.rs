@@ -28,8 +28,8 @@ impl LogitOps for TorchOps {
         largest.f_narrow(0, k as i64 - 1, 1)
     }
 
-    fn mask_below(&self, logits: Tensor, floor: Tensor) -> TorchResult<Tensor> {
-        let below = logits.f_lt_tensor(&floor)?;
+    fn mask_below(&self, logits: Tensor, floor: Tensor, offset: f64) -> TorchResult<Tensor> {
+        let below = logits.f_lt_tensor(&floor.f_add_scalar(offset)?)?;
         logits.f_masked_fill(&below, f64::NEG_INFINITY)
     }
 }
