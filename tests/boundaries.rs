@@ -57,6 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tch", &["torch"]),
     ("cpal", &["audio"]),
     ("hound", &["audio"]),
+    ("symphonia", &["audio"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("egui", &["studio"]),

@@ -222,7 +222,7 @@ fn bad_recordings_are_refused() {
     write_wav(&dir.at("nan.wav"), spec(1, 24_000, 32, true), 1.0, f32::NAN);
     context("nan.wav", &["finite"]);
     std::fs::write(dir.at("text.wav"), "this is no sound").unwrap();
-    context("text.wav", &["expected a WAV"]);
+    context("text.wav", &["expected a recording"]);
     context("absent.wav", &["cannot be read"]);
 }
 

@@ -3,5 +3,7 @@
 pub mod device;
 pub mod playback;
 pub mod player;
+pub mod recording;
 pub mod resample;
+mod riff;
 pub mod wav;

@@ -1,5 +1,7 @@
 use serde_json::{Map, Value};
 
+use crate::data::PARAMS;
+
 /// Sampling that a checkpoint suggests (`generation_config.json`).
 #[derive(Clone, Debug, Default)]
 pub(super) struct GenerationConfig(pub(super) Map<String, Value>);
@@ -40,7 +42,8 @@ impl GenerationConfig {
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut found = Vec::new();
         for prefix in ["", "depth_decoder_"] {
-            let numbers = NOT_FOLLOWED.iter().filter_map(|(name, neutral)| {
+            let followed = |name: &str| PARAMS.iter().any(|p| p.generation_key == name);
+            let numbers = NOT_FOLLOWED.iter().filter(|(name, _)| !followed(name)).filter_map(|(name, neutral)| {
                 let value = self.0.get(&format!("{prefix}{name}"))?.as_f64()?;
                 (value != *neutral).then(|| format!("{prefix}{name} {value}"))
             });

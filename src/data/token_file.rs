@@ -103,6 +103,7 @@ impl TokenFile {
             "safetensors" => safetensor(&bytes).and_then(|array| Self::from_array(array, dims.codebooks)),
             _ => Self::from_json(&bytes),
         };
+        let file = file.and_then(Self::without_padding);
         let file = file.map_err(|problem| Error::parse(path, "is not usable as tokens", problem))?;
         let checked = file
             .frames
@@ -129,6 +130,16 @@ impl TokenFile {
             return Err("frames: expected at least one".into());
         }
         Ok(file)
+    }
+
+    /// A clip of a batch is padded with end-of-speech frames: it ends before the first.
+    fn without_padding(mut self) -> Result<Self, BoxError> {
+        match self.frames.frames().position(super::is_end_frame) {
+            Some(0) => return Err("frames: expected at least one before the end-of-speech frame".into()),
+            Some(end) => self.frames = self.frames.prefix(end),
+            None => {}
+        }
+        Ok(self)
     }
 
     fn from_array(array: IntArray, k: usize) -> Result<Self, BoxError> {
@@ -169,12 +180,7 @@ impl TokenFile {
         };
         let ids: Vec<u32> = ids.map(id).collect::<Result<_, _>>()?;
         let codes = Codes::from_ids(k, ids).map_err(|rest| format!("{rest} ids are left over"))?;
-        // A batch is padded with end-of-speech frames: the clip ends with the first.
-        let end = codes.frames().position(super::is_end_frame).unwrap_or(codes.len());
-        if end == 0 {
-            return Err("expected at least one frame before the end-of-speech frame".into());
-        }
-        Ok(Self { frames: codes.prefix(end), ..Self::default() })
+        Ok(Self { frames: codes, ..Self::default() })
     }
 
     /// The file as JSON with one line per frame, to be compared line by line.

@@ -239,7 +239,9 @@ impl Studio {
 
     /// The dialog is created here, on the main thread, as macOS demands; another thread waits for its result.
     fn ask_voice_prompt(&self, ctx: &Context) {
-        let dialog = rfd::AsyncFileDialog::new().set_title("A recording as voice prompt").add_filter("WAV", &["wav"]);
+        let dialog = rfd::AsyncFileDialog::new()
+            .set_title("A recording as voice prompt")
+            .add_filter("Recordings", &["wav", "flac", "mp3", "m4a", "ogg", "aiff", "aif"]);
         let future = dialog.pick_file();
         let result = async { future.await.map(|f| DialogResult::VoicePrompt(f.path().to_owned())) };
         await_dialog(ctx, self.dialog_results.0.clone(), result);

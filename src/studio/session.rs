@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::settings::Settings;
 use crate::analysis::statistics::TokenStats;
 use crate::audio::player::{Player, Sink};
+use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::Checkpoint;
 use crate::data::command_line::generate_line;
@@ -563,8 +564,11 @@ impl Session {
         let Some(info) = self.model_info() else {
             return self.notify(self.model_status().unwrap_or_default());
         };
-        match wav::read(&path, info.dims.sample_rate) {
-            Ok(samples) => {
+        let max_seconds = info.dims.seconds(info.dims.max_positions);
+        match recording::read(&path, info.dims.sample_rate, max_seconds) {
+            Ok(recording) => {
+                recording.warnings.iter().for_each(|w| self.notify(w));
+                let samples = recording.samples;
                 if !info.supports_voice_prompt() {
                     self.notify(format!(
                         "{} takes no voice from a recording; it will have no useful effect",

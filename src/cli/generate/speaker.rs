@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::plan::{ContextFile, GeneratePlan};
 use super::{GenerateArgs, warn_beyond_codec};
 use crate::audio::player::{Player, Sink};
+use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::Checkpoint;
 use crate::cli::output;
@@ -81,8 +82,10 @@ impl<'a> Speaker<'a> {
                 path.display()
             );
         }
-        let samples = wav::read(path, info.dims.sample_rate)?;
-        self.worker.encode(samples, self.cancel.clone())?.wait(|_| {})
+        let max_seconds = info.dims.seconds(info.dims.max_positions);
+        let recording = recording::read(path, info.dims.sample_rate, max_seconds)?;
+        recording.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
+        self.worker.encode(recording.samples, self.cancel.clone())?.wait(|_| {})
     }
 
     /// Generates text `n`.

@@ -1,0 +1,197 @@
+//! Recordings in any common format as mono samples: WAV with all its encodings, FLAC, MP3, M4A, OGG, AIFF.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+use std::path::Path;
+
+use symphonia::core::codecs::audio::AudioDecoderOptions;
+use symphonia::core::errors::Error as SymphoniaError;
+use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::{FormatOptions, TrackType};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::meta::MetadataOptions;
+
+use super::resample::resample;
+use super::riff;
+use crate::error::{Error, Result};
+use crate::files::{MEDIA_LIMIT, read_file};
+
+/// Sample rates that are believed.
+const RATES: std::ops::RangeInclusive<u32> = 4_000..=768_000;
+/// Peak below which a recording is so quiet that something may be wrong with it, -40 dB of full scale.
+const QUIET: f32 = 1e-2;
+
+/// A recording, ready to be encoded.
+#[derive(Debug)]
+pub struct Recording {
+    /// Mono samples at the rate that was asked for.
+    pub samples: Vec<f32>,
+    /// What the user should know about it.
+    pub warnings: Vec<String>,
+}
+
+/// Decoded channels at the file's rate.
+struct Channels {
+    rate: u32,
+    count: usize,
+    interleaved: Vec<f32>,
+    damaged: bool,
+}
+
+/// Reads a recording as mono (the channels' mean) at `rate`. One longer than `max_seconds` is refused before it is resampled, and
+/// before it is decoded where its header says how long it is.
+///
+/// # Errors
+/// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a recording, is too long, has no samples, holds NaN or is
+/// digital silence.
+pub fn read(path: &Path, rate: usize, max_seconds: f64) -> Result<Recording> {
+    let channels = decode(path, max_seconds)?;
+    let mut warnings = Vec::new();
+    if channels.damaged {
+        warnings.push(format!("{}: is cut short or damaged; what can be decoded is used", path.display()));
+    }
+    if channels.interleaved.is_empty() {
+        return Err(Error::file(path, "expected a recording, it has no samples"));
+    }
+    if !channels.interleaved.iter().all(|s| s.is_finite()) {
+        return Err(Error::file(path, "expected finite samples, got NaN or infinity"));
+    }
+    let loudest = peak(&channels.interleaved);
+    if loudest == 0.0 {
+        return Err(Error::file(path, "expected speech, it is silent (every sample is 0)"));
+    }
+    let mut mono = mix(&channels.interleaved, channels.count);
+    if peak(&mono) < 0.05 * loudest {
+        mono = channels.interleaved.iter().step_by(channels.count).copied().collect();
+        warnings.push(format!("{}: its channels cancel each other out; the first one is used", path.display()));
+    }
+    if loudest < QUIET {
+        let level = 20.0 * loudest.log10();
+        warnings.push(format!("{}: is very quiet (peak {level:.0} dB of full scale)", path.display()));
+    }
+    if loudest > 1.0 {
+        warnings.push(format!("{}: is louder than full scale (peak {loudest:.2})", path.display()));
+    }
+    Ok(Recording { samples: resample(&mono, channels.rate as usize, rate), warnings })
+}
+
+fn peak(samples: &[f32]) -> f32 {
+    samples.iter().fold(0.0, |peak, s| peak.max(s.abs()))
+}
+
+fn mix(interleaved: &[f32], channels: usize) -> Vec<f32> {
+    interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect()
+}
+
+fn decode(path: &Path, max_seconds: f64) -> Result<Channels> {
+    let bytes = read_file(path, MEDIA_LIMIT)?;
+    let repaired = riff::repair(&bytes).map_err(|e| Error::parse(path, "is not usable as a WAV file", e))?;
+    let (bytes, cut) = match repaired {
+        Some(wav) => (Cow::Owned(wav.bytes), wav.cut),
+        None => (Cow::Borrowed(bytes.as_slice()), false),
+    };
+    // symphonia wants an owned source.
+    let source = MediaSourceStream::new(Box::new(Cursor::new(bytes.into_owned())), Default::default());
+    let mut hint = Hint::new();
+    if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
+        hint.with_extension(extension);
+    }
+    let expected = "expected a recording (WAV, FLAC, MP3, M4A, OGG or AIFF)";
+    let invalid = |e: SymphoniaError| Error::parse(path, expected, e);
+    let mut format = symphonia::default::get_probe()
+        .probe(&hint, source, FormatOptions::default(), MetadataOptions::default())
+        .map_err(invalid)?;
+    let track = format.default_track(TrackType::Audio).ok_or_else(|| Error::file(path, expected))?;
+    let (id, frames) = (track.id, track.num_frames);
+    let parameters = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(|| Error::file(path, expected))?;
+    if let Some(rate) = parameters.sample_rate {
+        check_rate(path, rate)?;
+        if let Some(frames) = frames {
+            check_length(path, frames as f64 / f64::from(rate), max_seconds)?;
+        }
+    }
+    let mut decoder = symphonia::default::get_codecs()
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+        .map_err(invalid)?;
+    let mut channels = Channels { rate: 0, count: 1, interleaved: Vec::new(), damaged: cut };
+    let mut packet_samples: Vec<f32> = Vec::new();
+    loop {
+        let packet = match format.next_packet() {
+            Ok(Some(packet)) if packet.track_id == id => packet,
+            Ok(Some(_)) => continue,
+            Ok(None) => break,
+            Err(_) if channels.rate > 0 => {
+                channels.damaged = true;
+                break;
+            }
+            Err(e) => return Err(invalid(e)),
+        };
+        let Ok(decoded) = decoder.decode(&packet) else {
+            channels.damaged = true;
+            continue;
+        };
+        let (rate, count) = (decoded.spec().rate(), decoded.spec().channels().count());
+        if channels.rate == 0 {
+            check_rate(path, rate)?;
+            (channels.rate, channels.count) = (rate, count.max(1));
+        }
+        if (rate, count) != (channels.rate, channels.count) {
+            return Err(Error::file(path, "expected one sample rate and channel layout, it changes in its course"));
+        }
+        decoded.copy_to_vec_interleaved(&mut packet_samples);
+        channels.interleaved.extend_from_slice(&packet_samples);
+        let seconds = channels.interleaved.len() as f64 / (f64::from(rate) * channels.count as f64);
+        check_length(path, seconds, max_seconds)?;
+    }
+    Ok(channels)
+}
+
+fn check_rate(path: &Path, rate: u32) -> Result<()> {
+    if RATES.contains(&rate) {
+        return Ok(());
+    }
+    let problem = format!("expected a sample rate of {} to {} Hz, got {rate}", RATES.start(), RATES.end());
+    Err(Error::file(path, problem))
+}
+
+fn check_length(path: &Path, seconds: f64, max_seconds: f64) -> Result<()> {
+    if seconds <= max_seconds {
+        return Ok(());
+    }
+    let problem =
+        format!("is too long: {seconds:.1} s, and the model has room for {max_seconds:.1} s at most; cut it shorter");
+    Err(Error::file(path, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(samples: &[f32], channels: u16) -> tempfile::NamedTempFile {
+        let file = tempfile::Builder::new().suffix(".wav").tempfile().unwrap();
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: 24_000,
+            bits_per_sample: 32,
+            sample_format: hound::SampleFormat::Float,
+        };
+        let mut writer = hound::WavWriter::create(file.path(), spec).unwrap();
+        samples.iter().for_each(|s| writer.write_sample(*s).unwrap());
+        writer.finalize().unwrap();
+        file
+    }
+
+    #[test]
+    fn levels_and_channels_are_judged() {
+        let read = |samples: &[f32], channels| super::read(write(samples, channels).path(), 24_000, 10.0);
+        let quiet = read(&[0.001; 100], 1).unwrap();
+        assert!(quiet.warnings[0].contains("very quiet (peak -60 dB"), "{:?}", quiet.warnings);
+        let opposed = read(&[0.5, -0.5].repeat(100), 2).unwrap();
+        assert!(opposed.warnings[0].contains("cancel each other") && opposed.samples[0] == 0.5);
+        assert_eq!(read(&[0.2, 0.4].repeat(100), 2).unwrap().samples, [0.3; 100]);
+        assert!(read(&[0.0; 100], 1).unwrap_err().to_string().contains("silent"));
+        assert!(read(&[f32::NAN; 100], 1).unwrap_err().to_string().contains("finite"));
+        assert!(read(&[], 1).unwrap_err().to_string().contains("no samples"));
+        assert!(read(&vec![0.5; 24_000 * 11], 1).unwrap_err().to_string().contains("too long: 11.0 s"));
+    }
+}
