@@ -165,8 +165,6 @@ fn check_length(path: &Path, seconds: f64, max_seconds: f64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn write(samples: &[f32], channels: u16) -> tempfile::NamedTempFile {
         let file = tempfile::Builder::new().suffix(".wav").tempfile().unwrap();
         let spec = hound::WavSpec {
