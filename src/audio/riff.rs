@@ -29,7 +29,7 @@ pub(super) fn repair(bytes: &[u8]) -> Result<Option<RepairedWav>, BoxError> {
             b"fmt " => format = Some(&bytes[body..end]),
             b"fact" => fact = Some(&bytes[body..end]),
             b"ds64" if end - body >= 16 => {
-                long_size = Some(u64::from(u32_at(bytes, body + 8)) | u64::from(u32_at(bytes, body + 12)) << 32)
+                long_size = Some(u64::from(u32_at(bytes, body + 8)) | u64::from(u32_at(bytes, body + 12)) << 32);
             }
             _ => {}
         }

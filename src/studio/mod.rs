@@ -1,4 +1,4 @@
-//! The window. [`session`] holds the state; panels draw it and return [`Action`]s, which run after layout.
+//! The window. [`session`] holds the state; panels draw it and return `Action`s, which run after layout.
 
 mod compose;
 mod distribution;

@@ -134,6 +134,9 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let context = speaker.context(&plan)?;
     let mut spoken = SpokenClips::default();
     let failure = speak_all(&mut speaker, &plan, &context, &mut spoken).err();
+    if matches!(failure, Some(Error::ContextTooLong { .. })) && args.text.is_some() {
+        eprintln!("note: --stdin speaks a long text sentence by sentence");
+    }
     if spoken.frames == 0 {
         return failure.map_or_else(|| Ok(nothing_said(&plan, &spoken)), Err);
     }

@@ -7,7 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::{read_stdin, warn_of_other_model};
 use crate::data::{ClipSpec, Codes, Edit, Mode, Sampling, TokenFile, Turn, is_speakable};
 use crate::error::{Error, Result};
-use crate::text::sentences;
+use crate::text::{sentences, speaker_tag};
 
 /// A recording or token file to be used as context.
 pub(super) struct ContextFile {
@@ -35,7 +35,10 @@ impl GeneratePlan {
         let read = |path: &Option<PathBuf>| path.as_ref().map(|f| TokenFile::read(f, &dims)).transpose();
         let again = read_again(args, checkpoint)?;
         let texts = match (&args.text, &again) {
-            (Some(text), _) => vec![text.clone()],
+            (Some(text), _) => {
+                warn_of_text(text);
+                vec![text.clone()]
+            }
             (None, Some(again)) => vec![again.text.clone()],
             (None, None) => sentences(&read_stdin()?),
         };
@@ -78,6 +81,17 @@ impl GeneratePlan {
             sampling: Sampling { seed, ..self.sampling },
             edits: self.edits.clone(),
         }
+    }
+}
+
+/// Warns of what a voice is likely to speak badly.
+fn warn_of_text(text: &str) {
+    if let Some(number) = speaker_tag(text) {
+        eprintln!("warning: [{number}] at the start is spoken as text; the speaker is chosen with --speaker {number}");
+    }
+    let sentences = sentences(text).len();
+    if sentences > 2 {
+        eprintln!("warning: the text has {sentences} sentences and is spoken at once; --stdin speaks them one by one");
     }
 }
 
