@@ -102,7 +102,7 @@ fn context_meter_ui(ui: &mut Ui, session: &Session, last: usize) {
 fn voice_prompt_ui(ui: &mut Ui, session: &mut Session, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         ui.strong("Voice prompt");
-        if ui.button("Choose…").on_hover_text("Or drop a WAV file on the window").clicked() {
+        if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
             actions.push(Action::ChooseVoicePrompt);
         }
         if session.prompt.is_some() && ui.button("✕").accessible_name("Remove the voice prompt").clicked() {

@@ -18,6 +18,7 @@ use crate::audio::wav::WavInfo;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Dtype, FinishReason, Mode, RangeGuard, TokenFile, Turn};
 use crate::error::{Error, Result};
+use crate::text::sentences;
 
 /// Flags of `csm generate`.
 #[derive(clap::Args, Debug)]
@@ -41,7 +42,7 @@ pub struct GenerateArgs {
     /// The WAV file to write; - is standard output
     #[arg(long, value_name = "FILE", default_value = "audio.wav")]
     output: PathBuf,
-    /// Turns before this one: a WAV file, or a token file whose codes are used unchanged
+    /// Turns before this one: a recording (WAV, FLAC, MP3, M4A, OGG, AIFF), or a token file whose codes are used unchanged
     #[arg(long, value_name = "FILE", num_args = 1..)]
     context_audio: Vec<PathBuf>,
     /// What is said in each of them
@@ -134,7 +135,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let context = speaker.context(&plan)?;
     let mut spoken = SpokenClips::default();
     let failure = speak_all(&mut speaker, &plan, &context, &mut spoken).err();
-    if matches!(failure, Some(Error::ContextTooLong { .. })) && args.text.is_some() {
+    let can_be_cut = args.text.as_ref().is_some_and(|text| sentences(text).len() > 1);
+    if can_be_cut && matches!(failure, Some(Error::ContextTooLong { .. })) {
         eprintln!("note: --stdin speaks a long text sentence by sentence");
     }
     if spoken.frames == 0 {
