@@ -141,9 +141,13 @@ fn a_foreign_format_is_recognised_by_its_tensors() {
     let folder = mini();
     let bytes = [0u8; 4];
     let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &bytes).unwrap();
-    safetensors::serialize_to_file([("text_embeddings.weight", view)], None, &folder.path().join("model.safetensors"))
-        .unwrap();
-    assert_mentions(&open_error(folder.path()), &["original"]);
+    safetensors::serialize_to_file(
+        [("model.layers.0.mlp.weight", view)],
+        None,
+        &folder.path().join("model.safetensors"),
+    )
+    .unwrap();
+    assert_mentions(&open_error(folder.path()), &["model.layers.0.mlp.weight", "not those of a CSM"]);
 }
 
 /// Older configs have `rope_theta` beside `rope_scaling`.

@@ -7,6 +7,7 @@ mod boundaries;
 mod command_line;
 mod examples;
 mod goldens;
+mod layouts;
 mod loader;
 mod measures;
 mod speech;

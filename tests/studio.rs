@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
+use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
 use csm_studio::studio::Studio;
 use csm_studio::studio::session::StudioPaths;
@@ -25,7 +26,7 @@ fn paths(folder: &Path) -> StudioPaths {
         takes: folder.join("takes"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
-        model: None,
+        model: CheckpointSpec::default(),
     }
 }
 
@@ -159,7 +160,7 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
 fn a_failed_load_is_reported_and_not_waited_for() {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
-    let model = Some(folder.path().join("empty"));
+    let model = CheckpointSpec { path: Some(folder.path().join("empty")), adapter: None };
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
         .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { model, ..paths(folder.path()) }).unwrap());

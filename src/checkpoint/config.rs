@@ -17,8 +17,6 @@ pub struct CsmConfig {
     pub vocab_size: usize,
     pub text_vocab_size: usize,
     pub bos_token_id: Option<u32>,
-    /// The file with the weights in transformers' format, or their index, where others lie beside it.
-    pub transformers_weights: Option<String>,
     /// Backbone and depth decoder share one table of audio embeddings.
     #[serde(default = "default_true")]
     pub tie_codebooks_embeddings: bool,
@@ -224,13 +222,11 @@ impl MimiConfig {
 }
 
 impl CsmConfig {
-    /// Reads `config.json` and checks that its parts fit each other. `path` is for messages.
+    /// Reads the content of `config.json` and checks that its parts fit each other. `path` is for messages.
     ///
     /// # Errors
     /// [`Error::InvalidFile`] that names the field.
-    pub fn parse(json: &[u8], path: &Path) -> Result<Self> {
-        let value: serde_json::Value =
-            serde_json::from_slice(json).map_err(|e| Error::parse(path, "expected JSON", e))?;
+    pub fn parse(value: serde_json::Value, path: &Path) -> Result<Self> {
         if let Some(kind) = value.get("model_type").and_then(|t| t.as_str())
             && kind != "csm"
         {
@@ -240,6 +236,17 @@ impl CsmConfig {
             .map_err(|e| Error::parse(path, "expected a CSM config as transformers writes it", e))?;
         config.check(path)?;
         Ok(config)
+    }
+
+    /// Width of a head of the stack that the tensor `name` belongs to.
+    pub(super) fn head_dim_of(&self, name: &str) -> usize {
+        if name.starts_with("codec_model.") {
+            self.codec_config.head_dim()
+        } else if name.starts_with("depth_decoder.") {
+            self.depth_decoder_config.llama.head_dim()
+        } else {
+            self.backbone.head_dim()
+        }
     }
 
     /// Sizes for the rest of the program.

@@ -4,7 +4,7 @@ use crate::data::PARAMS;
 
 /// Sampling that a checkpoint suggests (`generation_config.json`).
 #[derive(Clone, Debug, Default)]
-pub(super) struct GenerationConfig(pub(super) Map<String, Value>);
+pub(super) struct GenerationConfig(Map<String, Value>);
 
 /// Settings that change draws in transformers and that this program does not follow, with the values that have no effect.
 const NOT_FOLLOWED: &[(&str, f64)] = &[
@@ -24,6 +24,11 @@ const LISTS_NOT_FOLLOWED: &[&str] =
     &["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id"];
 
 impl GenerationConfig {
+    /// The content of the file, where there is one.
+    pub(super) fn new(fields: Option<Map<String, Value>>) -> Self {
+        Self(fields.unwrap_or_default())
+    }
+
     /// The value of a sampling setting by its key here. `do_sample: false` is temperature 0; a top_k of 0 or null keeps all.
     pub(super) fn suggestion(&self, key: &str) -> Option<f64> {
         let (prefix, name) = match key.strip_prefix("depth_decoder_") {

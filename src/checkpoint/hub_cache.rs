@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// The cache's folder: `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     variable("HF_HUB_CACHE")
         .or_else(|| Some(variable("HF_HOME")?.join("hub")))
@@ -14,35 +14,44 @@ fn folder() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// The current snapshot of the repository `id`: `owner/name`, or the bare name of sesame/csm-1b in any case. `None` where `id`
-/// cannot be a repository's.
-pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
-    let Some(id) = id.to_str() else { return Ok(None) };
+/// Owner and name of the repository that `id` means: `owner/name`, or the bare name of sesame/csm-1b in any case. `None` where
+/// `id` cannot be a repository's.
+pub(super) fn repository(id: &str) -> Option<(&str, &str)> {
     let id = if id.eq_ignore_ascii_case("csm-1b") { "sesame/csm-1b" } else { id };
-    let parts: Vec<&str> = id.split('/').collect();
-    let [owner, name] = parts.as_slice() else { return Ok(None) };
+    let (owner, name) = id.split_once('/')?;
     let valid = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
-    if !valid(owner) || !valid(name) {
-        return Ok(None);
-    }
-    let hub = folder();
+    (valid(owner) && valid(name)).then_some((owner, name))
+}
+
+/// The folder of a repository in the cache, in whatever case it is written there.
+fn cached(owner: &str, name: &str) -> Option<PathBuf> {
     let wanted = format!("models--{owner}--{name}");
-    let entries = std::fs::read_dir(&hub).into_iter().flatten().flatten();
-    let repository = entries
+    let entries = std::fs::read_dir(folder()).into_iter().flatten().flatten();
+    entries
         .map(|e| e.path())
-        .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(&wanted)));
+        .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(&wanted)))
+}
+
+/// The current snapshot of the repository `id`; `None` where `id` cannot be a repository's.
+pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
+    let Some((owner, name)) = id.to_str().and_then(repository) else { return Ok(None) };
     let missing = |what: &str| {
-        Error::file(
-            hub.join(&wanted),
-            format!("{what}; download {owner}/{name} with Hugging Face's tools, or name a folder"),
-        )
+        let advice = format!("`csm download {owner}/{name}` fetches it, or name a folder");
+        Error::file(folder().join(format!("models--{owner}--{name}")), format!("{what}; {advice}"))
     };
-    let repository = repository.ok_or_else(|| missing("not in Hugging Face's cache"))?;
+    let repository = cached(owner, name).ok_or_else(|| missing("not in Hugging Face's cache"))?;
     current_snapshot(&repository).map(Some).ok_or_else(|| missing("has no complete snapshot (refs/main leads nowhere)"))
+}
+
+/// The file `name` in the current snapshot of the repository `id`, where it is there.
+pub(super) fn file(id: &str, name: &str) -> Option<PathBuf> {
+    let (owner, repository) = repository(id)?;
+    let path = current_snapshot(&cached(owner, repository)?)?.join(name);
+    path.symlink_metadata().is_ok().then_some(path)
 }
 
 /// `refs/main` says which snapshot is current. Without it a single snapshot is unambiguous.

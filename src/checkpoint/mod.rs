@@ -1,22 +1,36 @@
 //! A checkpoint: config, weights, tokenizer and what else lies beside them. No engine is touched here.
 
+mod adapter;
 pub mod config;
+mod file;
 mod format;
+mod gather;
 mod generation_config;
 mod hub_cache;
+mod layout;
+mod numbers;
+mod sizes;
 mod source;
 mod store;
+mod tensor;
+mod tokenizer;
 pub mod weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use tokenizers::Tokenizer;
+use serde_json::Value;
 
+use self::adapter::Adapter;
+pub use self::adapter::AdapterSpec;
 use self::config::CsmConfig;
+use self::format::{CODEC_FORMATS, MODEL_FORMATS};
+use self::gather::Gatherer;
 use self::generation_config::GenerationConfig;
 use self::source::Source;
-pub use self::store::{TensorData, TensorStore};
+pub use self::store::TensorStore;
+pub use self::tensor::{QuantisedData, TensorData};
+use self::tokenizer::{TextTokenizer, TokenizerRules};
 use crate::data::{
     ClipSpec, Labels, Mode, ModelDims, ModelId, ModelInfo, Position, Prompt, Sampling, Turn, Voice, is_speakable,
 };
@@ -30,12 +44,27 @@ pub struct Checkpoint {
     pub config: CsmConfig,
     /// The weights, checked and not yet read.
     pub tensors: TensorStore,
-    /// What the user should know about the checkpoint's files.
+    /// What the user should know about the checkpoint's files: settings that are not followed.
     pub warnings: Vec<String>,
+    /// What was borrowed from elsewhere or completed.
+    pub notes: Vec<String>,
+    /// Names of the formats that its files are in.
+    pub formats: Vec<&'static str>,
     generation: GenerationConfig,
-    tokenizer: Tokenizer,
-    tokenizer_path: PathBuf,
+    tokenizer: TextTokenizer,
+    /// The space after `[speaker]` that some checkpoints were trained with.
+    speaker_space: bool,
     sha256: OnceLock<String>,
+}
+
+/// What a user names: a checkpoint, and an adapter for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointSpec {
+    /// A folder, a weight file, the id of a repository in Hugging Face's cache, or a LoRA adapter's folder; nothing is the demo
+    /// voice.
+    pub path: Option<PathBuf>,
+    /// An adapter that changes its weights.
+    pub adapter: Option<AdapterSpec>,
 }
 
 /// The voice inside the program, trained for it (`assets/voice/MODEL_CARD.md`).
@@ -57,66 +86,65 @@ impl Checkpoint {
     /// # Errors
     /// None unless the program's own data are damaged.
     pub fn demo() -> Result<Self> {
-        Self::read(DEMO_NAME.into(), &Source::Embedded(DEMO))
+        Self::read(DEMO_NAME.into(), &Source::Embedded(DEMO), None, None)
     }
 
-    /// Opens a folder in transformers' CSM format.
+    /// Opens a folder in any format that is known.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::InvalidFile`] or [`Error::Weights`], with the file, field or tensor.
     pub fn open(folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
-            let problem = "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json) or the id of a \
-                           repository in Hugging Face's cache; there is no such folder";
-            return Err(Error::file(folder, problem));
-        }
-        let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let name = absolute.file_name().map_or_else(|| "checkpoint".into(), |n| n.to_string_lossy().into_owned());
-        Self::read(name, &Source::Folder(folder.to_owned()))
+        Self::resolve(&CheckpointSpec { path: Some(folder.to_owned()), adapter: None })
     }
 
-    /// Opens what a user names: nothing is the embedded voice; a path that is a folder is that folder; `owner/name` is the
-    /// repository in Hugging Face's cache, and `csm-1b` short for `sesame/csm-1b`.
+    /// Opens what a user names. A path that exists is that folder or file; `owner/name` is the repository in Hugging Face's cache,
+    /// and `csm-1b` short for `sesame/csm-1b`.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
-    pub fn resolve(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Self::demo() };
-        if path.exists() {
-            return Self::open(path);
-        }
-        match hub_cache::find(path)? {
-            Some(folder) => Self::read(path.to_string_lossy().into_owned(), &Source::Folder(folder)),
-            None => Self::open(path),
+    pub fn resolve(spec: &CheckpointSpec) -> Result<Self> {
+        let (name, source, file) = locate(spec.path.as_deref())?;
+        match &source {
+            Source::Folder(folder) if spec.adapter.is_none() && adapter::is_adapter(folder) => {
+                let adapter = AdapterSpec { folder: folder.clone(), strength: 1.0 };
+                let base = PathBuf::from(adapter::base_of(folder)?);
+                Self::resolve(&CheckpointSpec { path: Some(base), adapter: Some(adapter) })
+            }
+            _ => Self::read(name, &source, file.as_deref(), spec.adapter.as_ref()),
         }
     }
 
-    fn read(name: String, source: &Source) -> Result<Self> {
-        let config_path = source.path("config.json");
-        let json = source.read("config.json", "the model's sizes")?;
-        let config = CsmConfig::parse(&json, &config_path)?;
-        let tokenizer = read_tokenizer(source, &config)?;
-        let generation = GenerationConfig(source.read_json("generation_config.json")?.unwrap_or_default());
+    fn read(name: String, source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>) -> Result<Self> {
+        let OpenedFiles { found, config, config_source, json, mut notes, .. } = open_files(source, file, adapter)?;
+        let rules = TokenizerRules { original: found.original, named: text_of(&json, "text_tokenizer") };
+        let tokenizer_source = if source.contains("tokenizer.json")? { source } else { &config_source };
+        let (tokenizer, tokenizer_notes) = TextTokenizer::read(tokenizer_source, &config, &rules)?;
+        notes.extend(tokenizer_notes);
+        let generation = GenerationConfig::new(config_source.read_json("generation_config.json")?);
         let warnings = generation.warnings();
         let dims = config.dims();
+        let name = match adapter {
+            None => name,
+            Some(adapter) => format!("{name} + {}", name_of(&adapter.folder)),
+        };
         let info = ModelInfo {
             name,
             dims,
             voices: source.read_json::<Vec<Voice>>("voices.json")?.unwrap_or_default(),
             labels: read_labels(source, &dims)?,
         };
-        let checkpoint = Self {
+        Ok(Self {
             info: Arc::new(info),
-            tensors: TensorStore::open(source, &config, config.transformers_weights.as_deref())?,
+            formats: found.formats.iter().copied().collect(),
+            tensors: found.finish(&source.path(""), &config)?,
             config,
             warnings,
+            notes,
             generation,
             tokenizer,
-            tokenizer_path: source.path("tokenizer.json"),
+            speaker_space: json.get("speaker_prefix_space") == Some(&Value::Bool(true)),
             sha256: OnceLock::new(),
-        };
-        checkpoint.check_marks()?;
-        Ok(checkpoint)
+        })
     }
 
     /// Sizes of the model.
@@ -130,24 +158,16 @@ impl Checkpoint {
         Sampling::suggested(mode, seed, precision, &self.dims(), |key| self.generation.suggestion(key))
     }
 
-    /// Ids of one text segment: `[{speaker}]{text}` between the begin and end marks that the tokenizer adds.
+    /// Ids of one text segment: `[{speaker}]{text}` between the begin and end marks that the tokenizer adds; with a space after the
+    /// bracket where the checkpoint's config has `speaker_prefix_space`, as mlx-audio does.
     ///
     /// # Errors
     /// [`Error::InvalidValue`] where the tokenizer refuses the text, [`Error::InvalidFile`] where it gives an id that the model
     /// does not have.
     pub fn text_ids(&self, speaker: u32, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .tokenizer
-            .encode(format!("[{speaker}]{text}"), true)
-            .map_err(|e| Error::invalid("text", "text that the tokenizer can encode", e))?;
-        let ids = encoding.get_ids().to_vec();
-        match ids.iter().find(|id| **id as usize >= self.config.text_vocab_size) {
-            None => Ok(ids),
-            Some(id) => {
-                let problem =
-                    format!("expected ids below text_vocab_size {}, it gave {id}", self.config.text_vocab_size);
-                Err(Error::file(&self.tokenizer_path, problem))
-            }
+        match self.speaker_space {
+            true => self.tokenizer.ids(&format!("[{speaker}] {}", text.trim_start())),
+            false => self.tokenizer.ids(&format!("[{speaker}]{text}")),
         }
     }
 
@@ -198,39 +218,83 @@ impl Checkpoint {
         };
         Ok(ModelId { name: self.info.name.clone(), sha256 })
     }
+}
 
-    /// Checks that the tokenizer adds a begin mark and an end mark. Without the end mark the very first token would differ from
-    /// what the model was trained on.
-    fn check_marks(&self) -> Result<()> {
-        let encoding = self
-            .tokenizer
-            .encode("[0]a", true)
-            .map_err(|e| Error::parse(&self.tokenizer_path, "cannot encode \"[0]a\"", e))?;
-        let (ids, special) = (encoding.get_ids(), encoding.get_special_tokens_mask());
-        let begins = special.first() == Some(&1) && self.config.bos_token_id.is_none_or(|id| ids.first() == Some(&id));
-        let problem = match (begins, special.last() == Some(&1)) {
-            (true, true) => return Ok(()),
-            (false, _) => "begin with the mark bos_token_id of config.json",
-            (true, false) => "end with the end-of-text mark",
-        };
-        let advice = "its post_processor must add a begin mark and an end mark";
-        Err(Error::file(&self.tokenizer_path, format!("expected text to {problem}, got the ids {ids:?}; {advice}")))
+/// Name, files and, where a weight file was named, its name, of what a user names.
+fn locate(path: Option<&Path>) -> Result<(String, Source, Option<String>)> {
+    let Some(path) = path else { return Ok((DEMO_NAME.into(), Source::Embedded(DEMO), None)) };
+    if path.is_dir() {
+        return Ok((name_of(path), Source::Folder(path.to_owned()), None));
+    }
+    if path.exists() {
+        let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+        let file = path.file_name().map(|n| n.to_string_lossy().into_owned());
+        return Ok((name_of(path), Source::Folder(folder.to_owned()), file));
+    }
+    match hub_cache::find(path)? {
+        Some(folder) => Ok((path.to_string_lossy().into_owned(), Source::Folder(folder), None)),
+        None => {
+            let problem = "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json), a weight file, or the id of \
+                           a repository in Hugging Face's cache; there is no such folder or file";
+            Err(Error::file(path, problem))
+        }
     }
 }
 
-fn read_tokenizer(source: &Source, config: &CsmConfig) -> Result<Tokenizer> {
-    let path = source.path("tokenizer.json");
-    let bytes = source.read("tokenizer.json", "the text tokenizer")?;
-    let mut tokenizer = Tokenizer::from_bytes(&bytes[..]).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;
-    // Speech wants the text whole and nothing else.
-    tokenizer.with_padding(None);
-    tokenizer.with_truncation(None).map_err(|e| Error::parse(&path, "is not a tokenizer", e))?;
-    let ids = tokenizer.get_vocab_size(true);
-    if ids > config.text_vocab_size {
-        let problem = format!("expected at most {} ids (text_vocab_size), got {ids}", config.text_vocab_size);
-        return Err(Error::file(path, problem));
+/// The last part of a path.
+fn name_of(path: &Path) -> String {
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    absolute.file_name().map_or_else(|| "checkpoint".into(), |n| n.to_string_lossy().into_owned())
+}
+
+fn text_of<'a>(json: &'a Value, field: &str) -> Option<&'a str> {
+    json.get(field).and_then(Value::as_str)
+}
+
+/// A checkpoint's weight files and config, before the weights are compared with it.
+struct OpenedFiles {
+    found: Gatherer,
+    config: CsmConfig,
+    /// Where the config was found.
+    config_source: Source,
+    /// The config as transformers would write it.
+    json: Value,
+    notes: Vec<String>,
+}
+
+fn open_files(source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>) -> Result<OpenedFiles> {
+    let (given, config_source) = layout::config(source)?;
+    let files = match file {
+        Some(name) => vec![file::WeightFile::open(source, name, "the weights")?],
+        None => layout::weight_files(source, given.as_ref())?,
+    };
+    let mut found = Gatherer::default();
+    found.add(files, MODEL_FORMATS)?;
+    if found.names().next().is_none() {
+        let examples = found.unknown.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        let problem = format!(
+            "its tensors ({examples}) are not those of a CSM; expected names such as embed_text_tokens.weight (transformers) or \
+             text_embeddings.weight (the original, MLX)"
+        );
+        return Err(Error::weights(source.path(""), problem));
     }
-    Ok(tokenizer)
+    if given.is_none() && !found.original {
+        return Err(source.missing("config.json", "the model's sizes"));
+    }
+    let mut notes = Vec::new();
+    if !found.has_codec() && found.original {
+        let (codec, note) = layout::codec_file(source)?;
+        notes.extend(note);
+        found.add(vec![codec], CODEC_FORMATS)?;
+    }
+    let path = config_source.path("config.json");
+    let json = sizes::complete(given, &found).map_err(|problem| Error::file(&path, problem))?;
+    let config = CsmConfig::parse(json.clone(), &path)?;
+    if let Some(spec) = adapter {
+        found.add_adapter(Adapter::open(spec)?, config.tie_codebooks_embeddings)?;
+        notes.push(format!("the adapter {} is merged, strength {}", spec.folder.display(), spec.strength));
+    }
+    Ok(OpenedFiles { found, config, config_source, json, notes })
 }
 
 fn read_labels(source: &Source, dims: &ModelDims) -> Result<Option<Labels>> {

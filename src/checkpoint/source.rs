@@ -48,15 +48,12 @@ impl Source {
             Self::Embedded(files) => Ok(files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes))),
             Self::Folder(folder) => {
                 let bytes = read_file(&folder.join(name), JSON_LIMIT)?;
-                refuse_lfs_pointer(&folder.join(name), &bytes)?;
+                if let Some(problem) = foreign_content(&bytes) {
+                    return Err(Error::file(folder.join(name), problem));
+                }
                 Ok(Some(Cow::Owned(bytes)))
             }
         }
-    }
-
-    /// Content of the small file `name`; `what` says what it is for.
-    pub(super) fn read(&self, name: &str, what: &str) -> Result<Cow<'static, [u8]>> {
-        self.read_optional(name)?.ok_or_else(|| self.missing(name, what))
     }
 
     /// The JSON file `name`, or `None` where there is none.
@@ -71,11 +68,40 @@ impl Source {
     }
 }
 
-/// Refuses the stand-in that git leaves where git-lfs has not fetched the file.
-pub(super) fn refuse_lfs_pointer(path: &Path, start: &[u8]) -> Result<()> {
-    if start.starts_with(b"version https://git-lfs") {
-        let problem = "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull` or download it again";
-        return Err(Error::file(path, problem));
+/// What a file is that begins like this and holds no weights that can be read.
+pub(super) fn foreign_content(start: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&start[..start.len().min(256)]).trim_start().to_lowercase();
+    let saved_page = "is a web page saved as weights, not the weights: the download was answered by a log-in or error page; \
+                      download the file again (`csm download ID`)";
+    if text.starts_with("version https://git-lfs") {
+        return Some(
+            "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull` or download it again".into(),
+        );
     }
-    Ok(())
+    if text.starts_with("<!doctype") || text.starts_with("<html") || text.starts_with("<?xml") {
+        return Some(saved_page.into());
+    }
+    if text.starts_with("{\"error\"") || text.starts_with("entry not found") || text.starts_with("access to model") {
+        return Some(format!(
+            "holds a server's error message, not weights: {:?}; download the file again",
+            first_line(&text)
+        ));
+    }
+    if start.starts_with(b"GGUF") {
+        return Some(
+            "is a GGUF file (llama.cpp); expected safetensors or ckpt.pt: take the checkpoint it was made from".into(),
+        );
+    }
+    if start.starts_with(b"\x80\x02") || start.starts_with(b"\x80\x03") || start.starts_with(b"\x80\x04") {
+        let problem = "is a pickle of PyTorch before 1.6 or of another program, which cannot be read without running its code; save \
+                       it again with torch.save, or as safetensors";
+        return Some(problem.into());
+    }
+    (!start.is_empty() && start.iter().all(|b| *b == 0)).then(|| {
+        "begins with zeros only: space was kept for it and the download never filled it; download it again".into()
+    })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(100).collect()
 }

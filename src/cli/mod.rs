@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
 use crate::data::TokenFile;
 use crate::diagnostics;
 use crate::error::{Error, Result};
@@ -93,7 +93,7 @@ pub fn csm_studio() -> ExitCode {
     }
     let args = Program::parse();
     diagnostics::start(false);
-    exit(crate::studio::run(args.model.model_path).map(|()| Outcome::Done))
+    exit(crate::studio::run(args.model.spec()).map(|()| Outcome::Done))
 }
 
 fn exit(outcome: Result<Outcome>) -> ExitCode {
@@ -113,15 +113,23 @@ fn exit(outcome: Result<Outcome>) -> ExitCode {
 /// A checkpoint named on the command line.
 #[derive(clap::Args, Clone, Debug)]
 struct ModelArgs {
-    /// A checkpoint's folder in transformers' format, or the id of a repository in Hugging Face's cache such as
-    /// `sesame/csm-1b` [default: the embedded demo voice]
-    #[arg(long, value_name = "DIR|ID")]
+    /// A checkpoint: a folder, a weight file, a LoRA adapter that names its base, or the id of a repository in Hugging Face's
+    /// cache such as `sesame/csm-1b` [default: the embedded demo voice]
+    #[arg(long, value_name = "PATH|ID")]
     model_path: Option<PathBuf>,
+    /// A LoRA adapter for it, and how strongly it acts [default strength: 1]
+    #[arg(long, value_name = "DIR[:STRENGTH]")]
+    adapter: Option<AdapterSpec>,
 }
 
 impl ModelArgs {
+    fn spec(&self) -> CheckpointSpec {
+        CheckpointSpec { path: self.model_path.clone(), adapter: self.adapter.clone() }
+    }
+
     fn open(&self) -> Result<Checkpoint> {
-        let checkpoint = Checkpoint::resolve(self.model_path.as_deref())?;
+        let checkpoint = Checkpoint::resolve(&self.spec())?;
+        checkpoint.notes.iter().for_each(|n| eprintln!("note: {n}"));
         checkpoint.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
         Ok(checkpoint)
     }

@@ -18,7 +18,13 @@ fn quote(text: &str) -> Cow<'_, str> {
 
 /// The line that makes a clip of `spec` again, at most `max_ms` long. What it cannot spell out (context, edits) is taken from
 /// `token_file`.
-pub fn generate_line(spec: &ClipSpec, max_ms: u64, token_file: &Path, model: Option<&Path>) -> String {
+pub fn generate_line(
+    spec: &ClipSpec,
+    max_ms: u64,
+    token_file: &Path,
+    model: Option<&Path>,
+    adapter: Option<&str>,
+) -> String {
     let mut line = String::from("csm generate");
     let mut add = |flag: &str, value: &str| line += &format!(" {flag} {}", quote(value));
     if spec.edits.is_empty() && spec.context.is_empty() {
@@ -45,6 +51,9 @@ pub fn generate_line(spec: &ClipSpec, max_ms: u64, token_file: &Path, model: Opt
     }
     if let Some(model) = model {
         add("--model-path", &model.to_string_lossy());
+    }
+    if let Some(adapter) = adapter {
+        add("--adapter", adapter);
     }
     line
 }

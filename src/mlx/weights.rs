@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use mlx_rs::{Array, Dtype};
 
 use super::evaluate;
-use crate::checkpoint::TensorStore;
-use crate::checkpoint::weights::WeightSource;
+use crate::checkpoint::weights::{Weight, WeightSource};
+use crate::checkpoint::{TensorData, TensorStore};
 use crate::data;
 use crate::error::{Error, Result};
 
@@ -36,15 +36,35 @@ impl WeightSource for ArraySource<'_> {
     type Error = Error;
 
     fn tensor(&mut self, name: &str, _shape: &[usize]) -> Result<Array> {
-        let tensor = self.store.read(name)?;
-        let shape: Vec<i32> = tensor.shape.iter().map(|n| *n as i32).collect();
-        // SAFETY: the store has checked that `bytes` holds as many numbers of this type as the shape says; MLX copies them.
-        let stored =
-            unsafe { Array::from_raw_data(tensor.bytes.as_ptr().cast::<c_void>(), &shape, mlx_dtype(tensor.dtype)) };
+        self.floats(&self.store.read(name)?)
+    }
+
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight<Array>> {
+        let Some(q) = self.store.quantised(name)? else { return self.tensor(name, &shape).map(Weight::Dense) };
+        Ok(Weight::Affine {
+            packed: array(&q.packed.1, &q.packed.0, Dtype::Uint32),
+            scales: self.floats(&q.scales)?,
+            biases: self.floats(&q.biases)?,
+            bits: q.bits,
+            group: q.group,
+        })
+    }
+}
+
+impl ArraySource<'_> {
+    fn floats(&self, tensor: &TensorData<'_>) -> Result<Array> {
+        let stored = array(&tensor.bytes, &tensor.shape, mlx_dtype(tensor.dtype));
         let array = stored.as_dtype(self.dtype)?;
         if mlx_dtype(tensor.dtype) != self.dtype {
             evaluate([&array])?;
         }
         Ok(array)
     }
+}
+
+/// An array of these bytes, whose number the store has checked.
+fn array(bytes: &[u8], shape: &[usize], dtype: Dtype) -> Array {
+    let shape: Vec<i32> = shape.iter().map(|n| *n as i32).collect();
+    // SAFETY: the store has checked that `bytes` holds as many numbers of this type as the shape says; MLX copies them.
+    unsafe { Array::from_raw_data(bytes.as_ptr().cast::<c_void>(), &shape, dtype) }
 }

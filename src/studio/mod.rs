@@ -18,6 +18,7 @@ use egui::{Align, Context, Key, KeyboardShortcut, Layout, Modifiers, RichText, U
 use self::session::{ExportKind, RegenerateSeed, Session, StudioPaths};
 use self::settings::Theme;
 use crate::audio::player::Sink;
+use crate::checkpoint::CheckpointSpec;
 use crate::data::ModelInfo;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -424,7 +425,7 @@ fn selected_draw(session: &Session, view: &View, model: &ModelInfo) -> Option<(u
 ///
 /// # Errors
 /// Where there is no display or graphics, or the user's folders cannot be used.
-pub fn run(model: Option<PathBuf>) -> Result<()> {
+pub fn run(model: CheckpointSpec) -> Result<()> {
     let folders = directories::ProjectDirs::from("", "", "csm-studio")
         .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
     let paths = StudioPaths {

@@ -11,7 +11,7 @@ use crate::analysis::statistics::TokenStats;
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointSpec};
 use crate::data::command_line::generate_line;
 use crate::data::{
     ClipSpec, Codes, Dtype, Edit, FinishReason, Logits, Mode, ModelDims, ModelInfo, Sampling, TokenFile, Turn,
@@ -137,7 +137,7 @@ pub struct StudioPaths {
     /// Where the sound goes; `None` for the device of the settings.
     pub sink: Option<Sink>,
     /// The checkpoint's folder or id; `None` for the embedded voice.
-    pub model: Option<PathBuf>,
+    pub model: CheckpointSpec,
 }
 
 /// The model: being read, failed, or in use.
@@ -771,7 +771,10 @@ impl Session {
         // A clip that ended by itself has to have room for its end frame.
         let margin = if file.stop == Some(FinishReason::Eos) { 1.0 } else { 0.0 };
         let seconds = self.store.get(id).map_or(0.0, |t| t.measures.seconds) + margin;
-        Ok(generate_line(&spec, (seconds * 1_000.0).round() as u64, &path, self.paths.model.as_deref()))
+        let model = &self.paths.model;
+        let adapter = model.adapter.as_ref().map(ToString::to_string);
+        let max_ms = (seconds * 1_000.0).round() as u64;
+        Ok(generate_line(&spec, max_ms, &path, model.path.as_deref(), adapter.as_deref()))
     }
 
     /// Writes the settings file if they have changed.
@@ -825,12 +828,12 @@ impl ExportKind {
 
 /// Reads a checkpoint on a thread of its own, with the SHA-256 of its weights, which every take needs.
 fn read_in_background(
-    model: Option<PathBuf>,
+    model: CheckpointSpec,
     wake: Arc<dyn Fn() + Send + Sync>,
 ) -> Result<Receiver<Result<Arc<Checkpoint>>>> {
     let (sender, receiver) = channel();
     let read = move || {
-        let checkpoint = Checkpoint::resolve(model.as_deref()).and_then(|c| c.id().map(|_| Arc::new(c)));
+        let checkpoint = Checkpoint::resolve(&model).and_then(|c| c.id().map(|_| Arc::new(c)));
         sender.send(checkpoint).ok(); // the window may be closed by now
         wake();
     };

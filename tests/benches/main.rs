@@ -6,6 +6,7 @@ use std::path::Path;
 
 use csm_studio::analysis::statistics::TokenStats;
 use csm_studio::audio::player::Sink;
+use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, Dtype, Logits, Mode, Sampling, SamplingParams};
 use csm_studio::studio::Studio;
 use csm_studio::studio::session::{InspectedClip, StudioPaths};
@@ -22,7 +23,7 @@ fn paths(folder: &Path) -> StudioPaths {
         takes: folder.join("takes"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
-        model: None,
+        model: CheckpointSpec::default(),
     }
 }
 

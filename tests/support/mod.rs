@@ -2,6 +2,7 @@
 
 pub mod formula;
 pub mod golden;
+pub mod layout;
 pub mod test_dir;
 
 use std::path::PathBuf;

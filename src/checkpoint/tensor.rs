@@ -1,0 +1,72 @@
+//! Tensors as they lie in files, and as they were read.
+
+use std::borrow::Cow;
+
+use super::file::{HeaderEntry, Numbers};
+use crate::data::Dtype;
+
+/// A tensor as it was read.
+pub struct TensorData<'a> {
+    /// Number type.
+    pub dtype: Dtype,
+    /// Shape.
+    pub shape: Vec<usize>,
+    /// Row-major, little-endian.
+    pub bytes: Cow<'a, [u8]>,
+}
+
+/// A matrix that is stored quantised, as it was read: `w = scale * q + bias`, group by group along a row.
+pub struct QuantisedData<'a> {
+    /// Integers packed into 32-bit words: shape, and the words, little-endian.
+    pub packed: (Vec<usize>, Cow<'a, [u8]>),
+    /// One scale a group.
+    pub scales: TensorData<'a>,
+    /// One offset a group.
+    pub biases: TensorData<'a>,
+    /// Bits a number.
+    pub bits: usize,
+    /// Numbers a group.
+    pub group: usize,
+}
+
+/// A part of a file: the whole of a stored tensor, or some of its rows.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) file: usize,
+    pub(super) numbers: Numbers,
+    pub(super) shape: Vec<usize>,
+    pub(super) start: u64,
+    pub(super) length: usize,
+}
+
+impl Piece {
+    pub(super) fn new(file: usize, entry: HeaderEntry) -> Self {
+        let HeaderEntry { numbers, shape, start, length, .. } = entry;
+        Self { file, numbers, shape, start, length }
+    }
+
+    /// Its rows in `parts` parts of equal size; `None` where they cannot be divided so.
+    pub(super) fn split(&self, parts: usize) -> Option<Vec<Self>> {
+        if parts == 1 {
+            return Some(vec![self.clone()]);
+        }
+        let rows = *self.shape.first()?;
+        if rows == 0 || !rows.is_multiple_of(parts) {
+            return None;
+        }
+        let length = self.length / parts;
+        let part = |n: usize| {
+            let mut piece = self.clone();
+            piece.shape[0] = rows / parts;
+            piece.start += (n * length) as u64;
+            piece.length = length;
+            piece
+        };
+        Some((0..parts).map(part).collect())
+    }
+
+    /// Numbers in it.
+    pub(super) fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
