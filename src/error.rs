@@ -97,6 +97,14 @@ pub enum Error {
         /// Its error.
         source: BoxError,
     },
+    /// A download failed.
+    #[error("{what}: {problem}")]
+    Download {
+        /// The repository.
+        what: String,
+        /// What happened and what to do.
+        problem: String,
+    },
     /// The user cancelled the task before it had a result.
     #[error("cancelled")]
     Cancelled,
@@ -169,7 +177,11 @@ impl Error {
             | Self::Weights { .. }
             | Self::ContextTooLong { .. } => 2,
             Self::Cancelled => 130,
-            Self::Unavailable { .. } | Self::Write { .. } | Self::Engine { .. } | Self::WorkerDied { .. } => 3,
+            Self::Unavailable { .. }
+            | Self::Write { .. }
+            | Self::Download { .. }
+            | Self::Engine { .. }
+            | Self::WorkerDied { .. } => 3,
         }
     }
 }

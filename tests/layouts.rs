@@ -51,7 +51,7 @@ fn assert_same_weights(a: &Checkpoint, b: &Checkpoint) {
 /// Twelve frames of exact mode.
 fn tokens(checkpoint: &Checkpoint) -> (Vec<Vec<u32>>, Vec<f32>) {
     let sampling = checkpoint.suggested_sampling(Mode::Exact, 7);
-    let spec = ClipSpec { text: "Hello.".into(), speaker: 1, context: Vec::new(), sampling, edits: Vec::new() };
+    let spec = ClipSpec::new("Hello.", 1, sampling);
     let mut engine = MlxCsm::load(checkpoint, Dtype::Float32).unwrap();
     engine
         .prefill(&checkpoint.prompt_of(&spec).unwrap(), &csm_studio::data::Codes::new(checkpoint.dims().codebooks))
@@ -248,8 +248,12 @@ fn adapter(files: &[(&str, &Tensors)], config: &serde_json::Value) -> TempDir {
 
 fn with_adapter(base: &Path, adapter: &Path, strength: f32) -> Result<Checkpoint, String> {
     let adapter = AdapterSpec { folder: adapter.to_owned(), strength };
-    Checkpoint::resolve(&CheckpointSpec { path: Some(base.to_owned()), adapter: Some(adapter) })
-        .map_err(|e| e.to_string())
+    Checkpoint::resolve(&CheckpointSpec {
+        path: Some(base.to_owned()),
+        adapter: Some(adapter),
+        ..CheckpointSpec::default()
+    })
+    .map_err(|e| e.to_string())
 }
 
 #[test]

@@ -5,11 +5,13 @@
 mod analyze;
 mod boundaries;
 mod command_line;
+mod download;
 mod examples;
 mod goldens;
 mod layouts;
 mod loader;
 mod measures;
+mod quantize;
 mod speech;
 mod studio;
 mod support;

@@ -160,7 +160,7 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
 fn a_failed_load_is_reported_and_not_waited_for() {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
-    let model = CheckpointSpec { path: Some(folder.path().join("empty")), adapter: None };
+    let model = CheckpointSpec { path: Some(folder.path().join("empty")), ..CheckpointSpec::default() };
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
         .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { model, ..paths(folder.path()) }).unwrap());

@@ -47,8 +47,8 @@ fn another_models_clips_are_not_the_same() {
     let checkpoint = Checkpoint::demo().unwrap();
     let speak = |precision| {
         let sampling = Sampling::new(Mode::Exact, SamplingParams::new(1.5, 50), 0, precision);
-        let text = "The old captain carried a heavy wooden box up the stairs.".into();
-        let spec = ClipSpec { text, speaker: 0, context: Vec::new(), sampling, edits: Vec::new() };
+        let text = "The old captain carried a heavy wooden box up the stairs.";
+        let spec = ClipSpec::new(text, 0, sampling);
         let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec).unwrap(), 40);
         let mut engine = csm_studio::mlx::MlxCsm::load(&checkpoint, precision).unwrap();
         let mut generation = Generation::new(&request, 0, &checkpoint.dims()).unwrap();

@@ -249,6 +249,15 @@ impl CsmConfig {
         }
     }
 
+    /// Bytes of all keys and values of a full context, in both stacks.
+    pub fn context_bytes(&self, precision: crate::data::Dtype) -> usize {
+        let depth = &self.depth_decoder_config.llama;
+        let bytes = |c: &LlamaConfig, positions: usize| {
+            2 * c.num_hidden_layers * c.num_key_value_heads * c.head_dim() * positions * precision.size()
+        };
+        bytes(&self.backbone, self.backbone.max_position_embeddings) + bytes(depth, self.num_codebooks)
+    }
+
     /// Sizes for the rest of the program.
     pub fn dims(&self) -> ModelDims {
         ModelDims {

@@ -45,8 +45,12 @@ impl GenerationConfig {
 
     /// Settings in the file that would change draws in transformers and are not followed, one line each.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let mut found = Vec::new();
+        let (mut found, mut unsaid) = (Vec::new(), Vec::new());
         for prefix in ["", "depth_decoder_"] {
+            let has = |name: &str| self.0.contains_key(&format!("{prefix}{name}"));
+            if PARAMS.iter().any(|p| has(p.generation_key)) && !has("do_sample") {
+                unsaid.push(format!("{prefix}do_sample"));
+            }
             let followed = |name: &str| PARAMS.iter().any(|p| p.generation_key == name);
             let numbers = NOT_FOLLOWED.iter().filter(|(name, _)| !followed(name)).filter_map(|(name, neutral)| {
                 let value = self.0.get(&format!("{prefix}{name}"))?.as_f64()?;
@@ -58,8 +62,14 @@ impl GenerationConfig {
             });
             found.extend(numbers.chain(lists));
         }
-        let warn =
+        let not_followed =
             |what| format!("generation_config.json: {what} is not followed; transformers would draw differently");
-        found.into_iter().map(warn).collect()
+        let not_said = |what| {
+            format!(
+                "generation_config.json: no {what}; transformers would take the likeliest token, here it is drawn (temperature 0 \
+                 takes the likeliest)"
+            )
+        };
+        found.into_iter().map(not_followed).chain(unsaid.into_iter().map(not_said)).collect()
     }
 }

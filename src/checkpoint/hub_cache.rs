@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// The cache's folder: `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`.
-pub(super) fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     variable("HF_HUB_CACHE")
         .or_else(|| Some(variable("HF_HOME")?.join("hub")))
@@ -16,7 +16,7 @@ pub(super) fn folder() -> PathBuf {
 
 /// Owner and name of the repository that `id` means: `owner/name`, or the bare name of sesame/csm-1b in any case. `None` where
 /// `id` cannot be a repository's.
-pub(super) fn repository(id: &str) -> Option<(&str, &str)> {
+pub(crate) fn repository(id: &str) -> Option<(&str, &str)> {
     let id = if id.eq_ignore_ascii_case("csm-1b") { "sesame/csm-1b" } else { id };
     let (owner, name) = id.split_once('/')?;
     let valid = |part: &str| {
@@ -55,7 +55,7 @@ pub(super) fn file(id: &str, name: &str) -> Option<PathBuf> {
 }
 
 /// `refs/main` says which snapshot is current. Without it a single snapshot is unambiguous.
-fn current_snapshot(repository: &Path) -> Option<PathBuf> {
+pub(crate) fn current_snapshot(repository: &Path) -> Option<PathBuf> {
     let snapshots = repository.join("snapshots");
     if let Ok(revision) = std::fs::read_to_string(repository.join("refs/main")) {
         let path = snapshots.join(revision.trim());

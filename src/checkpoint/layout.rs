@@ -17,11 +17,21 @@ const INDEX: &str = "model.safetensors.index.json";
 const OTHERS: [&str; 4] = ["ckpt.safetensors", "ckpt.pt", "pytorch_model.bin", "weights.safetensors"];
 
 /// Kyutai's file of Mimi, under its published name and under those that people give it.
-const CODEC_FILES: [&str; 3] = [MIMI_FILE, "mimi.safetensors", "codec.safetensors"];
+pub(crate) const CODEC_FILES: [&str; 3] = [MIMI_FILE, "mimi.safetensors", "codec.safetensors"];
 const MIMI_FILE: &str = "tokenizer-e351c8d8-checkpoint125.safetensors";
+/// A folder beside the weights with nothing but the codec, where mlx-audio does not look.
+pub(crate) const CODEC_FOLDER: &str = "mimi";
 /// Where Mimi is borrowed from, and under which name.
 pub(super) const CODEC_REPOSITORIES: [(&str, &str); 2] =
     [("kyutai/moshiko-pytorch-bf16", MIMI_FILE), ("kyutai/mimi", SINGLE)];
+
+/// The weight files to take from a repository that parts are borrowed from; `None` for any other repository.
+pub(crate) fn files_of_borrowed(id: &str) -> Option<Vec<&'static str>> {
+    if super::tokenizer::REPOSITORIES[..2].contains(&id) {
+        return Some(Vec::new());
+    }
+    CODEC_REPOSITORIES.iter().find(|(repository, _)| *repository == id).map(|(_, file)| vec![*file])
+}
 
 #[derive(Deserialize)]
 struct Index {
@@ -107,6 +117,11 @@ pub(super) fn codec_file(source: &Source) -> Result<(WeightFile, Option<String>)
         if source.contains(name)? {
             return Ok((WeightFile::open(source, name, "Mimi's weights")?, None));
         }
+    }
+    if let Source::Folder(folder) = source
+        && folder.join(CODEC_FOLDER).join(SINGLE).exists()
+    {
+        return Ok((WeightFile::open_path(&folder.join(CODEC_FOLDER).join(SINGLE))?, None));
     }
     for (repository, name) in CODEC_REPOSITORIES {
         if let Some(path) = hub_cache::file(repository, name) {

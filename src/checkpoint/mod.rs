@@ -2,11 +2,12 @@
 
 mod adapter;
 pub mod config;
+pub mod doctor;
 mod file;
 mod format;
 mod gather;
 mod generation_config;
-mod hub_cache;
+pub(crate) mod hub_cache;
 mod layout;
 mod numbers;
 mod sizes;
@@ -27,14 +28,17 @@ use self::config::CsmConfig;
 use self::format::{CODEC_FORMATS, MODEL_FORMATS};
 use self::gather::Gatherer;
 use self::generation_config::GenerationConfig;
+pub(crate) use self::layout::{CODEC_FILES, CODEC_FOLDER, files_of_borrowed};
 use self::source::Source;
 pub use self::store::TensorStore;
 pub use self::tensor::{QuantisedData, TensorData};
 use self::tokenizer::{TextTokenizer, TokenizerRules};
 use crate::data::{
-    ClipSpec, Labels, Mode, ModelDims, ModelId, ModelInfo, Position, Prompt, Sampling, Turn, Voice, is_speakable,
+    ClipSpec, Dtype, Labels, Mode, ModelDims, ModelId, ModelInfo, Position, Prompt, PromptStyle, Sampling, Turn, Voice,
+    is_speakable,
 };
 use crate::error::{Error, Result};
+use crate::machine;
 
 /// Everything a checkpoint's folder says.
 pub struct Checkpoint {
@@ -42,6 +46,8 @@ pub struct Checkpoint {
     pub info: Arc<ModelInfo>,
     /// The config.
     pub config: CsmConfig,
+    /// The config as transformers would have written it.
+    pub(crate) config_json: Value,
     /// The weights, checked and not yet read.
     pub tensors: TensorStore,
     /// What the user should know about the checkpoint's files: settings that are not followed.
@@ -54,6 +60,8 @@ pub struct Checkpoint {
     tokenizer: TextTokenizer,
     /// The space after `[speaker]` that some checkpoints were trained with.
     speaker_space: bool,
+    source: Source,
+    load_anyway: bool,
     sha256: OnceLock<String>,
 }
 
@@ -65,6 +73,8 @@ pub struct CheckpointSpec {
     pub path: Option<PathBuf>,
     /// An adapter that changes its weights.
     pub adapter: Option<AdapterSpec>,
+    /// Load it even where memory seems too small for it.
+    pub load_anyway: bool,
 }
 
 /// The voice inside the program, trained for it (`assets/voice/MODEL_CARD.md`).
@@ -94,7 +104,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Read`], [`Error::InvalidFile`] or [`Error::Weights`], with the file, field or tensor.
     pub fn open(folder: &Path) -> Result<Self> {
-        Self::resolve(&CheckpointSpec { path: Some(folder.to_owned()), adapter: None })
+        Self::resolve(&CheckpointSpec { path: Some(folder.to_owned()), ..CheckpointSpec::default() })
     }
 
     /// Opens what a user names. A path that exists is that folder or file; `owner/name` is the repository in Hugging Face's cache,
@@ -108,9 +118,12 @@ impl Checkpoint {
             Source::Folder(folder) if spec.adapter.is_none() && adapter::is_adapter(folder) => {
                 let adapter = AdapterSpec { folder: folder.clone(), strength: 1.0 };
                 let base = PathBuf::from(adapter::base_of(folder)?);
-                Self::resolve(&CheckpointSpec { path: Some(base), adapter: Some(adapter) })
+                Self::resolve(&CheckpointSpec { path: Some(base), adapter: Some(adapter), ..*spec })
             }
-            _ => Self::read(name, &source, file.as_deref(), spec.adapter.as_ref()),
+            _ => {
+                let opened = Self::read(name, &source, file.as_deref(), spec.adapter.as_ref())?;
+                Ok(Self { load_anyway: spec.load_anyway, ..opened })
+            }
         }
     }
 
@@ -143,6 +156,9 @@ impl Checkpoint {
             generation,
             tokenizer,
             speaker_space: json.get("speaker_prefix_space") == Some(&Value::Bool(true)),
+            config_json: json,
+            source: source.clone(),
+            load_anyway: false,
             sha256: OnceLock::new(),
         })
     }
@@ -174,9 +190,27 @@ impl Checkpoint {
     /// The prompt of `spec`.
     ///
     /// # Errors
-    /// As [`Checkpoint::prompt`].
+    /// As [`Checkpoint::prompt`], and [`Error::InvalidValue`] where the prompt's style wants other context.
     pub fn prompt_of(&self, spec: &ClipSpec) -> Result<Prompt> {
-        self.prompt(&spec.context, spec.speaker, &spec.text)
+        match spec.prompt_style {
+            PromptStyle::Segments => self.prompt(&spec.context, spec.speaker, &spec.text),
+            PromptStyle::VoiceMatch => self.voice_match_prompt(&spec.context, spec.speaker, &spec.text),
+        }
+    }
+
+    /// One segment, as mlx-audio's `voice_match` makes it: both texts, then the turn's audio, which the speech goes on from.
+    fn voice_match_prompt(&self, context: &[Turn], speaker: u32, text: &str) -> Result<Prompt> {
+        let [turn] = context else {
+            let got = format!("{} turns of context", context.len());
+            return Err(Error::invalid("prompt_style", "one turn of context for voice-match", got));
+        };
+        turn.frames.check("context_audio", &self.dims())?;
+        let both = format!("{} {text}", turn.text);
+        let mut positions = self.text_positions("text", speaker, both.trim())?;
+        positions.extend(turn.frames.frames().map(|frame| Position::Audio(frame.to_vec())));
+        let mut prompt = Prompt::default();
+        prompt.push_segment(positions);
+        Ok(prompt)
     }
 
     /// Context turns (text, audio, end frame), then the text to speak.
@@ -202,6 +236,46 @@ impl Checkpoint {
             return Err(Error::invalid(field, "something to say (at least a letter or digit)", format!("{text:?}")));
         }
         Ok(self.text_ids(speaker, text)?.into_iter().map(Position::Text).collect())
+    }
+
+    /// Name and content of the small files beside the weights that another copy of the checkpoint needs.
+    pub(crate) fn small_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut files = vec![("tokenizer.json", self.tokenizer.to_json()?)];
+        for name in
+            ["generation_config.json", "voices.json", "code_labels.json", "tokenizer_config.json", "text_profile.json"]
+        {
+            files.extend(self.source.read_optional(name)?.map(|bytes| (name, bytes.into_owned())));
+        }
+        Ok(files)
+    }
+
+    /// Checks that the language model fits into the memory that is free, unless it is to be loaded anyway. `unpacked`: the engine
+    /// does not compute with quantised weights as they are.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with both numbers.
+    pub fn check_memory(&self, precision: Dtype, unpacked: bool) -> Result<()> {
+        let language_model = |prefix: &str| {
+            let (numbers, bytes) = self.tensors.size(prefix, precision);
+            if unpacked { numbers * precision.size() } else { bytes }
+        };
+        let needed = language_model("") - language_model("codec_model.");
+        let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
+        if needed as u64 <= memory.available {
+            return Ok(());
+        }
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        let what = format!(
+            "too little memory: the language model takes {:.1} GB in {}, and {:.1} GB of {:.1} are free",
+            gigabytes(needed as u64),
+            precision.name(),
+            gigabytes(memory.available),
+            gigabytes(memory.total)
+        );
+        Err(Error::unavailable(
+            what,
+            "close other programs, choose another precision, quantise the checkpoint, or load it anyway",
+        ))
     }
 
     /// Identifies the weights. Their SHA-256 is computed on first use.
@@ -239,6 +313,20 @@ fn locate(path: Option<&Path>) -> Result<(String, Source, Option<String>)> {
             Err(Error::file(path, problem))
         }
     }
+}
+
+/// Where a tensor goes in MLX's layout.
+pub(crate) struct MlxPlace {
+    /// Its name there.
+    pub(crate) name: String,
+    /// Width of the heads whose rows come in pairs there.
+    pub(crate) paired_head: Option<usize>,
+}
+
+/// Where the language model's tensor `name` goes in MLX's layout; `None` for the codec's.
+pub(crate) fn mlx_layout(config: &CsmConfig, name: &str) -> Option<MlxPlace> {
+    let (name_there, paired_rows) = format::mlx_name(name)?;
+    Some(MlxPlace { name: name_there, paired_head: paired_rows.then(|| config.head_dim_of(name)) })
 }
 
 /// The last part of a path.
@@ -295,6 +383,35 @@ fn open_files(source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>
         notes.push(format!("the adapter {} is merged, strength {}", spec.folder.display(), spec.strength));
     }
     Ok(OpenedFiles { found, config, config_source, json, notes })
+}
+
+/// Repositories that the checkpoint in `folder` needs and that are not on this machine: those from which it borrows, or an
+/// adapter's base.
+///
+/// # Errors
+/// As [`Checkpoint::open`], but for the parts that are missing.
+pub(crate) fn needed_repositories(folder: &Path) -> Result<Vec<String>> {
+    let source = Source::Folder(folder.to_owned());
+    if adapter::is_adapter(folder) {
+        let base = adapter::base_of(folder)?;
+        let is_missing = hub_cache::repository(&base).is_some() && hub_cache::find(Path::new(&base)).is_err();
+        return Ok(if is_missing { vec![base] } else { Vec::new() });
+    }
+    let (config, _) = layout::config(&source)?;
+    let mut found = Gatherer::default();
+    found.add(layout::weight_files(&source, config.as_ref())?, MODEL_FORMATS)?;
+    let mut needed = Vec::new();
+    if found.original && !found.has_codec() && layout::codec_file(&source).is_err() {
+        needed.push(layout::CODEC_REPOSITORIES[0].0.to_owned());
+    }
+    if found.original && !source.contains("tokenizer.json")? {
+        let named = config.as_ref().and_then(|c| text_of(c, "text_tokenizer"));
+        let repositories: Vec<&str> = named.map_or_else(|| tokenizer::REPOSITORIES.to_vec(), |named| vec![named]);
+        if repositories.iter().all(|id| hub_cache::file(id, "tokenizer.json").is_none()) {
+            needed.push(repositories[0].to_owned());
+        }
+    }
+    Ok(needed)
 }
 
 fn read_labels(source: &Source, dims: &ModelDims) -> Result<Option<Labels>> {

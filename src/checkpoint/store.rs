@@ -71,6 +71,13 @@ impl TensorStore {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Number type and shape that [`TensorStore::read`] gives of the tensor `name`.
+    pub(crate) fn kind(&self, name: &str) -> Option<(Dtype, Vec<usize>)> {
+        let tensor = self.tensors.get(name)?;
+        let plain = tensor.quantisation.is_none() && tensor.changes.is_empty();
+        Some((if plain { tensor.dtype()? } else { Dtype::Float32 }, tensor.shape.clone()))
+    }
+
     /// Reads the tensor `name`, whose presence and shape were checked on opening; a quantised one as float32 numbers.
     ///
     /// # Errors
@@ -161,6 +168,11 @@ impl TensorStore {
         }
         let most = Dtype::ALL.into_iter().max_by_key(|d| numbers.get(d).copied().unwrap_or(0));
         most.unwrap_or(Dtype::Float32)
+    }
+
+    /// Whether rows of queries and keys are stored in pairs.
+    pub(super) fn has_paired_rows(&self) -> bool {
+        self.tensors.iter().any(|(name, t)| t.paired_rows && !name.starts_with("codec_model."))
     }
 
     /// Bits and group size by which matrices are quantised, with their number, most frequent first.

@@ -15,6 +15,22 @@ pub struct TensorData<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
+impl TensorData<'_> {
+    /// The same with the rows of heads of width `head` in pairs, as MLX's layout has them.
+    pub(crate) fn with_rows_in_pairs(self, head: Option<usize>) -> Self {
+        let Some(head) = head else { return self };
+        let rows = self.shape[0];
+        let row = self.bytes.len() / rows.max(1);
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for n in 0..rows {
+            let (first, within) = (n - n % head, n % head);
+            let from = first + within % 2 * (head / 2) + within / 2;
+            bytes.extend_from_slice(&self.bytes[from * row..(from + 1) * row]);
+        }
+        Self { bytes: bytes.into(), ..self }
+    }
+}
+
 /// A matrix that is stored quantised, as it was read: `w = scale * q + bias`, group by group along a row.
 pub struct QuantisedData<'a> {
     /// Integers packed into 32-bit words: shape, and the words, little-endian.

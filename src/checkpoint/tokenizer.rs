@@ -92,6 +92,14 @@ impl TextTokenizer {
         }
     }
 
+    /// The tokenizer as a file.
+    pub(super) fn to_json(&self) -> Result<Vec<u8>> {
+        self.tokenizer
+            .to_string(false)
+            .map(String::into_bytes)
+            .map_err(|e| Error::parse(&self.path, "cannot be written", e))
+    }
+
     fn largest_id(&self) -> Option<u32> {
         self.tokenizer.get_vocab(true).into_values().max()
     }

@@ -110,7 +110,7 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     }
     let suggested = a.suggested_sampling(Mode::Exact, args.seed);
     let sampling = Sampling { precision: Dtype::Float32, ..suggested };
-    let spec = ClipSpec { text: text.into(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() };
+    let spec = ClipSpec::new(text, args.speaker, sampling);
     let max_frames = a.dims().frames_in(COMPARED_SECONDS);
     let observed = |c: &Checkpoint| {
         let request = GenerationRequest::new(&spec, c.prompt_of(&spec)?, max_frames);

@@ -99,7 +99,7 @@ fn clip_spec(args: &CompareArgs, checkpoint: &Checkpoint, mode: Mode, seed: u64)
     let mut sampling = checkpoint.suggested_sampling(mode, seed);
     args.params.apply(&mut sampling);
     sampling.check(&checkpoint.dims())?;
-    Ok(ClipSpec { text: args.text.clone(), speaker: args.speaker, context: Vec::new(), sampling, edits: Vec::new() })
+    Ok(ClipSpec::new(&*args.text, args.speaker, sampling))
 }
 
 /// A clip with the logits of each frame.

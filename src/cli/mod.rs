@@ -2,10 +2,13 @@
 
 mod analyze;
 mod compare;
+mod doctor;
+mod download;
 mod generate;
 mod output;
 mod param_args;
 mod progress;
+mod quantize;
 mod report_args;
 mod run_job;
 mod values;
@@ -52,6 +55,12 @@ enum Command {
     /// Check the sampling modes against each other and against PyTorch
     #[cfg(feature = "torch")]
     Verify(verify::VerifyArgs),
+    /// Say what a checkpoint is, whether it can be used, and what it needs
+    Doctor(doctor::DoctorArgs),
+    /// Fetch a checkpoint from Hugging Face into its cache: only the files that are needed
+    Download(download::DownloadArgs),
+    /// Write a checkpoint quantised, in the form that mlx-audio reads, and say what it costs
+    Quantize(quantize::QuantizeArgs),
     /// List the voices of a checkpoint
     Voices(voices::VoicesArgs),
 }
@@ -66,6 +75,9 @@ pub fn csm() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         #[cfg(feature = "torch")]
         Command::Verify(args) => verify::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Download(args) => download::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
         Command::Voices(args) => voices::run(&args),
     })
 }
@@ -120,11 +132,14 @@ struct ModelArgs {
     /// A LoRA adapter for it, and how strongly it acts [default strength: 1]
     #[arg(long, value_name = "DIR[:STRENGTH]")]
     adapter: Option<AdapterSpec>,
+    /// Load it even where memory seems too small for it
+    #[arg(long)]
+    load_anyway: bool,
 }
 
 impl ModelArgs {
     fn spec(&self) -> CheckpointSpec {
-        CheckpointSpec { path: self.model_path.clone(), adapter: self.adapter.clone() }
+        CheckpointSpec { path: self.model_path.clone(), adapter: self.adapter.clone(), load_anyway: self.load_anyway }
     }
 
     fn open(&self) -> Result<Checkpoint> {

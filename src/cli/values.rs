@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::data::command_line::flag;
-use crate::data::{Dtype, Mode, PARAMS, Stage};
+use crate::data::{Dtype, Mode, PARAMS, PromptStyle, Stage};
 use crate::error::Error;
 
 /// Keys that are not sampling settings and have a flag of the same name.
@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "max_audio_length_ms",
     "output",
     "precision",
+    "prompt_style",
     "sampling",
     "speaker",
     "stdin",
@@ -38,6 +39,11 @@ pub(super) fn flag_name(key: &str) -> Cow<'static, str> {
 pub(super) fn mode_parser() -> impl TypedValueParser<Value = Mode> {
     let values = Mode::all().iter().map(|m| PossibleValue::new(m.name).help(m.summary));
     PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(|name| name.parse::<Mode>())
+}
+
+/// Parses a prompt style.
+pub(super) fn style_parser() -> impl TypedValueParser<Value = PromptStyle> {
+    PossibleValuesParser::new(PromptStyle::ALL.map(PromptStyle::name)).try_map(|name| name.parse::<PromptStyle>())
 }
 
 /// Parses a number type.

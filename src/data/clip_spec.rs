@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Codes, Sampling};
+use super::{Codes, PromptStyle, Sampling};
 
 /// A turn that has been spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +53,18 @@ pub struct ClipSpec {
     pub speaker: u32,
     /// Turns before it.
     pub context: Vec<Turn>,
+    /// How text and turns become a prompt.
+    pub prompt_style: PromptStyle,
     /// Settings at the start.
     pub sampling: Sampling,
     /// Changes in its course.
     pub edits: Vec<Edit>,
+}
+
+impl ClipSpec {
+    /// A text without context and edits.
+    pub fn new(text: impl Into<String>, speaker: u32, sampling: Sampling) -> Self {
+        let prompt_style = PromptStyle::default();
+        Self { text: text.into(), speaker, context: Vec::new(), prompt_style, sampling, edits: Vec::new() }
+    }
 }

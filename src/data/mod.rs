@@ -25,5 +25,5 @@ pub use logits::Logits;
 pub use mode::{Backend, Mode, ModeInfo, NoiseSource};
 pub use model_info::{Labels, ModelId, ModelInfo, Voice};
 pub use params::{PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
-pub use prompt::{Position, Prompt, is_speakable};
+pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
 pub use token_file::{FORMAT, TokenFile, VERSION};

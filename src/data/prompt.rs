@@ -1,3 +1,7 @@
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 use super::ModelDims;
 use crate::error::{Error, Result};
 
@@ -60,6 +64,44 @@ impl Prompt {
         });
         let segments = segments.collect();
         Err(Error::ContextTooLong { used, wanted: frames, limit: dims.max_positions, segments })
+    }
+}
+
+/// How a text and what was said before it become a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptStyle {
+    /// Sesame's: each turn is a segment of text, audio and end frame; the text to speak is the last segment.
+    #[default]
+    Segments,
+    /// mlx-audio's voice match: one segment, in which the text to speak follows the text of the one turn before it, and the speech
+    /// that turn's audio, without an end frame between.
+    VoiceMatch,
+}
+
+impl PromptStyle {
+    /// Every style.
+    pub const ALL: [Self; 2] = [Self::Segments, Self::VoiceMatch];
+
+    /// The name used in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Segments => "segments",
+            Self::VoiceMatch => "voice-match",
+        }
+    }
+
+    /// Whether it is the default, which files do not spell out.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl FromStr for PromptStyle {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|style| style.name() == name);
+        found.ok_or_else(|| Error::invalid("prompt_style", Self::ALL.map(Self::name).join(", "), format!("{name:?}")))
     }
 }
 

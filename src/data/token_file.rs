@@ -6,7 +6,7 @@ use bytemuck::{AnyBitPattern, pod_collect_to_vec};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::{ClipSpec, Codes, Edit, FinishReason, ModelDims, ModelId, Sampling, Turn};
+use super::{ClipSpec, Codes, Edit, FinishReason, ModelDims, ModelId, PromptStyle, Sampling, Turn};
 use crate::error::{BoxError, Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
@@ -39,6 +39,8 @@ pub struct TokenFile {
     pub speaker: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<Turn>,
+    #[serde(default, skip_serializing_if = "PromptStyle::is_default")]
+    pub prompt_style: PromptStyle,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<FinishReason>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,6 +69,7 @@ impl TokenFile {
             text: Some(spec.text.clone()),
             speaker: Some(spec.speaker),
             context: spec.context.clone(),
+            prompt_style: spec.prompt_style,
             stop: Some(stop),
             edits: spec.edits.clone(),
             frames,
@@ -85,6 +88,7 @@ impl TokenFile {
             text: self.text.clone().ok_or_else(|| missing("text"))?,
             speaker: self.speaker.ok_or_else(|| missing("speaker"))?,
             context: self.context.clone(),
+            prompt_style: self.prompt_style,
             sampling: self.sampling.ok_or_else(|| missing("sampling"))?,
             edits: self.edits.clone(),
         })

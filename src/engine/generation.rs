@@ -184,3 +184,20 @@ fn check_edit(edit: &Edit, dims: &ModelDims) -> Result<()> {
         Edit::Token { .. } => Ok(()),
     }
 }
+
+/// A whole clip: its frames and, where the request is observed, the logits they were drawn from.
+///
+/// # Errors
+/// What the engine reports.
+pub fn observed_clip(
+    request: &GenerationRequest,
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+) -> Result<(Codes, Vec<Logits>)> {
+    let mut generation = Generation::new(request, request.sampling.seed, dims)?;
+    let mut logits = Vec::new();
+    while let Step::Frame(frame) = generation.next_frame(engines)? {
+        logits.extend(frame.logits);
+    }
+    Ok((generation.frames().clone(), logits))
+}

@@ -2,7 +2,7 @@
 
 mod generation;
 
-pub use generation::{GeneratedFrame, Generation, GenerationRequest, Step};
+pub use generation::{GeneratedFrame, Generation, GenerationRequest, Step, observed_clip};
 
 use crate::data::{Backend, Codes, Dtype, Logits, Prompt, Sampling};
 use crate::error::{Error, Result};

@@ -15,7 +15,8 @@ use mlx_rs::error::Exception;
 pub use csm::MlxCsm;
 
 use self::sampling::{DrawNoise, native_key, sample_token};
-use crate::data::SamplingParams;
+use crate::checkpoint::TensorData;
+use crate::data::{Dtype, SamplingParams};
 use crate::error::{Error, Result};
 
 impl From<Exception> for Error {
@@ -65,6 +66,36 @@ fn read_tokens(tokens: Vec<Array>) -> Result<Vec<u32>, Exception> {
     let all = mlx_rs::ops::concatenate(&tokens, 0)?;
     evaluate([&all])?;
     Ok(all.as_slice::<u32>().to_vec())
+}
+
+/// A quantised matrix as bytes, little-endian.
+pub struct QuantisedBytes {
+    /// 32-bit words, `[out, in * bits / 32]`.
+    pub packed: Vec<u8>,
+    /// `[out, in / group]`, in the matrix' number type.
+    pub scales: Vec<u8>,
+    /// The same shape.
+    pub biases: Vec<u8>,
+}
+
+/// MLX's affine quantisation of a matrix `[out, in]`.
+///
+/// # Errors
+/// What MLX reports.
+pub fn quantise(matrix: &TensorData<'_>, bits: usize, group: usize) -> Result<QuantisedBytes> {
+    let array = weights::array(&matrix.bytes, &matrix.shape, weights::mlx_dtype(matrix.dtype));
+    let (packed, scales, biases) = mlx_rs::ops::quantize(&array, group as i32, bits as i32)?;
+    evaluate([&packed, &scales, &biases])?;
+    let floats = |array: &Array| match matrix.dtype {
+        Dtype::Float32 => bytemuck::cast_slice(array.as_slice::<f32>()).to_vec(),
+        Dtype::Float16 => array.as_slice::<half::f16>().iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Dtype::Bfloat16 => array.as_slice::<half::bf16>().iter().flat_map(|x| x.to_le_bytes()).collect(),
+    };
+    Ok(QuantisedBytes {
+        packed: bytemuck::cast_slice(packed.as_slice::<u32>()).to_vec(),
+        scales: floats(&scales),
+        biases: floats(&biases),
+    })
 }
 
 /// Bytes that MLX holds now, and the most it has held.

@@ -10,7 +10,7 @@ use crate::checkpoint::{TensorData, TensorStore};
 use crate::data;
 use crate::error::{Error, Result};
 
-fn mlx_dtype(dtype: data::Dtype) -> Dtype {
+pub(super) fn mlx_dtype(dtype: data::Dtype) -> Dtype {
     match dtype {
         data::Dtype::Float32 => Dtype::Float32,
         data::Dtype::Float16 => Dtype::Float16,
@@ -63,7 +63,7 @@ impl ArraySource<'_> {
 }
 
 /// An array of these bytes, whose number the store has checked.
-fn array(bytes: &[u8], shape: &[usize], dtype: Dtype) -> Array {
+pub(super) fn array(bytes: &[u8], shape: &[usize], dtype: Dtype) -> Array {
     let shape: Vec<i32> = shape.iter().map(|n| *n as i32).collect();
     // SAFETY: the store has checked that `bytes` holds as many numbers of this type as the shape says; MLX copies them.
     unsafe { Array::from_raw_data(bytes.as_ptr().cast::<c_void>(), &shape, dtype) }

@@ -437,7 +437,7 @@ impl Session {
         match self.context_of(n, with_context) {
             Ok(context) => {
                 let sampling = self.next_sampling();
-                let spec = ClipSpec { text: turn.text, speaker: turn.speaker, context, sampling, edits: Vec::new() };
+                let spec = ClipSpec { context, ..ClipSpec::new(turn.text, turn.speaker, sampling) };
                 self.speak(spec, Some(turn.id), None);
             }
             Err(e) => self.notify_error(e),

@@ -13,8 +13,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{Codes, Dtype, Logits, Mode, ModelDims, NoiseSource, Sampling, SamplingParams};
-use crate::engine::{EngineProvider, Generation, GenerationRequest, Step};
+use crate::data::{Codes, Dtype, Mode, NoiseSource, Sampling, SamplingParams};
+use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
@@ -191,20 +191,6 @@ fn clip_request(checkpoint: &Checkpoint, config: &VerifyConfig, mode: Mode, n: u
         edits: Vec::new(),
         observe: true,
     })
-}
-
-/// The frames of an observed clip and the logits they were drawn from.
-fn observed_clip(
-    request: &GenerationRequest,
-    dims: &ModelDims,
-    engines: &mut dyn EngineProvider,
-) -> Result<(Codes, Vec<Logits>)> {
-    let mut generation = Generation::new(request, request.sampling.seed, dims)?;
-    let mut logits = Vec::new();
-    while let Step::Frame(frame) = generation.next_frame(engines)? {
-        logits.extend(frame.logits);
-    }
-    Ok((generation.frames().clone(), logits))
 }
 
 fn describe_equal(equal: usize, all: usize) -> String {

@@ -1,10 +1,10 @@
 //! *teacher-forced*: both engines' logits on the same tokens, draw by draw.
 
-use super::{CheckLine, Results, VerifyConfig, clip_request, observed_clip};
+use super::{CheckLine, Results, VerifyConfig, clip_request};
 use crate::analysis::logit_diff::LogitDiff;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Dtype, Mode};
-use crate::engine::{GenerationRequest, SingleEngine};
+use crate::engine::{GenerationRequest, SingleEngine, observed_clip};
 use crate::error::Result;
 use crate::mlx::MlxCsm;
 use crate::sampling::noise::TorchNoise;

@@ -37,6 +37,7 @@ impl EngineProvider for Engines {
             Entry::Occupied(loaded) => Ok(loaded.into_mut().as_mut()),
             Entry::Vacant(place) => {
                 let (backend, precision) = key;
+                self.checkpoint.check_memory(precision, backend == Backend::Torch)?;
                 tracing::info!("loading {backend:?} in {}", precision.name());
                 let engine: Box<dyn Engine> = match backend {
                     Backend::Mlx => Box::new(MlxCsm::load(&self.checkpoint, precision)?),

@@ -14,13 +14,7 @@ fn main() -> Result<()> {
     let output = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("speak.wav"), PathBuf::from);
     let checkpoint = Arc::new(Checkpoint::demo()?);
     let sampling = checkpoint.suggested_sampling(Mode::Exact, 7);
-    let spec = ClipSpec {
-        text: "The little boat sailed across the lake.".into(),
-        speaker: 1,
-        context: Vec::new(),
-        sampling,
-        edits: Vec::new(),
-    };
+    let spec = ClipSpec::new("The little boat sailed across the lake.", 1, sampling);
     let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, 125);
 
     let worker = WorkerHandle::start(checkpoint.clone(), || {})?;

@@ -73,6 +73,11 @@ pub(super) fn place(formats: &[&'static dyn Format], name: &str) -> Option<(&'st
     formats.iter().find_map(|format| Some((*format, format.place(name)?)))
 }
 
+/// The name that the model's tensor `name` has in MLX's layout, and whether its rows come in pairs there; `None` for the codec's.
+pub(super) fn mlx_name(name: &str) -> Option<(String, bool)> {
+    original::mlx_name(name)
+}
+
 /// Renames by a table of patterns, in which `*` stands for one part between dots; what it matched is put where `*` stands in the
 /// new name.
 fn rename(table: &[(&str, &str)], name: &str) -> Option<String> {

@@ -21,6 +21,19 @@ pub(super) fn place(stack_names: &[(&str, &str)], name: &str) -> Option<Placemen
     }
     let (stack, inside) = STACKS.iter().find_map(|(old, new)| Some((new, name.strip_prefix(old)?)))?;
     let new = rename(stack_names, inside)?;
-    let paired_rows = new.contains("self_attn.q_proj.") || new.contains("self_attn.k_proj.");
+    let paired_rows = is_paired(&new);
     Some(Placement::Tensor(Slot::new(format!("{stack}{new}"), paired_rows)))
+}
+
+/// The name that the model's tensor `name` has in MLX's layout, whose names inside a layer are the model's own.
+pub(super) fn mlx_name(name: &str) -> Option<(String, bool)> {
+    if let Some((old, _)) = OUTSIDE.iter().find(|(_, new)| *new == name) {
+        return Some((format!("model.{old}"), false));
+    }
+    let (stack, inside) = STACKS.iter().find_map(|(old, new)| Some((old, name.strip_prefix(new)?)))?;
+    Some((format!("model.{stack}{inside}"), is_paired(inside)))
+}
+
+fn is_paired(inside: &str) -> bool {
+    inside.contains("self_attn.q_proj.") || inside.contains("self_attn.k_proj.")
 }

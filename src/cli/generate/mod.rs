@@ -12,11 +12,11 @@ use self::plan::GeneratePlan;
 use self::speaker::{Speaker, SpokenClips, save_wav};
 use super::output::{check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
-use super::values::{dtype_parser, mode_parser, parse_guard};
+use super::values::{dtype_parser, mode_parser, parse_guard, style_parser};
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Dtype, FinishReason, Mode, RangeGuard, TokenFile, Turn};
+use crate::data::{Dtype, FinishReason, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
 use crate::error::{Error, Result};
 use crate::text::sentences;
 
@@ -51,6 +51,10 @@ pub struct GenerateArgs {
     /// Who speaks in each of them
     #[arg(long, value_name = "N", num_args = 1..)]
     context_speaker: Vec<u32>,
+    /// How text and context become a prompt: segments (Sesame's), or voice-match (mlx-audio's: the text follows the text of the
+    /// one context turn, and the speech its audio) [default: segments]
+    #[arg(long, value_name = "STYLE", value_parser = style_parser())]
+    prompt_style: Option<PromptStyle>,
     /// Maximum length (of each sentence, with --stdin)
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     max_audio_length_ms: u64,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{GenerateArgs, random_seed};
 use crate::checkpoint::Checkpoint;
 use crate::cli::{read_stdin, warn_of_other_model};
-use crate::data::{ClipSpec, Codes, Edit, Mode, Sampling, TokenFile, Turn, is_speakable};
+use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable};
 use crate::error::{Error, Result};
 use crate::text::{sentences, speaker_tag};
 
@@ -27,6 +27,7 @@ pub(super) struct GeneratePlan {
     pub(super) turns: Vec<Turn>,
     pub(super) forced: Option<Codes>,
     pub(super) edits: Vec<Edit>,
+    pub(super) prompt_style: PromptStyle,
 }
 
 impl GeneratePlan {
@@ -58,6 +59,7 @@ impl GeneratePlan {
             return Err(Error::invalid("max_audio_length_ms", expected, args.max_audio_length_ms));
         }
         let sampling = sampling(args, checkpoint, again.as_ref().map(|a| a.sampling))?;
+        let prompt_style = args.prompt_style.or(again.as_ref().map(|a| a.prompt_style)).unwrap_or_default();
         let (turns, edits) = again.map(|a| (a.context, a.edits)).unwrap_or_default();
         Ok(Self {
             texts,
@@ -68,6 +70,7 @@ impl GeneratePlan {
             turns,
             forced: read(&args.force_tokens)?.map(|f| f.frames),
             edits: read(&args.edits)?.map_or(edits, |f| f.edits),
+            prompt_style,
         })
     }
 
@@ -78,6 +81,7 @@ impl GeneratePlan {
             text: self.texts[n].clone(),
             speaker: self.speaker,
             context: context.to_vec(),
+            prompt_style: self.prompt_style,
             sampling: Sampling { seed, ..self.sampling },
             edits: self.edits.clone(),
         }

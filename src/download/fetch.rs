@@ -1,0 +1,236 @@
+//! Files into the cache: `blobs/DIGEST`, and links to them in `snapshots/COMMIT`, as Hugging Face's own tools lay it out.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Component, Path, PathBuf};
+
+use fs4::FileExt;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+
+use super::Progress;
+use super::hub::{Digest, Failure, Hub, RepositoryFile};
+use crate::error::{Error, Result};
+use crate::machine;
+
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
+
+/// Fetches the files of one repository.
+pub(super) struct Fetcher<'a> {
+    hub: &'a Hub<'a>,
+    id: &'a str,
+    commit: &'a str,
+    root: PathBuf,
+    /// Bytes that came over the network.
+    pub(super) received: u64,
+}
+
+impl<'a> Fetcher<'a> {
+    pub(super) fn new(hub: &'a Hub<'a>, id: &'a str, commit: &'a str, root: PathBuf) -> Self {
+        Self { hub, id, commit, root, received: 0 }
+    }
+
+    fn blob(&self, file: &RepositoryFile) -> PathBuf {
+        self.root.join("blobs").join(file.digest.name())
+    }
+
+    fn unfinished(&self, file: &RepositoryFile) -> PathBuf {
+        self.root.join("blobs").join(format!("{}.incomplete", file.digest.name()))
+    }
+
+    /// Bytes of `file` that are on disk.
+    fn present(&self, file: &RepositoryFile) -> u64 {
+        let length = |path: PathBuf| fs::metadata(path).map(|m| m.len()).ok();
+        length(self.blob(file)).or_else(|| length(self.unfinished(file))).unwrap_or(0).min(file.size)
+    }
+
+    /// Refuses what the disk has no room for.
+    pub(super) fn check_disk(&self, files: &[&RepositoryFile]) -> Result<()> {
+        let missing: u64 = files.iter().map(|f| f.size - self.present(f)).sum();
+        match machine::free_disk(&self.root) {
+            Some(free) if free < missing => {
+                let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+                let problem = format!(
+                    "the disk has no room: {:.2} GB are missing, {:.2} GB are free; free some space, or set HF_HUB_CACHE to a folder on \
+                     another disk",
+                    gigabytes(missing),
+                    gigabytes(free)
+                );
+                Err(Error::write(&self.root, problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn fetch_all(
+        &mut self,
+        files: &[&RepositoryFile],
+        cancelled: &dyn Fn() -> bool,
+        observer: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let mut done = 0;
+        for file in files {
+            self.fetch(file, done, cancelled, observer)?;
+            self.link(file)?;
+            done += file.size;
+        }
+        Ok(())
+    }
+
+    fn fetch(
+        &mut self,
+        file: &RepositoryFile,
+        before: u64,
+        cancelled: &dyn Fn() -> bool,
+        observer: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let blob = self.blob(file);
+        if fs::metadata(&blob).is_ok_and(|m| m.len() == file.size) {
+            observer(Progress::Bytes { file: file.name.clone(), done: before + file.size });
+            return Ok(());
+        }
+        let path = self.unfinished(file);
+        let write_error = |e| Error::write(&path, e);
+        fs::create_dir_all(self.root.join("blobs")).map_err(|e| Error::write(&self.root, e))?;
+        let mut part =
+            File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(write_error)?;
+        if FileExt::try_lock(&part).is_err() {
+            let problem = format!("{}: another program is fetching it; wait for that one", file.name);
+            return Err(Error::Download { what: self.id.to_owned(), problem });
+        }
+        let hub = self.hub;
+        let resolve = format!("{}/resolve/{}/{}", self.id, self.commit, file.name);
+        let mut received = 0;
+        let mut restarts = 0;
+        // Retries are reported by `with_retries`, bytes from inside an attempt.
+        let observer = std::cell::RefCell::new(observer);
+        let mut report = |progress: Progress| (observer.borrow_mut())(progress);
+        hub.with_retries(self.id, &file.name, cancelled, &mut report, |progress| {
+            let fatal = |e: std::io::Error| Failure::Final(Error::write(&path, e));
+            let mut start = part.metadata().map_err(fatal)?.len();
+            if start > file.size {
+                part.set_len(0).map_err(fatal)?;
+                start = 0;
+            }
+            if start < file.size {
+                let response = hub.get(self.id, &resolve, start)?;
+                if start > 0 && !continues_at(&response, start) {
+                    // The server sends the whole file instead of the rest.
+                    start = 0;
+                }
+                part.set_len(start).map_err(fatal)?;
+                part.seek(SeekFrom::Start(start)).map_err(fatal)?;
+                let mut body = response.into_body().into_reader();
+                let mut buffer = vec![0; CHUNK];
+                loop {
+                    if cancelled() {
+                        return Err(Failure::Final(Error::Cancelled));
+                    }
+                    let n = body
+                        .read(&mut buffer)
+                        .map_err(|e| Failure::Transient { problem: e.to_string(), wait: None })?;
+                    if n == 0 {
+                        break;
+                    }
+                    if start + n as u64 > file.size {
+                        part.set_len(0).map_err(fatal)?;
+                        let problem = format!("the server sends more than the {} bytes that it announced", file.size);
+                        return Err(Failure::Transient { problem, wait: None });
+                    }
+                    part.write_all(&buffer[..n]).map_err(fatal)?;
+                    start += n as u64;
+                    received += n as u64;
+                    *progress = true;
+                    (observer.borrow_mut())(Progress::Bytes { file: file.name.clone(), done: before + start });
+                }
+                if start < file.size {
+                    let problem = format!("the connection ended after {start} of {} bytes", file.size);
+                    return Err(Failure::Transient { problem, wait: None });
+                }
+            }
+            part.sync_all().map_err(fatal)?;
+            if matches(&mut part, file).map_err(fatal)? {
+                return Ok(());
+            }
+            part.set_len(0).map_err(fatal)?;
+            restarts += 1;
+            let problem = format!("{}: its checksum is wrong: not the bytes that the repository lists", file.name);
+            if restarts >= 2 {
+                return Err(Failure::Final(Error::Download {
+                    what: self.id.to_owned(),
+                    problem: format!("{problem}, twice"),
+                }));
+            }
+            Err(Failure::Transient { problem, wait: None })
+        })?;
+        self.received += received;
+        fs::rename(&path, &blob).map_err(|e| Error::write(&blob, e))
+    }
+
+    /// Puts a link to the blob into the snapshot.
+    fn link(&self, file: &RepositoryFile) -> Result<()> {
+        let relative = Path::new(&file.name);
+        if !relative.components().all(|c| matches!(c, Component::Normal(_))) {
+            let problem = format!("{:?}: expected a file's name inside the repository", file.name);
+            return Err(Error::Download { what: self.id.to_owned(), problem });
+        }
+        let link = self.root.join("snapshots").join(self.commit).join(relative);
+        let error = |e| Error::write(&link, e);
+        if let Some(folder) = link.parent() {
+            fs::create_dir_all(folder).map_err(error)?;
+        }
+        let up = "../".repeat(relative.components().count() + 1);
+        let target = format!("{up}blobs/{}", file.digest.name());
+        if fs::read_link(&link).is_ok_and(|found| found == Path::new(&target)) {
+            return Ok(());
+        }
+        if link.symlink_metadata().is_ok() {
+            fs::remove_file(&link).map_err(error)?;
+        }
+        // A disk without links gets a copy.
+        if std::os::unix::fs::symlink(&target, &link).is_err() {
+            fs::copy(self.blob(file), &link).map_err(error)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the response holds the bytes from `start` on.
+fn continues_at(response: &ureq::http::Response<ureq::Body>, start: u64) -> bool {
+    let range = response.headers().get("Content-Range").and_then(|v| v.to_str().ok());
+    response.status().as_u16() == 206 && range.is_some_and(|r| r.starts_with(&format!("bytes {start}-")))
+}
+
+/// Whether the file's bytes are those that the repository lists.
+fn matches(part: &mut File, file: &RepositoryFile) -> std::io::Result<bool> {
+    part.seek(SeekFrom::Start(0))?;
+    let hex = |digest: &[u8]| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let found = match &file.digest {
+        Digest::Sha256(_) => {
+            let mut hash = Sha256::new();
+            std::io::copy(part, &mut HashWriter(|bytes: &[u8]| hash.update(bytes)))?;
+            hex(&hash.finalize())
+        }
+        Digest::Git(_) => {
+            let mut hash = Sha1::new();
+            hash.update(format!("blob {}\0", file.size));
+            std::io::copy(part, &mut HashWriter(|bytes: &[u8]| hash.update(bytes)))?;
+            hex(&hash.finalize())
+        }
+    };
+    Ok(found.eq_ignore_ascii_case(file.digest.name()))
+}
+
+struct HashWriter<F>(F);
+
+impl<F: FnMut(&[u8])> Write for HashWriter<F> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        (self.0)(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

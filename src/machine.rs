@@ -1,0 +1,28 @@
+//! What the machine has.
+
+use std::path::Path;
+
+/// Memory: all of it, and what programs can still take, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// All.
+    pub total: u64,
+    /// Free, or held by caches that give way.
+    pub available: u64,
+}
+
+/// The machine's memory; `None` where the system does not tell.
+pub fn memory() -> Option<Memory> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    let memory = Memory { total: system.total_memory(), available: system.available_memory() };
+    (memory.total > 0).then_some(memory)
+}
+
+/// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` where the system
+/// does not tell.
+pub fn free_disk(path: &Path) -> Option<u64> {
+    let existing = path.ancestors().find(|p| p.exists())?;
+    let existing = if existing == Path::new("") { Path::new(".") } else { existing };
+    fs4::available_space(existing).ok()
+}
