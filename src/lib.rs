@@ -28,7 +28,7 @@
 //! - [`sampling`], [`analysis`]: pure functions. PyTorch's noise, the warpers and a sampler to compare with; statistics of draws,
 //!   clips and groups of clips.
 //! - [`checkpoint`]: config, tokenizer and weights. [`checkpoint::weights`] is the tree of a model's layers, each with the names and
-//!   shapes of its tensors; both engines load from it.
+//!   shapes of its tensors; both engines load from it. [`download`] fetches checkpoints, [`quantize`] writes them quantised.
 //! - [`engine`]: the [`engine::Engine`] trait and [`engine::Generation`], the loop behind every clip.
 //! - [`mlx`], [`torch`]: the model on MLX (with the codec) and on PyTorch. They compute the same in different ways, so that one
 //!   can check the other.
@@ -46,7 +46,7 @@
 //!   reports follow from the table.
 //! - **a statistic of a draw**: a variant and an entry in `analysis/statistics.rs`, and SciPy's value in
 //!   `tests/goldens/measures.py`.
-//! - **a checkpoint format**: a file in `checkpoint/format/` and a line in its `FORMATS`.
+//! - **a checkpoint format**: a file in `checkpoint/format/` and a line in its `MODEL_FORMATS` or `CODEC_FORMATS`.
 //! - **a panel**: a file in `studio/` with a `…_ui` function, and a line in `Studio::ui`. Changes are `Action`s.
 //! - **a command**: a file in `cli/`, and a line in `cli/mod.rs`.
 //! - **a check of `csm verify`**: a file in `verify/`, and a line in its `CHECKS`.

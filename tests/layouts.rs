@@ -89,9 +89,9 @@ fn all_float_layouts_give_the_same_weights_and_tokens() {
         let folder = original_folder(base.path(), &tensors);
         let path = folder.path().join(file);
         if file.ends_with(".pt") {
-            write_torch(&path, &renamed)
+            write_torch(&path, &renamed);
         } else {
-            write(&path, &renamed)
+            write(&path, &renamed);
         }
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         assert_same_weights(&checkpoint, &reference);
@@ -358,10 +358,8 @@ fn dora_scales_rows() {
         let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
         row.iter_mut().for_each(|x| *x *= norm / length);
     }
-    let mut expected = tensors.clone();
-    expected.insert(name, Stored::floats(&shape, &w));
     let data = checkpoint.tensors.read(&format!("{DOWN}.weight")).unwrap();
-    assert!(max_difference(bytemuck::cast_slice(&data.bytes), &expected[&format!("{DOWN}.weight")].values()) < 1e-5);
+    assert!(max_difference(bytemuck::cast_slice(&data.bytes), &w) < 1e-5);
 }
 
 /// Llama's own tokenizer adds no end mark; the original layouts complete it, from the marks of tokenizer_config.json.

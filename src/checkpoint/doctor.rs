@@ -98,8 +98,7 @@ impl MemoryNeed {
 /// Where there is nothing of that name.
 pub fn examine(spec: &CheckpointSpec) -> Result<Examination> {
     let (name, source, file) = locate(spec.path.as_deref())?;
-    let folder = source.path("");
-    let mut found = Examination { name, folder: folder.clone(), ..Examination::default() };
+    let mut found = Examination { name, folder: source.path(""), ..Examination::default() };
     if let Source::Folder(folder) = &source {
         found.problems.extend(file_problems(folder));
     }

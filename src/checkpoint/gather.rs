@@ -105,7 +105,10 @@ impl Gatherer {
             Placement::Tensor(slot) => vec![slot],
             Placement::Stacked(slots) => slots,
         };
-        self.formats.insert(format.name());
+        // torchtune's and MLX's names differ inside the layers only.
+        if formats.iter().filter(|other| other.place(&base).is_some()).count() == 1 {
+            self.formats.insert(format.name());
+        }
         self.original |= format.is_original();
         let pieces = piece.split(slots.len()).ok_or_else(|| {
             let problem = format!("{name}: expected {} parts of equal size, got shape {:?}", slots.len(), piece.shape);

@@ -128,7 +128,7 @@ impl Checkpoint {
     }
 
     fn read(name: String, source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>) -> Result<Self> {
-        let OpenedFiles { found, config, config_source, json, mut notes, .. } = open_files(source, file, adapter)?;
+        let OpenedFiles { found, config, config_source, json, mut notes } = open_files(source, file, adapter)?;
         let rules = TokenizerRules { original: found.original, named: text_of(&json, "text_tokenizer") };
         let tokenizer_source = if source.contains("tokenizer.json")? { source } else { &config_source };
         let (tokenizer, tokenizer_notes) = TextTokenizer::read(tokenizer_source, &config, &rules)?;

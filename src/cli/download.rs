@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Outcome;
 use super::output::print_line;
 use super::run_job::cancel_on_signals;
+use crate::cli::output::message;
 use crate::download::{DownloadSpec, Progress, download};
 use crate::error::Result;
 
@@ -30,7 +31,7 @@ pub(super) fn run(args: &DownloadArgs) -> Result<Outcome> {
     bar.finish();
     let done = result?;
     for repository in &done.borrowed {
-        eprintln!("note: what the checkpoint borrows was fetched from {repository}");
+        message!("note: what the checkpoint borrows was fetched from {repository}");
     }
     let megabytes = done.received as f64 / 1e6;
     print_line(&format!("{}: complete ({megabytes:.1} MB received)", done.folder.display()))?;
@@ -52,7 +53,7 @@ impl Bar {
             Progress::Planned { repository, files, bytes } => {
                 self.finish();
                 (self.total, self.printed) = (bytes, 0);
-                eprintln!("{repository}: {files} files, {:.2} GB", bytes as f64 / 1e9);
+                message!("{repository}: {files} files, {:.2} GB", bytes as f64 / 1e9);
                 if std::io::stderr().is_terminal() {
                     let bar = ProgressBar::new(bytes);
                     let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left  {msg}";
@@ -71,7 +72,7 @@ impl Bar {
                     let tenths = (10 * done).checked_div(self.total).unwrap_or(0);
                     if tenths > self.printed {
                         self.printed = tenths;
-                        eprintln!("{} % ({done} of {} bytes), {file}", 10 * tenths, self.total);
+                        message!("{} % ({done} of {} bytes), {file}", 10 * tenths, self.total);
                     }
                 }
             },
@@ -79,7 +80,7 @@ impl Bar {
                 let line = format!("{file}: {problem}; trying again in {:.0} s", wait.as_secs_f64());
                 match &self.bar {
                     Some(bar) => bar.println(line),
-                    None => eprintln!("{line}"),
+                    None => message!("{line}"),
                 }
             }
         }

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
+use crate::cli::output::message;
 use crate::data::TokenFile;
 use crate::diagnostics;
 use crate::error::{Error, Result};
@@ -116,7 +117,7 @@ fn exit(outcome: Result<Outcome>) -> ExitCode {
         Err(e) => {
             tracing::error!("{e}");
             let code = e.exit_code();
-            eprintln!("error: {}", e.with_field_name(values::flag_name));
+            message!("error: {}", e.with_field_name(values::flag_name));
             ExitCode::from(code)
         }
     }
@@ -144,8 +145,8 @@ impl ModelArgs {
 
     fn open(&self) -> Result<Checkpoint> {
         let checkpoint = Checkpoint::resolve(&self.spec())?;
-        checkpoint.notes.iter().for_each(|n| eprintln!("note: {n}"));
-        checkpoint.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
+        checkpoint.notes.iter().for_each(|n| message!("note: {n}"));
+        checkpoint.warnings.iter().for_each(|w| message!("warning: {w}"));
         Ok(checkpoint)
     }
 }
@@ -156,7 +157,7 @@ fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) -
         && model.sha256 != checkpoint.id()?.sha256
     {
         let path = path.display();
-        eprintln!("warning: {path} was made by another model ({}): the clip will not be the same", model.name);
+        message!("warning: {path} was made by another model ({}): the clip will not be the same", model.name);
     }
     Ok(())
 }

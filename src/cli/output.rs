@@ -1,5 +1,6 @@
 //! Standard output, and files named by the user.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -18,9 +19,34 @@ fn write_stdout(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Prints a line to standard output.
+/// Prints a line, or several, to standard output.
 pub(super) fn print_line(text: &str) -> Result<()> {
-    write_stdout(format!("{text}\n").as_bytes())
+    write_stdout(format!("{}\n", printable(text)).as_bytes())
+}
+
+/// Prints a line to standard error. Whether anybody reads it changes nothing.
+pub(super) fn print_message(text: std::fmt::Arguments<'_>) {
+    let line = format!("{}\n", printable(&text.to_string()));
+    std::io::stderr().lock().write_all(line.as_bytes()).ok();
+}
+
+/// `eprintln!` that survives a closed standard error and shows foreign text as text.
+macro_rules! message {
+    ($($text:tt)*) => { $crate::cli::output::print_message(format_args!($($text)*)) };
+}
+pub(super) use message;
+
+/// `text` with control and direction-changing characters spelled out: names and texts of files must not steer the terminal.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let spelled = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(spelled).collect())
 }
 
 /// Whether `path` stands for standard output.
@@ -42,4 +68,15 @@ pub(super) fn check_wav_name(path: &Path) -> Result<()> {
 /// Writes a WAV file's bytes to `path` or standard output.
 pub(super) fn save_wav(path: &Path, bytes: &[u8]) -> Result<()> {
     if is_stdout(path) { write_stdout(bytes) } else { wav::save(path, bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\n");
+        assert!(matches!(printable("Grüße,\tå"), Cow::Borrowed(_)));
+    }
 }

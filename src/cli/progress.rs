@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::output::message;
 use crate::worker::{Event, FrameEvent};
 
 /// Frames between two plain lines: two seconds of speech.
@@ -46,7 +47,7 @@ impl Progress {
                 bar.set_position(number as u64);
                 bar.set_message(message);
             }
-            None if number.is_multiple_of(LINE_EVERY) => eprintln!("frame {number}: {message}"),
+            None if number.is_multiple_of(LINE_EVERY) => message!("frame {number}: {message}"),
             None => {}
         }
     }
@@ -55,7 +56,7 @@ impl Progress {
     pub(super) fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => message!("{text}"),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::progress::Progress;
 use crate::analysis::statistics::TokenStats;
 use crate::checkpoint::Checkpoint;
+use crate::cli::output::message;
 use crate::data::Logits;
 use crate::engine::GeneratedFrame;
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ pub(super) fn cancel_on_signals() -> CancelToken {
         handler_token.cancel();
     };
     if let Err(e) = ctrlc::set_handler(handler) {
-        eprintln!("warning: Ctrl-C will not keep what was made: {e}");
+        message!("warning: Ctrl-C will not keep what was made: {e}");
     }
     token
 }

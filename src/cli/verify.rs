@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::output::print_line;
 use super::values::mode_parser;
 use super::{ModelArgs, Outcome};
+use crate::cli::output::message;
 use crate::data::Mode;
 use crate::error::{Error, Result};
 use crate::verify::{VerifyConfig, run as verify};
@@ -56,7 +57,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Outcome> {
     }
     let checkpoint = args.model.open()?;
     let results = verify(&checkpoint, &config, &mut |line| {
-        eprintln!("{} {}: {} ({})", if line.passed { "ok    " } else { "FAILED" }, line.check, line.result, line.what);
+        message!("{} {}: {} ({})", if line.passed { "ok    " } else { "FAILED" }, line.check, line.result, line.what);
     })?;
     print_line(&results.table())?;
     if let Some(folder) = &args.output {

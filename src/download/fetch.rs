@@ -106,6 +106,15 @@ impl<'a> Fetcher<'a> {
         // Retries are reported by `with_retries`, bytes from inside an attempt.
         let observer = std::cell::RefCell::new(observer);
         let mut report = |progress: Progress| (observer.borrow_mut())(progress);
+        // What was fetched was wrong and is thrown away: that is no progress, and not worth a third time.
+        let mut restart = |problem: String, progress: &mut bool| {
+            restarts += 1;
+            *progress = false;
+            match restarts {
+                1 => Failure::Transient { problem, wait: None },
+                _ => Failure::Final(Error::Download { what: self.id.to_owned(), problem: format!("{problem}, twice") }),
+            }
+        };
         hub.with_retries(self.id, &file.name, cancelled, &mut report, |progress| {
             let fatal = |e: std::io::Error| Failure::Final(Error::write(&path, e));
             let mut start = part.metadata().map_err(fatal)?.len();
@@ -135,8 +144,9 @@ impl<'a> Fetcher<'a> {
                     }
                     if start + n as u64 > file.size {
                         part.set_len(0).map_err(fatal)?;
-                        let problem = format!("the server sends more than the {} bytes that it announced", file.size);
-                        return Err(Failure::Transient { problem, wait: None });
+                        let problem =
+                            format!("{}: the server sends more than the {} bytes that it lists", file.name, file.size);
+                        return Err(restart(problem, progress));
                     }
                     part.write_all(&buffer[..n]).map_err(fatal)?;
                     start += n as u64;
@@ -154,15 +164,8 @@ impl<'a> Fetcher<'a> {
                 return Ok(());
             }
             part.set_len(0).map_err(fatal)?;
-            restarts += 1;
             let problem = format!("{}: its checksum is wrong: not the bytes that the repository lists", file.name);
-            if restarts >= 2 {
-                return Err(Failure::Final(Error::Download {
-                    what: self.id.to_owned(),
-                    problem: format!("{problem}, twice"),
-                }));
-            }
-            Err(Failure::Transient { problem, wait: None })
+            Err(restart(problem, progress))
         })?;
         self.received += received;
         fs::rename(&path, &blob).map_err(|e| Error::write(&blob, e))

@@ -16,6 +16,7 @@ use super::values::{dtype_parser, mode_parser, parse_guard, style_parser};
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
 use crate::checkpoint::Checkpoint;
+use crate::cli::output::message;
 use crate::data::{Dtype, FinishReason, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
 use crate::error::{Error, Result};
 use crate::text::sentences;
@@ -120,7 +121,7 @@ impl GenerateArgs {
     fn print_result(&self, json: &serde_json::Value, words: &str) -> Result<()> {
         let line = if self.json { json.to_string() } else { words.to_owned() };
         if is_stdout(&self.output) {
-            eprintln!("{line}");
+            message!("{line}");
             return Ok(());
         }
         print_line(&line)
@@ -141,7 +142,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let failure = speak_all(&mut speaker, &plan, &context, &mut spoken).err();
     let can_be_cut = args.text.as_ref().is_some_and(|text| sentences(text).len() > 1);
     if can_be_cut && matches!(failure, Some(Error::ContextTooLong { .. })) {
-        eprintln!("note: --stdin speaks a long text sentence by sentence");
+        message!("note: --stdin speaks a long text sentence by sentence");
     }
     if spoken.frames == 0 {
         return failure.map_or_else(|| Ok(nothing_said(&plan, &spoken)), Err);
@@ -181,10 +182,10 @@ fn speak_all(speaker: &mut Speaker<'_>, plan: &GeneratePlan, context: &[Turn], s
 
 fn nothing_said(plan: &GeneratePlan, spoken: &SpokenClips) -> Outcome {
     if spoken.was_cancelled() {
-        eprintln!("cancelled before the first frame; nothing is written");
+        message!("cancelled before the first frame; nothing is written");
         return Outcome::Cancelled;
     }
-    eprintln!(
+    message!(
         "error: the model ended at once (seed {}), nothing was said and nothing is written; try another seed, --retries, a final \
          full stop or a longer text",
         plan.sampling.seed
@@ -217,9 +218,7 @@ fn decode(args: &GenerateArgs, checkpoint: &Arc<Checkpoint>, path: &Path) -> Res
 
 fn warn_beyond_codec(tokens: usize) {
     if tokens > 0 {
-        eprintln!(
-            "warning: {tokens} tokens are special ids, not codes of the codec; code 0 was decoded in their place"
-        );
+        message!("warning: {tokens} tokens are special ids, not codes of the codec; code 0 was decoded in their place");
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{GenerateArgs, random_seed};
 use crate::checkpoint::Checkpoint;
+use crate::cli::output::message;
 use crate::cli::{read_stdin, warn_of_other_model};
 use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable};
 use crate::error::{Error, Result};
@@ -91,11 +92,11 @@ impl GeneratePlan {
 /// Warns of what a voice is likely to speak badly.
 fn warn_of_text(text: &str) {
     if let Some(number) = speaker_tag(text) {
-        eprintln!("warning: [{number}] at the start is spoken as text; the speaker is chosen with --speaker {number}");
+        message!("warning: [{number}] at the start is spoken as text; the speaker is chosen with --speaker {number}");
     }
     let sentences = sentences(text).len();
     if sentences > 2 {
-        eprintln!("warning: the text has {sentences} sentences and is spoken at once; --stdin speaks them one by one");
+        message!("warning: the text has {sentences} sentences and is spoken at once; --stdin speaks them one by one");
     }
 }
 

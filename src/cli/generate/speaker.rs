@@ -10,6 +10,7 @@ use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::Checkpoint;
 use crate::cli::output;
+use crate::cli::output::message;
 use crate::cli::run_job::{cancel_on_signals, run_job, start_worker};
 use crate::data::{ClipSpec, Codes, FinishReason, TokenFile, Turn};
 use crate::engine::GenerationRequest;
@@ -75,7 +76,7 @@ impl<'a> Speaker<'a> {
             return Ok(TokenFile::read(path, &info.dims)?.frames);
         }
         if !info.supports_voice_prompt() {
-            eprintln!(
+            message!(
                 "warning: {} takes no voice from a recording: its codes say what is spoken and when, which its encoder cannot \
                  hear; {} will have no useful effect",
                 info.name,
@@ -84,7 +85,7 @@ impl<'a> Speaker<'a> {
         }
         let max_seconds = info.dims.seconds(info.dims.max_positions);
         let recording = recording::read(path, info.dims.sample_rate, max_seconds)?;
-        recording.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
+        recording.warnings.iter().for_each(|w| message!("warning: {w}"));
         self.worker.encode(recording.samples, self.cancel.clone())?.wait(|_| {})
     }
 
@@ -170,10 +171,10 @@ impl<'a> Speaker<'a> {
         let Some(mut player) = self.player.take() else { return };
         player.finish();
         if let Err(e) = player.wait_until_end() {
-            eprintln!("warning: {e}");
+            message!("warning: {e}");
         }
         if player.underrun_samples() > 0 {
-            eprintln!("warning: playback was interrupted: {} samples came too late", player.underrun_samples());
+            message!("warning: playback was interrupted: {} samples came too late", player.underrun_samples());
         }
     }
 
@@ -202,11 +203,11 @@ impl<'a> Speaker<'a> {
         );
         self.args.print_result(&json, &words)?;
         for finding in findings {
-            eprintln!("warning: {finding}");
+            message!("warning: {finding}");
         }
         warn_beyond_codec(beyond);
         if let Some(guard) = plan.sampling.guard {
-            eprintln!("range guard {guard}: {guarded} tokens changed");
+            message!("range guard {guard}: {guarded} tokens changed");
         }
         Ok(())
     }
@@ -227,7 +228,7 @@ fn open_player(rate: usize) -> Option<Player> {
     match player.play_when_buffered() {
         Ok(()) => Some(player),
         Err(e) => {
-            eprintln!("warning: {e}");
+            message!("warning: {e}");
             None
         }
     }
@@ -236,7 +237,7 @@ fn open_player(rate: usize) -> Option<Player> {
 pub(super) fn save_wav(path: &Path, audio: &[f32], rate: usize, info: &WavInfo) -> Result<()> {
     let (bytes, clipped) = wav::encode(audio, rate, info)?;
     if clipped > 0 {
-        eprintln!("warning: {clipped} samples were louder than full scale and are clipped");
+        message!("warning: {clipped} samples were louder than full scale and are clipped");
     }
     output::save_wav(path, &bytes)
 }
