@@ -49,14 +49,8 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let target = match fs::metadata(path) {
-        Ok(found) if !found.is_file() => return File::options().write(true).open(path)?.write_all(bytes),
-        Ok(_) => fs::canonicalize(path)?,
-        Err(_) => path.to_owned(),
-    };
-    let folder = match target.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_owned(),
-        _ => PathBuf::from("."),
+    let Destination::File { target, folder } = destination(path)? else {
+        return File::options().write(true).open(path)?.write_all(bytes);
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".csm-").suffix(".part");
@@ -67,6 +61,77 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(&target).map_err(|e| e.error)?;
     sync_folder(&folder)
+}
+
+/// The name that stands for standard output.
+pub(crate) const STANDARD_OUTPUT: &str = "-";
+
+/// Where an output goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// A file, with links followed, and its folder.
+    File {
+        /// The file that will be replaced or made.
+        target: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// Standard output, a FIFO or a device: written from the start, not replaced.
+    Stream,
+}
+
+/// What `path` is as an output.
+pub(crate) fn destination(path: &Path) -> io::Result<Destination> {
+    if path == Path::new(STANDARD_OUTPUT) {
+        return Ok(Destination::Stream);
+    }
+    let target = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        Ok(found) if !found.is_file() => return Ok(Destination::Stream),
+        Ok(_) => fs::canonicalize(path)?,
+        Err(_) => path.to_owned(),
+    };
+    let folder = match target.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(Destination::File { target, folder })
+}
+
+/// Puts a finished temporary file into its place. A closed standard output is no error: whoever read it has seen enough.
+///
+/// # Errors
+/// The system's error, with the file as it is.
+pub(crate) fn persist(
+    file: tempfile::NamedTempFile,
+    destination: &Destination,
+    path: &Path,
+) -> std::result::Result<(), (io::Error, tempfile::NamedTempFile)> {
+    match destination {
+        Destination::File { target, folder } => {
+            file.persist(target).map_err(|e| (e.error, e.file))?;
+            // The file is there; that the folder cannot be synced harms after a power cut only.
+            sync_folder(folder).ok();
+            Ok(())
+        }
+        Destination::Stream => match copy_to_stream(file.path(), path) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) => Err((e, file)),
+            Ok(()) => Ok(()),
+        },
+    }
+}
+
+fn copy_to_stream(from: &Path, path: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    if path == Path::new(STANDARD_OUTPUT) {
+        let mut out = io::stdout().lock();
+        io::copy(&mut source, &mut out)?;
+        return out.flush();
+    }
+    let mut out = File::options().write(true).open(path)?;
+    io::copy(&mut source, &mut out)?;
+    out.flush()
 }
 
 /// Makes a rename in `folder` durable.

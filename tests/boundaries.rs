@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("data", &["error", "files"]),
     ("sampling", &["data"]),
     ("analysis", &["data", "sampling"]),
-    ("checkpoint", &["data", "error", "files", "machine"]),
+    ("checkpoint", &["data", "error", "files", "machine", "text"]),
     ("download", &["checkpoint", "error", "files", "machine"]),
     ("engine", &["data", "error"]),
     ("mlx", &["checkpoint", "data", "engine", "error", "sampling"]),

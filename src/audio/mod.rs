@@ -7,3 +7,4 @@ pub mod recording;
 pub mod resample;
 mod riff;
 pub mod wav;
+pub mod wav_stream;

@@ -61,6 +61,34 @@ impl WavInfo {
             comment: format!("Synthetic speech. Model {name}, sha256 {sha256}. Settings {settings}"),
         }
     }
+
+    /// As a RIFF INFO list.
+    pub(super) fn tags(&self) -> RiffInfoList {
+        let mut tags = RiffInfoList::new();
+        for (key, value) in [
+            ("INAM", self.title.as_str()),
+            ("IART", &self.artist),
+            ("ICMT", &self.comment),
+            ("ISFT", concat!("CSM Studio ", env!("CARGO_PKG_VERSION"))),
+            ("IGNR", "Speech"),
+        ] {
+            if !value.is_empty() {
+                tags.insert(key.into(), value.into());
+            }
+        }
+        tags
+    }
+}
+
+/// The format that is written: 16-bit mono.
+pub(super) fn wav_spec(rate: usize) -> WavSpec {
+    WavSpec { channels: 1, sample_rate: rate as u32, bits_per_sample: 16, sample_format: SampleFormat::Int }
+}
+
+/// A sample in 16 bits, and whether it was past full scale.
+pub(super) fn quantise_sample(sample: f32) -> (i16, bool) {
+    let value = (sample * 32_768.0).round();
+    (value.clamp(-32_768.0, 32_767.0) as i16, !(-32_768.0..=32_767.0).contains(&value))
 }
 
 /// A WAV file's bytes, 16-bit mono, and how many samples were past full scale and are clipped.
@@ -68,31 +96,18 @@ impl WavInfo {
 /// # Errors
 /// [`Error::Write`] where the metadata cannot be encoded.
 pub fn encode(samples: &[f32], rate: usize, info: &WavInfo) -> Result<(Vec<u8>, usize)> {
-    let spec = WavSpec { channels: 1, sample_rate: rate as u32, bits_per_sample: 16, sample_format: SampleFormat::Int };
     let failed = |e: &dyn std::fmt::Display| Error::write("(WAV in memory)", e.to_string());
     let mut bytes = Cursor::new(Vec::new());
-    let mut writer = WavWriter::new(&mut bytes, spec).map_err(|e| failed(&e))?;
+    let mut writer = WavWriter::new(&mut bytes, wav_spec(rate)).map_err(|e| failed(&e))?;
     let mut clipped = 0;
     for s in samples {
-        let value = (s * 32_768.0).round();
-        clipped += usize::from(!(-32_768.0..=32_767.0).contains(&value));
-        writer.write_sample(value.clamp(-32_768.0, 32_767.0) as i16).map_err(|e| failed(&e))?;
+        let (value, past_full_scale) = quantise_sample(*s);
+        clipped += usize::from(past_full_scale);
+        writer.write_sample(value).map_err(|e| failed(&e))?;
     }
     writer.finalize().map_err(|e| failed(&e))?;
-    let mut tags = RiffInfoList::new();
-    for (key, value) in [
-        ("INAM", info.title.as_str()),
-        ("IART", &info.artist),
-        ("ICMT", &info.comment),
-        ("ISFT", concat!("CSM Studio ", env!("CARGO_PKG_VERSION"))),
-        ("IGNR", "Speech"),
-    ] {
-        if !value.is_empty() {
-            tags.insert(key.into(), value.into());
-        }
-    }
     bytes.set_position(0);
-    tags.save_to(&mut bytes, WriteOptions::default()).map_err(|e| failed(&e))?;
+    info.tags().save_to(&mut bytes, WriteOptions::default()).map_err(|e| failed(&e))?;
     Ok((bytes.into_inner(), clipped))
 }
 

@@ -39,6 +39,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::machine;
+use crate::text::{TextProfile, read_aloud};
 
 /// Everything a checkpoint's folder says.
 pub struct Checkpoint {
@@ -54,6 +55,8 @@ pub struct Checkpoint {
     pub warnings: Vec<String>,
     /// What was borrowed from elsewhere or completed.
     pub notes: Vec<String>,
+    /// What the voice can read.
+    pub text_profile: TextProfile,
     /// Names of the formats that its files are in.
     pub formats: Vec<&'static str>,
     generation: GenerationConfig,
@@ -85,6 +88,7 @@ const DEMO: &[(&str, &[u8])] = &[
     ("tokenizer.json", include_bytes!("../../assets/voice/tokenizer.json")),
     ("code_labels.json", include_bytes!("../../assets/voice/code_labels.json")),
     ("voices.json", include_bytes!("../../assets/voice/voices.json")),
+    ("text_profile.json", include_bytes!("../../assets/voice/text_profile.json")),
 ];
 
 /// Name of the embedded voice.
@@ -148,6 +152,7 @@ impl Checkpoint {
         };
         Ok(Self {
             info: Arc::new(info),
+            text_profile: source.read_json("text_profile.json")?.unwrap_or_default(),
             formats: found.formats.iter().copied().collect(),
             tensors: found.finish(&source.path(""), &config)?,
             config,
@@ -235,7 +240,11 @@ impl Checkpoint {
         if !is_speakable(text) {
             return Err(Error::invalid(field, "something to say (at least a letter or digit)", format!("{text:?}")));
         }
-        Ok(self.text_ids(speaker, text)?.into_iter().map(Position::Text).collect())
+        if let Some(mark) = self.tokenizer.control_mark_in(text) {
+            return Err(Error::invalid(field, format!("text without the control mark {mark:?}"), format!("{text:?}")));
+        }
+        let read = read_aloud(text, &self.text_profile).text;
+        Ok(self.text_ids(speaker, &read)?.into_iter().map(Position::Text).collect())
     }
 
     /// Name and content of the small files beside the weights that another copy of the checkpoint needs.

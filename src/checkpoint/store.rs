@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -64,6 +65,11 @@ pub struct TensorStore {
 impl TensorStore {
     pub(super) fn new(files: Vec<WeightFile>, tensors: BTreeMap<String, StoredTensor>, strengths: Vec<f32>) -> Self {
         Self { files, tensors, strengths }
+    }
+
+    /// The weight files.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(WeightFile::path)
     }
 
     /// Names of all tensors, sorted.

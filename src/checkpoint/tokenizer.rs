@@ -25,6 +25,7 @@ pub(super) struct TextTokenizer {
     tokenizer: Tokenizer,
     path: PathBuf,
     vocab: usize,
+    control_marks: Vec<String>,
 }
 
 /// What a layout says about the tokenizer.
@@ -52,7 +53,9 @@ impl TextTokenizer {
             None => return Err(source.missing(FILE, "the text tokenizer")),
         };
         let tokenizer = parse(&bytes, &path)?;
-        let mut this = Self { tokenizer, path, vocab: config.text_vocab_size };
+        let special = tokenizer.get_added_tokens_decoder().into_values().filter(|token| token.special);
+        let control_marks = special.map(|token| token.content).filter(|mark| !mark.is_empty()).collect();
+        let mut this = Self { tokenizer, path, vocab: config.text_vocab_size, control_marks };
         if let Some(id) = this.largest_id().filter(|id| *id as usize >= this.vocab) {
             let problem = format!("expected ids below text_vocab_size {}, got {id}", this.vocab);
             return Err(Error::file(&this.path, problem));
@@ -90,6 +93,11 @@ impl TextTokenizer {
                 Err(Error::file(&self.path, format!("expected ids below text_vocab_size {}, it gave {id}", self.vocab)))
             }
         }
+    }
+
+    /// The control mark that `text` spells out, if it does: it would become an id that means something else than text.
+    pub(super) fn control_mark_in(&self, text: &str) -> Option<&str> {
+        self.control_marks.iter().find(|mark| text.contains(mark.as_str())).map(String::as_str)
     }
 
     /// The tokenizer as a file.

@@ -65,6 +65,25 @@ pub(super) fn check_wav_name(path: &Path) -> Result<()> {
     }
 }
 
+/// Checks that no output is an input or another output, by whatever path or link: it would be lost.
+pub(super) fn check_apart<'a>(
+    outputs: impl IntoIterator<Item = &'a Path>,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    let identity = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    let mut seen: Vec<_> = inputs.into_iter().filter_map(identity).collect();
+    for path in outputs.into_iter().filter(|path| !is_stdout(path)) {
+        let Some(id) = identity(path) else { continue };
+        let is_file = !std::fs::metadata(path).is_ok_and(|found| !found.is_file()); // a device may serve twice
+        if is_file && seen.contains(&id) {
+            let expected = "a file that is no input and no other output";
+            return Err(Error::invalid("output", expected, path.display()));
+        }
+        seen.push(id);
+    }
+    Ok(())
+}
+
 /// Writes a WAV file's bytes to `path` or standard output.
 pub(super) fn save_wav(path: &Path, bytes: &[u8]) -> Result<()> {
     if is_stdout(path) { write_stdout(bytes) } else { wav::save(path, bytes) }

@@ -3,40 +3,45 @@
 mod plan;
 mod speaker;
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ArgGroup;
 
-use self::plan::GeneratePlan;
+use self::plan::{GeneratePlan, Piece};
 use self::speaker::{Speaker, SpokenClips, save_wav};
-use super::output::{check_wav_name, is_stdout, print_line};
+use super::output::{check_apart, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
 use super::values::{dtype_parser, mode_parser, parse_guard, style_parser};
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
+use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
 use crate::data::{Dtype, FinishReason, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
 use crate::error::{Error, Result};
-use crate::text::sentences;
+use crate::text::halve;
 
 /// Flags of `csm generate`.
 #[derive(clap::Args, Debug)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "stdin", "decode_tokens", "again"]))]
 pub struct GenerateArgs {
-    /// What to say
+    /// What to say. A longer text is spoken in pieces into one file, sentence by sentence, each with the one before it as
+    /// context; `[1]` at the start of a piece is its speaker
     #[arg(long, allow_hyphen_values = true)]
     text: Option<String>,
-    /// Read the text from standard input. A longer one is spoken sentence by sentence into one file, each sentence with the
-    /// one before it as context
+    /// Read the text from standard input
     #[arg(long)]
     stdin: bool,
+    /// Speak the text at once, not in pieces
+    #[arg(long)]
+    whole: bool,
     #[command(flatten)]
     model: ModelArgs,
-    /// Who speaks: the speaker's number
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "voice")]
-    speaker: u32,
+    /// Who speaks: the speaker's number [default: 0]
+    #[arg(long, value_name = "N", conflicts_with = "voice")]
+    speaker: Option<u32>,
     /// Who speaks, by name (see `csm voices`)
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
@@ -56,7 +61,7 @@ pub struct GenerateArgs {
     /// one context turn, and the speech its audio) [default: segments]
     #[arg(long, value_name = "STYLE", value_parser = style_parser())]
     prompt_style: Option<PromptStyle>,
-    /// Maximum length (of each sentence, with --stdin)
+    /// Maximum length of each piece
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     max_audio_length_ms: u64,
     #[command(flatten)]
@@ -85,7 +90,7 @@ pub struct GenerateArgs {
     /// Play the sound while it is being made
     #[arg(long)]
     play: bool,
-    /// Write the tokens to this file (numbered where --stdin has several sentences)
+    /// Write the tokens to this file (numbered where the text has several pieces)
     #[arg(long, value_name = "FILE")]
     dump_tokens: Option<PathBuf>,
     /// Write the logits to this safetensors file: `logits`, float32 [frames, K, V]
@@ -117,14 +122,11 @@ impl GenerateArgs {
         self.debug
     }
 
-    /// Prints the result, as JSON or in words; to standard error where standard output is the WAV file.
+    /// Prints the result, as JSON or in words; not where standard output is the WAV file.
     fn print_result(&self, json: &serde_json::Value, words: &str) -> Result<()> {
         let line = if self.json { json.to_string() } else { words.to_owned() };
-        if is_stdout(&self.output) {
-            message!("{line}");
-            return Ok(());
-        }
-        print_line(&line)
+        // Standard output is the sound; whoever redirects both streams into one file must find sound only.
+        if is_stdout(&self.output) { Ok(()) } else { print_line(&line) }
     }
 }
 
@@ -132,22 +134,23 @@ impl GenerateArgs {
 pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     check_wav_name(&args.output)?;
     let checkpoint = Arc::new(args.model.open()?);
+    let inputs = [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits].into_iter().flatten();
+    let outputs = [Some(&args.output), args.dump_tokens.as_ref(), args.dump_logits.as_ref()].into_iter().flatten();
+    let inputs = inputs.chain(&args.context_audio).map(PathBuf::as_path).chain(checkpoint.tensors.paths());
+    check_apart(outputs.map(PathBuf::as_path), inputs)?;
     if let Some(path) = &args.decode_tokens {
         return decode(args, &checkpoint, path);
     }
     let plan = GeneratePlan::new(args, &checkpoint)?;
+    let mut output = WavStream::create(&args.output, checkpoint.dims().sample_rate)?;
     let mut speaker = Speaker::start(args, checkpoint)?;
     let context = speaker.context(&plan)?;
     let mut spoken = SpokenClips::default();
-    let failure = speak_all(&mut speaker, &plan, &context, &mut spoken).err();
-    let can_be_cut = args.text.as_ref().is_some_and(|text| sentences(text).len() > 1);
-    if can_be_cut && matches!(failure, Some(Error::ContextTooLong { .. })) {
-        message!("note: --stdin speaks a long text sentence by sentence");
-    }
+    let failure = speak_all(&mut speaker, &plan, &context, &mut output, &mut spoken).err();
     if spoken.frames == 0 {
         return failure.map_or_else(|| Ok(nothing_said(&plan, &spoken)), Err);
     }
-    let written = speaker.write(&plan, &spoken);
+    let written = speaker.finish(output, &plan);
     speaker.finish_playing();
     written?;
     speaker.print_summary(&plan, &spoken)?;
@@ -158,17 +161,41 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     }
 }
 
-fn speak_all(speaker: &mut Speaker<'_>, plan: &GeneratePlan, context: &[Turn], spoken: &mut SpokenClips) -> Result<()> {
+fn speak_all(
+    speaker: &mut Speaker<'_>,
+    plan: &GeneratePlan,
+    context: &[Turn],
+    output: &mut WavStream,
+    spoken: &mut SpokenClips,
+) -> Result<()> {
+    let mut pieces: VecDeque<Piece> = plan.pieces.clone().into();
     let mut before: Option<Turn> = None;
-    for n in 0..plan.texts.len() {
+    let mut n = 0;
+    while let Some(piece) = pieces.pop_front() {
         let mut turns = context.to_vec();
         turns.extend(before.take());
-        let spec = plan.clip_spec(&turns, n);
-        let clip = speaker.speak(plan, &spec, n)?;
+        let spec = plan.clip_spec(&turns, &piece, n);
+        let clip = match speaker.speak(plan, &spec, n) {
+            // It does not fit after the piece before it: then without that, then in two.
+            Err(Error::ContextTooLong { .. }) if turns.len() > context.len() => {
+                pieces.push_front(piece);
+                continue;
+            }
+            Err(e @ Error::ContextTooLong { .. }) => match halve(&piece.text).filter(|_| plan.can_be_cut) {
+                Some((first, second)) => {
+                    pieces.push_front(Piece { text: second, ..piece });
+                    pieces.push_front(Piece { text: first, ..piece });
+                    continue;
+                }
+                None => return Err(e),
+            },
+            clip => clip?,
+        };
+        output.push(&clip.audio)?;
         let stop = clip.stop;
-        // A sentence of which nothing was said cannot be context.
+        // A piece of which nothing was said cannot be context.
         if !clip.frames.is_empty() {
-            before = Some(Turn { speaker: plan.speaker, text: spec.text.clone(), frames: clip.frames.clone() });
+            before = Some(Turn { speaker: piece.speaker, text: piece.text, frames: clip.frames.clone() });
         }
         let written = speaker.write_tokens(plan, &spec, &clip, n);
         spoken.add(clip);
@@ -176,6 +203,7 @@ fn speak_all(speaker: &mut Speaker<'_>, plan: &GeneratePlan, context: &[Turn], s
         if stop == FinishReason::Cancelled {
             break;
         }
+        n += 1;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::cli::output::message;
 use crate::cli::{read_stdin, warn_of_other_model};
 use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable};
 use crate::error::{Error, Result};
-use crate::text::{sentences, speaker_tag};
+use crate::text::{clean, pieces, read_aloud, speaker_tag};
 
 /// A recording or token file to be used as context.
 pub(super) struct ContextFile {
@@ -17,10 +17,25 @@ pub(super) struct ContextFile {
     pub(super) speaker: u32,
 }
 
+/// A piece of text that is spoken as one clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) speaker: u32,
+    pub(super) text: String,
+}
+
+/// Longest text on the command line, characters.
+const LONGEST_ARGUMENT: usize = 2_000;
+/// Longest piece where the voice declares none: about what fits into the ten seconds that a piece may take.
+const LONGEST_PIECE: usize = 200;
+/// Changes of a text that a message lists.
+const LISTED: usize = 6;
+
 /// Usable values, made of the flags and checked.
 pub(super) struct GeneratePlan {
-    pub(super) texts: Vec<String>,
-    pub(super) speaker: u32,
+    pub(super) pieces: Vec<Piece>,
+    /// Whether a piece that does not fit may be cut.
+    pub(super) can_be_cut: bool,
     pub(super) sampling: Sampling,
     pub(super) max_frames: usize,
     pub(super) context: Vec<ContextFile>,
@@ -36,24 +51,36 @@ impl GeneratePlan {
         let dims = checkpoint.dims();
         let read = |path: &Option<PathBuf>| path.as_ref().map(|f| TokenFile::read(f, &dims)).transpose();
         let again = read_again(args, checkpoint)?;
-        let texts = match (&args.text, &again) {
-            (Some(text), _) => {
-                warn_of_text(text);
-                vec![text.clone()]
-            }
-            (None, Some(again)) => vec![again.text.clone()],
-            (None, None) => sentences(&read_stdin()?),
+        let speaker = match (&args.voice, &again) {
+            (Some(name), _) => Some(checkpoint.info.speaker_named(name)?),
+            (None, Some(again)) => Some(again.speaker),
+            (None, None) => args.speaker,
         };
-        if !texts.iter().any(|t| is_speakable(t)) {
+        // Teacher forcing and edits are about one clip.
+        let whole = args.whole || again.is_some() || args.force_tokens.is_some() || args.edits.is_some();
+        let text = match (&args.text, &again) {
+            (Some(text), _) => text.clone(),
+            (None, Some(again)) => again.text.clone(),
+            (None, None) => read_stdin()?,
+        };
+        let characters = text.chars().count();
+        if args.text.is_some() && characters > LONGEST_ARGUMENT {
+            let expected =
+                format!("at most {LONGEST_ARGUMENT} characters (--stdin speaks longer texts, also from a file)");
+            return Err(Error::invalid("text", expected, format!("{characters} characters")));
+        }
+        let pieces = match whole {
+            true => vec![Piece { speaker: speaker.unwrap_or(0), text }],
+            false => cut(&text, speaker, checkpoint.text_profile.longest_piece.unwrap_or(LONGEST_PIECE)),
+        };
+        if !pieces.iter().any(|piece| is_speakable(&piece.text)) {
             let field = if args.stdin { "stdin" } else { "text" };
             return Err(Error::invalid(field, "something to say (at least a letter or digit)", "nothing"));
         }
-        let speaker = match (&args.voice, &again) {
-            (Some(name), _) => checkpoint.info.speaker_named(name)?,
-            (None, Some(again)) => again.speaker,
-            (None, None) => args.speaker,
-        };
-        checkpoint.info.check_speaker("speaker", speaker)?;
+        for piece in &pieces {
+            checkpoint.info.check_speaker("speaker", piece.speaker)?;
+        }
+        report_reading(&pieces, checkpoint);
         let max_frames = dims.frames_in(args.max_audio_length_ms as f64 / 1_000.0);
         if max_frames == 0 {
             let expected = format!("at least {:.0} (one frame)", 1_000.0 * dims.seconds(1));
@@ -63,8 +90,8 @@ impl GeneratePlan {
         let prompt_style = args.prompt_style.or(again.as_ref().map(|a| a.prompt_style)).unwrap_or_default();
         let (turns, edits) = again.map(|a| (a.context, a.edits)).unwrap_or_default();
         Ok(Self {
-            texts,
-            speaker,
+            pieces,
+            can_be_cut: !whole,
             sampling,
             max_frames,
             context: context_files(args, checkpoint)?,
@@ -75,28 +102,65 @@ impl GeneratePlan {
         })
     }
 
-    /// Text `n` after `context`; every text has its own seed.
-    pub(super) fn clip_spec(&self, context: &[Turn], n: usize) -> ClipSpec {
+    /// Piece `n` after `context`; every piece has its own seed.
+    pub(super) fn clip_spec(&self, context: &[Turn], piece: &Piece, n: usize) -> ClipSpec {
         let seed = self.sampling.seed.wrapping_add(n as u64);
         ClipSpec {
-            text: self.texts[n].clone(),
-            speaker: self.speaker,
+            text: piece.text.clone(),
+            speaker: piece.speaker,
             context: context.to_vec(),
             prompt_style: self.prompt_style,
             sampling: Sampling { seed, ..self.sampling },
             edits: self.edits.clone(),
         }
     }
+
+    /// The whole text.
+    pub(super) fn text(&self) -> String {
+        self.pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>().join(" ")
+    }
 }
 
-/// Warns of what a voice is likely to speak badly.
-fn warn_of_text(text: &str) {
-    if let Some(number) = speaker_tag(text) {
-        message!("warning: [{number}] at the start is spoken as text; the speaker is chosen with --speaker {number}");
+/// The pieces of a text. `[n]` at the start of one is its speaker, and that of those after it, unless `speaker` is chosen.
+fn cut(text: &str, speaker: Option<u32>, longest: usize) -> Vec<Piece> {
+    let mut current = speaker.unwrap_or(0);
+    let mut noted = false;
+    let piece = |text: String| match speaker_tag(&text) {
+        None => Piece { speaker: current, text },
+        Some((number, rest)) => {
+            if !noted {
+                noted = true;
+                message!("note: [{number}] at the start of a text is its speaker and not spoken");
+            }
+            current = speaker.unwrap_or(number);
+            Piece { speaker: current, text: rest.to_owned() }
+        }
+    };
+    pieces(&clean(text), longest).into_iter().map(piece).filter(|piece| is_speakable(&piece.text)).collect()
+}
+
+/// Says, once, into how many pieces a text was cut, what is read in words, and what the voice cannot read.
+fn report_reading(pieces: &[Piece], checkpoint: &Checkpoint) {
+    if pieces.len() > 1 {
+        message!(
+            "note: spoken in {} pieces, each with the one before it as context; --whole speaks a text at once",
+            pieces.len()
+        );
     }
-    let sentences = sentences(text).len();
-    if sentences > 2 {
-        message!("warning: the text has {sentences} sentences and is spoken at once; --stdin speaks them one by one");
+    let readings: Vec<_> = pieces.iter().map(|piece| read_aloud(&piece.text, &checkpoint.text_profile)).collect();
+    let listed = |all: Vec<String>| {
+        let more = all.len().saturating_sub(LISTED);
+        let shown = all.into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
+        if more > 0 { format!("{shown}, and {more} more") } else { shown }
+    };
+    let changes: Vec<String> =
+        readings.iter().flat_map(|r| &r.changes).map(|(written, read)| format!("{written:?} as {read:?}")).collect();
+    if !changes.is_empty() {
+        message!("warning: numbers and signs are read in words: {}", listed(changes));
+    }
+    let unreadable: Vec<String> = readings.iter().flat_map(|r| &r.unreadable).map(|word| format!("{word:?}")).collect();
+    if !unreadable.is_empty() {
+        message!("warning: {} cannot read {}", checkpoint.info.name, listed(unreadable));
     }
 }
 

@@ -8,11 +8,12 @@ use super::{GenerateArgs, warn_beyond_codec};
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
+use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output;
 use crate::cli::output::message;
 use crate::cli::run_job::{cancel_on_signals, run_job, start_worker};
-use crate::data::{ClipSpec, Codes, FinishReason, TokenFile, Turn};
+use crate::data::{ClipSpec, Codes, Finding, FinishReason, Sampling, TokenFile, Turn};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -24,22 +25,29 @@ const TOKEN_FILES: [&str; 3] = ["json", "npy", "safetensors"];
 /// All clips of one call.
 #[derive(Default)]
 pub(super) struct SpokenClips {
-    clips: Vec<GeneratedClip>,
-    audio: Vec<f32>,
     pub(super) frames: usize,
+    samples: usize,
+    /// Time that generation took.
     seconds: f64,
+    beyond_codec: usize,
+    guarded: usize,
+    findings: Vec<Finding>,
+    last: Option<(FinishReason, Sampling)>,
 }
 
 impl SpokenClips {
-    pub(super) fn add(&mut self, mut clip: GeneratedClip) {
-        self.audio.append(&mut clip.audio);
+    pub(super) fn add(&mut self, clip: GeneratedClip) {
         self.frames += clip.frames.len();
+        self.samples += clip.audio.len();
         self.seconds += clip.seconds;
-        self.clips.push(clip);
+        self.beyond_codec += clip.beyond_codec;
+        self.guarded += clip.guarded;
+        self.findings.extend(clip.findings);
+        self.last = Some((clip.stop, clip.sampling));
     }
 
     pub(super) fn was_cancelled(&self) -> bool {
-        self.clips.last().is_some_and(|c| c.stop == FinishReason::Cancelled)
+        self.last.is_some_and(|(stop, _)| stop == FinishReason::Cancelled)
     }
 }
 
@@ -155,10 +163,15 @@ impl<'a> Speaker<'a> {
         file.write(&numbered(path, plan, n))
     }
 
-    /// Writes the WAV file.
-    pub(super) fn write(&self, plan: &GeneratePlan, spoken: &SpokenClips) -> Result<()> {
-        let info = WavInfo::for_clip(&self.checkpoint.id()?, &plan.texts.join(" "), plan.speaker, &plan.sampling);
-        save_wav(&self.args.output, &spoken.audio, self.checkpoint.dims().sample_rate, &info)
+    /// Completes the WAV file.
+    pub(super) fn finish(&self, output: WavStream, plan: &GeneratePlan) -> Result<()> {
+        let speaker = plan.pieces.first().map_or(0, |piece| piece.speaker);
+        let info = WavInfo::for_clip(&self.checkpoint.id()?, &plan.text(), speaker, &plan.sampling);
+        let written = output.finish(&info)?;
+        if written.clipped > 0 {
+            message!("warning: {} samples were louder than full scale and are clipped", written.clipped);
+        }
+        Ok(())
     }
 
     /// Plays `samples`, where playing was asked for.
@@ -180,18 +193,15 @@ impl<'a> Speaker<'a> {
 
     /// Prints the result.
     pub(super) fn print_summary(&self, plan: &GeneratePlan, spoken: &SpokenClips) -> Result<()> {
-        let Some(last) = spoken.clips.last() else { return Ok(()) };
-        let seconds = spoken.audio.len() as f64 / self.checkpoint.dims().sample_rate as f64;
+        let Some((stop, sampling)) = spoken.last else { return Ok(()) };
+        let seconds = spoken.samples as f64 / self.checkpoint.dims().sample_rate as f64;
         let factor = spoken.seconds / seconds;
-        let beyond: usize = spoken.clips.iter().map(|c| c.beyond_codec).sum();
-        let guarded: usize = spoken.clips.iter().map(|c| c.guarded).sum();
-        let findings: Vec<_> = spoken.clips.iter().flat_map(|c| &c.findings).collect();
         let path = &self.args.output;
         let json = serde_json::json!({
-            "output": path, "text": plan.texts.join(" "), "speaker": plan.speaker,
-            "frames": spoken.frames, "seconds": seconds, "stop": last.stop, "seed": last.sampling.seed,
-            "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": beyond, "guarded": guarded,
-            "findings": findings, "model": self.checkpoint.info.name,
+            "output": path, "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
+            "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
+            "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": spoken.beyond_codec,
+            "guarded": spoken.guarded, "findings": spoken.findings, "model": self.checkpoint.info.name,
         });
         let words = format!(
             "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
@@ -199,15 +209,15 @@ impl<'a> Speaker<'a> {
             spoken.frames,
             plan.sampling.mode.name(),
             plan.sampling.seed,
-            last.stop.describe(),
+            stop.describe(),
         );
         self.args.print_result(&json, &words)?;
-        for finding in findings {
+        for finding in &spoken.findings {
             message!("warning: {finding}");
         }
-        warn_beyond_codec(beyond);
+        warn_beyond_codec(spoken.beyond_codec);
         if let Some(guard) = plan.sampling.guard {
-            message!("range guard {guard}: {guarded} tokens changed");
+            message!("range guard {guard}: {} tokens changed", spoken.guarded);
         }
         Ok(())
     }
@@ -244,7 +254,7 @@ pub(super) fn save_wav(path: &Path, audio: &[f32], rate: usize, info: &WavInfo) 
 
 /// `path` for one text; with a number before its extension for several.
 fn numbered(path: &Path, plan: &GeneratePlan, n: usize) -> PathBuf {
-    if plan.texts.len() == 1 {
+    if plan.pieces.len() == 1 && n == 0 {
         return path.to_owned();
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -1,0 +1,38 @@
+//! Text before it is spoken: cleaned, cut into pieces that a voice speaks one by one, and put into words that it can read. Pure
+//! functions.
+
+mod clean;
+mod cut;
+mod numbers;
+mod profile;
+mod reading;
+
+pub use clean::clean;
+pub use cut::{halve, pieces};
+pub use profile::TextProfile;
+pub use reading::{Reading, read_aloud};
+
+/// The speaker's number that a text such as `[1]Hello.` begins with, and the text after it. The model's prompt has it in this form;
+/// in a text it would be read as text.
+pub fn speaker_tag(text: &str) -> Option<(u32, &str)> {
+    let (number, rest) = text.trim_start().strip_prefix('[')?.split_once(']')?;
+    Some((number.trim().parse().ok()?, rest.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speaker_tag_is_found() {
+        let cases = [
+            ("[1]Good morning.", Some((1, "Good morning."))),
+            (" [ 0 ] Hello.", Some((0, "Hello."))),
+            ("[sic] 1", None),
+            ("Take [1].", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(speaker_tag(text), expected, "{text:?}");
+        }
+    }
+}
