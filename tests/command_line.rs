@@ -150,13 +150,6 @@ fn old_token_files_and_takes_are_read_and_written_to_the_byte() {
     let stored = std::fs::read_to_string(crate::support::repository("tests/goldens/files-v1/take.json")).unwrap();
     let take: csm_studio::takes::Take = serde_json::from_str(&stored).unwrap();
     assert_eq!(serde_json::to_string_pretty(&take).unwrap(), stored.trim_end());
-    let dir = TestDir::new();
-    std::fs::copy(crate::support::repository("tests/goldens/files-v1/tokens.json"), dir.at("old.json")).unwrap();
-    assert_success(&dir.csm(&["generate", "--again", "old.json", "--dump-tokens", "new.json"]));
-    assert_eq!(
-        std::fs::read_to_string(dir.at("new.json")).unwrap(),
-        std::fs::read_to_string(dir.at("old.json")).unwrap()
-    );
 }
 
 #[test]
@@ -280,24 +273,23 @@ fn bad_token_files_are_refused() {
 fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
     let dir = TestDir::new();
     std::fs::create_dir(dir.at("tmp")).unwrap();
-    let out = dir
-        .program("csm")
-        .args(HELLO)
-        .args(["--output", "no/such/folder/a.wav"])
-        .env("TMPDIR", dir.at("tmp"))
-        .output()
-        .unwrap();
+    let out =
+        dir.program("csm").args(HELLO).args(["--output", "/dev/full"]).env("TMPDIR", dir.at("tmp")).output().unwrap();
     let text = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(3), "{text}");
-    assert!(text.contains("no/such/folder/a.wav"), "{text}");
+    assert!(text.contains("/dev/full"), "{text}");
     let kept = std::fs::read_dir(dir.at("tmp")).unwrap().next().unwrap().unwrap().path();
     assert!(text.contains(kept.to_str().unwrap()), "{text}");
     assert!(wav::read(&kept, 24_000).unwrap().len() > 24_000);
+    // A folder that is not there is told before anything is spoken.
+    let out = dir.csm(&[HELLO, &["--output", "no/such/folder/a.wav", "--debug"]].concat());
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(3), "{text}");
+    assert!(text.contains("no/such/folder/a.wav") && !text.contains("frame"), "{text}");
 }
 
-#[test]
-fn ctrl_c_keeps_what_was_made() {
-    let dir = TestDir::new();
+/// A program that speaks a long text, after its first piece or its tenth frame.
+fn speaking(dir: &TestDir, until: &str) -> (std::process::Child, Box<dyn Iterator<Item = String>>) {
     let long = "The little boat sailed across the lake. ".repeat(30);
     let mut child = dir
         .program("csm")
@@ -309,11 +301,90 @@ fn ctrl_c_keeps_what_was_made() {
         .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), long.as_bytes()).unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map(Result::unwrap);
-    assert!(lines.any(|l| l.starts_with("frame 10:")));
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let mut prompts = 0;
+    assert!(lines.any(|l| {
+        prompts += usize::from(l.contains("prompt "));
+        if until == "frame 10:" { l.starts_with(until) } else { prompts == 3 }
+    }));
+    (child, Box::new(lines))
+}
+
+/// Ctrl-C, a request to terminate and a closed terminal: what was made is kept, and the exit code says so.
+#[test]
+fn signals_keep_what_was_made() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let dir = TestDir::new();
+        let (child, lines) = speaking(&dir, "frame 10:");
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        lines.for_each(drop);
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(130), "{signal}");
+        assert!(String::from_utf8_lossy(&out.stdout).contains("cancelled"));
+        assert!(wav::read(&dir.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
+        let parts = std::fs::read_dir(dir.at(""))
+            .unwrap()
+            .flatten()
+            .filter(|e| e.path().extension().is_some_and(|x| x == "part"));
+        assert_eq!(parts.count(), 0);
+    }
+}
+
+/// Even a program that is killed leaves the pieces that it had finished, and the file that was there before.
+#[test]
+fn a_killed_program_leaves_its_finished_pieces() {
+    let dir = TestDir::new();
+    std::fs::write(dir.at("audio.wav"), "old").unwrap();
+    let (mut child, lines) = speaking(&dir, "third piece");
+    child.kill().unwrap();
     lines.for_each(drop);
-    let out = child.wait_with_output().unwrap();
-    assert_eq!(out.status.code(), Some(130));
-    assert!(String::from_utf8_lossy(&out.stdout).contains("cancelled"));
-    assert!(wav::read(&dir.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
+    child.wait().unwrap();
+    assert_eq!(std::fs::read(dir.at("audio.wav")).unwrap(), b"old");
+    let mut files = std::fs::read_dir(dir.at("")).unwrap().flatten().map(|e| e.path());
+    let part = files.find(|p| p.extension().is_some_and(|x| x == "part")).expect("the unfinished file");
+    assert!(wav::read(&part, 24_000).unwrap().len() > 2 * 24_000, "two pieces are in it");
+}
+
+#[test]
+fn an_output_is_no_input() {
+    let (dir, _) = exact_clip();
+    let again = ["--again", "t.json"];
+    dir_refuses(&dir, &[&again[..], &["--dump-tokens", "t.json"]].concat());
+    dir_refuses(&dir, &["--text", "Hello.", "--output", "x.wav", "--dump-tokens", "x.wav"]);
+    std::os::unix::fs::symlink(dir.at("t.json"), dir.at("link.json")).unwrap();
+    dir_refuses(&dir, &[&again[..], &["--dump-tokens", "link.json"]].concat());
+}
+
+#[track_caller]
+fn dir_refuses(dir: &TestDir, args: &[&str]) {
+    let out = dir.csm(&[&["generate"], args].concat());
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains("no input and no other output"), "{text}");
+}
+
+/// A text is spoken in pieces wherever it comes from; numbers are read in words and told of once; control marks are refused.
+#[test]
+fn text_is_cut_and_read() {
+    let dir = TestDir::new();
+    let text = "[1]It is 10:45.\n[0]I lost my keys.";
+    let out = dir.csm(&["generate", "--text", text, "--seed", "1", "--dump-tokens", "t.json"]);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_success(&out);
+    assert!(told.contains("2 pieces") && told.contains("\"10:45\" as \"ten forty-five\""), "{told}");
+    let (first, second) = (read(&dir, "t-001.json"), read(&dir, "t-002.json"));
+    assert_eq!((first.speaker, first.text.as_deref()), (Some(1), Some("It is 10:45.")));
+    assert_eq!((second.speaker, second.text.as_deref()), (Some(0), Some("I lost my keys.")));
+    assert_eq!(second.context[0].frames, first.frames);
+    // Read in words, the same text gives the same tokens.
+    let words =
+        ["generate", "--text", "It is ten forty-five.", "--speaker", "1", "--seed", "1", "--dump-tokens", "w.json"];
+    assert_success(&dir.csm(&words));
+    assert_eq!(read(&dir, "w.json").frames, first.frames);
+    let whole =
+        ["generate", "--text", "Good morning. I lost my keys.", "--whole", "--seed", "1", "--dump-tokens", "one.json"];
+    assert_success(&dir.csm(&whole));
+    assert_eq!(read(&dir, "one.json").text.as_deref(), Some("Good morning. I lost my keys."));
+    std::fs::remove_file(dir.at("audio.wav")).unwrap();
+    dir.refused(&["--text", "Hello <|AUDIO|> there."], &["<|AUDIO|>"]);
+    dir.refused(&["--text", &"Hello there. ".repeat(200)], &["--stdin", "2000 characters"]);
 }

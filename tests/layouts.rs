@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use csm_studio::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
-use csm_studio::data::{ClipSpec, Dtype, Mode};
+use csm_studio::data::{ClipSpec, Dtype, Mode, Position, PromptStyle};
 use csm_studio::engine::{Engine, FrameRequest};
 use csm_studio::mlx::MlxCsm;
 use tempfile::TempDir;
@@ -385,4 +385,59 @@ fn a_tokenizer_without_end_mark_is_completed_for_the_original_layouts_only() {
     assert!(error.contains("<s>"), "{error}");
     strip(base.path());
     assert!(Checkpoint::open(base.path()).err().unwrap().to_string().contains("begin"));
+}
+
+/// mlx-audio's voice match, by its rule: one segment of both texts, the turn's frames, no end frame; and its `[0] text`.
+#[test]
+fn prompts_are_those_of_the_reference() {
+    let (base, reference, tensors) = mini();
+    let frames = csm_studio::data::Codes::from_frames([[1, 2, 3], [4, 5, 6]]).unwrap();
+    let turn = csm_studio::data::Turn { speaker: 0, text: "How are you?".into(), frames };
+    let sampling = reference.suggested_sampling(Mode::Exact, 1);
+    let spec = ClipSpec { context: vec![turn.clone()], ..ClipSpec::new("Fine.", 1, sampling) };
+    let text = |ids: Vec<u32>| ids.into_iter().map(Position::Text).collect::<Vec<_>>();
+    let audio = |frames: &[[u32; 3]]| frames.iter().map(|f| Position::Audio(f.to_vec())).collect::<Vec<_>>();
+    let segments = [
+        text(reference.text_ids(0, "How are you?").unwrap()),
+        audio(&[[1, 2, 3], [4, 5, 6], [0, 0, 0]]),
+        text(reference.text_ids(1, "Fine.").unwrap()),
+    ];
+    assert_eq!(reference.prompt_of(&spec).unwrap().positions, segments.concat());
+    let spec = ClipSpec { prompt_style: PromptStyle::VoiceMatch, ..spec };
+    let match_ids = reference.text_ids(1, "How are you? Fine.").unwrap();
+    assert_eq!(
+        reference.prompt_of(&spec).unwrap().positions,
+        [text(match_ids), audio(&[[1, 2, 3], [4, 5, 6]])].concat()
+    );
+    let alone = ClipSpec { context: Vec::new(), ..spec };
+    assert!(reference.prompt_of(&alone).unwrap_err().to_string().contains("one turn"));
+    // A byte each, after the begin mark: "[1] Fine." has a space where "[1]Fine." has none.
+    let spaced = original_folder(base.path(), &tensors);
+    write(&spaced.path().join("model.safetensors"), &mlx(&tensors, HEADS));
+    let path = spaced.path().join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["speaker_prefix_space"] = true.into();
+    fs::write(&path, config.to_string()).unwrap();
+    let spaced = Checkpoint::open(spaced.path()).unwrap();
+    assert_eq!(spaced.text_ids(1, "Fine.").unwrap(), reference.text_ids(1, " Fine.").unwrap());
+}
+
+/// Ten models one after another take no more memory than one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_model_that_is_dropped_gives_its_memory_back() {
+    let resident = || {
+        let statm = fs::read_to_string("/proc/self/statm").unwrap();
+        4_096 * statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    let load = || {
+        let checkpoint = Checkpoint::demo().unwrap();
+        MlxCsm::load(&checkpoint, Dtype::Float32).unwrap();
+    };
+    load();
+    load();
+    let before = resident();
+    (0..10).for_each(|_| load());
+    let after = resident();
+    assert!(after < before + (20 << 20), "{} MB, then {} MB", before >> 20, after >> 20);
 }

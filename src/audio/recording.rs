@@ -38,14 +38,31 @@ struct Channels {
     damaged: bool,
 }
 
-/// Reads a recording as mono (the channels' mean) at `rate`. One longer than `max_seconds` is refused before it is resampled, and
-/// before it is decoded where its header says how long it is.
+/// How long a recording may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// At most so many seconds: a longer one is refused before it is resampled, and before it is decoded where its header says how
+    /// long it is.
+    AtMost(f64),
+    /// Its first seconds are taken.
+    First(f64),
+}
+
+impl Length {
+    fn seconds(self) -> f64 {
+        match self {
+            Self::AtMost(seconds) | Self::First(seconds) => seconds,
+        }
+    }
+}
+
+/// Reads a recording as mono (the channels' mean) at `rate`.
 ///
 /// # Errors
 /// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a recording, is too long, has no samples, holds NaN or is
 /// digital silence.
-pub fn read(path: &Path, rate: usize, max_seconds: f64) -> Result<Recording> {
-    let channels = decode(path, max_seconds)?;
+pub fn read(path: &Path, rate: usize, length: Length) -> Result<Recording> {
+    let channels = decode(path, length)?;
     let mut warnings = Vec::new();
     if channels.damaged {
         warnings.push(format!("{}: is cut short or damaged; what can be decoded is used", path.display()));
@@ -83,7 +100,7 @@ fn mix(interleaved: &[f32], channels: usize) -> Vec<f32> {
     interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect()
 }
 
-fn decode(path: &Path, max_seconds: f64) -> Result<Channels> {
+fn decode(path: &Path, length: Length) -> Result<Channels> {
     let bytes = read_file(path, MEDIA_LIMIT)?;
     let repaired = riff::repair(&bytes).map_err(|e| Error::parse(path, "is not usable as a WAV file", e))?;
     let (bytes, cut) = match repaired {
@@ -107,7 +124,7 @@ fn decode(path: &Path, max_seconds: f64) -> Result<Channels> {
     if let Some(rate) = parameters.sample_rate {
         check_rate(path, rate)?;
         if let Some(frames) = frames {
-            check_length(path, frames as f64 / f64::from(rate), max_seconds)?;
+            check_length(path, frames as f64 / f64::from(rate), length)?;
         }
     }
     let mut decoder = symphonia::default::get_codecs()
@@ -141,7 +158,12 @@ fn decode(path: &Path, max_seconds: f64) -> Result<Channels> {
         decoded.copy_to_vec_interleaved(&mut packet_samples);
         channels.interleaved.extend_from_slice(&packet_samples);
         let seconds = channels.interleaved.len() as f64 / (f64::from(rate) * channels.count as f64);
-        check_length(path, seconds, max_seconds)?;
+        check_length(path, seconds, length)?;
+        if seconds >= length.seconds() {
+            let kept = (length.seconds() * f64::from(rate)) as usize * channels.count;
+            channels.interleaved.truncate(kept);
+            break;
+        }
     }
     Ok(channels)
 }
@@ -154,8 +176,9 @@ fn check_rate(path: &Path, rate: u32) -> Result<()> {
     Err(Error::file(path, problem))
 }
 
-fn check_length(path: &Path, seconds: f64, max_seconds: f64) -> Result<()> {
-    if seconds <= max_seconds {
+fn check_length(path: &Path, seconds: f64, length: Length) -> Result<()> {
+    let max_seconds = length.seconds();
+    if matches!(length, Length::First(_)) || seconds <= max_seconds {
         return Ok(());
     }
     let problem =
@@ -181,7 +204,9 @@ mod tests {
 
     #[test]
     fn levels_and_channels_are_judged() {
-        let read = |samples: &[f32], channels| super::read(write(samples, channels).path(), 24_000, 10.0);
+        let read = |samples: &[f32], channels| {
+            super::read(write(samples, channels).path(), 24_000, super::Length::AtMost(10.0))
+        };
         let quiet = read(&[0.001; 100], 1).unwrap();
         assert!(quiet.warnings[0].contains("very quiet (peak -60 dB"), "{:?}", quiet.warnings);
         let opposed = read(&[0.5, -0.5].repeat(100), 2).unwrap();
@@ -191,5 +216,7 @@ mod tests {
         assert!(read(&[f32::NAN; 100], 1).unwrap_err().to_string().contains("finite"));
         assert!(read(&[], 1).unwrap_err().to_string().contains("no samples"));
         assert!(read(&vec![0.5; 24_000 * 11], 1).unwrap_err().to_string().contains("too long: 11.0 s"));
+        let long = write(&vec![0.5; 24_000 * 11], 1);
+        assert_eq!(super::read(long.path(), 24_000, super::Length::First(1.5)).unwrap().samples.len(), 36_000);
     }
 }

@@ -16,6 +16,7 @@ mod values;
 mod verify;
 mod voices;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -164,5 +165,11 @@ fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) -
 
 /// Text from standard input.
 fn read_stdin() -> Result<String> {
-    std::io::read_to_string(std::io::stdin()).map_err(|e| Error::invalid("stdin", "text in UTF-8", e))
+    const LIMIT: u64 = 64 << 20;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| Error::read("(standard input)", e))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(Error::invalid("stdin", format!("at most {} MB of text", LIMIT >> 20), "more"));
+    }
+    String::from_utf8(bytes).map_err(|e| Error::invalid("stdin", "text in UTF-8", e))
 }

@@ -41,6 +41,12 @@ pub(super) fn mode_parser() -> impl TypedValueParser<Value = Mode> {
     PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(|name| name.parse::<Mode>())
 }
 
+/// Parses a length in seconds.
+pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|s| s.is_finite() && *s > 0.0);
+    seconds.ok_or_else(|| "expected seconds, more than 0".into())
+}
+
 /// Parses a prompt style.
 pub(super) fn style_parser() -> impl TypedValueParser<Value = PromptStyle> {
     PossibleValuesParser::new(PromptStyle::ALL.map(PromptStyle::name)).try_map(|name| name.parse::<PromptStyle>())

@@ -565,7 +565,7 @@ impl Session {
             return self.notify(self.model_status().unwrap_or_default());
         };
         let max_seconds = info.dims.seconds(info.dims.max_positions);
-        match recording::read(&path, info.dims.sample_rate, max_seconds) {
+        match recording::read(&path, info.dims.sample_rate, recording::Length::AtMost(max_seconds)) {
             Ok(recording) => {
                 recording.warnings.iter().for_each(|w| self.notify(w));
                 let samples = recording.samples;

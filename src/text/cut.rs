@@ -89,7 +89,7 @@ fn sentences_of(block: &str) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for sentence in even.unicode_sentences().map(str::trim) {
         match sentences.last_mut() {
-            Some(last) if ends_in_abbreviation(last) => {
+            Some(last) if ends_in_abbreviation(last) || is_number(last) || quote_goes_on(last, sentence) => {
                 last.push(' ');
                 last.push_str(sentence);
             }
@@ -97,6 +97,16 @@ fn sentences_of(block: &str) -> Vec<String> {
         }
     }
     sentences
+}
+
+/// The number of a list's item.
+fn is_number(text: &str) -> bool {
+    text.strip_suffix(['.', ')']).is_some_and(|n| n.len() <= 3 && n.chars().all(|c| c.is_ascii_digit()))
+}
+
+/// Whether a sentence goes on after what is quoted in it: `"Where are you?" she asked.`
+fn quote_goes_on(quote: &str, next: &str) -> bool {
+    quote.ends_with(['"', '”', '\'', '’', '»', ')']) && next.chars().next().is_some_and(char::is_lowercase)
 }
 
 /// Whether the last word is one of [`ABBREVIATIONS`], an initial (`J.`) or dotted capitals (`U.S.`).

@@ -73,7 +73,7 @@ impl Reading {
             let inside = trimmed.trim_end_matches(closing).len();
             self.text = format!("{}.{}", &trimmed[..inside], &trimmed[inside..]);
         } else if last.is_some_and(|c| matches!(c, ',' | ':' | ';' | '-' | '–' | '—')) {
-            let kept = trimmed.trim_end_matches(|c: char| matches!(c, ',' | ':' | ';' | '-' | '–' | '—' | ' '));
+            let kept = trimmed.trim_end_matches([',', ':', ';', '-', '–', '—', ' ']);
             self.text = format!("{kept}.");
         }
     }
@@ -241,7 +241,8 @@ fn rules() -> Vec<Rule> {
     });
     add(&format!(r"({NUMBER})\s?([€£¥₹])"), true, |c| money(&c[2], &c[1], None));
     add(r"\b(\d+)(?:st|nd|rd|th)\b", true, |c| Some(ordinal(number(&c[1])?)));
-    add(r"\b(\d{3}0|\d{2}0)s\b", true, |c| Some(plural(&year(number(&c[1])?))));
+    add(r"\b(\d{3}0)s\b", true, |c| Some(plural(&year(number(&c[1])?))));
+    add(r"\b([Tt]he) ([2-9]0)s\b", true, |c| Some(format!("{} {}", &c[1], plural(&cardinal(number(&c[2])?)))));
     add(r"(?:\+\d{1,3}[ -]?)?\(?\d{3,5}\)?[ -]\d{3,4}[ -]\d{3,4}\b|\+\d{8,15}\b", true, |c| {
         let plus = if c[0].starts_with('+') { "plus " } else { "" };
         let groups: Vec<String> =

@@ -13,7 +13,7 @@ use self::plan::{GeneratePlan, Piece};
 use self::speaker::{Speaker, SpokenClips, save_wav};
 use super::output::{check_apart, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
-use super::values::{dtype_parser, mode_parser, parse_guard, style_parser};
+use super::values::{dtype_parser, mode_parser, parse_guard, parse_seconds, style_parser};
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
 use crate::audio::wav_stream::WavStream;
@@ -57,6 +57,9 @@ pub struct GenerateArgs {
     /// Who speaks in each of them
     #[arg(long, value_name = "N", num_args = 1..)]
     context_speaker: Vec<u32>,
+    /// Take only the first seconds of longer recordings
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    context_trim: Option<f64>,
     /// How text and context become a prompt: segments (Sesame's), or voice-match (mlx-audio's: the text follows the text of the
     /// one context turn, and the speech its audio) [default: segments]
     #[arg(long, value_name = "STYLE", value_parser = style_parser())]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::plan::{ContextFile, GeneratePlan};
 use super::{GenerateArgs, warn_beyond_codec};
 use crate::audio::player::{Player, Sink};
-use crate::audio::recording;
+use crate::audio::recording::{self, Length};
 use crate::audio::wav::{self, WavInfo};
 use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
@@ -71,13 +71,13 @@ impl<'a> Speaker<'a> {
     pub(super) fn context(&self, plan: &GeneratePlan) -> Result<Vec<Turn>> {
         let mut turns = plan.turns.clone();
         for file in &plan.context {
-            let frames = self.context_frames(file)?;
+            let frames = self.context_frames(file, plan)?;
             turns.push(Turn { speaker: file.speaker, text: file.text.clone(), frames });
         }
         Ok(turns)
     }
 
-    fn context_frames(&self, file: &ContextFile) -> Result<Codes> {
+    fn context_frames(&self, file: &ContextFile, plan: &GeneratePlan) -> Result<Codes> {
         let (path, info) = (&file.path, &self.checkpoint.info);
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
         if TOKEN_FILES.contains(&extension.as_str()) {
@@ -91,8 +91,10 @@ impl<'a> Speaker<'a> {
                 path.display()
             );
         }
-        let max_seconds = info.dims.seconds(info.dims.max_positions);
-        let recording = recording::read(path, info.dims.sample_rate, max_seconds)?;
+        // What the speech leaves of the model's positions; the text takes some of it too.
+        let room = info.dims.seconds(info.dims.max_positions.saturating_sub(plan.max_frames));
+        let length = self.args.context_trim.map_or(Length::AtMost(room), |seconds| Length::First(seconds.min(room)));
+        let recording = recording::read(path, info.dims.sample_rate, length)?;
         recording.warnings.iter().for_each(|w| message!("warning: {w}"));
         self.worker.encode(recording.samples, self.cancel.clone())?.wait(|_| {})
     }
