@@ -394,7 +394,7 @@ fn prompts_are_those_of_the_reference() {
     let frames = csm_studio::data::Codes::from_frames([[1, 2, 3], [4, 5, 6]]).unwrap();
     let turn = csm_studio::data::Turn { speaker: 0, text: "How are you?".into(), frames };
     let sampling = reference.suggested_sampling(Mode::Exact, 1);
-    let spec = ClipSpec { context: vec![turn.clone()], ..ClipSpec::new("Fine.", 1, sampling) };
+    let spec = ClipSpec { context: vec![turn], ..ClipSpec::new("Fine.", 1, sampling) };
     let text = |ids: Vec<u32>| ids.into_iter().map(Position::Text).collect::<Vec<_>>();
     let audio = |frames: &[[u32; 3]]| frames.iter().map(|f| Position::Audio(f.to_vec())).collect::<Vec<_>>();
     let segments = [

@@ -42,7 +42,7 @@ pub enum NoiseSource {
 /// Precision of the language model where the user names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PrecisionRule {
-    /// The type in which the weights are stored.
+    /// The type in which the weights are stored; float32 where MLX computes on the CPU, which is slow in 16 bits.
     Checkpoint,
     /// Float32, without which PyTorch's tokens cannot be expected.
     Float32,
@@ -115,7 +115,8 @@ impl Mode {
     /// Precision of the language model where the user names none; `stored` is the type of the checkpoint's weights.
     pub fn default_precision(self, stored: Dtype) -> Dtype {
         match self.info().precision {
-            PrecisionRule::Checkpoint => stored,
+            PrecisionRule::Checkpoint if cfg!(target_os = "macos") => stored,
+            PrecisionRule::Checkpoint => Dtype::Float32,
             PrecisionRule::Float32 => Dtype::Float32,
         }
     }

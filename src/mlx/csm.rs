@@ -50,8 +50,8 @@ impl MlxCsm {
         let weights = CsmWeights::load(&mut ArraySource::new(&checkpoint.tensors, precision), c)?;
         let heads = weights.audio_head; // (K - 1, e, V)
         let depth_embeddings = Embedding(weights.depth_embeddings);
-        let backbone = Llama::new(weights.backbone, &c.backbone);
-        let depth_decoder = Llama::new(weights.depth_decoder, &c.depth_decoder_config.llama);
+        let backbone = Llama::new(weights.backbone, &c.backbone)?;
+        let depth_decoder = Llama::new(weights.depth_decoder, &c.depth_decoder_config.llama)?;
         Ok(Self {
             dims: checkpoint.dims(),
             text_vocab: c.text_vocab_size,

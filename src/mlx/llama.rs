@@ -1,22 +1,22 @@
 //! The Llama-shaped transformer that backbone and depth decoder share.
 
 use mlx_rs::Array;
+use mlx_rs::error::Exception;
 use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
+use mlx_rs::ops::indexing::TryIndexOp;
 use mlx_rs::ops::sigmoid;
 
-use super::nn::{KvCache, Linear, Result, RmsNorm, Rotary};
+use super::nn::{KvCache, Linear, Parallel, Result, RmsNorm, Rotary, Rotation, attend_one, attends_by_hand};
 use crate::checkpoint::config::LlamaConfig;
 use crate::checkpoint::weights::{LlamaLayerWeights, LlamaWeights};
 
 struct Layer {
     input_norm: RmsNorm,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    /// Queries, keys and values.
+    qkv: Parallel,
     o: Linear,
     post_norm: RmsNorm,
-    gate: Linear,
-    up: Linear,
+    gate_up: Parallel,
     down: Linear,
 }
 
@@ -31,26 +31,25 @@ pub(super) struct Llama {
 }
 
 impl Llama {
-    pub(super) fn new(weights: LlamaWeights<Array>, c: &LlamaConfig) -> Self {
-        let layer = |w: LlamaLayerWeights<Array>| Layer {
-            input_norm: RmsNorm::new(w.input_norm, c.rms_norm_eps),
-            q: Linear::new(w.q),
-            k: Linear::new(w.k),
-            v: Linear::new(w.v),
-            o: Linear::new(w.o),
-            post_norm: RmsNorm::new(w.post_norm, c.rms_norm_eps),
-            gate: Linear::new(w.gate),
-            up: Linear::new(w.up),
-            down: Linear::new(w.down),
+    pub(super) fn new(weights: LlamaWeights<Array>, c: &LlamaConfig) -> Result<Self> {
+        let layer = |w: LlamaLayerWeights<Array>| {
+            Ok(Layer {
+                input_norm: RmsNorm::new(w.input_norm, c.rms_norm_eps),
+                qkv: Parallel::new(vec![w.q, w.k, w.v])?,
+                o: Linear::new(w.o),
+                post_norm: RmsNorm::new(w.post_norm, c.rms_norm_eps),
+                gate_up: Parallel::new(vec![w.gate, w.up])?,
+                down: Linear::new(w.down),
+            })
         };
-        Self {
-            layers: weights.layers.into_iter().map(layer).collect(),
+        Ok(Self {
+            layers: weights.layers.into_iter().map(layer).collect::<Result<_>>()?,
             norm: RmsNorm::new(weights.norm, c.rms_norm_eps),
-            rotary: Rotary::new(&c.rope, c.head_dim()),
+            rotary: Rotary::with_table(&c.rope, c.head_dim(), c.max_position_embeddings)?,
             heads: c.num_attention_heads as i32,
             kv_heads: c.num_key_value_heads as i32,
             head_dim: c.head_dim() as i32,
-        }
+        })
     }
 
     /// Empty caches, one per layer.
@@ -60,25 +59,30 @@ impl Llama {
 
     /// `x`: (1, T, d), the next T positions. Returns the normed hidden states, (1, T, d).
     pub(super) fn forward(&self, x: &Array, caches: &mut [KvCache]) -> Result<Array> {
+        let position = caches.first().map_or(0, KvCache::length);
+        let rotation = self.rotary.at(position, x.dim(1), x.dtype())?;
         let mut x = x.clone();
         for (layer, cache) in self.layers.iter().zip(caches) {
-            x = x.add(self.attention(layer, &layer.input_norm.forward(&x)?, cache)?)?;
+            x = x.add(self.attention(layer, &layer.input_norm.forward(&x)?, &rotation, cache)?)?;
             x = x.add(layer.feed_forward(&layer.post_norm.forward(&x)?)?)?;
         }
         self.norm.forward(&x)
     }
 
-    fn attention(&self, layer: &Layer, x: &Array, cache: &mut KvCache) -> Result<Array> {
-        let (t, position) = (x.dim(1), cache.length());
-        let split = |y: Array, heads: i32| {
-            y.reshape(&[1, t, heads, self.head_dim])?.transpose_axes(&[0, 2, 1, 3]) // (1, heads, T, head_dim)
-        };
-        let q = self.rotary.forward(&split(layer.q.forward(x)?, self.heads)?, position)?;
-        let k = self.rotary.forward(&split(layer.k.forward(x)?, self.kv_heads)?, position)?;
-        let v = split(layer.v.forward(x)?, self.kv_heads)?;
+    fn attention(&self, layer: &Layer, x: &Array, rotation: &Rotation, cache: &mut KvCache) -> Result<Array> {
+        let (t, rotated) = (x.dim(1), self.heads + self.kv_heads);
+        let all = layer.qkv.forward(x)?.reshape(&[1, t, rotated + self.kv_heads, self.head_dim])?;
+        let all = all.transpose_axes(&[0, 2, 1, 3])?; // (1, heads + 2 kv heads, T, head_dim)
+        let qk = self.rotary.rotate(&all.try_index((.., ..rotated, .., ..))?, rotation)?;
+        let q = qk.try_index((.., ..self.heads, .., ..))?;
+        let k = qk.try_index((.., self.heads.., .., ..))?;
+        let v = all.try_index((.., rotated.., .., ..))?;
         let (k, v) = cache.append(&k, &v)?;
-        let mask = (t > 1).then_some(ScaledDotProductAttentionMask::Causal);
         let scale = (self.head_dim as f32).powf(-0.5);
+        if t == 1 && attends_by_hand(q.dtype()) {
+            return layer.o.forward(&attend_one(&q, &k, &v, scale)?);
+        }
+        let mask = (t > 1).then_some(ScaledDotProductAttentionMask::Causal);
         let y = scaled_dot_product_attention(q, k, v, scale, mask, None)?; // (1, heads, T, head_dim)
         let y = y.transpose_axes(&[0, 2, 1, 3])?.reshape(&[1, t, self.heads * self.head_dim])?;
         layer.o.forward(&y)
@@ -88,8 +92,9 @@ impl Llama {
 impl Layer {
     /// SwiGLU: `w_down(silu(w_gate x) * w_up x)`.
     fn feed_forward(&self, x: &Array) -> Result<Array> {
-        let gate = self.gate.forward(x)?;
-        let inner = gate.multiply(sigmoid(&gate)?)?.multiply(self.up.forward(x)?)?;
+        let parts = self.gate_up.forward_each(x)?;
+        let [gate, up] = parts.as_slice() else { return Err(Exception::custom("gate and up are two layers")) };
+        let inner = gate.multiply(sigmoid(gate)?)?.multiply(up)?;
         self.down.forward(&inner)
     }
 }

@@ -6,6 +6,7 @@ use mlx_rs::ops::indexing::{TryIndexMutOp, TryIndexOp};
 use mlx_rs::ops::{concatenate, dequantize, quantized_matmul, zeros_dtype};
 use mlx_rs::{Array, Dtype};
 
+use super::evaluate;
 use crate::checkpoint::config::Rope;
 use crate::checkpoint::weights::{LinearWeights, Weight};
 
@@ -35,6 +36,102 @@ impl Linear {
         };
         add_bias(y, self.bias.as_ref())
     }
+}
+
+/// Linear layers of one input, computed as one product where they are stored alike.
+pub(super) struct Parallel {
+    linears: Vec<Linear>, // one for all, or one for each
+    /// Outputs of each.
+    widths: Vec<i32>,
+}
+
+impl Parallel {
+    pub(super) fn new(weights: Vec<LinearWeights<Array>>) -> Result<Self> {
+        let rows = |w: &LinearWeights<Array>| match &w.weight {
+            Weight::Dense(matrix) => matrix.dim(0),
+            Weight::Affine { packed, .. } => packed.dim(0),
+        };
+        let widths = weights.iter().map(rows).collect();
+        let linears = match stack(&weights)? {
+            Some(stacked) => {
+                // Evaluated here, so that the parts are freed layer by layer.
+                evaluate(arrays_of(&stacked))?;
+                vec![Linear::new(stacked)]
+            }
+            None => weights.into_iter().map(Linear::new).collect(),
+        };
+        Ok(Self { linears, widths })
+    }
+
+    /// All outputs side by side, (…, sum of the widths).
+    pub(super) fn forward(&self, x: &Array) -> Result<Array> {
+        match self.linears.as_slice() {
+            [one] => one.forward(x),
+            each => concatenate(&each.iter().map(|linear| linear.forward(x)).collect::<Result<Vec<_>>>()?, -1),
+        }
+    }
+
+    /// Each output by itself, (1, T, width).
+    pub(super) fn forward_each(&self, x: &Array) -> Result<Vec<Array>> {
+        let all = self.forward(x)?;
+        let mut start = 0;
+        let part = |width: &i32| {
+            start += width;
+            all.try_index((.., .., start - width..start))
+        };
+        self.widths.iter().map(part).collect()
+    }
+}
+
+fn arrays_of(weights: &LinearWeights<Array>) -> Vec<&Array> {
+    let matrix = match &weights.weight {
+        Weight::Dense(matrix) => vec![matrix],
+        Weight::Affine { packed, scales, biases, .. } => vec![packed, scales, biases],
+    };
+    matrix.into_iter().chain(&weights.bias).collect()
+}
+
+/// The rows of all matrices, one after another; `None` where some are stored otherwise than the first.
+fn stack(weights: &[LinearWeights<Array>]) -> Result<Option<LinearWeights<Array>>> {
+    let Some(first) = weights.first() else { return Ok(None) };
+    let rows = |of: &dyn Fn(&LinearWeights<Array>) -> Option<Array>| -> Result<Option<Array>> {
+        let parts: Option<Vec<Array>> = weights.iter().map(of).collect();
+        parts.map(|parts| concatenate(&parts, 0)).transpose()
+    };
+    let weight = match &first.weight {
+        Weight::Dense(_) => rows(&|w| match &w.weight {
+            Weight::Dense(matrix) => Some(matrix.clone()),
+            Weight::Affine { .. } => None,
+        })?
+        .map(Weight::Dense),
+        Weight::Affine { bits, group, .. } => {
+            let alike = |w: &&LinearWeights<Array>| matches!(&w.weight, Weight::Affine { bits: b, group: g, .. } if (b, g) == (bits, group));
+            let affine = |part: fn(&Weight<Array>) -> Option<Array>| rows(&|w| part(&w.weight));
+            match weights.iter().filter(alike).count() == weights.len() {
+                false => None,
+                true => {
+                    let packed =
+                        affine(|w| if let Weight::Affine { packed, .. } = w { Some(packed.clone()) } else { None })?;
+                    let scales =
+                        affine(|w| if let Weight::Affine { scales, .. } = w { Some(scales.clone()) } else { None })?;
+                    let biases =
+                        affine(|w| if let Weight::Affine { biases, .. } = w { Some(biases.clone()) } else { None })?;
+                    match (packed, scales, biases) {
+                        (Some(packed), Some(scales), Some(biases)) => {
+                            Some(Weight::Affine { packed, scales, biases, bits: *bits, group: *group })
+                        }
+                        _ => None,
+                    }
+                }
+            }
+        }
+    };
+    let with_bias = weights.iter().filter(|w| w.bias.is_some()).count();
+    if with_bias != 0 && with_bias != weights.len() {
+        return Ok(None);
+    }
+    let bias = if with_bias == 0 { None } else { rows(&|w| w.bias.clone())? };
+    Ok(weight.map(|weight| LinearWeights { weight, bias }))
 }
 
 pub(super) fn add_bias(y: Array, bias: Option<&Array>) -> Result<Array> {
@@ -76,16 +173,71 @@ impl RmsNorm {
     }
 }
 
+/// Whether MLX computes on the CPU, where its fused operations fall apart into many small ones.
+const ON_CPU: bool = !cfg!(target_os = "macos");
+
 /// Rotation of queries and keys by their position, half-split.
 pub(super) struct Rotary {
     wavelengths: Array, // (head_dim / 2,): positions a radian, which is what MLX's rope takes
     head_dim: i32,
+    /// Cosines and sines of all positions, each (positions, head_dim), the first half of the sines negative. On the CPU a table is
+    /// three products where MLX's rope is a dozen operations, with the same result to the bit.
+    table: Option<(Array, Array)>,
+}
+
+/// The rotation of some positions.
+pub(super) enum Rotation {
+    /// Cosines and sines, each (T, head_dim).
+    Table(Array, Array),
+    /// The first position.
+    From(i32),
 }
 
 impl Rotary {
     pub(super) fn new(rope: &Rope, head_dim: usize) -> Self {
         let wavelengths: Vec<f32> = rope.inverse_frequencies(head_dim).iter().map(|f| 1.0 / f).collect();
-        Self { wavelengths: Array::from_slice(&wavelengths, &[wavelengths.len() as i32]), head_dim: head_dim as i32 }
+        let wavelengths = Array::from_slice(&wavelengths, &[wavelengths.len() as i32]);
+        Self { wavelengths, head_dim: head_dim as i32, table: None }
+    }
+
+    /// The same with a table for `positions` positions, where MLX computes on the CPU.
+    pub(super) fn with_table(rope: &Rope, head_dim: usize, positions: usize) -> Result<Self> {
+        let plain = Self::new(rope, head_dim);
+        if !ON_CPU {
+            return Ok(plain);
+        }
+        // As MLX's rope computes them: position times the reciprocal of the wavelength.
+        let rows = Array::from_iter((0..positions as i32).map(|p| p as f32), &[positions as i32, 1]);
+        let angles = rows.multiply(plain.wavelengths.reciprocal()?)?;
+        let (cos, sin) = (angles.cos()?, angles.sin()?);
+        let cos = concatenate(&[&cos, &cos], 1)?;
+        let sin = concatenate(&[&sin.negative()?, &sin], 1)?;
+        evaluate([&cos, &sin])?;
+        Ok(Self { table: Some((cos, sin)), ..plain })
+    }
+
+    /// The rotation of `count` positions from `position` on in numbers of this type.
+    pub(super) fn at(&self, position: i32, count: i32, dtype: Dtype) -> Result<Rotation> {
+        match &self.table {
+            Some((cos, sin)) if dtype == Dtype::Float32 && position + count <= cos.dim(0) => {
+                let rows = |table: &Array| table.try_index((position..position + count, ..));
+                Ok(Rotation::Table(rows(cos)?, rows(sin)?))
+            }
+            _ => Ok(Rotation::From(position)),
+        }
+    }
+
+    /// `x`: (1, heads, T, head_dim).
+    pub(super) fn rotate(&self, x: &Array, rotation: &Rotation) -> Result<Array> {
+        match rotation {
+            Rotation::From(position) => self.forward(x, *position),
+            Rotation::Table(cos, sin) => {
+                let half = self.head_dim / 2;
+                let swapped =
+                    concatenate(&[x.try_index((.., .., .., half..))?, x.try_index((.., .., .., ..half))?], -1)?;
+                x.multiply(cos)?.add(swapped.multiply(sin)?)
+            }
+        }
     }
 
     /// `x`: (1, heads, T, head_dim), its first step at `position`.
@@ -159,4 +311,19 @@ pub(super) fn id_array(ids: impl IntoIterator<Item = u32>) -> Array {
 /// Float32 for the sampler, whatever the model computes in.
 pub(super) fn to_f32(x: &Array) -> Result<Array> {
     x.as_dtype(Dtype::Float32)
+}
+
+/// Attention of one query a head over all keys: what `scaled_dot_product_attention` computes on the CPU, in fewer operations.
+/// `q`: (1, heads, 1, head_dim); `k`, `v`: (1, kv heads, length, head_dim). Returns (1, 1, heads * head_dim).
+pub(super) fn attend_one(q: &Array, k: &Array, v: &Array, scale: f32) -> Result<Array> {
+    let (heads, groups, head_dim) = (q.dim(1), k.dim(1), q.dim(3));
+    let q = q.multiply(Array::from_f32(scale))?.reshape(&[1, groups, heads / groups, head_dim])?;
+    let scores = q.matmul(k.swap_axes(2, 3)?)?; // (1, kv heads, heads / kv heads, length)
+    let weights = mlx_rs::ops::softmax_axis(&scores, -1, true)?;
+    weights.matmul(v)?.reshape(&[1, 1, heads * head_dim])
+}
+
+/// Whether [`attend_one`] is to be used for numbers of this type.
+pub(super) fn attends_by_hand(dtype: Dtype) -> bool {
+    ON_CPU && dtype == Dtype::Float32
 }
