@@ -31,7 +31,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
     (
         "studio",
-        &["analysis", "audio", "checkpoint", "data", "engine", "error", "files", "report", "takes", "torch", "worker"],
+        &[
+            "analysis",
+            "audio",
+            "checkpoint",
+            "data",
+            "engine",
+            "error",
+            "files",
+            "report",
+            "takes",
+            "text",
+            "torch",
+            "worker",
+        ],
     ),
     (
         "cli",

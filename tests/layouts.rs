@@ -441,3 +441,97 @@ fn a_model_that_is_dropped_gives_its_memory_back() {
     let after = resident();
     assert!(after < before + (20 << 20), "{} MB, then {} MB", before >> 20, after >> 20);
 }
+
+/// Marvis' and MisoTTS' sizes are told by torchtune's flavours or by the shapes.
+#[test]
+fn other_sizes_are_told_by_flavours_and_shapes() {
+    let list = fs::read_to_string(repository("tests/goldens/checkpoints/csm-mlx.tsv")).unwrap();
+    let mimi = fs::read_to_string(repository("tests/goldens/checkpoints/mimi-kyutai.tsv")).unwrap();
+    // layers, width, kv rows, feed-forward of backbone and depth decoder
+    let marvis = ([6, 1_536, 384, 8_192], [4, 1_024, 256, 4_096]);
+    let miso = ([32, 4_096, 1_024, 14_336], [8, 1_536, 384, 6_912]);
+    for (name, sizes, flavours) in
+        [("Marvis", marvis, ["llama-250M", "llama-60M"]), ("MisoTTS", miso, ["llama-8B", "llama-300M"])]
+    {
+        let folder = TempDir::new().unwrap();
+        fs::copy(repository("assets/voice/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+        write_sparse(&folder.path().join(MIMI), &mimi);
+        write_sparse(&folder.path().join("model.safetensors"), &resized(&list, sizes.0, sizes.1));
+        let by_shapes = Checkpoint::open(folder.path()).unwrap();
+        let five = serde_json::json!({
+            "backbone_flavor": flavours[0], "decoder_flavor": flavours[1], "text_vocab_size": 128_256, "audio_vocab_size": 2_051,
+            "audio_num_codebooks": 32,
+        });
+        fs::write(folder.path().join("config.json"), five.to_string()).unwrap();
+        let by_flavours = Checkpoint::open(folder.path()).unwrap();
+        assert_eq!(by_shapes.config, by_flavours.config, "{name}");
+        let backbone = &by_shapes.config.backbone;
+        assert_eq!([backbone.num_hidden_layers, backbone.hidden_size], sizes.0[..2], "{name}");
+    }
+}
+
+/// The list of tensors with other layers, widths, rows of keys and values, and feed-forward sizes.
+fn resized(list: &str, backbone: [usize; 4], depth: [usize; 4]) -> String {
+    let mut lines = Vec::new();
+    for line in list.lines().filter(|l| !l.contains(".layers.") || l.contains(".layers.0.")) {
+        let [name, dtype, shape] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [layers, width, kv, ffn] = if name.starts_with("decoder.") { depth } else { backbone };
+        let old = if name.starts_with("decoder.") { [1_024, 256] } else { [2_048, 512] };
+        let sizes: Vec<usize> = shape.split('x').map(|n| n.parse().unwrap()).collect();
+        let new = |n: usize| match n {
+            8_192 => ffn,
+            n if n == old[0] => width,
+            n if n == old[1] && name.contains("_proj") => kv,
+            n => n,
+        };
+        let sizes = match name {
+            "projection.weight" => vec![depth[1], backbone[1]],
+            "audio_head" => vec![31, depth[1], 2_051],
+            _ => sizes.into_iter().map(new).collect(),
+        };
+        let shape = sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join("x");
+        let copies = if name.contains(".layers.0.") { layers } else { 1 };
+        lines.extend(
+            (0..copies).map(|n| format!("{}\t{dtype}\t{shape}", name.replace(".layers.0.", &format!(".layers.{n}.")))),
+        );
+    }
+    lines.join("\n")
+}
+
+/// Files with bytes changed at random: an error or a checkpoint, never a panic, and in bounded time.
+#[test]
+fn damaged_files_are_errors() {
+    let (base, _, tensors) = mini();
+    let folder = original_folder(base.path(), &tensors);
+    write_torch(&folder.path().join("ckpt.pt"), &torchtune(&tensors, HEADS));
+    let mut seed = 1u64;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut refused = 0;
+    for name in ["config.json", "tokenizer.json", MIMI, "ckpt.pt"] {
+        let path = folder.path().join(name);
+        let whole = fs::read(&path).unwrap();
+        // The zip's directory is at its end, other headers at the beginning.
+        let changeable = whole.len().min(6_000);
+        for round in 0..150 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(changeable);
+                let at = if name == "ckpt.pt" && round % 2 == 0 { whole.len() - 1 - at } else { at };
+                bytes[at] = [random(256) as u8, b'9', b'0', b'-', b'"'][random(5)];
+            }
+            fs::write(&path, bytes).unwrap();
+            match Checkpoint::open(folder.path()) {
+                Ok(checkpoint) => drop(checkpoint.text_ids(0, "Hello there.")),
+                Err(e) => {
+                    refused += 1;
+                    assert_eq!(e.exit_code(), 2, "{e}");
+                }
+            }
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert!(refused > 200, "{refused}");
+}

@@ -78,6 +78,32 @@ fn wait_for_silence(window: &mut Window<'_>) {
     wait(window, "the end of the sound", |s| !s.session.player.is_playing());
 }
 
+/// A longer text becomes turns, a piece each, spoken one after another with the piece before as context; a speaker's number at the
+/// start of one is its speaker, and what is read in words is told.
+#[test]
+fn a_longer_text_is_spoken_in_pieces() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "[1]It is 10:45. I lost my keys.");
+    click(&mut window, "Generate");
+    wait(&mut window, "two takes", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let turns: Vec<(u32, &str)> = s.turns.iter().map(|t| (t.speaker, t.text.as_str())).collect();
+    assert_eq!(turns, [(1, "It is 10:45."), (1, "I lost my keys.")]);
+    let read = |n: usize| {
+        let path = s.store.path(s.turns[n].take.as_ref().unwrap()).join("tokens.json");
+        TokenFile::read(&path, &demo_dims()).unwrap()
+    };
+    let (first, second) = (read(0), read(1));
+    assert!(first.context.is_empty());
+    assert_eq!(second.context[0].frames, first.frames);
+    let told: Vec<&str> = s.messages.iter().map(|m| m.text.as_str()).collect();
+    assert!(
+        told.iter().any(|m| m.contains("ten forty-five")) && told.iter().any(|m| m.contains("2 pieces")),
+        "{told:?}"
+    );
+}
+
 #[test]
 fn a_sentence_is_spoken_and_kept() {
     let folder = TempDir::new().unwrap();

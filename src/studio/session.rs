@@ -20,6 +20,7 @@ use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
 use crate::takes::{ClipSummary, Store, Take};
+use crate::text::Script;
 use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip, Task, Update, WorkerHandle};
 
 /// Identifies a turn, whatever happens to its place in the conversation.
@@ -108,6 +109,15 @@ enum QueuedTask {
     Encode { samples: Vec<f32> },
 }
 
+/// Pieces of a longer text.
+#[derive(Default)]
+struct PiecesToSpeak {
+    /// What stands before all of them.
+    context: Vec<Turn>,
+    /// Their turns, those that are still to be spoken.
+    turns: VecDeque<TurnId>,
+}
+
 /// The task that the worker runs.
 enum ActiveTask {
     Speak { spec: Box<ClipSpec>, turn: Option<TurnId>, parent: Option<String>, task: Task<GeneratedClip> },
@@ -157,6 +167,8 @@ pub struct Session {
     model: ModelState,
     wake: Arc<dyn Fn() + Send + Sync>,
     queue: VecDeque<QueuedTask>,
+    /// Pieces of a longer text that are still to be spoken.
+    pieces: PiecesToSpeak,
     active: Option<ActiveTask>,
     /// The conversation.
     pub turns: Vec<TurnDraft>,
@@ -208,6 +220,7 @@ impl Session {
             model,
             wake,
             queue: VecDeque::new(),
+            pieces: PiecesToSpeak::default(),
             active: None,
             turns: Vec::new(),
             next_turn: 0,
@@ -348,6 +361,7 @@ impl Session {
     fn on_model_failed(&mut self, error: Error) {
         self.model = ModelState::Failed;
         self.queue.clear();
+        self.pieces = PiecesToSpeak::default();
         self.notify_error(error);
     }
 
@@ -363,6 +377,7 @@ impl Session {
                     Some(Update::Done(Ok(clip))) => self.on_clip_finished(*spec, turn, parent, clip),
                     Some(Update::Done(Err(e))) => {
                         self.player.finish();
+                        self.pieces = PiecesToSpeak::default();
                         self.notify_error(e);
                     }
                 },
@@ -431,17 +446,61 @@ impl Session {
         }
     }
 
-    /// Speaks turn `n`, after the turns before it where `with_context`.
+    /// Speaks turn `n`, after the turns before it where `with_context`. A longer text becomes several turns, a piece each, which are
+    /// spoken one after another.
     pub fn speak_turn(&mut self, n: usize, with_context: bool) {
-        let Some(turn) = self.turns.get(n).cloned() else { return };
-        match self.context_of(n, with_context) {
-            Ok(context) => {
-                let sampling = self.next_sampling();
-                let spec = ClipSpec { context, ..ClipSpec::new(turn.text, turn.speaker, sampling) };
-                self.speak(spec, Some(turn.id), None);
-            }
-            Err(e) => self.notify_error(e),
+        let context = match self.context_of(n, with_context) {
+            Ok(context) => context,
+            Err(e) => return self.notify_error(e),
+        };
+        let Some(turns) = self.cut_turn(n) else { return };
+        self.pieces = PiecesToSpeak { context, turns: turns.into() };
+        self.speak_next_piece(None);
+    }
+
+    /// Cuts the text of turn `n` into pieces, each a turn of its own; their ids.
+    fn cut_turn(&mut self, n: usize) -> Option<Vec<TurnId>> {
+        let turn = self.turns.get(n)?.clone();
+        let Some(checkpoint) = self.checkpoint() else { return Some(vec![turn.id]) };
+        let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
+        let messages = script.messages(&checkpoint.text_profile, &checkpoint.info.name);
+        messages.into_iter().for_each(|text| self.notify(text));
+        let whole = script.pieces.len() == 1 && script.tag.is_none();
+        if whole || script.pieces.is_empty() {
+            return Some(vec![turn.id]);
         }
+        if script.pieces.len() > 1 {
+            self.notify(format!("the text is spoken in {} pieces, each a turn of its own", script.pieces.len()));
+        }
+        let mut ids = Vec::new();
+        for (m, piece) in script.pieces.into_iter().enumerate() {
+            if m > 0 {
+                self.add_turn(piece.speaker, "");
+                let added = self.turns.pop()?;
+                self.turns.insert(n + m, added);
+            }
+            let turn = self.turns.get_mut(n + m)?;
+            (turn.speaker, turn.text, turn.take) = (piece.speaker, piece.text, None);
+            ids.push(turn.id);
+        }
+        Some(ids)
+    }
+
+    /// Speaks the next piece of a longer text, after `before`, the piece before it.
+    fn speak_next_piece(&mut self, before: Option<Turn>) {
+        let Some(id) = self.pieces.turns.pop_front() else { return };
+        let Some(turn) = self.turns.iter().find(|t| t.id == id).cloned() else { return };
+        let sampling = self.next_sampling();
+        let spec = |before: Option<Turn>| {
+            let context = self.pieces.context.iter().cloned().chain(before).collect();
+            ClipSpec { context, ..ClipSpec::new(turn.text.clone(), turn.speaker, sampling) }
+        };
+        let after = spec(before);
+        // Where the piece before it leaves no room, it is spoken without it.
+        let fits =
+            self.checkpoint().is_none_or(|c| !matches!(self.request(&after, c), Err(Error::ContextTooLong { .. })));
+        let spec = if fits { after } else { spec(None) };
+        self.speak(spec, Some(id), None);
     }
 
     fn context_of(&self, n: usize, with_context: bool) -> Result<Vec<Turn>> {
@@ -552,6 +611,7 @@ impl Session {
     /// Stops the running take before its next frame and empties the queue; what was made is kept.
     pub fn cancel(&mut self) {
         self.queue.clear();
+        self.pieces = PiecesToSpeak::default();
         match &self.active {
             Some(ActiveTask::Speak { task, .. } | ActiveTask::TeacherForce { task }) => task.cancel(),
             Some(ActiveTask::Encode { task }) => task.cancel(),
@@ -670,8 +730,12 @@ impl Session {
         self.inspected.version += 1;
         clip.findings.iter().for_each(|finding| self.notify(finding));
         if clip.frames.is_empty() {
+            if turn.is_some() {
+                self.speak_next_piece(None);
+            }
             return;
         }
+        let piece = Turn { speaker: spec.speaker, text: spec.text.clone(), frames: clip.frames.clone() };
         // The text may have been edited meanwhile; then the take says something else.
         let spoken = spec.text.clone();
         match self.store_take(spec, parent, &clip) {
@@ -683,6 +747,9 @@ impl Session {
                 }
             }
             Err(e) => self.notify_error(e),
+        }
+        if clip.stop != FinishReason::Cancelled && turn.is_some() {
+            self.speak_next_piece(Some(piece));
         }
     }
 

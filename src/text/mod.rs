@@ -6,11 +6,13 @@ mod cut;
 mod numbers;
 mod profile;
 mod reading;
+mod script;
 
 pub use clean::clean;
 pub use cut::{halve, pieces};
 pub use profile::TextProfile;
 pub use reading::{Reading, read_aloud};
+pub use script::{Piece, Script};
 
 /// The speaker's number that a text such as `[1]Hello.` begins with, and the text after it. The model's prompt has it in this form;
 /// in a text it would be read as text.

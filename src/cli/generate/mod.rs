@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::ArgGroup;
 
-use self::plan::{GeneratePlan, Piece};
+use self::plan::GeneratePlan;
 use self::speaker::{Speaker, SpokenClips, save_wav};
 use super::output::{check_apart, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
@@ -21,7 +21,7 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
 use crate::data::{Dtype, FinishReason, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
 use crate::error::{Error, Result};
-use crate::text::halve;
+use crate::text::{Piece, halve};
 
 /// Flags of `csm generate`.
 #[derive(clap::Args, Debug)]

@@ -8,7 +8,7 @@ use crate::cli::output::message;
 use crate::cli::{read_stdin, warn_of_other_model};
 use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable};
 use crate::error::{Error, Result};
-use crate::text::{clean, pieces, read_aloud, speaker_tag};
+use crate::text::{Piece, Script};
 
 /// A recording or token file to be used as context.
 pub(super) struct ContextFile {
@@ -17,20 +17,8 @@ pub(super) struct ContextFile {
     pub(super) speaker: u32,
 }
 
-/// A piece of text that is spoken as one clip.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) speaker: u32,
-    pub(super) text: String,
-}
-
 /// Longest text on the command line, characters.
 const LONGEST_ARGUMENT: usize = 2_000;
-/// Longest piece where the voice declares none: about what fits into the ten seconds that a piece may take.
-const LONGEST_PIECE: usize = 200;
-/// Changes of a text that a message lists.
-const LISTED: usize = 6;
-
 /// Usable values, made of the flags and checked.
 pub(super) struct GeneratePlan {
     pub(super) pieces: Vec<Piece>,
@@ -69,18 +57,27 @@ impl GeneratePlan {
                 format!("at most {LONGEST_ARGUMENT} characters (--stdin speaks longer texts, also from a file)");
             return Err(Error::invalid("text", expected, format!("{characters} characters")));
         }
-        let pieces = match whole {
-            true => vec![Piece { speaker: speaker.unwrap_or(0), text }],
-            false => cut(&text, speaker, checkpoint.text_profile.longest_piece.unwrap_or(LONGEST_PIECE)),
+        let script = match whole {
+            true => Script { pieces: vec![Piece { speaker: speaker.unwrap_or(0), text }], tag: None },
+            false => Script::new(&text, speaker.unwrap_or(0), speaker.is_some(), &checkpoint.text_profile),
         };
+        let pieces = &script.pieces;
         if !pieces.iter().any(|piece| is_speakable(&piece.text)) {
             let field = if args.stdin { "stdin" } else { "text" };
             return Err(Error::invalid(field, "something to say (at least a letter or digit)", "nothing"));
         }
-        for piece in &pieces {
+        for piece in pieces {
             checkpoint.info.check_speaker("speaker", piece.speaker)?;
         }
-        report_reading(&pieces, checkpoint);
+        if pieces.len() > 1 {
+            message!(
+                "note: spoken in {} pieces, each with the one before it as context; --whole speaks a text at once",
+                pieces.len()
+            );
+        }
+        for text in script.messages(&checkpoint.text_profile, &checkpoint.info.name) {
+            message!("warning: {text}");
+        }
         let max_frames = dims.frames_in(args.max_audio_length_ms as f64 / 1_000.0);
         if max_frames == 0 {
             let expected = format!("at least {:.0} (one frame)", 1_000.0 * dims.seconds(1));
@@ -90,7 +87,7 @@ impl GeneratePlan {
         let prompt_style = args.prompt_style.or(again.as_ref().map(|a| a.prompt_style)).unwrap_or_default();
         let (turns, edits) = again.map(|a| (a.context, a.edits)).unwrap_or_default();
         Ok(Self {
-            pieces,
+            pieces: script.pieces,
             can_be_cut: !whole,
             sampling,
             max_frames,
@@ -118,49 +115,6 @@ impl GeneratePlan {
     /// The whole text.
     pub(super) fn text(&self) -> String {
         self.pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// The pieces of a text. `[n]` at the start of one is its speaker, and that of those after it, unless `speaker` is chosen.
-fn cut(text: &str, speaker: Option<u32>, longest: usize) -> Vec<Piece> {
-    let mut current = speaker.unwrap_or(0);
-    let mut noted = false;
-    let piece = |text: String| match speaker_tag(&text) {
-        None => Piece { speaker: current, text },
-        Some((number, rest)) => {
-            if !noted {
-                noted = true;
-                message!("note: [{number}] at the start of a text is its speaker and not spoken");
-            }
-            current = speaker.unwrap_or(number);
-            Piece { speaker: current, text: rest.to_owned() }
-        }
-    };
-    pieces(&clean(text), longest).into_iter().map(piece).filter(|piece| is_speakable(&piece.text)).collect()
-}
-
-/// Says, once, into how many pieces a text was cut, what is read in words, and what the voice cannot read.
-fn report_reading(pieces: &[Piece], checkpoint: &Checkpoint) {
-    if pieces.len() > 1 {
-        message!(
-            "note: spoken in {} pieces, each with the one before it as context; --whole speaks a text at once",
-            pieces.len()
-        );
-    }
-    let readings: Vec<_> = pieces.iter().map(|piece| read_aloud(&piece.text, &checkpoint.text_profile)).collect();
-    let listed = |all: Vec<String>| {
-        let more = all.len().saturating_sub(LISTED);
-        let shown = all.into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
-        if more > 0 { format!("{shown}, and {more} more") } else { shown }
-    };
-    let changes: Vec<String> =
-        readings.iter().flat_map(|r| &r.changes).map(|(written, read)| format!("{written:?} as {read:?}")).collect();
-    if !changes.is_empty() {
-        message!("warning: numbers and signs are read in words: {}", listed(changes));
-    }
-    let unreadable: Vec<String> = readings.iter().flat_map(|r| &r.unreadable).map(|word| format!("{word:?}")).collect();
-    if !unreadable.is_empty() {
-        message!("warning: {} cannot read {}", checkpoint.info.name, listed(unreadable));
     }
 }
 
