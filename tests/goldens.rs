@@ -128,7 +128,7 @@ fn compare_model(
 fn compare_codec(golden: &Golden, mimi: &Mimi, case: &Case) -> Result<(), String> {
     for (n, context) in case.context.iter().enumerate() {
         let name = format!("{}/context{n}", case.name);
-        let encoded = mimi.encode(&golden.wave(context)).unwrap();
+        let encoded = mimi.encode(&golden.wave(context), &|| false).unwrap();
         close(&format!("{name}/latent"), &encoded.latent, &golden.floats(&format!("{name}/latent")), LATENT)?;
         equal(&format!("{name}/codes"), &encoded.codes, &golden.tokens(&format!("{name}/codes")))?;
     }

@@ -14,7 +14,7 @@ use crate::data::{ClipSpec, Dtype, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::report::{CheckpointComparison, ClipReport, Report, StepsUnavailable};
-use crate::worker::{GeneratedClip, WorkerHandle};
+use crate::worker::{CancelToken, GeneratedClip, WorkerHandle};
 
 /// Seconds of the clip on which two checkpoints are compared: long enough to see a drift.
 const COMPARED_SECONDS: f64 = 10.0;
@@ -94,7 +94,7 @@ fn teacher_force(
     };
     let request = GenerationRequest::teacher_forced(&spec, checkpoint.prompt_of(&spec)?, &file.frames);
     let mut steps = Vec::new();
-    let clip = run_observed(worker, request, |_, stats, _| steps.push(stats))?;
+    let clip = run_observed(worker, request, CancelToken::default(), |_, stats, _| steps.push(stats))?;
     let frame = steps.len();
     let complete = frame == file.frames.len();
     Ok((if complete { Ok(steps) } else { Err(StepsUnavailable::Incomplete { frame }) }, Some(clip.audio)))
@@ -118,7 +118,7 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     };
     let (mut reference, mut steps) = (Vec::new(), Vec::new());
     let worker = start_worker(a)?;
-    let clip = run_observed(&worker, observed(a)?, |_, stats, logits| {
+    let clip = run_observed(&worker, observed(a)?, CancelToken::default(), |_, stats, logits| {
         steps.push(stats);
         reference.push(logits);
     })?;
@@ -126,12 +126,12 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     let worker = start_worker(&b)?;
     let mut diffs = Vec::new();
     let forced = GenerationRequest::teacher_forced(&spec, b.prompt_of(&spec)?, &clip.frames);
-    run_observed(&worker, forced, |frame, _, logits| {
+    run_observed(&worker, forced, CancelToken::default(), |frame, _, logits| {
         let rows = reference[frame.frame].rows().zip(logits.rows()).enumerate();
         let diff = |(k, (ours, theirs))| LogitDiff::measure(ours, theirs, spec.sampling.params_for(k).top_k);
         diffs.push(rows.map(diff).collect::<Vec<_>>());
     })?;
-    let free = run_observed(&worker, observed(&b)?, |_, _, _| {})?;
+    let free = run_observed(&worker, observed(&b)?, CancelToken::default(), |_, _, _| {})?;
     if diffs.is_empty() {
         return Err(Error::invalid("text", "a text that the model speaks", "an end at once"));
     }

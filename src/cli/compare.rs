@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::output::message;
 use super::param_args::ParamArgs;
 use super::report_args::ReportArgs;
-use super::run_job::{run_observed, start_worker};
+use super::run_job::{cancel_on_signals, run_observed, start_worker};
 use super::values::mode_parser;
 use super::{ModelArgs, Outcome};
 use crate::analysis::divergence::{Divergence, explain};
 use crate::checkpoint::Checkpoint;
-use crate::data::{ClipSpec, Codes, Logits, Mode, Sampling, TokenFile};
+use crate::data::{ClipSpec, Codes, FinishReason, Logits, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::report::{ClipReport, Report, SeedPair};
@@ -69,16 +70,26 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
     }
     let worker = start_worker(&checkpoint)?;
     let (mut clips, mut pairs) = (Vec::new(), Vec::new());
-    for seed in &args.seeds.0 {
+    let cancel = cancel_on_signals();
+    'all: for seed in &args.seeds.0 {
         let mut of_seed: Vec<ObservedClip> = Vec::new();
         for mode in &modes {
             let spec = clip_spec(args, &checkpoint, *mode, *seed)?;
             let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, max_frames);
             let (mut steps, mut logits) = (Vec::new(), Vec::new());
-            let clip = run_observed(&worker, GenerationRequest { observe: true, ..request }, |_, stats, frame| {
-                steps.push(stats);
-                logits.push(frame);
-            })?;
+            let clip = run_observed(
+                &worker,
+                GenerationRequest { observe: true, ..request },
+                cancel.clone(),
+                |_, stats, frame| {
+                    steps.push(stats);
+                    logits.push(frame);
+                },
+            )?;
+            if clip.stop == FinishReason::Cancelled {
+                // A part of a clip cannot be compared with whole ones.
+                break 'all;
+            }
             let frames = clip.frames.clone();
             let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, clip.sampling, clip.stop, frames);
             let name = format!("{}, seed {seed}", mode.name());
@@ -89,10 +100,18 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
         }
     }
     clips.retain(|c| !c.codes.is_empty());
+    if clips.is_empty() && cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
     if clips.is_empty() {
         return Err(Error::invalid("text", "a text that the model speaks", "an end at once with every seed"));
     }
-    args.output.write_report(&Report { pairs, ..Report::new((**model).clone(), clips) })
+    let outcome = args.output.write_report(&Report { pairs, ..Report::new((**model).clone(), clips) })?;
+    if !cancel.is_cancelled() {
+        return Ok(outcome);
+    }
+    message!("cancelled; the report has the clips that were made until then");
+    Ok(Outcome::Cancelled)
 }
 
 fn clip_spec(args: &CompareArgs, checkpoint: &Checkpoint, mode: Mode, seed: u64) -> Result<ClipSpec> {

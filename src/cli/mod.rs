@@ -1,6 +1,7 @@
 //! The command line: parse, make usable values, call the library.
 
 mod analyze;
+mod bench;
 mod compare;
 mod doctor;
 mod download;
@@ -57,6 +58,8 @@ enum Command {
     /// Check the sampling modes against each other and against PyTorch
     #[cfg(feature = "torch")]
     Verify(verify::VerifyArgs),
+    /// Measure how fast this machine speaks, and what that is made of
+    Bench(bench::BenchArgs),
     /// Say what a checkpoint is, whether it can be used, and what it needs
     Doctor(doctor::DoctorArgs),
     /// Fetch a checkpoint from Hugging Face into its cache: only the files that are needed
@@ -77,6 +80,7 @@ pub fn csm() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         #[cfg(feature = "torch")]
         Command::Verify(args) => verify::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Download(args) => download::run(&args),
         Command::Quantize(args) => quantize::run(&args),

@@ -56,9 +56,10 @@ pub(super) fn run_job(
 pub(super) fn run_observed(
     worker: &WorkerHandle,
     job: impl Into<GenerateJob>,
+    cancel: CancelToken,
     mut on_frame: impl FnMut(GeneratedFrame, Vec<TokenStats>, Logits),
 ) -> Result<GeneratedClip> {
-    run_job(worker, job, CancelToken::default(), |event, _| {
+    run_job(worker, job, cancel, |event, _| {
         if let Event::Frame(event) = event {
             let mut frame = event.frame;
             if let Some(logits) = frame.logits.take() {

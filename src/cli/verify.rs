@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::output::print_line;
+use super::run_job::cancel_on_signals;
 use super::values::mode_parser;
 use super::{ModelArgs, Outcome};
 use crate::cli::output::message;
@@ -56,12 +57,18 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Outcome> {
         std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
     }
     let checkpoint = args.model.open()?;
+    let cancel = cancel_on_signals();
+    config.cancelled = cancel.flag();
     let results = verify(&checkpoint, &config, &mut |line| {
         message!("{} {}: {} ({})", if line.passed { "ok    " } else { "FAILED" }, line.check, line.result, line.what);
     })?;
     print_line(&results.table())?;
     if let Some(folder) = &args.output {
         results.write(folder)?;
+    }
+    if cancel.is_cancelled() {
+        message!("cancelled; the table has the checks and clips that were made until then");
+        return Ok(Outcome::Cancelled);
     }
     Ok(if results.passed() { Outcome::Done } else { Outcome::CheckFailed })
 }

@@ -169,6 +169,8 @@ pub struct Session {
     queue: VecDeque<QueuedTask>,
     /// Pieces of a longer text that are still to be spoken.
     pieces: PiecesToSpeak,
+    /// A recording that is being read for the voice prompt.
+    recording: Option<(PathBuf, Receiver<Result<recording::Recording>>)>,
     active: Option<ActiveTask>,
     /// The conversation.
     pub turns: Vec<TurnDraft>,
@@ -221,6 +223,7 @@ impl Session {
             wake,
             queue: VecDeque::new(),
             pieces: PiecesToSpeak::default(),
+            recording: None,
             active: None,
             turns: Vec::new(),
             next_turn: 0,
@@ -308,6 +311,7 @@ impl Session {
     /// Processes what the threads report. Never waits.
     pub fn poll(&mut self) {
         self.poll_model();
+        self.poll_recording();
         self.poll_task();
         self.dispatch_next();
         if let Err(e) = self.player.recover_device() {
@@ -625,18 +629,41 @@ impl Session {
             return self.notify(self.model_status().unwrap_or_default());
         };
         let max_seconds = info.dims.seconds(info.dims.max_positions);
-        match recording::read(&path, info.dims.sample_rate, recording::Length::AtMost(max_seconds)) {
+        let (sender, receiver) = channel();
+        let (wake, rate, file) = (self.wake.clone(), info.dims.sample_rate, path.clone());
+        let read = move || {
+            sender.send(recording::read(&file, rate, recording::Length::AtMost(max_seconds))).ok(); // the window may be closed by now
+            wake();
+        };
+        match std::thread::Builder::new().name("csm-recording".into()).spawn(read) {
+            // A recording that is still being read gives way.
+            Ok(_) => self.recording = Some((path, receiver)),
+            Err(e) => self.notify_error(format!("no thread for reading the recording: {e}")),
+        }
+    }
+
+    fn poll_recording(&mut self) {
+        let Some((_, receiver)) = &self.recording else { return };
+        let read = match receiver.try_recv() {
+            Ok(read) => read,
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                self.recording = None;
+                return self.notify_error("the recording could not be read");
+            }
+        };
+        let Some((path, _)) = self.recording.take() else { return };
+        match read {
             Ok(recording) => {
                 recording.warnings.iter().for_each(|w| self.notify(w));
-                let samples = recording.samples;
-                if !info.supports_voice_prompt() {
+                if let Some(info) = self.model_info().filter(|info| !info.supports_voice_prompt()) {
                     self.notify(format!(
                         "{} takes no voice from a recording; it will have no useful effect",
                         info.name
                     ));
                 }
                 self.prompt = Some(VoicePrompt { path, ..VoicePrompt::default() });
-                self.queue.push_back(QueuedTask::Encode { samples });
+                self.queue.push_back(QueuedTask::Encode { samples: recording.samples });
                 self.dispatch_next();
             }
             Err(e) => self.notify_error(e),

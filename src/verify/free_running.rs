@@ -48,8 +48,9 @@ impl std::fmt::Display for ClipDivergence {
 pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mut Results) -> Result<()> {
     let mut mlx = MlxCsm::load(checkpoint, Dtype::Float32)?;
     let mut torch = TorchCsm::load(checkpoint, Dtype::Float32)?;
-    let (mut identical, mut frames, mut ended) = (0, 0, 0);
-    for n in 0..config.clips {
+    let (mut clips, mut identical, mut frames, mut ended) = (0, 0, 0, 0);
+    for n in (0..config.clips).take_while(|_| !config.is_cancelled()) {
+        clips += 1;
         let run = run_clip(checkpoint, config, n, &mut mlx, &mut torch)?;
         frames += run.frames;
         ended += usize::from(run.ended);
@@ -65,15 +66,14 @@ pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mu
         check: "free-running",
         what: format!("{}: exact, hybrid, whole clips, T {temperature}, k {top_k}", checkpoint.info.name),
         count: format!(
-            "{} clips of {:.1} frames on average, {ended} ended by themselves",
-            config.clips,
-            frames as f64 / config.clips as f64
+            "{clips} clips of {:.1} frames on average, {ended} ended by themselves",
+            frames as f64 / f64::from(clips.max(1))
         ),
         result: format!(
             "{identical} identical; {:.2} divergences per 100,000 draws, {unexplained} unexplained",
             1e5 * results.divergences.len() as f64 / draws.max(1) as f64
         ),
-        passed: unexplained == 0 && identical as f64 >= IDENTICAL * config.clips as f64,
+        passed: unexplained == 0 && clips > 0 && identical as f64 >= IDENTICAL * f64::from(clips),
     });
     Ok(())
 }

@@ -9,6 +9,8 @@ mod sampler;
 mod teacher_forced;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -40,6 +42,8 @@ pub struct VerifyConfig {
     pub logit_sets: usize,
     /// Longest clip, in frames.
     pub max_frames: usize,
+    /// Set to end after the clip or check that runs; the results so far are kept.
+    pub cancelled: Arc<AtomicBool>,
 }
 
 /// Temperature and top-k of the whole-clip checks.
@@ -56,7 +60,12 @@ impl VerifyConfig {
             draws: 200_000,
             logit_sets: 200,
             max_frames: 200,
+            cancelled: Arc::default(),
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     /// A smoke test: 1 % of the samples.
@@ -169,6 +178,9 @@ impl Concern {
 pub fn run(checkpoint: &Checkpoint, config: &VerifyConfig, on_line: &mut dyn FnMut(&CheckLine)) -> Result<Results> {
     let mut results = Results::default();
     for (concerns, check) in CHECKS {
+        if config.is_cancelled() {
+            break;
+        }
         if config.mode.is_none_or(|mode| concerns.iter().any(|c| c.includes(mode))) {
             let known = results.lines.len();
             check(checkpoint, config, &mut results)?;

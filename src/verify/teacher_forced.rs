@@ -23,7 +23,7 @@ pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mu
     let mut torch = TorchCsm::load(checkpoint, Dtype::Float32)?;
     let (mut draws, mut top1, mut same_token) = (0, 0, 0);
     let (mut largest_kl, mut top_k) = (0.0f64, 0.0);
-    for n in 0..config.clips.min(CLIPS) {
+    for n in (0..config.clips.min(CLIPS)).take_while(|_| !config.is_cancelled()) {
         let request = clip_request(checkpoint, config, Mode::Exact, n)?;
         let request = GenerationRequest { max_frames: config.max_frames.min(FRAMES), ..request };
         let dims = checkpoint.dims();

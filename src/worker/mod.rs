@@ -129,7 +129,8 @@ fn run(queue: &Receiver<Request>, checkpoint: &Arc<Checkpoint>, shutdown: &Cance
                 pipeline.generate(&job, &cancelled, &mut |event| reply.event(event))
             }),
             Request::Encode(samples, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                if reply.is_cancelled() { Err(Error::Cancelled) } else { pipeline.encode(&samples) }
+                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
+                pipeline.encode(&samples, &cancelled)
             }),
             Request::Decode(frames, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
                 let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();

@@ -72,8 +72,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Mimi::encode`].
-    pub fn encode(&self, samples: &[f32]) -> Result<Codes> {
-        Ok(self.mimi.encode(samples)?.codes)
+    pub fn encode(&self, samples: &[f32], cancelled: &dyn Fn() -> bool) -> Result<Codes> {
+        Ok(self.mimi.encode(samples, cancelled)?.codes)
     }
 
     /// The waveform of `frames`.
@@ -81,9 +81,17 @@ impl Pipeline {
     /// # Errors
     /// What MLX reports, and [`Error::Cancelled`].
     pub fn decode(&self, frames: &Codes, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+        self.decode_in_chunks(frames, DECODE_CHUNK, cancelled)
+    }
+
+    /// The same, so many frames at once.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decode`].
+    pub fn decode_in_chunks(&self, frames: &Codes, chunk: usize, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
         let mut stream = self.mimi.stream();
         let mut audio = Vec::with_capacity(frames.len() * self.mimi.frame_samples());
-        for chunk in frames.ids().chunks(DECODE_CHUNK * frames.codebooks().max(1)) {
+        for chunk in frames.ids().chunks(chunk.max(1) * frames.codebooks().max(1)) {
             if cancelled() {
                 return Err(Error::Cancelled);
             }

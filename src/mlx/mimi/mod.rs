@@ -23,6 +23,9 @@ use crate::checkpoint::weights::codec_weights;
 use crate::data::{Codes, Dtype};
 use crate::error::{Error, Result};
 
+/// Frames that are encoded at once: ten seconds of Mimi, which bounds memory and the time until a cancellation is noticed.
+const ENCODE_CHUNK: usize = 125;
+
 /// Encoder and decoder, in float32. Immutable: a clip's state is in its [`DecoderStream`].
 pub struct Mimi {
     encoder: SeanetEncoder,
@@ -121,25 +124,37 @@ impl Mimi {
     ///
     /// # Errors
     /// [`Error::InvalidValue`] for an empty waveform, else what MLX reports.
-    pub fn encode(&self, samples: &[f32]) -> Result<Encoded> {
+    pub fn encode(&self, samples: &[f32], cancelled: &dyn Fn() -> bool) -> Result<Encoded> {
+        self.encode_in_chunks(samples, ENCODE_CHUNK, cancelled)
+    }
+
+    fn encode_in_chunks(&self, samples: &[f32], frames: usize, cancelled: &dyn Fn() -> bool) -> Result<Encoded> {
         if samples.is_empty() {
             return Err(Error::invalid("audio", "at least one sample", 0));
         }
-        let mut padded = samples.to_vec();
-        padded.resize(samples.len().div_ceil(self.frame_samples) * self.frame_samples, 0.0);
-        let (codes, latent) = self.encoder_graph(&padded)?;
-        evaluate([&codes, &latent])?;
-        let codes = Codes::from_ids(self.codebooks, codes.as_slice::<u32>().to_vec());
+        let mut state = self.encoder_slots.initial_state();
+        let (mut ids, mut latents) = (Vec::new(), Vec::new());
+        for chunk in samples.chunks(frames * self.frame_samples) {
+            if cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let mut padded = chunk.to_vec();
+            padded.resize(chunk.len().div_ceil(self.frame_samples) * self.frame_samples, 0.0);
+            let (codes, latent) = self.encoder_graph(&padded, &mut state)?;
+            evaluate([&codes, &latent].into_iter().chain(state.arrays()))?;
+            ids.extend_from_slice(codes.as_slice::<u32>());
+            latents.extend_from_slice(latent.as_slice::<f32>());
+        }
+        let codes = Codes::from_ids(self.codebooks, ids);
         let codes = codes.map_err(|rest| Exception::custom(format!("the encoder gave {rest} codes too many")))?;
-        Ok(Encoded { codes, latent: latent.as_slice::<f32>().to_vec() })
+        Ok(Encoded { codes, latent: latents })
     }
 
-    fn encoder_graph(&self, samples: &[f32]) -> Result<(Array, Array), Exception> {
-        let mut state = self.encoder_slots.initial_state();
+    fn encoder_graph(&self, samples: &[f32], state: &mut StreamState) -> Result<(Array, Array), Exception> {
         let x = Array::from_slice(samples, &[1, samples.len() as i32, 1]);
-        let x = self.encoder.forward(&x, &mut state)?; // (1, 2 T, d)
-        let x = self.encoder_transformer.forward(&x, &mut state)?;
-        let latent = self.downsample.forward(&x, &mut state)?; // (1, T, d)
+        let x = self.encoder.forward(&x, state)?; // (1, 2 T, d)
+        let x = self.encoder_transformer.forward(&x, state)?;
+        let latent = self.downsample.forward(&x, state)?; // (1, T, d)
         let codes = self.quantizer.encode(&latent, self.codebooks)?; // (K, T)
         Ok((codes.t().contiguous()?, latent))
     }
@@ -203,5 +218,25 @@ impl Mimi {
         let transformed = self.decoder_transformer.forward(&upsampled, state)?; // (1, 2 T, d)
         let audio = self.decoder.forward(&transformed, state)?; // (1, samples, 1)
         Ok(StageGraph { quantized, upsampled, transformed, audio: audio.reshape(&[-1])? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chunk by chunk the encoder gives the codes that it gives at once, and asks in between.
+    #[test]
+    fn a_recording_is_encoded_in_chunks() {
+        let mimi = Mimi::load(&Checkpoint::demo().unwrap()).unwrap();
+        let wave: Vec<f32> =
+            (0..1_920 * 40).map(|i| (i as f32 * 0.05).sin() * (i as f32 * 0.0007).cos() * 0.5).collect();
+        let whole = mimi.encode_in_chunks(&wave, 1_000, &|| false).unwrap();
+        let chunks = mimi.encode_in_chunks(&wave, 7, &|| false).unwrap();
+        assert_eq!(whole.codes.len(), 40);
+        let worst = whole.latent.iter().zip(&chunks.latent).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{worst}");
+        assert_eq!(whole.codes, chunks.codes);
+        assert!(matches!(mimi.encode(&wave, &|| true), Err(Error::Cancelled)));
     }
 }
