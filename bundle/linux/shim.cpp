@@ -59,10 +59,11 @@ Sgemm openblas_sgemm() {
   return found;
 }
 
-// Threads cost more than they save on small products, where they mostly wait for each other. MLX runs all products on one
-// thread, so a plain variable suffices.
+// Threads cost more than they save on products of less than a millisecond, where they mostly wait for each other; and as they
+// spin while they wait, beside a busy core the wait becomes many times the work. MLX runs all products on one thread, so a plain
+// variable suffices.
 void set_threads_for(double products) {
-  constexpr double worth_sharing = 1 << 20;
+  constexpr double worth_sharing = 1 << 23;
   static int current = 0;
   const int wanted = products < worth_sharing ? 1 : openblas_get_num_procs();
   if (wanted != current) {
