@@ -70,8 +70,18 @@ enum Command {
     Voices(voices::VoicesArgs),
 }
 
+/// Past a file size limit a write is to fail like one on a full disk, which loses nothing; by default the signal ends the program.
+fn ignore_file_size_signal() {
+    #[cfg(unix)]
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 /// `csm`.
 pub fn csm() -> ExitCode {
+    ignore_file_size_signal();
     let command = Cli::parse().command;
     diagnostics::start(matches!(&command, Command::Generate(args) if args.debug()));
     exit(match command {
@@ -90,6 +100,7 @@ pub fn csm() -> ExitCode {
 
 /// `csm-generate-mlx`: the ancestor's name for `csm generate`.
 pub fn csm_generate_mlx() -> ExitCode {
+    ignore_file_size_signal();
     #[derive(Parser)]
     #[command(name = "csm-generate-mlx", version, about = "Speak a text into a WAV file (the same as `csm generate`)")]
     struct Program {

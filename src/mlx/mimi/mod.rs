@@ -95,11 +95,11 @@ impl Mimi {
         let (down, up) = (&mut encoder_slots, &mut decoder_slots);
         Ok(Self {
             encoder: SeanetEncoder::new(w.encoder, down)?,
-            encoder_transformer: Transformer::new(w.encoder_transformer, c, down),
+            encoder_transformer: Transformer::new(w.encoder_transformer, c, down)?,
             downsample: CausalConv::new(w.downsample, c.downsample_padding, down)?,
             quantizer: SplitQuantizer::new(w.quantizer)?,
             upsample: CausalConvTranspose::new(w.upsample, c.upsample_groups, up)?,
-            decoder_transformer: Transformer::new(w.decoder_transformer, c, up),
+            decoder_transformer: Transformer::new(w.decoder_transformer, c, up)?,
             decoder: SeanetDecoder::new(w.decoder, up)?,
             encoder_slots,
             decoder_slots,

@@ -8,7 +8,10 @@ use mlx_rs::ops::{concatenate, erf};
 use super::state::{SlotAllocator, StateSlot, StreamState};
 use crate::checkpoint::config::MimiConfig;
 use crate::checkpoint::weights::{MimiLayerWeights, NormWeights};
-use crate::mlx::nn::{Linear, Result, Rotary};
+use crate::mlx::nn::{Linear, Parallel, Result, Rotary, Rotation};
+
+/// Steps of RoPE's table: nearly three minutes of Mimi; later ones are computed.
+const TABLE_STEPS: usize = 4_096;
 
 struct LayerNorm {
     weight: Array,
@@ -28,9 +31,8 @@ impl LayerNorm {
 
 struct Layer {
     input_norm: LayerNorm,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    /// Queries, keys and values.
+    qkv: Parallel,
     o: Linear,
     attention_scale: Array, // (d,)
     post_norm: LayerNorm,
@@ -52,29 +54,29 @@ pub(super) struct Transformer {
 }
 
 impl Transformer {
-    pub(super) fn new(layers: Vec<MimiLayerWeights<Array>>, c: &MimiConfig, slots: &mut SlotAllocator) -> Self {
-        let layer = |w: MimiLayerWeights<Array>| Layer {
-            input_norm: LayerNorm::new(w.input_norm, c.norm_eps),
-            q: Linear::new(w.q),
-            k: Linear::new(w.k),
-            v: Linear::new(w.v),
-            o: Linear::new(w.o),
-            attention_scale: w.attention_scale,
-            post_norm: LayerNorm::new(w.post_norm, c.norm_eps),
-            fc1: Linear::new(w.fc1),
-            fc2: Linear::new(w.fc2),
-            mlp_scale: w.mlp_scale,
-            keys: slots.allocate(),
-            values: slots.allocate(),
+    pub(super) fn new(layers: Vec<MimiLayerWeights<Array>>, c: &MimiConfig, slots: &mut SlotAllocator) -> Result<Self> {
+        let layer = |w: MimiLayerWeights<Array>| {
+            Ok(Layer {
+                input_norm: LayerNorm::new(w.input_norm, c.norm_eps),
+                qkv: Parallel::new(vec![w.q, w.k, w.v])?,
+                o: Linear::new(w.o),
+                attention_scale: w.attention_scale,
+                post_norm: LayerNorm::new(w.post_norm, c.norm_eps),
+                fc1: Linear::new(w.fc1),
+                fc2: Linear::new(w.fc2),
+                mlp_scale: w.mlp_scale,
+                keys: slots.allocate(),
+                values: slots.allocate(),
+            })
         };
-        Self {
-            layers: layers.into_iter().map(layer).collect(),
-            rotary: Rotary::new(&c.rope, c.head_dim()),
+        Ok(Self {
+            layers: layers.into_iter().map(layer).collect::<Result<_>>()?,
+            rotary: Rotary::with_table(&c.rope, c.head_dim(), TABLE_STEPS)?,
             heads: c.num_attention_heads as i32,
             kv_heads: c.num_key_value_heads as i32,
             head_dim: c.head_dim() as i32,
             window: c.sliding_window as i32,
-        }
+        })
     }
 
     /// `x`: (1, T, d), the next T steps.
@@ -82,8 +84,9 @@ impl Transformer {
         let mut x = x.clone();
         let (offset, t) = (state.offset, x.dim(1));
         let mask = self.mask(offset, t);
+        let rotation = self.rotary.at(offset, t, x.dtype())?;
         for layer in &self.layers {
-            let y = self.attention(layer, &layer.input_norm.forward(&x)?, &mask, state)?;
+            let y = self.attention(layer, &layer.input_norm.forward(&x)?, &mask, &rotation, state)?;
             x = x.add(y.multiply(&layer.attention_scale)?)?;
             let y = layer.fc2.forward(&gelu(&layer.fc1.forward(&layer.post_norm.forward(&x)?)?)?)?;
             x = x.add(y.multiply(&layer.mlp_scale)?)?;
@@ -104,14 +107,21 @@ impl Transformer {
         steps.min(self.window - 1)
     }
 
-    fn attention(&self, layer: &Layer, x: &Array, mask: &Array, state: &mut StreamState) -> Result<Array> {
-        let (t, offset) = (x.dim(1), state.offset);
-        let split = |y: Array, heads: i32| {
-            y.reshape(&[1, t, heads, self.head_dim])?.transpose_axes(&[0, 2, 1, 3]) // (1, heads, T, head_dim)
-        };
-        let q = self.rotary.forward(&split(layer.q.forward(x)?, self.heads)?, offset)?;
-        let k = self.rotary.forward(&split(layer.k.forward(x)?, self.kv_heads)?, offset)?;
-        let v = split(layer.v.forward(x)?, self.kv_heads)?;
+    fn attention(
+        &self,
+        layer: &Layer,
+        x: &Array,
+        mask: &Array,
+        rotation: &Rotation,
+        state: &mut StreamState,
+    ) -> Result<Array> {
+        let (t, offset, rotated) = (x.dim(1), state.offset, self.heads + self.kv_heads);
+        let all = layer.qkv.forward(x)?.reshape(&[1, t, rotated + self.kv_heads, self.head_dim])?;
+        let all = all.transpose_axes(&[0, 2, 1, 3])?; // (1, heads + 2 kv heads, T, head_dim)
+        let qk = self.rotary.rotate(&all.try_index((.., ..rotated, .., ..))?, rotation)?;
+        let q = qk.try_index((.., ..self.heads, .., ..))?;
+        let k = qk.try_index((.., self.heads.., .., ..))?;
+        let v = all.try_index((.., rotated.., .., ..))?;
         let k = self.append_kv(layer.keys, k, offset + t, state)?;
         let v = self.append_kv(layer.values, v, offset + t, state)?;
         let scale = (self.head_dim as f32).powf(-0.5);
