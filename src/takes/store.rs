@@ -163,8 +163,14 @@ impl Store {
     }
 }
 
+/// Reads a take's own files only: behind a link in a folder from somebody else, a change of the take would change any file.
 fn read_take(path: &Path) -> Result<Take> {
     let file = path.join("take.json");
+    for own in [path.to_owned(), file.clone(), path.join("tokens.json"), path.join("audio.wav")] {
+        if own.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            return Err(Error::file(own, "expected a take's own file or folder, it is a link"));
+        }
+    }
     let bytes = read_file(&file, JSON_LIMIT)?;
     let take: Take = serde_json::from_slice(&bytes).map_err(|e| Error::parse(&file, "expected a take", e))?;
     if path.file_name().is_some_and(|n| n.to_string_lossy() == take.id) {
@@ -236,5 +242,20 @@ mod tests {
         assert!(!folder.path().join(".unfinished-x").exists() && folder.path().join("strange").exists());
         assert_eq!(fs::read(again.path(&new).join("audio.wav")).unwrap(), b"wav");
         assert!(again.get(&old).is_none() && !folder.path().join(TRASH).exists(), "deleted for good");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_no_takes() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut store = Store::open(folder.path()).unwrap();
+        let tokens = TokenFile { frames: Codes::from_frames([[1, 2]]).unwrap(), ..TokenFile::default() };
+        let id = store.add(take("one", 1), &tokens, b"wav").unwrap();
+        let (own, precious) = (store.path(&id).join("take.json"), elsewhere.path().join("precious"));
+        fs::rename(&own, &precious).unwrap();
+        std::os::unix::fs::symlink(&precious, &own).unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert!(store.takes().is_empty());
+        assert!(store.damaged[0].to_string().contains("link"), "{}", store.damaged[0]);
     }
 }
