@@ -535,3 +535,51 @@ fn damaged_files_are_errors() {
     }
     assert!(refused > 200, "{refused}");
 }
+
+#[test]
+fn the_doctor_says_what_a_checkpoint_is_and_what_is_wrong() {
+    let (base, _, tensors) = mini();
+    let look = |folder: &Path| {
+        let spec = CheckpointSpec { path: Some(folder.to_owned()), ..CheckpointSpec::default() };
+        csm_studio::checkpoint::doctor::examine(&spec).unwrap()
+    };
+    let folder = original_folder(base.path(), &tensors);
+    let weights = folder.path().join("model.safetensors");
+    let packed = quantised(&mlx(&tensors, HEADS), 8, 32);
+    write(&weights, &packed);
+    let well = look(folder.path());
+    assert!(well.usable && well.problems.is_empty(), "{:?}", well.problems);
+    assert_eq!(well.formats, ["Kyutai's Mimi", "MLX"]);
+    assert!(well.rope_rows.unwrap().starts_with("pairs"));
+    assert_eq!((well.quantisation[0].bits, well.quantisation[0].group), (8, 32));
+    let backbone = well.backbone.unwrap();
+    assert_eq!((backbone.layers, backbone.width, backbone.heads, backbone.kv_heads), (2, 64, 4, 2));
+    assert!(well.memory[0].total() > well.memory[2].total());
+    // Every tensor that is missing or surplus, not the first eight.
+    let mut wrong = packed;
+    wrong.retain(|name, _| !name.contains("backbone.layers.1."));
+    wrong.insert("model.something.weight".into(), Stored::floats(&[1], &[0.0]));
+    write(&weights, &wrong);
+    let ill = look(folder.path());
+    assert!(!ill.usable);
+    assert_eq!(ill.problems.iter().filter(|p| p.contains("missing")).count(), 9, "{:?}", ill.problems);
+    assert_eq!(ill.problems.iter().filter(|p| p.contains("surplus")).count(), 1);
+    // Files that are not what their names say.
+    let whole = fs::read(base.path().join("model.safetensors")).unwrap();
+    for (content, word) in [
+        (&b"version https://git-lfs.github.com/spec/v1\n"[..], "Git LFS pointer"),
+        (b"<!DOCTYPE html><html><body>Log in</body></html>", "web page"),
+        (b"GGUF\x03\x00\x00\x00", "GGUF"),
+        (b"Entry not found", "error message"),
+        (b"\x80\x02}q\x00.", "pickle"),
+        (&[0; 600], "zeros"),
+        (&whole[..whole.len() / 2], "not complete"),
+    ] {
+        fs::write(&weights, content).unwrap();
+        let ill = look(folder.path());
+        assert!(!ill.usable && ill.problems.len() == 1 && ill.problems[0].contains(word), "{word}: {:?}", ill.problems);
+    }
+    fs::remove_file(&weights).unwrap();
+    std::os::unix::fs::symlink("nowhere", &weights).unwrap();
+    assert!(look(folder.path()).problems[0].contains("leads nowhere"));
+}
