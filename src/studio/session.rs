@@ -116,6 +116,8 @@ struct PiecesToSpeak {
     context: Vec<Turn>,
     /// Their turns, those that are still to be spoken.
     turns: VecDeque<TurnId>,
+    /// The piece before the next one, once it is made. It may still be heard: the next one begins after that.
+    before: Option<Option<Turn>>,
 }
 
 /// The task that the worker runs.
@@ -313,6 +315,7 @@ impl Session {
         self.poll_model();
         self.poll_recording();
         self.poll_task();
+        self.poll_pieces();
         self.dispatch_next();
         if let Err(e) = self.player.recover_device() {
             self.notify_error(e);
@@ -458,7 +461,7 @@ impl Session {
             Err(e) => return self.notify_error(e),
         };
         let Some(turns) = self.cut_turn(n) else { return };
-        self.pieces = PiecesToSpeak { context, turns: turns.into() };
+        self.pieces = PiecesToSpeak { context, turns: turns.into(), before: None };
         self.speak_next_piece(None);
     }
 
@@ -488,6 +491,16 @@ impl Session {
             ids.push(turn.id);
         }
         Some(ids)
+    }
+
+    fn poll_pieces(&mut self) {
+        let heard = !(self.settings.autoplay && self.player.is_playing());
+        if self.active.is_none()
+            && heard
+            && let Some(before) = self.pieces.before.take()
+        {
+            self.speak_next_piece(before);
+        }
     }
 
     /// Speaks the next piece of a longer text, after `before`, the piece before it.
@@ -757,9 +770,7 @@ impl Session {
         self.inspected.version += 1;
         clip.findings.iter().for_each(|finding| self.notify(finding));
         if clip.frames.is_empty() {
-            if turn.is_some() {
-                self.speak_next_piece(None);
-            }
+            self.pieces.before = turn.map(|_| None);
             return;
         }
         let piece = Turn { speaker: spec.speaker, text: spec.text.clone(), frames: clip.frames.clone() };
@@ -776,7 +787,7 @@ impl Session {
             Err(e) => self.notify_error(e),
         }
         if clip.stop != FinishReason::Cancelled && turn.is_some() {
-            self.speak_next_piece(Some(piece));
+            self.pieces.before = Some(Some(piece));
         }
     }
 
