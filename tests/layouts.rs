@@ -467,6 +467,17 @@ fn other_sizes_are_told_by_flavours_and_shapes() {
         assert_eq!(by_shapes.config, by_flavours.config, "{name}");
         let backbone = &by_shapes.config.backbone;
         assert_eq!([backbone.num_hidden_layers, backbone.hidden_size], sizes.0[..2], "{name}");
+        // What does not fit is said before it is loaded, and loaded all the same where the user wants that.
+        let (_, needed) = by_shapes.tensors.size("", Dtype::Float32);
+        let free = csm_studio::machine::memory().unwrap().available;
+        let fits = by_shapes.check_memory(Dtype::Float32, false);
+        if needed as u64 > free + (2 << 30) {
+            let error = fits.unwrap_err().to_string();
+            assert!(error.contains("too little memory") && error.contains("load it anyway"), "{error}");
+        }
+        let path = Some(folder.path().to_owned());
+        let anyway = CheckpointSpec { path, load_anyway: true, ..CheckpointSpec::default() };
+        Checkpoint::resolve(&anyway).unwrap().check_memory(Dtype::Float32, false).unwrap();
     }
 }
 
