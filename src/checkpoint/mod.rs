@@ -38,6 +38,7 @@ use crate::data::{
     is_speakable,
 };
 use crate::error::{Error, Result};
+use crate::files::{JSON_LIMIT, read_file};
 use crate::machine;
 use crate::text::{TextProfile, read_aloud};
 
@@ -249,7 +250,11 @@ impl Checkpoint {
 
     /// Name and content of the small files beside the weights that another copy of the checkpoint needs.
     pub(crate) fn small_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
-        let mut files = vec![("tokenizer.json", self.tokenizer.to_json()?)];
+        let tokenizer = match self.source.read_optional("tokenizer.json")? {
+            Some(own) => own.into_owned(),
+            None => read_file(self.tokenizer.path(), JSON_LIMIT)?,
+        };
+        let mut files = vec![("tokenizer.json", tokenizer)];
         for name in
             ["generation_config.json", "voices.json", "code_labels.json", "tokenizer_config.json", "text_profile.json"]
         {

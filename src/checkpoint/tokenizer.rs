@@ -100,12 +100,9 @@ impl TextTokenizer {
         self.control_marks.iter().find(|mark| text.contains(mark.as_str())).map(String::as_str)
     }
 
-    /// The tokenizer as a file.
-    pub(super) fn to_json(&self) -> Result<Vec<u8>> {
-        self.tokenizer
-            .to_string(false)
-            .map(String::into_bytes)
-            .map_err(|e| Error::parse(&self.path, "cannot be written", e))
+    /// The file that it was read from.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn largest_id(&self) -> Option<u32> {
