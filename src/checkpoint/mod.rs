@@ -237,13 +237,24 @@ impl Checkpoint {
         Ok(prompt)
     }
 
-    fn text_positions(&self, field: &'static str, speaker: u32, text: &str) -> Result<Vec<Position>> {
+    /// Checks that there is something to say in `text` and no control mark of the tokenizer, which would not be read as text.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] of `field`.
+    pub fn check_text(&self, field: &'static str, text: &str) -> Result<()> {
         if !is_speakable(text) {
             return Err(Error::invalid(field, "something to say (at least a letter or digit)", format!("{text:?}")));
         }
-        if let Some(mark) = self.tokenizer.control_mark_in(text) {
-            return Err(Error::invalid(field, format!("text without the control mark {mark:?}"), format!("{text:?}")));
+        match self.tokenizer.control_mark_in(text) {
+            None => Ok(()),
+            Some(mark) => {
+                Err(Error::invalid(field, format!("text without the control mark {mark:?}"), format!("{text:?}")))
+            }
         }
+    }
+
+    fn text_positions(&self, field: &'static str, speaker: u32, text: &str) -> Result<Vec<Position>> {
+        self.check_text(field, text)?;
         let read = read_aloud(text, &self.text_profile).text;
         Ok(self.text_ids(speaker, &read)?.into_iter().map(Position::Text).collect())
     }

@@ -69,7 +69,8 @@ fn blocks(text: &str) -> Vec<String> {
     let mut blocks = vec![String::new()];
     let mut before = "";
     for line in text.lines().map(str::trim) {
-        let begins_anew = line.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| !c.is_lowercase());
+        let begins_anew =
+            is_item(line) || line.chars().find(|c| c.is_alphanumeric()).is_some_and(|c| !c.is_lowercase());
         let ends =
             line.is_empty() || (before.chars().count() < SHORT_LINE && begins_anew && !ends_in_abbreviation(before));
         match blocks.last_mut() {
@@ -89,7 +90,12 @@ fn sentences_of(block: &str) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for sentence in even.unicode_sentences().map(str::trim) {
         match sentences.last_mut() {
-            Some(last) if ends_in_abbreviation(last) || is_number(last) || quote_goes_on(last, sentence) => {
+            Some(last)
+                if ends_in_abbreviation(last)
+                    || is_number(last)
+                    || quote_goes_on(last, sentence)
+                    || number_follows(last, sentence) =>
+            {
                 last.push(' ');
                 last.push_str(sentence);
             }
@@ -97,6 +103,21 @@ fn sentences_of(block: &str) -> Vec<String> {
         }
     }
     sentences
+}
+
+/// Whether a line is an item of a list.
+fn is_item(line: &str) -> bool {
+    let after = line.strip_prefix(['-', '*', '•', '–', '—', '·', '▪']);
+    after.is_some_and(|rest| rest.starts_with(' '))
+}
+
+/// Words after which a full stop ends no sentence where a number follows: `No. 5`.
+const BEFORE_NUMBERS: &[&str] = &["no", "nr", "ch", "p", "pp", "sec", "art", "nos", "op"];
+
+fn number_follows(text: &str, next: &str) -> bool {
+    let word = text.rsplit(char::is_whitespace).next().unwrap_or_default().to_lowercase();
+    let abbreviated = word.strip_suffix('.').is_some_and(|word| BEFORE_NUMBERS.contains(&word));
+    abbreviated && next.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// The number of a list's item.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::{Reading, TextProfile, clean, pieces, read_aloud, speaker_tag};
 
 /// Longest piece where the voice declares none, characters: about what fits into the ten seconds that a piece may take.
@@ -54,15 +56,21 @@ impl Script {
             let shown = all.into_iter().take(LISTED).collect::<Vec<_>>().join(", ");
             if more > 0 { format!("{shown}, and {more} more") } else { shown }
         };
-        let changes = readings.iter().flat_map(|r| &r.changes);
-        let changes: Vec<String> = changes.map(|(written, read)| format!("{written:?} as {read:?}")).collect();
-        let unreadable: Vec<String> =
-            readings.iter().flat_map(|r| &r.unreadable).map(|word| format!("{word:?}")).collect();
+        // A sign that is left out goes without saying.
+        let changes = readings.iter().flat_map(|r| &r.changes).filter(|(_, read)| !read.is_empty());
+        let changes = each_once(changes.map(|(written, read)| format!("{written:?} as {read:?}")));
+        let unreadable = each_once(readings.iter().flat_map(|r| &r.unreadable).map(|word| format!("{word:?}")));
         let tag = self.tag.map(|n| format!("[{n}] at the start of a text is its speaker and not spoken"));
         let read = (!changes.is_empty()).then(|| format!("numbers and signs are read in words: {}", listed(changes)));
         let lost = (!unreadable.is_empty()).then(|| format!("{voice} cannot read {}", listed(unreadable)));
         [tag, read, lost].into_iter().flatten().collect()
     }
+}
+
+/// The texts without those that were there before.
+fn each_once(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
 #[cfg(test)]

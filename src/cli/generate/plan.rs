@@ -68,6 +68,7 @@ impl GeneratePlan {
         }
         for piece in pieces {
             checkpoint.info.check_speaker("speaker", piece.speaker)?;
+            checkpoint.check_text("text", &piece.text)?;
         }
         if pieces.len() > 1 {
             message!(
