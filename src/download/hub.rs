@@ -88,13 +88,15 @@ fn is_hex(text: &str) -> bool {
 
 impl<'a> Hub<'a> {
     pub(super) fn new(spec: &'a DownloadSpec) -> Self {
+        // A server on this machine is not behind the proxy of the environment.
+        let local = ["http://127.0.0.1", "http://localhost"].iter().any(|host| spec.endpoint.starts_with(host));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(spec.stall))
             .timeout_recv_response(Some(spec.stall))
             .timeout_per_read(Some(spec.stall))
-            .user_agent(concat!("csm-studio/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("csm-studio/", env!("CARGO_PKG_VERSION")));
+        let config = if local { config.proxy(None) } else { config }.build();
         Self { spec, agent: config.new_agent() }
     }
 
