@@ -594,3 +594,22 @@ fn the_doctor_says_what_a_checkpoint_is_and_what_is_wrong() {
     std::os::unix::fs::symlink("nowhere", &weights).unwrap();
     assert!(look(folder.path()).problems[0].contains("leads nowhere"));
 }
+
+/// A tensor without dimensions has no sizes to tell.
+#[test]
+fn a_scalar_where_a_matrix_belongs_is_an_error() {
+    let (base, _, tensors) = mini();
+    let folder = original_folder(base.path(), &tensors);
+    fs::remove_file(folder.path().join("config.json")).unwrap();
+    for name in [
+        "codebook0_head.weight",
+        "backbone.norm.weight",
+        "backbone.layers.0.mlp.gate_proj.weight",
+        "text_embeddings.weight",
+    ] {
+        let mut wrong = csm_mlx(&tensors, HEADS);
+        wrong.insert(name.into(), Stored::floats(&[], &[1.0]));
+        write(&folder.path().join("model.safetensors"), &wrong);
+        assert_eq!(Checkpoint::open(folder.path()).err().unwrap().exit_code(), 2, "{name}");
+    }
+}

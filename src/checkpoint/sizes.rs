@@ -52,7 +52,7 @@ pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, 
         }
         let backbone = stack(fields.get("backbone_flavor"), found, "backbone_model", "backbone_flavor")?;
         let depth = stack(fields.get("decoder_flavor"), found, "depth_decoder.model", "decoder_flavor")?;
-        let rows = |name: &str| found.shape(name).map(|shape| shape[0]);
+        let rows = |name: &str| found.shape(name).and_then(|shape| shape.first().copied());
         let size = |field: &str, from: Option<usize>| {
             let given = fields.get(field).and_then(Value::as_u64).map(|n| n as usize);
             given.or(from).ok_or_else(|| format!("{field}: missing, and the weights do not tell it"))
@@ -61,7 +61,7 @@ pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, 
         let table = rows("depth_decoder.model.embed_tokens.weight").map(|rows| rows / vocab.max(1));
         let codebooks = size("audio_num_codebooks", table)?;
         let text_vocab = size("text_vocab_size", rows("embed_text_tokens.weight"))?;
-        let mut depth = llama(depth, codebooks + 1);
+        let mut depth = llama(depth, codebooks.saturating_add(1));
         depth["backbone_hidden_size"] = backbone.width.into();
         depth["num_codebooks"] = codebooks.into();
         depth["vocab_size"] = vocab.into();
@@ -106,7 +106,8 @@ fn stack(named: Option<&Value>, found: &Gatherer, prefix: &str, field: &str) -> 
     let beginning = format!("{prefix}.layers.");
     let number = |name: &str| name.strip_prefix(&beginning)?.split('.').next()?.parse::<usize>().ok();
     let layers = found.names().filter_map(number).max().map_or(0, |last| last + 1);
-    let rows = |name: &str| found.shape(&format!("{prefix}.{name}")).map_or(0, |shape| shape[0]);
+    let rows =
+        |name: &str| found.shape(&format!("{prefix}.{name}")).and_then(|shape| shape.first().copied()).unwrap_or(0);
     let (width, ffn) = (rows("norm.weight"), rows("layers.0.mlp.gate_proj.weight"));
     let fits = |f: &&Flavour| (f.layers, f.width, f.ffn) == (layers, width, ffn);
     FLAVOURS.iter().find(fits).ok_or_else(|| {

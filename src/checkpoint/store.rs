@@ -106,6 +106,12 @@ impl TensorStore {
                 Ok(to_f32(data.dtype, &data.bytes).into_owned())
             })?;
         }
+        if !values.iter().all(|value| value.is_finite()) {
+            let path = self.files[tensor.weight.file].path();
+            let problem =
+                format!("{name}: expected finite numbers, its scales or an adapter make NaN or infinity of them");
+            return Err(Error::weights(path, problem));
+        }
         let bytes = bytemuck::cast_slice::<f32, u8>(&values).to_vec();
         Ok(TensorData { dtype: Dtype::Float32, shape: tensor.shape.clone(), bytes: bytes.into() })
     }

@@ -165,8 +165,9 @@ fn repository(
     fetcher.check_disk(&files)?;
     fetcher.fetch_all(&files, cancelled, observer)?;
     // Only a complete snapshot becomes the current one.
-    std::fs::create_dir_all(root.join("refs")).map_err(|e| Error::write(&root, e))?;
-    write_atomically(&root.join("refs").join(&spec.revision), listing.commit.as_bytes())?;
+    let reference = root.join("refs").join(&spec.revision); // a revision such as refs/pr/1 has folders of its own
+    std::fs::create_dir_all(reference.parent().unwrap_or(&root)).map_err(|e| Error::write(&root, e))?;
+    write_atomically(&reference, listing.commit.as_bytes())?;
     Ok((snapshot, fetcher.received))
 }
 

@@ -302,6 +302,8 @@ fn month_name(written: &str) -> String {
 }
 
 fn date(month: u64, day: u64, year_number: Option<u64>) -> Option<String> {
+    // Where it cannot be the month, it is the day, as most of the world writes it.
+    let (month, day) = if month > 12 { (day, month) } else { (month, day) };
     let name = MONTH_NAMES.get((month as usize).checked_sub(1)?)?;
     date_by_name(name, day, year_number)
 }

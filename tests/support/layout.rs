@@ -137,14 +137,9 @@ pub fn kyutai(model: &Tensors, heads: Heads) -> Tensors {
             [side, "layers", n, rest @ ..] if side.ends_with("_transformer") => {
                 let part = match rest.join(".").as_str() {
                     "self_attn.q_proj.weight" | "self_attn.k_proj.weight" | "self_attn.v_proj.weight" => {
-                        let stacked = renamed
-                            .entry(format!("{side}.transformer.layers.{n}.self_attn.in_proj_weight"))
-                            .or_insert_with(|| Stored {
-                                shape: vec![0, tensor.shape[1]],
-                                dtype: tensor.dtype,
-                                bytes: Vec::new(),
-                            });
-                        let _ = stacked;
+                        // Its place; `stack_attention` puts the three together.
+                        let name = format!("{side}.transformer.layers.{n}.self_attn.in_proj_weight");
+                        renamed.insert(name, tensor.clone());
                         continue;
                     }
                     "self_attn.o_proj.weight" => "self_attn.out_proj.weight".to_owned(),
