@@ -351,7 +351,7 @@ impl Session {
         let dims = checkpoint.dims();
         let suggested = checkpoint.suggested_sampling(self.sampling.mode, 0);
         self.sampling = self.settings.sampling.filter(|s| s.check(&dims).is_ok()).unwrap_or(suggested);
-        checkpoint.warnings.iter().for_each(|w| self.notify(w));
+        checkpoint.notes.iter().chain(&checkpoint.warnings).for_each(|text| self.notify(text));
         let wake = self.wake.clone();
         let worker = WorkerHandle::start(checkpoint.clone(), move || wake())?;
         let codec = worker.load()?;
