@@ -40,11 +40,27 @@ pub trait Engine {
     /// [`crate::error::Error::Engine`].
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()>;
 
-    /// Generates the next frame. [`Engine::prefill`] comes first.
+    /// Generates the next frame of each sequence. After [`Engine::prefill`] there may be as many as one likes, all with the same
+    /// prompt; later as many as before, or as [`Engine::select`] left. They may differ in seed and forced tokens.
     ///
     /// # Errors
     /// [`crate::error::Error::Engine`].
-    fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput>;
+    fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>>;
+
+    /// Goes on with these of the sequences.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Engine`].
+    fn select(&mut self, sequences: &[usize]) -> Result<()>;
+
+    /// Generates the next frame of the only sequence.
+    ///
+    /// # Errors
+    /// As [`Engine::next_frames`].
+    fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput> {
+        let frame = self.next_frames(std::slice::from_ref(request))?.pop();
+        frame.ok_or_else(|| Error::Engine { backend: "the model", source: "it gave no frame".into() })
+    }
 }
 
 /// What tells loaded engines of one checkpoint apart.

@@ -1,73 +1,69 @@
 //! CSM on MLX: a backbone over time, a depth decoder over the codebooks of a frame. One lazy graph and one synchronisation per
-//! frame, sampling included.
+//! frame, sampling included, for one clip or several as a batch.
 
 use mlx_rs::Array;
 use mlx_rs::error::Exception;
-use mlx_rs::ops::concatenate;
-use mlx_rs::ops::indexing::TryIndexOp;
+use mlx_rs::ops::{broadcast_to, concatenate, stack};
 
 use super::evaluate;
-use super::llama::Llama;
-use super::nn::{Embedding, KvCache, Linear, Result as MlxResult, id_array, to_f32};
-use super::sampling::{DrawNoise, native_key, sample_token};
-use super::weights::ArraySource;
+use super::network::{Embeddings, GraphNetwork, Network};
+use super::nn::{Result as MlxResult, id_array};
+use super::sampling::{DrawNoise, native_key, sample_tokens};
+use super::weights::mlx_dtype;
 use crate::checkpoint::Checkpoint;
-use crate::checkpoint::weights::CsmWeights;
 use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
 use crate::engine::{Engine, FrameOutput, FrameRequest, check_finite};
 use crate::error::Result;
 use crate::sampling::prefetch::NoisePrefetcher;
 
-/// Positions by which the backbone's cache grows.
-const CACHE_BLOCK: usize = 256;
-
 /// The language model.
 pub struct MlxCsm {
     dims: ModelDims,
     text_vocab: usize,
-    text_embeddings: Embedding,  // (text ids, d)
-    audio_embeddings: Embedding, // (K * V, d), row = id + codebook * V
-    backbone: Llama,
-    codebook0_head: Linear,      // d -> V
-    depth_embeddings: Embedding, // (K * V, d): audio_embeddings where the checkpoint shares them
-    projection: Linear,          // d -> e
-    depth_decoder: Llama,
-    depth_heads: Vec<Array>, // K - 1 times (e, V)
-    caches: Vec<KvCache>,
-    depth_caches: Vec<KvCache>,
-    /// Input that the backbone has not seen yet, (1, T, d).
+    precision: mlx_rs::Dtype,
+    embeddings: Embeddings,
+    network: Box<dyn Network>,
+    /// Input that the backbone has not seen yet, (B, T, d).
     next_input: Option<Array>,
-    noise: Option<NoisePrefetcher>,
+    /// Of the sequences whose mode takes PyTorch's noise.
+    noise: Vec<NoisePrefetcher>,
 }
 
 impl MlxCsm {
-    /// Loads the language model of `checkpoint` in `precision`.
+    /// Loads the language model of `checkpoint` in `precision`: where MLX has no GPU, float32 is computed by operations of our own.
     ///
     /// # Errors
     /// What reading the weights or MLX reports.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
-        let c = &checkpoint.config;
-        let weights = CsmWeights::load(&mut ArraySource::new(&checkpoint.tensors, precision), c)?;
-        let heads = weights.audio_head; // (K - 1, e, V)
-        let depth_embeddings = Embedding(weights.depth_embeddings);
-        let backbone = Llama::new(weights.backbone, &c.backbone)?;
-        let depth_decoder = Llama::new(weights.depth_decoder, &c.depth_decoder_config.llama)?;
-        Ok(Self {
+        #[cfg(not(target_os = "macos"))]
+        if precision == Dtype::Float32
+            && !plain_graph_wanted()
+            && let Some((network, embeddings)) = super::cpu::HostNetwork::load(checkpoint)?
+        {
+            return Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)));
+        }
+        Self::load_graph(checkpoint, precision)
+    }
+
+    /// The same as MLX's graph, which computes on every device.
+    ///
+    /// # Errors
+    /// As [`MlxCsm::load`].
+    pub fn load_graph(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
+        let (network, embeddings) = GraphNetwork::load(checkpoint, precision)?;
+        Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)))
+    }
+
+    fn new(checkpoint: &Checkpoint, precision: Dtype, embeddings: Embeddings, network: Box<dyn Network>) -> Self {
+        Self {
             dims: checkpoint.dims(),
-            text_vocab: c.text_vocab_size,
-            text_embeddings: Embedding(weights.text_embeddings),
-            audio_embeddings: weights.audio_embeddings.map_or_else(|| depth_embeddings.clone(), Embedding),
-            codebook0_head: Linear::new(weights.codebook0_head),
-            depth_embeddings,
-            projection: Linear::new(weights.projection),
-            depth_heads: (0..heads.dim(0)).map(|i| heads.try_index(i)).collect::<MlxResult<_>>()?,
-            caches: backbone.caches(CACHE_BLOCK),
-            depth_caches: depth_decoder.caches(c.num_codebooks),
-            backbone,
-            depth_decoder,
+            text_vocab: checkpoint.config.text_vocab_size,
+            precision: mlx_dtype(precision),
+            embeddings,
+            network,
             next_input: None,
-            noise: None,
-        })
+            noise: Vec::new(),
+        }
     }
 
     /// Prompt positions as the backbone's input, (1, T, d): runs of text and runs of audio.
@@ -83,77 +79,90 @@ impl MlxCsm {
                 }
             }
             parts.push(if audio.is_empty() {
-                self.text_embeddings.forward(&id_array(text))?.expand_dims_axes(&[0])?
+                self.embeddings.text.forward(&id_array(text))?.as_dtype(self.precision)?
             } else {
                 self.embed_codes(&id_array(audio))?
             });
         }
-        concatenate(&parts, 1)
+        concatenate(&parts, 0)?.expand_dims_axes(&[0])
     }
 
-    /// Codes (T * K,) as the backbone's input: the sum of their embeddings, (1, T, d).
+    /// Codes (n, K) as the backbone's input: the sum of their embeddings, (n, d).
     fn embed_codes(&self, codes: &Array) -> MlxResult<Array> {
         let (k, v) = (self.dims.codebooks as i32, self.dims.vocab as u32);
         let offsets = Array::from_iter((0..k as u32).map(|codebook| codebook * v), &[1, k]);
-        let rows = codes.reshape(&[-1, k])?.add(offsets)?; // (T, K)
-        self.audio_embeddings.forward(&rows)?.sum_axis(1, false)?.expand_dims_axes(&[0])
+        let rows = codes.reshape(&[-1, k])?.add(offsets)?; // (n, K)
+        self.embeddings.audio.forward(&rows)?.as_dtype(self.precision)?.sum_axis(1, false)
     }
 
-    /// The next frame as a graph.
-    fn frame_graph(&mut self, request: &FrameRequest<'_>) -> MlxResult<FrameGraph> {
+    /// The next frame of each sequence as a graph.
+    fn frame_graph(&mut self, requests: &[FrameRequest<'_>]) -> MlxResult<FrameGraph> {
         let Some(x) = self.next_input.take() else {
             return Err(Exception::custom("a frame was asked for before the prompt"));
         };
-        let noise = self.noise_for(request);
-        let hidden = self.backbone.forward(&x, &mut self.caches)?; // (1, T, d)
-        let hidden = hidden.try_index((.., -1.., ..))?; // (1, 1, d)
+        let rows = requests.len();
+        let noise = self.noise_for(requests);
+        let mut hidden = self.network.backbone(&x)?; // (B, 1, d)
+        if hidden.dim(0) == 1 && rows > 1 {
+            // The prompt is computed once for all.
+            hidden = broadcast_to(&hidden, &[rows as i32, 1, hidden.dim(2)])?;
+            self.network.select(&vec![0; rows])?;
+        }
         let mut graph = FrameGraph::default();
-        let mut logits = self.codebook0_head.forward(&hidden)?.reshape(&[-1])?; // (V,)
-        let mut token = graph.sample_codebook(request, 0, logits, &noise)?;
-        self.depth_caches.iter_mut().for_each(KvCache::reset);
+        let mut logits = self.network.codebook0(&hidden)?; // (B, V)
+        let mut tokens = graph.sample_codebook(requests, 0, logits, &noise)?; // (B,)
         let mut input = hidden;
         for codebook in 1..self.dims.codebooks {
-            let row = token.add(id_array([((codebook - 1) * self.dims.vocab) as u32]))?;
-            let code = self.depth_embeddings.forward(&row)?.expand_dims_axes(&[0])?; // (1, 1, d)
+            let ids = tokens.add(id_array([((codebook - 1) * self.dims.vocab) as u32]))?;
+            let code = self.embeddings.depth.forward(&ids)?.as_dtype(self.precision)?.expand_dims_axes(&[1])?; // (B, 1, d)
             // The first step takes two inputs, at positions 0 and 1.
             input = if codebook == 1 { concatenate(&[input, code], 1)? } else { code };
-            let y = self.depth_decoder.forward(&self.projection.forward(&input)?, &mut self.depth_caches)?;
-            let y = y.try_index((0, -1.., ..))?; // (1, e)
-            logits = y.matmul(&self.depth_heads[codebook - 1])?.reshape(&[-1])?; // (V,)
-            token = graph.sample_codebook(request, codebook, logits, &noise)?;
+            logits = self.network.depth_step(codebook, &input)?;
+            tokens = graph.sample_codebook(requests, codebook, logits, &noise)?;
         }
         Ok(graph)
     }
 
     /// The randomness of a frame.
-    fn noise_for(&mut self, request: &FrameRequest<'_>) -> FrameNoise {
-        let (seed, frame) = (request.sampling.seed, request.frame);
-        match request.sampling.mode.info().noise {
-            NoiseSource::MlxKey => FrameNoise::Keys { seed, frame },
-            NoiseSource::TorchStream => {
-                let prefetcher = match self.noise.take() {
-                    Some(running) if running.is_next(seed, frame) => running,
-                    _ => NoisePrefetcher::start(seed, frame, self.dims.codebooks, self.dims.vocab),
-                };
-                FrameNoise::Stream(self.noise.insert(prefetcher).next_frame())
+    fn noise_for(&mut self, requests: &[FrameRequest<'_>]) -> FrameNoise {
+        let mut running = std::mem::take(&mut self.noise);
+        let mut stream = |seed: u64, frame: usize| {
+            let known = running.iter().position(|noise| noise.is_next(seed, frame));
+            let mut noise = match known {
+                Some(place) => running.swap_remove(place),
+                None => NoisePrefetcher::start(seed, frame, self.dims.codebooks, self.dims.vocab),
+            };
+            let values = noise.next_frame();
+            self.noise.push(noise);
+            values
+        };
+        match requests.first().map(|request| request.sampling.mode.info().noise) {
+            Some(NoiseSource::TorchStream) => {
+                FrameNoise::Streams(requests.iter().map(|r| stream(r.sampling.seed, r.frame)).collect())
             }
+            _ => FrameNoise::Keys(requests.iter().map(|r| (r.sampling.seed, r.frame)).collect()),
         }
     }
 }
 
+/// The randomness of a frame of each sequence.
 enum FrameNoise {
-    Keys { seed: u64, frame: usize },
-    Stream(Vec<f32>), // [K][V]
+    Keys(Vec<(u64, usize)>),
+    Streams(Vec<Vec<f32>>), // B times [K][V]
 }
 
 impl FrameNoise {
     /// The noise of one draw over `vocab` ids.
     fn draw(&self, codebook: usize, vocab: i32) -> MlxResult<DrawNoise> {
         match self {
-            Self::Keys { seed, frame } => native_key(*seed, *frame, codebook).map(DrawNoise::Key),
-            Self::Stream(values) => {
+            Self::Keys(rows) => {
+                let key = |(seed, frame): &(u64, usize)| native_key(*seed, *frame, codebook);
+                Ok(DrawNoise::Keys(rows.iter().map(key).collect::<MlxResult<_>>()?))
+            }
+            Self::Streams(rows) => {
                 let first = codebook * vocab as usize;
-                Ok(DrawNoise::Exponential(Array::from_slice(&values[first..first + vocab as usize], &[vocab])))
+                let values: Vec<f32> = rows.iter().flat_map(|row| &row[first..first + vocab as usize]).copied().collect();
+                Ok(DrawNoise::Exponential(Array::from_slice(&values, &[rows.len() as i32, vocab])))
             }
         }
     }
@@ -161,70 +170,103 @@ impl FrameNoise {
 
 #[derive(Default)]
 struct FrameGraph {
-    tokens: Vec<Array>,    // K times (1,)
-    logits: Vec<Array>,    // K times (V,) float32
-    unguarded: Vec<Array>, // K times (1,) where the guard is on: the tokens without it
+    tokens: Vec<Array>,    // K times (B,)
+    logits: Vec<Array>,    // K times (B, V) float32
+    unguarded: Vec<Array>, // K times (B,) where the guard is on: the tokens without it
 }
 
 impl FrameGraph {
-    /// Draws (or takes the forced) token of `codebook` and keeps what led to it.
+    /// Draws (or takes the forced) tokens of `codebook` and keeps what led to them. Sequences differ in seed and forced tokens only.
     fn sample_codebook(
         &mut self,
-        request: &FrameRequest<'_>,
+        requests: &[FrameRequest<'_>],
         codebook: usize,
         logits: Array,
         noise: &FrameNoise,
     ) -> MlxResult<Array> {
-        let logits = to_f32(&logits)?;
-        let (params, guard) = (request.sampling.params_for(codebook), request.sampling.guard);
-        let token = match request.forced.get(codebook).copied().flatten() {
-            Some(id) => {
-                let token = id_array([id]);
-                self.unguarded.extend(guard.map(|_| token.clone()));
-                token
-            }
-            None => {
-                let noise = noise.draw(codebook, logits.dim(0))?;
-                if guard.is_some() {
-                    self.unguarded.push(sample_token(&logits, params, None, &noise)?);
+        let logits = logits.as_dtype(mlx_rs::Dtype::Float32)?;
+        let Some(first) = requests.first() else { return Err(Exception::custom("a frame of no sequence")) };
+        let (params, guard) = (first.sampling.params_for(codebook), first.sampling.guard);
+        let forced = requests.iter().map(|request| request.forced.get(codebook).copied().flatten());
+        let forced: Vec<Option<u32>> = forced.collect();
+        let given = id_array(forced.iter().map(|id| id.unwrap_or_default()));
+        let tokens = if forced.iter().all(Option::is_some) {
+            self.unguarded.extend(guard.map(|_| given.clone()));
+            given
+        } else {
+            let noise = noise.draw(codebook, logits.dim(1))?;
+            let or_given = |tokens: Array| match forced.iter().any(Option::is_some) {
+                true => {
+                    let drawn: Vec<bool> = forced.iter().map(Option::is_none).collect();
+                    mlx_rs::ops::select(Array::from_slice(&drawn, &[drawn.len() as i32]), tokens, &given)
                 }
-                sample_token(&logits, params, guard, &noise)?
+                false => Ok(tokens),
+            };
+            if guard.is_some() {
+                self.unguarded.push(or_given(sample_tokens(&logits, params, None, &noise)?)?);
             }
+            or_given(sample_tokens(&logits, params, guard, &noise)?)?
         };
-        self.tokens.push(token.clone());
+        self.tokens.push(tokens.clone());
         self.logits.push(logits);
-        Ok(token)
+        Ok(tokens)
     }
 }
 
 impl Engine for MlxCsm {
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()> {
         prompt.check_ids(self.text_vocab, &self.dims)?;
-        self.caches.iter_mut().for_each(KvCache::reset);
-        self.noise = None;
+        self.network.reset();
+        self.noise.clear();
         let mut positions = prompt.positions.clone();
         positions.extend(history.frames().map(|frame| Position::Audio(frame.to_vec())));
         self.next_input = Some(self.embed_positions(&positions)?);
         Ok(())
     }
 
-    fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput> {
-        let FrameGraph { tokens, logits, unguarded } = self.frame_graph(request)?;
-        let codes = concatenate(&tokens, 0)?; // (K,)
-        let unguarded = (!unguarded.is_empty()).then(|| concatenate(&unguarded, 0)).transpose()?;
-        let logits = concatenate(&logits, 0)?; // (K * V,)
+    fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
+        let FrameGraph { tokens, logits, unguarded } = self.frame_graph(requests)?;
+        let codes = stack(&tokens, 1)?; // (B, K)
+        let unguarded = (!unguarded.is_empty()).then(|| stack(&unguarded, 1)).transpose()?;
+        let logits = stack(&logits, 1)?; // (B, K, V)
         let total = logits.sum(None)?; // not finite where one of them is not
-        let observed = request.observe.then_some(&logits);
-        let wanted = [Some(&codes), Some(&total), unguarded.as_ref(), observed];
-        evaluate(wanted.into_iter().flatten().chain(self.caches.iter().flat_map(KvCache::arrays)))?;
+        let observe = requests.iter().any(|request| request.observe);
+        let wanted = [Some(&codes), Some(&total), unguarded.as_ref(), observe.then_some(&logits)];
+        evaluate(wanted.into_iter().flatten().chain(&self.network.arrays()))?;
+        let (k, v) = (self.dims.codebooks, self.dims.vocab);
         if !total.as_slice::<f32>()[0].is_finite() {
             evaluate([&logits])?;
-            check_finite(logits.as_slice::<f32>(), self.dims.vocab, request.frame, 0)?;
+            for (row, request) in logits.as_slice::<f32>().chunks_exact(k * v).zip(requests) {
+                check_finite(row, v, request.frame, 0)?;
+            }
         }
-        self.next_input = Some(self.embed_codes(&codes)?);
-        let codes = codes.as_slice::<u32>().to_vec();
-        let guarded = unguarded.map(|u| u.as_slice::<u32>().iter().zip(&codes).map(|(a, b)| a != b).collect());
-        let logits = request.observe.then(|| Logits::new(self.dims.vocab, logits.as_slice::<f32>().to_vec()));
-        Ok(FrameOutput { codes, logits, guarded: guarded.unwrap_or_default() })
+        self.next_input = Some(self.embed_codes(&codes)?.expand_dims_axes(&[1])?); // (B, 1, d)
+        let mut outputs = Vec::new();
+        for (row, (codes, request)) in codes.as_slice::<u32>().chunks_exact(k).zip(requests).enumerate() {
+            let of_row = row * k..(row + 1) * k;
+            let unguarded = unguarded.as_ref().map(|all| &all.as_slice::<u32>()[of_row.clone()]);
+            let guarded = unguarded.map(|u| u.iter().zip(codes).map(|(a, b)| a != b).collect());
+            let own_logits = || logits.as_slice::<f32>()[of_row.start * v..of_row.end * v].to_vec();
+            outputs.push(FrameOutput {
+                codes: codes.to_vec(),
+                logits: request.observe.then(|| Logits::new(v, own_logits())),
+                guarded: guarded.unwrap_or_default(),
+            });
+        }
+        Ok(outputs)
     }
+
+    fn select(&mut self, sequences: &[usize]) -> Result<()> {
+        if let Some(input) = self.next_input.take() {
+            self.next_input = Some(input.take_axis(id_array(sequences.iter().map(|row| *row as u32)), 0)?);
+            self.network.select(sequences)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the user asks for MLX's own graph on the processor as well, to compare.
+#[cfg(not(target_os = "macos"))]
+fn plain_graph_wanted() -> bool {
+    std::env::var_os("CSM_STUDIO_MLX_GRAPH").is_some_and(|value| value == "1")
 }

@@ -57,7 +57,7 @@ impl Llama {
         self.layers.iter().map(|_| KvCache::new(block)).collect()
     }
 
-    /// `x`: (1, T, d), the next T positions. Returns the normed hidden states, (1, T, d).
+    /// `x`: (B, T, d), the next T positions. Returns the normed hidden states, (B, T, d).
     pub(super) fn forward(&self, x: &Array, caches: &mut [KvCache]) -> Result<Array> {
         let position = caches.first().map_or(0, KvCache::length);
         let rotation = self.rotary.at(position, x.dim(1), x.dtype())?;
@@ -70,9 +70,9 @@ impl Llama {
     }
 
     fn attention(&self, layer: &Layer, x: &Array, rotation: &Rotation, cache: &mut KvCache) -> Result<Array> {
-        let (t, rotated) = (x.dim(1), self.heads + self.kv_heads);
-        let all = layer.qkv.forward(x)?.reshape(&[1, t, rotated + self.kv_heads, self.head_dim])?;
-        let all = all.transpose_axes(&[0, 2, 1, 3])?; // (1, heads + 2 kv heads, T, head_dim)
+        let (b, t, rotated) = (x.dim(0), x.dim(1), self.heads + self.kv_heads);
+        let all = layer.qkv.forward(x)?.reshape(&[b, t, rotated + self.kv_heads, self.head_dim])?;
+        let all = all.transpose_axes(&[0, 2, 1, 3])?; // (B, heads + 2 kv heads, T, head_dim)
         let qk = self.rotary.rotate(&all.try_index((.., ..rotated, .., ..))?, rotation)?;
         let q = qk.try_index((.., ..self.heads, .., ..))?;
         let k = qk.try_index((.., self.heads.., .., ..))?;
@@ -83,8 +83,8 @@ impl Llama {
             return layer.o.forward(&attend_one(&q, &k, &v, scale)?);
         }
         let mask = (t > 1).then_some(ScaledDotProductAttentionMask::Causal);
-        let y = scaled_dot_product_attention(q, k, v, scale, mask, None)?; // (1, heads, T, head_dim)
-        let y = y.transpose_axes(&[0, 2, 1, 3])?.reshape(&[1, t, self.heads * self.head_dim])?;
+        let y = scaled_dot_product_attention(q, k, v, scale, mask, None)?; // (B, heads, T, head_dim)
+        let y = y.transpose_axes(&[0, 2, 1, 3])?.reshape(&[b, t, self.heads * self.head_dim])?;
         layer.o.forward(&y)
     }
 }

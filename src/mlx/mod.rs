@@ -1,8 +1,11 @@
 //! The model on MLX. Everything here belongs to the one thread that owns MLX's streams.
 
+#[cfg(not(target_os = "macos"))]
+mod cpu;
 mod csm;
 mod llama;
 pub mod mimi;
+mod network;
 mod nn;
 mod sampling;
 mod weights;
@@ -14,7 +17,7 @@ use mlx_rs::error::Exception;
 
 pub use csm::MlxCsm;
 
-use self::sampling::{DrawNoise, native_key, sample_token};
+use self::sampling::{DrawNoise, native_key, sample_tokens};
 use crate::checkpoint::TensorData;
 use crate::data::{Dtype, SamplingParams};
 use crate::error::{Error, Result};
@@ -45,9 +48,9 @@ fn evaluate<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<(), Excep
 /// # Errors
 /// What MLX reports.
 pub fn exact_draws(cases: &[(&[f32], SamplingParams, &[f32])]) -> Result<Vec<u32>> {
-    let array = |x: &[f32]| Array::from_slice(x, &[x.len() as i32]);
+    let array = |x: &[f32]| Array::from_slice(x, &[1, x.len() as i32]);
     let draw = |(logits, params, noise): &(&[f32], SamplingParams, &[f32])| {
-        sample_token(&array(logits), *params, None, &DrawNoise::Exponential(array(noise)))
+        sample_tokens(&array(logits), *params, None, &DrawNoise::Exponential(array(noise)))
     };
     Ok(read_tokens(cases.iter().map(draw).collect::<Result<_, Exception>>()?)?)
 }
@@ -57,8 +60,8 @@ pub fn exact_draws(cases: &[(&[f32], SamplingParams, &[f32])]) -> Result<Vec<u32
 /// # Errors
 /// What MLX reports.
 pub fn native_draws(logits: &[f32], params: SamplingParams, seed: u64, n: usize) -> Result<Vec<u32>> {
-    let logits = Array::from_slice(logits, &[logits.len() as i32]);
-    let draw = |frame| sample_token(&logits, params, None, &DrawNoise::Key(native_key(seed, frame, 0)?));
+    let logits = Array::from_slice(logits, &[1, logits.len() as i32]);
+    let draw = |frame| sample_tokens(&logits, params, None, &DrawNoise::Keys(vec![native_key(seed, frame, 0)?]));
     Ok(read_tokens((0..n).map(draw).collect::<Result<_, Exception>>()?)?)
 }
 

@@ -71,7 +71,7 @@ impl Parallel {
         }
     }
 
-    /// Each output by itself, (1, T, width).
+    /// Each output by itself, (B, T, width).
     pub(super) fn forward_each(&self, x: &Array) -> Result<Vec<Array>> {
         let all = self.forward(x)?;
         let mut start = 0;
@@ -227,7 +227,7 @@ impl Rotary {
         }
     }
 
-    /// `x`: (1, heads, T, head_dim).
+    /// `x`: (B, heads, T, head_dim).
     pub(super) fn rotate(&self, x: &Array, rotation: &Rotation) -> Result<Array> {
         match rotation {
             Rotation::From(position) => self.forward(x, *position),
@@ -240,7 +240,7 @@ impl Rotary {
         }
     }
 
-    /// `x`: (1, heads, T, head_dim), its first step at `position`.
+    /// `x`: (B, heads, T, head_dim), its first step at `position`.
     pub(super) fn forward(&self, x: &Array, position: i32) -> Result<Array> {
         rope(x, self.head_dim, false, None, 1.0, position, &self.wavelengths)
     }
@@ -248,7 +248,7 @@ impl Rotary {
 
 /// Keys and values of the positions so far, in buffers that grow by blocks.
 pub(super) struct KvCache {
-    buffers: Option<(Array, Array)>, // each (1, kv heads, capacity, head_dim)
+    buffers: Option<(Array, Array)>, // each (B, kv heads, capacity, head_dim)
     block: i32,
     length: i32,
 }
@@ -273,10 +273,21 @@ impl KvCache {
         self.buffers.iter().flat_map(|(k, v)| [k, v])
     }
 
-    /// Appends `keys` and `values`, (1, kv heads, T, head_dim); returns all so far, (1, kv heads, length, head_dim).
+    /// Goes on with these of the sequences.
+    pub(super) fn select(&mut self, rows: &[usize]) -> Result<()> {
+        if let Some((k, v)) = &self.buffers {
+            let rows = id_array(rows.iter().map(|row| *row as u32));
+            self.buffers = Some((k.take_axis(&rows, 0)?, v.take_axis(&rows, 0)?));
+        }
+        Ok(())
+    }
+
+    /// Appends `keys` and `values`, (B, kv heads, T, head_dim); returns all so far, (B, kv heads, length, head_dim).
     pub(super) fn append(&mut self, keys: &Array, values: &Array) -> Result<(Array, Array)> {
         let end = self.length + keys.dim(2);
-        let (mut k, mut v) = match self.buffers.take() {
+        // Buffers of another number of sequences hold nothing any more.
+        let held = self.buffers.take().filter(|(k, _)| k.dim(0) == keys.dim(0));
+        let (mut k, mut v) = match held {
             Some((k, v)) if k.dim(2) >= end => (k, v),
             held => {
                 let (held_k, held_v) = held.unzip();
@@ -294,7 +305,7 @@ impl KvCache {
     fn grow(&self, held: Option<Array>, like: &Array, end: i32) -> Result<Array> {
         let capacity = (end / self.block + 1) * self.block;
         let fresh = capacity - held.as_ref().map_or(0, |a| a.dim(2));
-        let fresh = zeros_dtype(&[1, like.dim(1), fresh, like.dim(3)], like.dtype())?;
+        let fresh = zeros_dtype(&[like.dim(0), like.dim(1), fresh, like.dim(3)], like.dtype())?;
         match held {
             Some(held) => concatenate(&[held, fresh], 2),
             None => Ok(fresh),
@@ -314,13 +325,13 @@ pub(super) fn to_f32(x: &Array) -> Result<Array> {
 }
 
 /// Attention of one query a head over all keys: what `scaled_dot_product_attention` computes on the CPU, in fewer operations.
-/// `q`: (1, heads, 1, head_dim); `k`, `v`: (1, kv heads, length, head_dim). Returns (1, 1, heads * head_dim).
+/// `q`: (B, heads, 1, head_dim); `k`, `v`: (B, kv heads, length, head_dim). Returns (B, 1, heads * head_dim).
 pub(super) fn attend_one(q: &Array, k: &Array, v: &Array, scale: f32) -> Result<Array> {
-    let (heads, groups, head_dim) = (q.dim(1), k.dim(1), q.dim(3));
-    let q = q.multiply(Array::from_f32(scale))?.reshape(&[1, groups, heads / groups, head_dim])?;
-    let scores = q.matmul(k.swap_axes(2, 3)?)?; // (1, kv heads, heads / kv heads, length)
+    let (rows, heads, groups, head_dim) = (q.dim(0), q.dim(1), k.dim(1), q.dim(3));
+    let q = q.multiply(Array::from_f32(scale))?.reshape(&[rows, groups, heads / groups, head_dim])?;
+    let scores = q.matmul(k.swap_axes(2, 3)?)?; // (B, kv heads, heads / kv heads, length)
     let weights = mlx_rs::ops::softmax_axis(&scores, -1, true)?;
-    weights.matmul(v)?.reshape(&[1, 1, heads * head_dim])
+    weights.matmul(v)?.reshape(&[rows, 1, heads * head_dim])
 }
 
 /// Whether [`attend_one`] is to be used for numbers of this type.

@@ -1,19 +1,20 @@
 //! The draw as part of the graph: the tensor form of [`crate::sampling::reference`].
 
 use mlx_rs::error::Exception;
-use mlx_rs::ops::indexing::{argmax, topk};
-use mlx_rs::ops::{select, softmax};
+use mlx_rs::ops::indexing::{argmax_axis, topk_axis};
+use mlx_rs::ops::indexing::TryIndexOp;
+use mlx_rs::ops::{concatenate, select, softmax_axis};
 use mlx_rs::{Array, random};
 
 use super::nn::Result;
 use crate::data::{RangeGuard, SamplingParams};
 use crate::sampling::warp::{LogitOps, warp};
 
-/// The randomness of one draw.
+/// The randomness of a draw for each sequence.
 pub(super) enum DrawNoise {
-    /// A key for MLX's own generator.
-    Key(Array),
-    /// PyTorch's exponential noise, (V,).
+    /// Keys for MLX's own generator.
+    Keys(Vec<Array>),
+    /// PyTorch's exponential noise, (B, V).
     Exponential(Array),
 }
 
@@ -29,7 +30,7 @@ pub(super) fn native_key(seed: u64, frame: usize, codebook: usize) -> Result<Arr
     random::key(mix(mix(mix(seed) ^ frame as u64) ^ codebook as u64))
 }
 
-/// MLX's arithmetic on a row of logits (V,).
+/// MLX's arithmetic on rows of logits (B, V).
 struct MlxOps;
 
 impl LogitOps for MlxOps {
@@ -46,7 +47,7 @@ impl LogitOps for MlxOps {
     }
 
     fn kth_largest(&self, logits: &Array, k: usize) -> Result<Array> {
-        topk(logits, k as i32)?.min(None)
+        topk_axis(logits, k as i32, -1)?.min_axis(-1, true)
     }
 
     fn mask_below(&self, logits: Array, floor: Array, offset: f64) -> Result<Array> {
@@ -59,19 +60,28 @@ fn minus_infinity() -> Array {
     Array::from_f32(f32::NEG_INFINITY)
 }
 
-/// Draws one token from float32 logits (V,): (1,) uint32.
-pub(super) fn sample_token(
+/// Draws one token a sequence from float32 logits (B, V): (B,) uint32.
+pub(super) fn sample_tokens(
     logits: &Array,
     params: SamplingParams,
     guard: Option<RangeGuard>,
     noise: &DrawNoise,
 ) -> Result<Array> {
-    let warped = warp(&MlxOps, logits.clone(), logits.dim(0) as usize, params, guard)?;
+    let warped = warp(&MlxOps, logits.clone(), logits.dim(1) as usize, params, guard)?;
     if params.is_greedy() {
-        return argmax(&warped, true);
+        return argmax_axis(&warped, -1, false);
     }
     match noise {
-        DrawNoise::Key(key) => random::categorical(&warped, None, None, key)?.reshape(&[1]),
-        DrawNoise::Exponential(q) => argmax(softmax(&warped, true)?.divide(q)?, true),
+        DrawNoise::Keys(keys) => {
+            let draw = |(row, key): (usize, &Array)| {
+                let row = row as i32;
+                random::categorical(warped.try_index(row..row + 1)?, -1, None, key)
+            };
+            match keys.as_slice() {
+                [key] => random::categorical(&warped, -1, None, key),
+                keys => concatenate(&keys.iter().enumerate().map(draw).collect::<Result<Vec<_>>>()?, 0),
+            }
+        }
+        DrawNoise::Exponential(q) => argmax_axis(softmax_axis(&warped, -1, true)?.divide(q)?, -1, false),
     }
 }

@@ -176,16 +176,23 @@ impl Engine for TorchCsm {
         Ok(())
     }
 
-    fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput> {
+    fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
+        let [request] = requests else {
+            return Err(TchError::Torch(format!("{} clips at once, where it makes one", requests.len())).into());
+        };
         let frame = self.sample_frame(request)?;
         let codes = Tensor::f_cat(&frame.tokens, 0)?; // (K,)
         self.next_input = Some(self.embed_frame(&codes)?.f_unsqueeze(0)?);
         let logits = request.observe.then(|| Vec::<f32>::try_from(Tensor::f_cat(&frame.logits, 0)?)).transpose()?;
         let codes = Vec::<i64>::try_from(codes)?;
-        Ok(FrameOutput {
+        Ok(vec![FrameOutput {
             codes: codes.into_iter().map(|id| id as u32).collect(),
             logits: logits.map(|values| Logits::new(self.dims.vocab, values)),
             guarded: frame.guarded,
-        })
+        }])
+    }
+
+    fn select(&mut self, _sequences: &[usize]) -> Result<()> {
+        Ok(())
     }
 }

@@ -1,0 +1,346 @@
+//! Dot products of stored numbers with float32 activations, in the widest instructions that the processor has. However many
+//! activations share a row of weights, each sum is added up in the same order: a clip's tokens do not depend on what is computed
+//! beside it.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+/// A number as a checkpoint stores it.
+pub(super) trait Stored: Copy + Send + Sync {
+    /// This number in float32, exactly.
+    fn widen(self) -> f32;
+
+    /// The same for as many numbers as a register takes.
+    ///
+    /// # Safety
+    /// As many numbers have to lie at `from`, and the processor needs the register's instructions.
+    unsafe fn load<R: Register>(from: *const Self) -> R;
+}
+
+impl Stored for f32 {
+    fn widen(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn load<R: Register>(from: *const Self) -> R {
+        // SAFETY: as the caller promises; so for all of these.
+        unsafe { R::load(from) }
+    }
+}
+
+impl Stored for bf16 {
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    unsafe fn load<R: Register>(from: *const Self) -> R {
+        // SAFETY: as above.
+        unsafe { R::load_bf16(from) }
+    }
+}
+
+impl Stored for f16 {
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    unsafe fn load<R: Register>(from: *const Self) -> R {
+        // SAFETY: as above.
+        unsafe { R::load_f16(from) }
+    }
+}
+
+/// Several float32 numbers that are computed at once.
+///
+/// # Safety
+/// Of all its functions: the processor has the instructions, and [`Register::WIDTH`] numbers lie at a pointer.
+pub(super) trait Register: Copy {
+    /// Numbers in it.
+    const WIDTH: usize;
+    unsafe fn zero() -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn load_bf16(from: *const bf16) -> Self;
+    unsafe fn load_f16(from: *const f16) -> Self;
+    /// `self + a * b`.
+    unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    unsafe fn plus(self, other: Self) -> Self;
+    unsafe fn sum(self) -> f32;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Register for __m512 {
+    const WIDTH: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: as the trait says; so for all of these.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast())))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(a, b, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_add_ps(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: as above.
+        unsafe { _mm512_reduce_add_ps(self) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Register for __m256 {
+    const WIDTH: usize = 8;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast())))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_fmadd_ps(a, b, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_add_ps(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: as above.
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+}
+
+/// For processors without the above.
+impl Register for f32 {
+    const WIDTH: usize = 1;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        0.0
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above.
+        unsafe { *from }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        // SAFETY: as above.
+        unsafe { (*from).widen() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self {
+        // SAFETY: as above.
+        unsafe { (*from).widen() }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        self + a * b
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        self
+    }
+}
+
+/// Sums that are added up side by side, so that one need not wait for the other.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Products of `row` with each of `x`, all of the same length.
+///
+/// # Safety
+/// The processor has the instructions of `R`.
+#[inline(always)]
+unsafe fn dots<R: Register, W: Stored, const N: usize>(row: &[W], x: [&[f32]; N]) -> [f32; N] {
+    let step = SIDE_BY_SIDE * R::WIDTH;
+    let whole = row.len() / step * step;
+    // SAFETY: the caller has the instructions, and `at + step` stays within `row` and all of `x`, which are as long.
+    let mut sums = unsafe {
+        let mut sums = [[R::zero(); SIDE_BY_SIDE]; N];
+        for at in (0..whole).step_by(step) {
+            for (side, place) in (at..at + step).step_by(R::WIDTH).enumerate() {
+                let weights = W::load::<R>(row.as_ptr().add(place));
+                for (sums, x) in sums.iter_mut().zip(x) {
+                    sums[side] = sums[side].add_product(weights, R::load(x.as_ptr().add(place)));
+                }
+            }
+        }
+        sums.map(|[a, b]| a.plus(b).sum())
+    };
+    for (sum, x) in sums.iter_mut().zip(x) {
+        for (weight, x) in row[whole..].iter().zip(&x[whole..]) {
+            *sum += weight.widen() * x;
+        }
+    }
+    sums
+}
+
+/// `y[r][n] = rows[r] . x[n]` for rows of `x.len() / n` numbers, `y` row-major `[rows][n]`.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn rows_in<R: Register, W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
+    let width = x.len() / n;
+    let activation = |n: usize| &x[n * width..(n + 1) * width];
+    // Four activations at a time stay in the innermost cache while all rows pass by.
+    let mut first = 0;
+    while first + 4 <= n {
+        let four = [activation(first), activation(first + 1), activation(first + 2), activation(first + 3)];
+        for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(n)) {
+            // SAFETY: as the caller promises.
+            y[first..first + 4].copy_from_slice(&unsafe { dots::<R, W, 4>(row, four) });
+        }
+        first += 4;
+    }
+    for first in first..n {
+        for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(n)) {
+            // SAFETY: as the caller promises.
+            [y[first]] = unsafe { dots::<R, W, 1>(row, [activation(first)]) };
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma,f16c")]
+fn rows_avx512<W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
+    // SAFETY: the instructions are enabled here.
+    unsafe { rows_in::<__m512, W>(rows, x, n, y) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn rows_avx2<W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
+    // SAFETY: the instructions are enabled here.
+    unsafe { rows_in::<__m256, W>(rows, x, n, y) }
+}
+
+/// Products of `rows`, row-major `[y.len() / n][x.len() / n]` or longer, with `n` activations `x` `[n][…]`: `y` `[…][n]`.
+pub(super) fn multiply_rows<W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has_avx2 =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        if has_avx2 && is_x86_feature_detected!("avx512f") {
+            // SAFETY: this processor has the instructions.
+            return unsafe { rows_avx512(rows, x, n, y) };
+        }
+        if has_avx2 {
+            // SAFETY: this processor has the instructions.
+            return unsafe { rows_avx2(rows, x, n, y) };
+        }
+    }
+    // SAFETY: plain Rust.
+    unsafe { rows_in::<f32, W>(rows, x, n, y) }
+}
+
+/// `sum += scale * values`.
+pub(super) fn add_scaled(sum: &mut [f32], values: &[f32], scale: f32) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += scale * value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        (0..count as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8e6) - 1.0).collect()
+    }
+
+    /// Against sums in float64, for lengths that are no multiple of the lanes; alone and among others to the bit.
+    #[test]
+    fn products_are_right_and_independent_of_their_neighbours() {
+        for width in [1, 31, 64, 200, 2_048] {
+            let (rows, n) = (5, 7);
+            let weights: Vec<bf16> = numbers(rows * width, 1).iter().map(|x| bf16::from_f32(*x)).collect();
+            let x = numbers(n * width, 2);
+            let mut together = vec![0.0; rows * n];
+            multiply_rows(&weights, &x, n, &mut together);
+            for (i, x) in x.chunks_exact(width).enumerate() {
+                let mut alone = vec![0.0; rows];
+                multiply_rows(&weights, x, 1, &mut alone);
+                let mut portable = vec![0.0; rows];
+                // SAFETY: plain Rust.
+                unsafe { rows_in::<f32, bf16>(&weights, x, 1, &mut portable) };
+                for (r, row) in weights.chunks_exact(width).enumerate() {
+                    let exact: f64 = row.iter().zip(x).map(|(w, x)| f64::from(w.to_f32()) * f64::from(*x)).sum();
+                    assert_eq!(alone[r].to_bits(), together[r * n + i].to_bits());
+                    assert!((f64::from(alone[r]) - exact).abs() < 1e-4, "{} {exact}", alone[r]);
+                    assert!((f64::from(portable[r]) - exact).abs() < 1e-4);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Matrices in the numbers of the checkpoint, and products with them in float32.
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::dot::{Stored, multiply_rows};
+use super::source::{HostTensor, Numbers};
+use crate::checkpoint::weights::{LinearWeights, Weight};
+
+/// Multiplications below which a product is not shared among threads: a twentieth of a millisecond.
+const WORTH_SHARING: usize = 1 << 20;
+
+/// Multiplications of one share: small enough that a thread which comes late, or has its core taken, is not waited for long.
+const SHARE: usize = 1 << 19;
+
+/// A matrix `[out, in]` and the bias `[out]`.
+pub(super) struct Matrix {
+    rows: Rows,
+    outputs: usize,
+    inputs: usize,
+    bias: Option<Vec<f32>>,
+}
+
+enum Rows {
+    Float32(Vec<f32>),
+    Bfloat16(Vec<bf16>),
+    Float16(Vec<f16>),
+    Affine(Affine),
+}
+
+/// Quantised rows: `w = scale * q + bias` in groups, `q` little-endian in whole bytes or halves of bytes.
+struct Affine {
+    packed: Vec<u8>,
+    scales: Vec<f32>,
+    biases: Vec<f32>,
+    bits: usize,
+    group: usize,
+}
+
+impl Matrix {
+    /// `None` where the matrix is quantised otherwise than to 8 or 4 bits.
+    pub(super) fn new(weights: LinearWeights<HostTensor>) -> Option<Self> {
+        let bias = weights.bias.map(HostTensor::into_f32);
+        match weights.weight {
+            Weight::Dense(tensor) => {
+                let &[outputs, inputs] = tensor.shape.as_slice() else { return None };
+                Self::dense(tensor.numbers, outputs, inputs).map(|matrix| Self { bias, ..matrix })
+            }
+            Weight::Affine { packed, scales, biases, bits: bits @ (4 | 8), group } => {
+                let (&[outputs, words], Numbers::Packed(packed)) = (packed.shape.as_slice(), packed.numbers) else {
+                    return None;
+                };
+                let (scales, biases) = (scales.into_f32(), biases.into_f32());
+                let rows = Rows::Affine(Affine { packed, scales, biases, bits, group });
+                Some(Self { rows, outputs, inputs: words * 32 / bits, bias })
+            }
+            Weight::Affine { .. } => None,
+        }
+    }
+
+    /// Row-major numbers `[outputs, inputs]`, without a bias.
+    pub(super) fn dense(numbers: Numbers, outputs: usize, inputs: usize) -> Option<Self> {
+        let rows = match numbers {
+            Numbers::Float32(rows) => Rows::Float32(rows),
+            Numbers::Bfloat16(rows) => Rows::Bfloat16(rows),
+            Numbers::Float16(rows) => Rows::Float16(rows),
+            Numbers::Packed(_) => return None,
+        };
+        Some(Self { rows, outputs, inputs, bias: None })
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Products with `n` activations `x` `[n][in]`: `y` `[out][n]`.
+    pub(super) fn multiply(&self, x: &[f32], n: usize, y: &mut [f32]) {
+        match &self.rows {
+            Rows::Float32(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
+            Rows::Bfloat16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
+            Rows::Float16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
+            Rows::Affine(affine) => self.share(n, y, |first, y| {
+                let mut row = vec![0.0; self.inputs];
+                for (r, y) in (first..).zip(y.chunks_exact_mut(n)) {
+                    affine.dequantise_row(r, &mut row);
+                    multiply_rows(&row, x, n, y);
+                }
+            }),
+        }
+        if let Some(bias) = &self.bias {
+            for (y, bias) in y.chunks_exact_mut(n).zip(bias) {
+                y.iter_mut().for_each(|y| *y += bias);
+            }
+        }
+    }
+
+    /// The rows from `first` on.
+    fn part<'a, W: Stored>(&self, rows: &'a [W], first: usize) -> &'a [W] {
+        &rows[first * self.inputs..]
+    }
+
+    /// Has `multiply` fill `y` from its first row, or in shares from several threads: from the row that it is given.
+    fn share(&self, n: usize, y: &mut [f32], multiply: impl Fn(usize, &mut [f32]) + Sync) {
+        let work = self.inputs * n; // of a row
+        if work * self.outputs < WORTH_SHARING {
+            return multiply(0, y);
+        }
+        let rows = (SHARE / work.max(1)).max(4);
+        y.par_chunks_mut(rows * n).enumerate().for_each(|(share, y)| multiply(share * rows, y));
+    }
+}
+
+impl Affine {
+    fn dequantise_row(&self, row: usize, numbers: &mut [f32]) {
+        let (bits, group) = (self.bits, self.group);
+        let (groups, bytes) = (numbers.len() / group, numbers.len() * bits / 8);
+        let packed = &self.packed[row * bytes..(row + 1) * bytes];
+        let of = |all: &'_ [f32]| all[row * groups..(row + 1) * groups].to_vec();
+        let scales = of(&self.scales).into_iter().zip(of(&self.biases));
+        let parts = numbers.chunks_exact_mut(group).zip(packed.chunks_exact(group * bits / 8));
+        for ((numbers, packed), (scale, bias)) in parts.zip(scales) {
+            if bits == 8 {
+                for (number, q) in numbers.iter_mut().zip(packed) {
+                    *number = scale * f32::from(*q) + bias;
+                }
+            } else {
+                for (pair, q) in numbers.chunks_exact_mut(2).zip(packed) {
+                    pair[0] = scale * f32::from(q & 15) + bias;
+                    pair[1] = scale * f32::from(q >> 4) + bias;
+                }
+            }
+        }
+    }
+}

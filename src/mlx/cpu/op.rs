@@ -1,0 +1,85 @@
+//! Operations of MLX's graph that a function of this program computes: bundle/linux/host_op.cpp, seen from Rust.
+
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mlx_rs::Array;
+use mlx_rs::error::Exception;
+use mlx_sys::mlx_array;
+
+use crate::mlx::nn::Result;
+
+/// What an operation computes: float32 inputs, and the output to be filled.
+type Function = Box<dyn Fn(&[&[f32]], &mut [f32]) + Send + Sync>;
+
+type Run = extern "C" fn(*mut c_void, *const *const f32, *const usize, usize, *mut f32, usize);
+
+unsafe extern "C" {
+    fn csm_host_op(
+        result: *mut mlx_array,
+        inputs: *const mlx_array,
+        count: usize,
+        shape: *const c_int,
+        rank: usize,
+        run: Run,
+        drop: extern "C" fn(*mut c_void),
+        context: *mut c_void,
+    ) -> c_int;
+    fn csm_count_operations(outputs: *const mlx_array, count: usize) -> usize;
+}
+
+extern "C" fn run_function(
+    context: *mut c_void,
+    inputs: *const *const f32,
+    sizes: *const usize,
+    count: usize,
+    output: *mut f32,
+    output_size: usize,
+) {
+    // SAFETY: `context` is the function that `host_op` boxed; MLX gives `count` inputs of these sizes and an output of its own.
+    let (function, inputs, output) = unsafe {
+        let pointers = std::slice::from_raw_parts(inputs, count);
+        let sizes = std::slice::from_raw_parts(sizes, count);
+        let slices = pointers.iter().zip(sizes).map(|(pointer, size)| std::slice::from_raw_parts(*pointer, *size));
+        let output = std::slice::from_raw_parts_mut(output, output_size);
+        (&*context.cast::<Function>(), slices.collect::<Vec<_>>(), output)
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| function(&inputs, output)));
+    if outcome.is_err() {
+        // No way back through MLX's thread; the engine reports logits that are not finite.
+        tracing::error!("an operation on the processor panicked");
+        output.fill(f32::NAN);
+    }
+}
+
+extern "C" fn drop_function(context: *mut c_void) {
+    // SAFETY: the function that `host_op` boxed, given back once.
+    drop(unsafe { Box::from_raw(context.cast::<Function>()) });
+}
+
+/// An array of this shape that `function` computes from `inputs` when it is evaluated.
+pub(super) fn host_op(
+    inputs: &[&Array],
+    shape: &[i32],
+    function: impl Fn(&[&[f32]], &mut [f32]) + Send + Sync + 'static,
+) -> Result<Array> {
+    let context: Box<Function> = Box::new(Box::new(function));
+    let inputs: Vec<mlx_array> = inputs.iter().map(|input| input.as_ptr()).collect();
+    // SAFETY: the arrays live through the call; the context is taken over; the result is a new array of our own.
+    unsafe {
+        let mut result = mlx_sys::mlx_array_new();
+        let context = Box::into_raw(context).cast();
+        let (count, rank) = (inputs.len(), shape.len());
+        let failed =
+            csm_host_op(&raw mut result, inputs.as_ptr(), count, shape.as_ptr(), rank, run_function, drop_function, context);
+        let result = Array::from_ptr(result);
+        if failed == 0 { Ok(result) } else { Err(Exception::custom("MLX could not add an operation")) }
+    }
+}
+
+/// Operations that evaluating `outputs` would run.
+pub(in crate::mlx) fn count_operations<'a>(outputs: impl IntoIterator<Item = &'a Array>) -> usize {
+    let outputs: Vec<mlx_array> = outputs.into_iter().map(|output| output.as_ptr()).collect();
+    // SAFETY: the arrays live through the call.
+    unsafe { csm_count_operations(outputs.as_ptr(), outputs.len()) }
+}

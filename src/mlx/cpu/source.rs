@@ -1,0 +1,96 @@
+//! A checkpoint's tensors in memory of our own, in the numbers in which they are stored.
+
+use bytemuck::pod_collect_to_vec;
+use half::{bf16, f16};
+use mlx_rs::Array;
+
+use super::dot::Stored;
+use crate::checkpoint::weights::{Weight, WeightSource};
+use crate::checkpoint::{TensorData, TensorStore};
+use crate::data::Dtype;
+use crate::error::{Error, Result};
+use crate::mlx::weights::{array, mlx_dtype};
+
+/// A tensor as it is stored.
+pub(super) struct HostTensor {
+    pub(super) shape: Vec<usize>,
+    pub(super) numbers: Numbers,
+}
+
+/// Its numbers, row-major.
+pub(super) enum Numbers {
+    Float32(Vec<f32>),
+    Bfloat16(Vec<bf16>),
+    Float16(Vec<f16>),
+    /// The bits of a quantised matrix.
+    Packed(Vec<u8>),
+}
+
+impl HostTensor {
+    fn new(tensor: &TensorData<'_>) -> Self {
+        let numbers = match tensor.dtype {
+            Dtype::Float32 => Numbers::Float32(pod_collect_to_vec(&tensor.bytes)),
+            Dtype::Bfloat16 => Numbers::Bfloat16(pod_collect_to_vec(&tensor.bytes)),
+            Dtype::Float16 => Numbers::Float16(pod_collect_to_vec(&tensor.bytes)),
+        };
+        Self { shape: tensor.shape.clone(), numbers }
+    }
+
+    /// In float32; empty for the bits of a quantised matrix.
+    pub(super) fn into_f32(self) -> Vec<f32> {
+        match self.numbers {
+            Numbers::Float32(numbers) => numbers,
+            Numbers::Bfloat16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
+            Numbers::Float16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
+            Numbers::Packed(_) => Vec::new(),
+        }
+    }
+
+    /// As an array of MLX's in the stored numbers.
+    fn into_array(self) -> Array {
+        let of = |bytes: &[u8], dtype: Dtype| array(bytes, &self.shape, mlx_dtype(dtype));
+        match &self.numbers {
+            Numbers::Float32(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float32),
+            Numbers::Bfloat16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Bfloat16),
+            Numbers::Float16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float16),
+            Numbers::Packed(bits) => array(bits, &self.shape, mlx_rs::Dtype::Uint32),
+        }
+    }
+
+    /// A matrix as MLX's arrays in the stored numbers.
+    pub(super) fn arrays(weight: Weight<Self>) -> Weight<Array> {
+        match weight {
+            Weight::Dense(matrix) => Weight::Dense(matrix.into_array()),
+            Weight::Affine { packed, scales, biases, bits, group } => Weight::Affine {
+                packed: packed.into_array(),
+                scales: scales.into_array(),
+                biases: biases.into_array(),
+                bits,
+                group,
+            },
+        }
+    }
+}
+
+/// Reads tensors as they are stored.
+pub(super) struct HostSource<'a>(pub(super) &'a TensorStore);
+
+impl WeightSource for HostSource<'_> {
+    type Tensor = HostTensor;
+    type Error = Error;
+
+    fn tensor(&mut self, name: &str, _shape: &[usize]) -> Result<HostTensor> {
+        Ok(HostTensor::new(&self.0.read(name)?))
+    }
+
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight<HostTensor>> {
+        let Some(q) = self.0.quantised(name)? else { return self.tensor(name, &shape).map(Weight::Dense) };
+        Ok(Weight::Affine {
+            packed: HostTensor { shape: q.packed.0, numbers: Numbers::Packed(q.packed.1.into_owned()) },
+            scales: HostTensor::new(&q.scales),
+            biases: HostTensor::new(&q.biases),
+            bits: q.bits,
+            group: q.group,
+        })
+    }
+}
