@@ -68,6 +68,8 @@ pub(super) struct HostNetwork {
     codebook0_head: Arc<Matrix>,
     projection: Arc<[Matrix; 1]>,
     depth_heads: Vec<Arc<[Matrix; 1]>>,
+    /// What the last step gave. Steps append to caches of their own, so each depends on the one before, also where its input does not.
+    previous: Option<Array>,
 }
 
 impl HostNetwork {
@@ -91,9 +93,25 @@ impl HostNetwork {
                 codebook0_head: Arc::new(Matrix::new(weights.codebook0_head)?),
                 projection: Arc::new([Matrix::new(weights.projection)?]),
                 depth_heads: heads(weights.audio_head, e, v)?,
+                previous: None,
             })
         };
         Ok(network().map(|network| (network, embeddings)))
+    }
+}
+
+impl HostNetwork {
+    /// A step of a transformer: an operation that runs after the step before it.
+    fn step(
+        &mut self,
+        x: &Array,
+        shape: &[i32],
+        function: impl Fn(&[f32], &mut [f32]) + Send + Sync + 'static,
+    ) -> MlxResult<Array> {
+        let inputs: Vec<&Array> = std::iter::once(x).chain(&self.previous).collect();
+        let output = host_op(&inputs, shape, move |inputs, output| function(inputs[0], output))?;
+        self.previous = Some(output.clone());
+        Ok(output)
     }
 }
 
@@ -114,6 +132,7 @@ fn heads(all: HostTensor, e: usize, v: usize) -> Option<Vec<Arc<[Matrix; 1]>>> {
 impl Network for HostNetwork {
     fn reset(&mut self) {
         self.backbone.reset();
+        self.previous = None;
     }
 
     fn select(&mut self, rows: &[usize]) -> MlxResult<()> {
@@ -125,10 +144,10 @@ impl Network for HostNetwork {
     fn backbone(&mut self, x: &Array) -> MlxResult<Array> {
         let (rows, width) = (x.dim(0), x.dim(2));
         let stack = self.backbone.clone();
-        host_op(&[x], &[rows, 1, width], move |inputs, output| {
+        self.step(x, &[rows, 1, width], move |x, output| {
             stack.with(|llama, sequences| {
                 sequences.hidden.clear();
-                sequences.hidden.extend_from_slice(inputs[0]);
+                sequences.hidden.extend_from_slice(x);
                 llama.forward(&mut sequences.hidden, &mut sequences.caches, &mut sequences.buffers);
                 copy_last(&sequences.hidden, rows as usize, output);
             });
@@ -148,12 +167,12 @@ impl Network for HostNetwork {
         let (rows, steps) = (input.dim(0) as usize, input.dim(1) as usize);
         let (stack, projection) = (self.depth_decoder.clone(), self.projection.clone());
         let head = self.depth_heads[codebook - 1].clone();
-        host_op(&[input], &[rows as i32, head[0].outputs() as i32], move |inputs, output| {
+        self.step(input, &[rows as i32, head[0].outputs() as i32], move |input, output| {
             stack.with(|llama, s| {
                 if codebook == 1 {
                     s.caches.iter_mut().for_each(KvCache::reset);
                 }
-                multiply_all(&*projection, inputs[0], rows * steps, &mut s.hidden, &mut s.logits);
+                multiply_all(&*projection, input, rows * steps, &mut s.hidden, &mut s.logits);
                 llama.forward(&mut s.hidden, &mut s.caches, &mut s.buffers);
                 s.last.resize(s.hidden.len() / steps, 0.0);
                 copy_last(&s.hidden, rows, &mut s.last);
