@@ -66,6 +66,11 @@ pub(super) trait Register: Copy {
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn load_bf16(from: *const bf16) -> Self;
     unsafe fn load_f16(from: *const f16) -> Self;
+    /// Whole numbers of a byte each.
+    unsafe fn load_bytes(from: *const u8) -> Self;
+    /// Whole numbers of half a byte each, the lower half first; `from` is the byte of number `place`.
+    unsafe fn load_nibbles(from: *const u8, place: usize) -> Self;
+    unsafe fn all(value: f32) -> Self;
     /// `self + a * b`.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     unsafe fn plus(self, other: Self) -> Self;
@@ -98,6 +103,28 @@ impl Register for __m512 {
     unsafe fn load_f16(from: *const f16) -> Self {
         // SAFETY: as above.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_nibbles(from: *const u8, _place: usize) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let words = _mm_cvtepu8_epi16(_mm_loadl_epi64(from.cast())); // 8 bytes as 8 words
+            let halves = _mm_and_si128(_mm_or_si128(words, _mm_slli_epi16::<4>(words)), _mm_set1_epi8(15));
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(halves))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn all(value: f32) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_set1_ps(value) }
     }
 
     #[inline(always)]
@@ -145,6 +172,28 @@ impl Register for __m256 {
     unsafe fn load_f16(from: *const f16) -> Self {
         // SAFETY: as above.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_nibbles(from: *const u8, _place: usize) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let words = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(from.cast::<i32>().read_unaligned())); // 4 bytes as words
+            let halves = _mm_and_si128(_mm_or_si128(words, _mm_slli_epi16::<4>(words)), _mm_set1_epi8(15));
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(halves))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn all(value: f32) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm256_set1_ps(value) }
     }
 
     #[inline(always)]
@@ -198,6 +247,24 @@ impl Register for f32 {
     }
 
     #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        // SAFETY: as above.
+        unsafe { f32::from(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_nibbles(from: *const u8, place: usize) -> Self {
+        // SAFETY: as above.
+        let byte = unsafe { *from };
+        f32::from(if place.is_multiple_of(2) { byte & 15 } else { byte >> 4 })
+    }
+
+    #[inline(always)]
+    unsafe fn all(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         self + a * b
     }
@@ -245,6 +312,120 @@ unsafe fn dots<R: Register, W: Stored, const N: usize>(row: &[W], x: [&[f32]; N]
     sums
 }
 
+/// A row of whole numbers `q` in groups, each standing for `scale * q + bias`.
+#[derive(Clone, Copy)]
+pub(super) struct QuantisedRow<'a> {
+    /// The numbers, little-endian in whole bytes or halves of bytes.
+    pub(super) packed: &'a [u8],
+    /// One scale a group.
+    pub(super) scales: &'a [f32],
+    /// One bias a group.
+    pub(super) biases: &'a [f32],
+    /// Bits a number: 8 or 4.
+    pub(super) bits: usize,
+    /// Numbers a group: a multiple of 32.
+    pub(super) group: usize,
+}
+
+/// Products of a row with each of `x`, all of the same length: scales times the group.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn quantised_dots<R: Register, const N: usize>(row: QuantisedRow<'_>, x: [&[f32]; N]) -> [f32; N] {
+    let step = SIDE_BY_SIDE * R::WIDTH;
+    assert!(row.group.is_multiple_of(step) && x.iter().all(|x| x.len() == row.scales.len() * row.group));
+    assert!(row.packed.len() * 8 == row.scales.len() * row.group * row.bits && row.biases.len() == row.scales.len());
+    // SAFETY: the caller has the instructions; lengths are checked above.
+    unsafe {
+        let mut sums = [[R::zero(); SIDE_BY_SIDE]; N];
+        for (group, (scale, bias)) in row.scales.iter().zip(row.biases).enumerate() {
+            let (scale, bias) = (R::all(*scale), R::all(*bias));
+            let first = group * row.group;
+            for at in (first..first + row.group).step_by(step) {
+                for (side, place) in (at..at + step).step_by(R::WIDTH).enumerate() {
+                    let from = row.packed.as_ptr().add(place * row.bits / 8);
+                    let q = if row.bits == 8 { R::load_bytes(from) } else { R::load_nibbles(from, place) };
+                    let weights = bias.add_product(q, scale);
+                    for (sums, x) in sums.iter_mut().zip(x) {
+                        sums[side] = sums[side].add_product(weights, R::load(x.as_ptr().add(place)));
+                    }
+                }
+            }
+        }
+        sums.map(|[a, b]| a.plus(b).sum())
+    }
+}
+
+/// Products of one quantised row with each of `x` `[n][…]`.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn quantised_row_in<R: Register>(row: QuantisedRow<'_>, x: &[f32], y: &mut [f32]) {
+    let width = x.len() / y.len();
+    let mut four_x = x.chunks_exact(4 * width);
+    let mut four_y = y.chunks_exact_mut(4);
+    for (x, y) in (&mut four_x).zip(&mut four_y) {
+        let (ab, cd) = x.split_at(2 * width);
+        let ((a, b), (c, d)) = (ab.split_at(width), cd.split_at(width));
+        // SAFETY: as the caller promises.
+        y.copy_from_slice(&unsafe { quantised_dots::<R, 4>(row, [a, b, c, d]) });
+    }
+    for (x, y) in four_x.remainder().chunks_exact(width).zip(four_y.into_remainder()) {
+        // SAFETY: as the caller promises.
+        [*y] = unsafe { quantised_dots::<R, 1>(row, [x]) };
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma,f16c")]
+fn quantised_row_avx512(row: QuantisedRow<'_>, x: &[f32], y: &mut [f32]) {
+    // SAFETY: the instructions are enabled here.
+    unsafe { quantised_row_in::<__m512>(row, x, y) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn quantised_row_avx2(row: QuantisedRow<'_>, x: &[f32], y: &mut [f32]) {
+    // SAFETY: the instructions are enabled here.
+    unsafe { quantised_row_in::<__m256>(row, x, y) }
+}
+
+/// Products of a quantised row with activations `x` `[n][in]`: `y` `[n]`.
+pub(super) fn multiply_quantised_row(row: QuantisedRow<'_>, x: &[f32], y: &mut [f32]) {
+    match Instructions::detect() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: this processor has the instructions.
+        Instructions::Avx512 => unsafe { quantised_row_avx512(row, x, y) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: this processor has the instructions.
+        Instructions::Avx2 => unsafe { quantised_row_avx2(row, x, y) },
+        // SAFETY: plain Rust.
+        Instructions::Any => unsafe { quantised_row_in::<f32>(row, x, y) },
+    }
+}
+
+/// The widest instructions of this processor.
+enum Instructions {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Any,
+}
+
+impl Instructions {
+    #[inline(always)]
+    fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+            return if is_x86_feature_detected!("avx512f") { Self::Avx512 } else { Self::Avx2 };
+        }
+        Self::Any
+    }
+}
+
 /// `y[r][n] = rows[r] . x[n]` for rows of `x.len() / n` numbers, `y` row-major `[rows][n]`.
 ///
 /// # Safety
@@ -287,21 +468,16 @@ fn rows_avx2<W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
 
 /// Products of `rows`, row-major `[y.len() / n][x.len() / n]` or longer, with `n` activations `x` `[n][…]`: `y` `[…][n]`.
 pub(super) fn multiply_rows<W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let has_avx2 =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        if has_avx2 && is_x86_feature_detected!("avx512f") {
-            // SAFETY: this processor has the instructions.
-            return unsafe { rows_avx512(rows, x, n, y) };
-        }
-        if has_avx2 {
-            // SAFETY: this processor has the instructions.
-            return unsafe { rows_avx2(rows, x, n, y) };
-        }
+    match Instructions::detect() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: this processor has the instructions.
+        Instructions::Avx512 => unsafe { rows_avx512(rows, x, n, y) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: this processor has the instructions.
+        Instructions::Avx2 => unsafe { rows_avx2(rows, x, n, y) },
+        // SAFETY: plain Rust.
+        Instructions::Any => unsafe { rows_in::<f32, W>(rows, x, n, y) },
     }
-    // SAFETY: plain Rust.
-    unsafe { rows_in::<f32, W>(rows, x, n, y) }
 }
 
 /// `sum += scale * values`.
@@ -341,6 +517,29 @@ mod tests {
                     assert!((f64::from(alone[r]) - exact).abs() < 1e-6 * scale, "{} {exact}", alone[r]);
                     assert!((f64::from(portable[r]) - exact).abs() < 1e-5 * scale);
                 }
+            }
+        }
+    }
+
+    /// Quantised rows against their dequantised numbers, in all instructions that this processor has.
+    #[test]
+    fn quantised_products_are_those_of_the_numbers() {
+        for (bits, group) in [(8, 64), (8, 32), (4, 64), (4, 128)] {
+            let (width, n) = (512, 6);
+            let packed: Vec<u8> = (0..width * bits / 8).map(|i| (i * 37 + 11) as u8).collect();
+            let (scales, biases) = (numbers(width / group, 3), numbers(width / group, 4));
+            let x = numbers(n * width, 5);
+            let q = |i: usize| if bits == 8 { packed[i] } else { packed[i / 2] >> (i % 2 * 4) & 15 };
+            let weight = |i: usize| f64::from(scales[i / group]) * f64::from(q(i)) + f64::from(biases[i / group]);
+            let row = QuantisedRow { packed: &packed, scales: &scales, biases: &biases, bits, group };
+            let mut y = [vec![0.0; n], vec![0.0; n]];
+            multiply_quantised_row(row, &x, &mut y[0]);
+            // SAFETY: plain Rust.
+            unsafe { quantised_row_in::<f32>(row, &x, &mut y[1]) };
+            for (i, x) in x.chunks_exact(width).enumerate() {
+                let products = || x.iter().enumerate().map(|(i, x)| weight(i) * f64::from(*x));
+                let (exact, scale) = (products().sum::<f64>(), products().map(f64::abs).sum::<f64>());
+                y.iter().for_each(|y| assert!((f64::from(y[i]) - exact).abs() < 1e-5 * scale, "{} {exact}", y[i]));
             }
         }
     }

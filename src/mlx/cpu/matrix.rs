@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::dot::{Stored, multiply_rows};
+use super::dot::{QuantisedRow, Stored, multiply_quantised_row, multiply_rows};
 use super::source::{HostTensor, Numbers};
 use crate::checkpoint::weights::{LinearWeights, Weight};
 
@@ -80,10 +80,8 @@ impl Matrix {
             Rows::Bfloat16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
             Rows::Float16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
             Rows::Affine(affine) => self.share(n, y, |first, y| {
-                let mut row = vec![0.0; self.inputs];
-                for (r, y) in (first..).zip(y.chunks_exact_mut(n)) {
-                    affine.dequantise_row(r, &mut row);
-                    multiply_rows(&row, x, n, y);
+                for (row, y) in (first..).zip(y.chunks_exact_mut(n)) {
+                    multiply_quantised_row(affine.row(row, self.inputs), x, y);
                 }
             }),
         }
@@ -111,24 +109,15 @@ impl Matrix {
 }
 
 impl Affine {
-    fn dequantise_row(&self, row: usize, numbers: &mut [f32]) {
+    fn row(&self, row: usize, inputs: usize) -> QuantisedRow<'_> {
         let (bits, group) = (self.bits, self.group);
-        let (groups, bytes) = (numbers.len() / group, numbers.len() * bits / 8);
-        let packed = &self.packed[row * bytes..(row + 1) * bytes];
-        let of = |all: &'_ [f32]| all[row * groups..(row + 1) * groups].to_vec();
-        let scales = of(&self.scales).into_iter().zip(of(&self.biases));
-        let parts = numbers.chunks_exact_mut(group).zip(packed.chunks_exact(group * bits / 8));
-        for ((numbers, packed), (scale, bias)) in parts.zip(scales) {
-            if bits == 8 {
-                for (number, q) in numbers.iter_mut().zip(packed) {
-                    *number = scale * f32::from(*q) + bias;
-                }
-            } else {
-                for (pair, q) in numbers.chunks_exact_mut(2).zip(packed) {
-                    pair[0] = scale * f32::from(q & 15) + bias;
-                    pair[1] = scale * f32::from(q >> 4) + bias;
-                }
-            }
+        let (groups, bytes) = (inputs / group, inputs * bits / 8);
+        QuantisedRow {
+            packed: &self.packed[row * bytes..(row + 1) * bytes],
+            scales: &self.scales[row * groups..(row + 1) * groups],
+            biases: &self.biases[row * groups..(row + 1) * groups],
+            bits,
+            group,
         }
     }
 }
