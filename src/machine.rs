@@ -19,6 +19,17 @@ pub fn memory() -> Option<Memory> {
     (memory.total > 0).then_some(memory)
 }
 
+/// The most memory that this process has held, in bytes; `None` where the system does not tell.
+pub fn peak_memory() -> Option<u64> {
+    // SAFETY: the call fills the structure, whose numbers may all be 0.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) == 0).then_some(usage)?
+    };
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1 << 10 };
+    u64::try_from(usage.ru_maxrss).ok().map(|held| held * unit)
+}
+
 /// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` where the system
 /// does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {

@@ -179,7 +179,8 @@ impl Examination {
         self.memory = Dtype::ALL
             .map(|precision| MemoryNeed {
                 precision: precision.name(),
-                language_model_bytes: tensors.size("", precision).1 - tensors.size("codec_model.", precision).1,
+                language_model_bytes: checkpoint.weight_bytes("", precision)
+                    - checkpoint.weight_bytes("codec_model.", precision),
                 codec_bytes,
                 context_bytes: config.context_bytes(precision),
             })

@@ -274,17 +274,26 @@ impl Checkpoint {
         Ok(files)
     }
 
+    /// Bytes that the language model's tensors whose name begins with `prefix` take in MLX's engine when it computes in `precision`:
+    /// float32 arithmetic on a processor reads weights as they are stored.
+    pub fn weight_bytes(&self, prefix: &str, precision: Dtype) -> usize {
+        match precision {
+            Dtype::Float32 if !cfg!(target_os = "macos") => self.tensors.stored_size(prefix),
+            _ => self.tensors.size(prefix, precision).1,
+        }
+    }
+
     /// Checks that the language model fits into the memory that is free, unless it is to be loaded anyway. `unpacked`: the engine
     /// does not compute with quantised weights as they are.
     ///
     /// # Errors
     /// [`Error::Unavailable`] with both numbers.
     pub fn check_memory(&self, precision: Dtype, unpacked: bool) -> Result<()> {
-        let language_model = |prefix: &str| {
-            let (numbers, bytes) = self.tensors.size(prefix, precision);
-            if unpacked { numbers * precision.size() } else { bytes }
+        let bytes = |prefix| match unpacked {
+            true => self.tensors.size(prefix, precision).0 * precision.size(),
+            false => self.weight_bytes(prefix, precision),
         };
-        let needed = language_model("") - language_model("codec_model.");
+        let needed = bytes("") - bytes("codec_model.");
         let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
         if needed as u64 <= memory.available {
             return Ok(());

@@ -211,6 +211,18 @@ impl TensorStore {
         sizes.fold((0, 0), |(n, bytes), (more, more_bytes)| (n + more, bytes + more_bytes))
     }
 
+    /// Bytes of the tensors whose name begins with `prefix`, in the numbers in which they are stored.
+    pub fn stored_size(&self, prefix: &str) -> usize {
+        let sizes = self.tensors.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, tensor)| {
+            let number = tensor.dtype().filter(|_| tensor.changes.is_empty()).unwrap_or(Dtype::Float32).size();
+            match &tensor.quantisation {
+                Some(q) if tensor.changes.is_empty() => tensor.weight.length + 2 * q.scales.count() * number,
+                _ => tensor.count() * number,
+            }
+        });
+        sizes.sum()
+    }
+
     /// SHA-256 over the weight files' bytes in the order of opening, and over the adapters' strengths; hexadecimal.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{ClipSpec, Codes, Dtype, Mode, Position, Prompt, Sampling};
 use crate::engine::{FrameRequest, GenerationRequest};
 use crate::error::{Error, Result};
-use crate::mlx;
 use crate::worker::{Event, GenerateJob, Pipeline};
+use crate::{machine, mlx};
 
 /// What is spoken.
 const TEXT: &str = "The little boat sailed across the lake.";
@@ -56,13 +56,18 @@ struct Spread {
 }
 
 impl Spread {
-    fn measure(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            values.get(((values.len().max(1) - 1) as f64 * share).round() as usize).copied().unwrap_or(0.0)
-        };
+    fn measure(values: Vec<f64>) -> Self {
+        let at = |share| percentile(&values, share);
         Self { median: at(0.5), least: at(0.0), most: at(1.0) }
     }
+}
+
+/// The value below which a share of `values` lies: the nearest of them.
+fn percentile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len().max(1) - 1) as f64 * share;
+    sorted.get(place.round() as usize).copied().unwrap_or(0.0)
 }
 
 #[derive(Debug, Serialize)]
@@ -70,6 +75,14 @@ struct Growth {
     positions: usize,
     prompt_positions_per_second: f64,
     language_model_ms: f64,
+}
+
+/// Medians of several frames.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Stages {
+    backbone_ms: f64,
+    depth_decoder_ms: f64,
+    sampling_ms: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,13 +99,21 @@ struct Results {
     frames_per_second: Spread,
     frame_ms: Spread,
     first_sound_ms: Spread,
+    first_sound_p95_ms: f64,
     language_model_ms: Spread,
     codec_ms: Spread,
+    /// Shares of the language model's time, each stage waited for; absent where the engine cannot tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stages: Option<Stages>,
     synchronisations_per_frame: f64,
+    /// Operations of the language model's graph in a frame, where they can be counted.
+    operations_per_frame: Option<usize>,
     growth: Vec<Growth>,
     bytes_per_frame: usize,
     stream_bytes_per_second: f64,
     floor_ms: f64,
+    /// The most memory that the process has held when a clip had been made, loading included.
+    peak_bytes: Option<u64>,
     mlx_peak_bytes: Option<usize>,
 }
 
@@ -140,6 +161,8 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
         codec_ms.push(1_000.0 * codec.as_secs_f64() / frames);
         message!("run {run} of {}: {:.1} ms a frame", args.runs, frame_ms.last().copied().unwrap_or(0.0));
     }
+    let peak_bytes = machine::peak_memory();
+    let (stages, operations) = profile(&mut pipeline, sampling, &prompt, args.runs)?;
     let growth = args.contexts.iter().map(|positions| grow(&mut pipeline, sampling, checkpoint, *positions));
     let growth = growth.collect::<Result<Vec<_>>>()?;
     let bytes_per_frame = bytes_per_frame(checkpoint, sampling.precision);
@@ -156,14 +179,18 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
         frames_per_second: Spread::measure(frame_ms.iter().map(|ms| 1_000.0 / ms).collect()),
         real_time_factor: Spread::measure(factors),
         frame_ms: Spread::measure(frame_ms),
+        first_sound_p95_ms: percentile(&first_sound, 0.95),
         first_sound_ms: Spread::measure(first_sound),
         language_model_ms: Spread::measure(model_ms),
         codec_ms: Spread::measure(codec_ms),
+        stages,
         synchronisations_per_frame: synchronisations,
+        operations_per_frame: operations,
         growth,
         bytes_per_frame,
         stream_bytes_per_second: stream,
         floor_ms: 1_000.0 * bytes_per_frame as f64 / stream,
+        peak_bytes,
         mlx_peak_bytes: mlx::memory().ok().map(|(_, peak)| peak),
     })
 }
@@ -196,6 +223,33 @@ fn language_model(pipeline: &mut Pipeline, sampling: &Sampling, prompt: &Prompt,
         engine.next_frame(&FrameRequest { frame, sampling, forced: &[], observe: false })?;
     }
     Ok(started.elapsed())
+}
+
+/// Times of the stages of a frame, and its operations.
+fn profile(
+    pipeline: &mut Pipeline,
+    sampling: &Sampling,
+    prompt: &Prompt,
+    runs: usize,
+) -> Result<(Option<Stages>, Option<usize>)> {
+    let engine = pipeline.engine(sampling)?;
+    engine.prefill(prompt, &Codes::default())?;
+    engine.next_frame(&FrameRequest { frame: 0, sampling, forced: &[], observe: false })?;
+    let (mut backbone, mut depth_decoder, mut draws) = (Vec::new(), Vec::new(), Vec::new());
+    let mut operations = None;
+    for run in 0..runs {
+        let request = FrameRequest { frame: 1 + 2 * run, sampling, forced: &[], observe: false };
+        let Some(profile) = engine.profile(&request)? else { return Ok((None, None)) };
+        let ms = |time: Duration| 1_000.0 * time.as_secs_f64();
+        backbone.push(ms(profile.backbone));
+        depth_decoder.push(ms(profile.depth_decoder));
+        draws.push(ms(profile.sampling));
+        operations = profile.operations;
+    }
+    let median = |values| Spread::measure(values).median;
+    let stages =
+        Stages { backbone_ms: median(backbone), depth_decoder_ms: median(depth_decoder), sampling_ms: median(draws) };
+    Ok((Some(stages), operations))
 }
 
 /// Time of decoding `frames`, frame by frame.
@@ -236,7 +290,7 @@ fn grow(pipeline: &mut Pipeline, sampling: &Sampling, checkpoint: &Checkpoint, p
 
 /// Bytes of weights that a frame reads: the backbone and its head once, the depth decoder for every further codebook.
 fn bytes_per_frame(checkpoint: &Checkpoint, precision: Dtype) -> usize {
-    let bytes = |prefix: &str| checkpoint.tensors.size(prefix, precision).1;
+    let bytes = |prefix: &str| checkpoint.weight_bytes(prefix, precision);
     let once = bytes("backbone_model.layers") + bytes("lm_head") + bytes("depth_decoder.codebooks_head");
     let steps = checkpoint.dims().codebooks - 1;
     once + steps * (bytes("depth_decoder.model.layers") + bytes("depth_decoder.model.inputs_embeds_projector"))
@@ -273,7 +327,15 @@ fn table(r: &Results) -> String {
         format!("a frame, ms            {}", spread(&r.frame_ms, 2)),
         format!("  language model, ms   {}", spread(&r.language_model_ms, 2)),
         format!("  codec, ms            {}", spread(&r.codec_ms, 2)),
-        format!("first sound, ms        {}", spread(&r.first_sound_ms, 1)),
+    ];
+    lines.extend(r.stages.map(|s| {
+        format!(
+            "stages, each waited for: backbone {:.2} ms, depth decoder {:.2}, sampling {:.2}",
+            s.backbone_ms, s.depth_decoder_ms, s.sampling_ms
+        )
+    }));
+    lines.extend([
+        format!("first sound, ms        {}, p95 {:.1}", spread(&r.first_sound_ms, 1), r.first_sound_p95_ms),
         format!("synchronisations       {:.1} a frame", r.synchronisations_per_frame),
         format!(
             "weights read           {:.1} MB a frame; memory gives {:.1} GB/s, so at least {:.2} ms",
@@ -281,7 +343,13 @@ fn table(r: &Results) -> String {
             r.stream_bytes_per_second / 1e9,
             r.floor_ms
         ),
-    ];
+    ]);
+    lines.extend(
+        r.operations_per_frame.map(|n| format!("operations             {n} a frame of the language model's graph")),
+    );
+    lines.extend(
+        r.peak_bytes.map(|peak| format!("peak memory            {:.1} MB, loading included", peak as f64 / 1e6)),
+    );
     for g in &r.growth {
         lines.push(format!(
             "after {:4} positions   {:.2} ms a frame of the language model; prompt {:.0} positions a second",

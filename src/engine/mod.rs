@@ -2,6 +2,8 @@
 
 mod generation;
 
+use std::time::Duration;
+
 pub use generation::{GeneratedFrame, Generation, GenerationRequest, Step, observed_clip};
 
 use crate::data::{Backend, Codes, Dtype, Logits, Prompt, Sampling};
@@ -32,6 +34,41 @@ pub struct FrameOutput {
     pub guarded: Vec<bool>,
 }
 
+/// A stage of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameStage {
+    /// The backbone and codebook 0's logits.
+    Backbone,
+    /// The depth decoder and the other codebooks' logits.
+    DepthDecoder,
+    /// The draws.
+    Sampling,
+}
+
+/// Where a frame's time goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FrameProfile {
+    /// Operations of the frame's graph, where they can be counted.
+    pub operations: Option<usize>,
+    /// Time of the backbone.
+    pub backbone: Duration,
+    /// Time of the depth decoder.
+    pub depth_decoder: Duration,
+    /// Time of the draws.
+    pub sampling: Duration,
+}
+
+impl FrameProfile {
+    /// The time of a stage.
+    pub fn time(&mut self, stage: FrameStage) -> &mut Duration {
+        match stage {
+            FrameStage::Backbone => &mut self.backbone,
+            FrameStage::DepthDecoder => &mut self.depth_decoder,
+            FrameStage::Sampling => &mut self.sampling,
+        }
+    }
+}
+
 /// A language model that generates frame after frame.
 pub trait Engine {
     /// Resets the KV cache and prefills it with `prompt`, then `history` as if it had been generated.
@@ -52,6 +89,13 @@ pub trait Engine {
     /// # Errors
     /// [`crate::error::Error::Engine`].
     fn select(&mut self, sequences: &[usize]) -> Result<()>;
+
+    /// Generates two frames and says where the second one's time goes when each stage is waited for; `None` where the stages cannot
+    /// be told apart.
+    ///
+    /// # Errors
+    /// As [`Engine::next_frames`].
+    fn profile(&mut self, request: &FrameRequest<'_>) -> Result<Option<FrameProfile>>;
 
     /// Generates the next frame of the only sequence.
     ///

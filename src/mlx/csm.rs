@@ -1,6 +1,8 @@
 //! CSM on MLX: a backbone over time, a depth decoder over the codebooks of a frame. One lazy graph and one synchronisation per
 //! frame, sampling included, for one clip or several as a batch.
 
+use std::time::Instant;
+
 use mlx_rs::Array;
 use mlx_rs::error::Exception;
 use mlx_rs::ops::{broadcast_to, concatenate, stack};
@@ -12,7 +14,7 @@ use super::sampling::{DrawNoise, native_key, sample_tokens};
 use super::weights::mlx_dtype;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
-use crate::engine::{Engine, FrameOutput, FrameRequest, check_finite};
+use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, FrameStage, check_finite};
 use crate::error::Result;
 use crate::sampling::prefetch::NoisePrefetcher;
 
@@ -95,8 +97,12 @@ impl MlxCsm {
         self.embeddings.audio.forward(&rows)?.as_dtype(self.precision)?.sum_axis(1, false)
     }
 
-    /// The next frame of each sequence as a graph.
-    fn frame_graph(&mut self, requests: &[FrameRequest<'_>]) -> MlxResult<FrameGraph> {
+    /// The next frame of each sequence as a graph. `after` is told what each stage gives.
+    fn frame_graph(
+        &mut self,
+        requests: &[FrameRequest<'_>],
+        after: &mut dyn FnMut(FrameStage, &Array) -> MlxResult<()>,
+    ) -> MlxResult<FrameGraph> {
         let Some(x) = self.next_input.take() else {
             return Err(Exception::custom("a frame was asked for before the prompt"));
         };
@@ -110,7 +116,9 @@ impl MlxCsm {
         }
         let mut graph = FrameGraph::default();
         let mut logits = self.network.codebook0(&hidden)?; // (B, V)
+        after(FrameStage::Backbone, &logits)?;
         let mut tokens = graph.sample_codebook(requests, 0, logits, &noise)?; // (B,)
+        after(FrameStage::Sampling, &tokens)?;
         let mut input = hidden;
         for codebook in 1..self.dims.codebooks {
             let ids = tokens.add(id_array([((codebook - 1) * self.dims.vocab) as u32]))?;
@@ -118,9 +126,58 @@ impl MlxCsm {
             // The first step takes two inputs, at positions 0 and 1.
             input = if codebook == 1 { concatenate(&[input, code], 1)? } else { code };
             logits = self.network.depth_step(codebook, &input)?;
+            after(FrameStage::DepthDecoder, &logits)?;
             tokens = graph.sample_codebook(requests, codebook, logits, &noise)?;
+            after(FrameStage::Sampling, &tokens)?;
         }
         Ok(graph)
+    }
+
+    /// Computes a frame and prepares the next one's input.
+    fn compute(&mut self, graph: FrameGraph, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
+        let FrameGraph { tokens, logits, unguarded } = graph;
+        let codes = stack(&tokens, 1)?; // (B, K)
+        let unguarded = (!unguarded.is_empty()).then(|| stack(&unguarded, 1)).transpose()?;
+        let logits = stack(&logits, 1)?; // (B, K, V)
+        let total = logits.sum(None)?; // not finite where one of them is not
+        let observe = requests.iter().any(|request| request.observe);
+        let wanted = [Some(&codes), Some(&total), unguarded.as_ref(), observe.then_some(&logits)];
+        evaluate(wanted.into_iter().flatten().chain(&self.network.arrays()))?;
+        let (k, v) = (self.dims.codebooks, self.dims.vocab);
+        if !total.as_slice::<f32>()[0].is_finite() {
+            evaluate([&logits])?;
+            for (row, request) in logits.as_slice::<f32>().chunks_exact(k * v).zip(requests) {
+                check_finite(row, v, request.frame, 0)?;
+            }
+        }
+        self.next_input = Some(self.embed_codes(&codes)?.expand_dims_axes(&[1])?); // (B, 1, d)
+        let mut outputs = Vec::new();
+        for (row, (codes, request)) in codes.as_slice::<u32>().chunks_exact(k).zip(requests).enumerate() {
+            let of_row = row * k..(row + 1) * k;
+            let unguarded = unguarded.as_ref().map(|all| &all.as_slice::<u32>()[of_row.clone()]);
+            let guarded = unguarded.map(|u| u.iter().zip(codes).map(|(a, b)| a != b).collect());
+            let own_logits = || logits.as_slice::<f32>()[of_row.start * v..of_row.end * v].to_vec();
+            outputs.push(FrameOutput {
+                codes: codes.to_vec(),
+                logits: request.observe.then(|| Logits::new(v, own_logits())),
+                guarded: guarded.unwrap_or_default(),
+            });
+        }
+        Ok(outputs)
+    }
+
+    /// Operations that a frame after the first adds to MLX's graph. Nothing is computed.
+    #[cfg(test)]
+    pub(super) fn operations_of_a_frame(&mut self, request: &FrameRequest<'_>) -> MlxResult<usize> {
+        let mut counts = Vec::new();
+        for frame in [0, 1] {
+            let graph = self.frame_graph(&[FrameRequest { frame, ..*request }], &mut |_, _| Ok(()))?;
+            let codes = stack(&graph.tokens, 1)?;
+            self.next_input = Some(self.embed_codes(&codes)?.expand_dims_axes(&[1])?);
+            let total = stack(&graph.logits, 1)?.sum(None)?;
+            counts.push(super::cpu::count_operations(self.next_input.iter().chain([&total])));
+        }
+        Ok(counts[1] - counts[0])
     }
 
     /// The randomness of a frame.
@@ -161,7 +218,8 @@ impl FrameNoise {
             }
             Self::Streams(rows) => {
                 let first = codebook * vocab as usize;
-                let values: Vec<f32> = rows.iter().flat_map(|row| &row[first..first + vocab as usize]).copied().collect();
+                let values: Vec<f32> =
+                    rows.iter().flat_map(|row| &row[first..first + vocab as usize]).copied().collect();
                 Ok(DrawNoise::Exponential(Array::from_slice(&values, &[rows.len() as i32, vocab])))
             }
         }
@@ -225,35 +283,25 @@ impl Engine for MlxCsm {
     }
 
     fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
-        let FrameGraph { tokens, logits, unguarded } = self.frame_graph(requests)?;
-        let codes = stack(&tokens, 1)?; // (B, K)
-        let unguarded = (!unguarded.is_empty()).then(|| stack(&unguarded, 1)).transpose()?;
-        let logits = stack(&logits, 1)?; // (B, K, V)
-        let total = logits.sum(None)?; // not finite where one of them is not
-        let observe = requests.iter().any(|request| request.observe);
-        let wanted = [Some(&codes), Some(&total), unguarded.as_ref(), observe.then_some(&logits)];
-        evaluate(wanted.into_iter().flatten().chain(&self.network.arrays()))?;
-        let (k, v) = (self.dims.codebooks, self.dims.vocab);
-        if !total.as_slice::<f32>()[0].is_finite() {
-            evaluate([&logits])?;
-            for (row, request) in logits.as_slice::<f32>().chunks_exact(k * v).zip(requests) {
-                check_finite(row, v, request.frame, 0)?;
-            }
-        }
-        self.next_input = Some(self.embed_codes(&codes)?.expand_dims_axes(&[1])?); // (B, 1, d)
-        let mut outputs = Vec::new();
-        for (row, (codes, request)) in codes.as_slice::<u32>().chunks_exact(k).zip(requests).enumerate() {
-            let of_row = row * k..(row + 1) * k;
-            let unguarded = unguarded.as_ref().map(|all| &all.as_slice::<u32>()[of_row.clone()]);
-            let guarded = unguarded.map(|u| u.iter().zip(codes).map(|(a, b)| a != b).collect());
-            let own_logits = || logits.as_slice::<f32>()[of_row.start * v..of_row.end * v].to_vec();
-            outputs.push(FrameOutput {
-                codes: codes.to_vec(),
-                logits: request.observe.then(|| Logits::new(v, own_logits())),
-                guarded: guarded.unwrap_or_default(),
-            });
-        }
-        Ok(outputs)
+        let graph = self.frame_graph(requests, &mut |_, _| Ok(()))?;
+        self.compute(graph, requests)
+    }
+
+    fn profile(&mut self, request: &FrameRequest<'_>) -> Result<Option<FrameProfile>> {
+        let graph = self.frame_graph(&[*request], &mut |_, _| Ok(()))?;
+        let operations = super::count_operations(graph.tokens.iter().chain(&graph.logits));
+        self.compute(graph, &[*request])?;
+        let request = FrameRequest { frame: request.frame + 1, ..*request };
+        let mut profile = FrameProfile { operations, ..FrameProfile::default() };
+        let mut started = Instant::now();
+        let graph = self.frame_graph(&[request], &mut |stage, array| {
+            evaluate([array])?;
+            *profile.time(stage) += started.elapsed();
+            started = Instant::now();
+            Ok(())
+        })?;
+        self.compute(graph, &[request])?;
+        Ok(Some(profile))
     }
 
     fn select(&mut self, sequences: &[usize]) -> Result<()> {

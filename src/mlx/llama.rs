@@ -2,10 +2,11 @@
 
 use mlx_rs::Array;
 use mlx_rs::error::Exception;
-use mlx_rs::fast::{ScaledDotProductAttentionMask, scaled_dot_product_attention};
+use mlx_rs::fast::ScaledDotProductAttentionMask;
 use mlx_rs::ops::indexing::TryIndexOp;
 use mlx_rs::ops::sigmoid;
 
+use super::fast::attention;
 use super::nn::{KvCache, Linear, Parallel, Result, RmsNorm, Rotary, Rotation, attend_one, attends_by_hand};
 use crate::checkpoint::config::LlamaConfig;
 use crate::checkpoint::weights::{LlamaLayerWeights, LlamaWeights};
@@ -83,7 +84,7 @@ impl Llama {
             return layer.o.forward(&attend_one(&q, &k, &v, scale)?);
         }
         let mask = (t > 1).then_some(ScaledDotProductAttentionMask::Causal);
-        let y = scaled_dot_product_attention(q, k, v, scale, mask, None)?; // (B, heads, T, head_dim)
+        let y = attention(&q, &k, &v, scale, mask)?; // (B, heads, T, head_dim)
         let y = y.transpose_axes(&[0, 2, 1, 3])?.reshape(&[b, t, self.heads * self.head_dim])?;
         layer.o.forward(&y)
     }

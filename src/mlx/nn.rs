@@ -1,12 +1,12 @@
 //! Layers that CSM and Mimi share.
 
 use mlx_rs::error::Exception;
-use mlx_rs::fast::{rms_norm, rope};
 use mlx_rs::ops::indexing::{TryIndexMutOp, TryIndexOp};
 use mlx_rs::ops::{concatenate, dequantize, quantized_matmul, zeros_dtype};
 use mlx_rs::{Array, Dtype};
 
 use super::evaluate;
+use super::fast::{on_cpu, rms_norm, rope};
 use crate::checkpoint::config::Rope;
 use crate::checkpoint::weights::{LinearWeights, Weight};
 
@@ -169,12 +169,9 @@ impl RmsNorm {
     }
 
     pub(super) fn forward(&self, x: &Array) -> Result<Array> {
-        rms_norm(x, Some(&self.weight), self.eps)
+        rms_norm(x, &self.weight, self.eps)
     }
 }
-
-/// Whether MLX computes on the CPU, where its fused operations fall apart into many small ones.
-const ON_CPU: bool = !cfg!(target_os = "macos");
 
 /// Rotation of queries and keys by their position, half-split.
 pub(super) struct Rotary {
@@ -203,7 +200,7 @@ impl Rotary {
     /// The same with a table for `positions` positions, where MLX computes on the CPU.
     pub(super) fn with_table(rope: &Rope, head_dim: usize, positions: usize) -> Result<Self> {
         let plain = Self::new(rope, head_dim);
-        if !ON_CPU {
+        if !on_cpu() {
             return Ok(plain);
         }
         // As MLX's rope computes them: position times the reciprocal of the wavelength.
@@ -219,7 +216,7 @@ impl Rotary {
     /// The rotation of `count` positions from `position` on in numbers of this type.
     pub(super) fn at(&self, position: i32, count: i32, dtype: Dtype) -> Result<Rotation> {
         match &self.table {
-            Some((cos, sin)) if dtype == Dtype::Float32 && position + count <= cos.dim(0) => {
+            Some((cos, sin)) if on_cpu() && dtype == Dtype::Float32 && position + count <= cos.dim(0) => {
                 let rows = |table: &Array| table.try_index((position..position + count, ..));
                 Ok(Rotation::Table(rows(cos)?, rows(sin)?))
             }
@@ -242,7 +239,7 @@ impl Rotary {
 
     /// `x`: (B, heads, T, head_dim), its first step at `position`.
     pub(super) fn forward(&self, x: &Array, position: i32) -> Result<Array> {
-        rope(x, self.head_dim, false, None, 1.0, position, &self.wavelengths)
+        rope(x, self.head_dim, position, &self.wavelengths)
     }
 }
 
@@ -319,11 +316,6 @@ pub(super) fn id_array(ids: impl IntoIterator<Item = u32>) -> Array {
     Array::from_slice(&ids, &[ids.len() as i32])
 }
 
-/// Float32 for the sampler, whatever the model computes in.
-pub(super) fn to_f32(x: &Array) -> Result<Array> {
-    x.as_dtype(Dtype::Float32)
-}
-
 /// Attention of one query a head over all keys: what `scaled_dot_product_attention` computes on the CPU, in fewer operations.
 /// `q`: (B, heads, 1, head_dim); `k`, `v`: (B, kv heads, length, head_dim). Returns (B, 1, heads * head_dim).
 pub(super) fn attend_one(q: &Array, k: &Array, v: &Array, scale: f32) -> Result<Array> {
@@ -336,5 +328,5 @@ pub(super) fn attend_one(q: &Array, k: &Array, v: &Array, scale: f32) -> Result<
 
 /// Whether [`attend_one`] is to be used for numbers of this type.
 pub(super) fn attends_by_hand(dtype: Dtype) -> bool {
-    ON_CPU && dtype == Dtype::Float32
+    on_cpu() && dtype == Dtype::Float32
 }

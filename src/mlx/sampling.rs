@@ -1,8 +1,8 @@
 //! The draw as part of the graph: the tensor form of [`crate::sampling::reference`].
 
 use mlx_rs::error::Exception;
-use mlx_rs::ops::indexing::{argmax_axis, topk_axis};
 use mlx_rs::ops::indexing::TryIndexOp;
+use mlx_rs::ops::indexing::{argmax_axis, topk_axis};
 use mlx_rs::ops::{concatenate, select, softmax_axis};
 use mlx_rs::{Array, random};
 

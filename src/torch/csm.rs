@@ -9,7 +9,7 @@ use super::weights::{TorchSource, dense};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
 use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
-use crate::engine::{Engine, FrameOutput, FrameRequest, check_finite};
+use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, check_finite};
 use crate::error::{Error, Result};
 
 /// Width from which a product is worth sharing among threads: below it they mostly wait for each other.
@@ -190,6 +190,10 @@ impl Engine for TorchCsm {
             logits: logits.map(|values| Logits::new(self.dims.vocab, values)),
             guarded: frame.guarded,
         }])
+    }
+
+    fn profile(&mut self, _request: &FrameRequest<'_>) -> Result<Option<FrameProfile>> {
+        Ok(None)
     }
 
     fn select(&mut self, _sequences: &[usize]) -> Result<()> {

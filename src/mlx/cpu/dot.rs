@@ -492,7 +492,9 @@ mod tests {
     use super::*;
 
     fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        (0..count as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8e6) - 1.0).collect()
+        (0..count as u32)
+            .map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8e6) - 1.0)
+            .collect()
     }
 
     /// Against sums in float64, for lengths that are no multiple of the lanes; alone and among others to the bit.

@@ -13,7 +13,7 @@ use mlx_rs::Array;
 
 use self::llama::{Buffers, KvCache, Llama, multiply_all};
 use self::matrix::Matrix;
-use self::op::host_op;
+pub(super) use self::op::{count_operations, host_op};
 use self::source::{HostSource, HostTensor, Numbers};
 use super::network::{Embeddings, Network};
 use super::nn::{Embedding, Result as MlxResult};
@@ -186,6 +186,15 @@ impl Network for HostNetwork {
     fn arrays(&self) -> Vec<Array> {
         Vec::new()
     }
+}
+
+/// ELU, `x` where positive, else `exp(x) - 1`: the same numbers as MLX's operations give.
+pub(super) fn elu(x: &Array) -> MlxResult<Array> {
+    host_op(&[x], x.shape(), |inputs, output| {
+        for (y, x) in output.iter_mut().zip(inputs[0]) {
+            *y = if *x > 0.0 { *x } else { x.exp_m1() };
+        }
+    })
 }
 
 /// The last position's numbers of each of `rows` sequences.

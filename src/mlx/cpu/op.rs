@@ -58,7 +58,7 @@ extern "C" fn drop_function(context: *mut c_void) {
 }
 
 /// An array of this shape that `function` computes from `inputs` when it is evaluated.
-pub(super) fn host_op(
+pub(in crate::mlx) fn host_op(
     inputs: &[&Array],
     shape: &[i32],
     function: impl Fn(&[&[f32]], &mut [f32]) + Send + Sync + 'static,
@@ -70,8 +70,16 @@ pub(super) fn host_op(
         let mut result = mlx_sys::mlx_array_new();
         let context = Box::into_raw(context).cast();
         let (count, rank) = (inputs.len(), shape.len());
-        let failed =
-            csm_host_op(&raw mut result, inputs.as_ptr(), count, shape.as_ptr(), rank, run_function, drop_function, context);
+        let failed = csm_host_op(
+            &raw mut result,
+            inputs.as_ptr(),
+            count,
+            shape.as_ptr(),
+            rank,
+            run_function,
+            drop_function,
+            context,
+        );
         let result = Array::from_ptr(result);
         if failed == 0 { Ok(result) } else { Err(Exception::custom("MLX could not add an operation")) }
     }

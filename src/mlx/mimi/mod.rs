@@ -207,6 +207,21 @@ impl Mimi {
         })
     }
 
+    /// Operations that a frame after the first adds to MLX's graph. Nothing is computed.
+    #[cfg(test)]
+    pub(super) fn operations_of_a_frame(&self) -> Result<usize, Exception> {
+        let mut stream = self.stream();
+        let mut counts = Vec::new();
+        let mut audio = Vec::new();
+        for _ in [0, 1] {
+            let mut codes = Codes::new(self.codebooks);
+            codes.push(&vec![1; self.codebooks]);
+            audio.push(self.decoder_graph(&codes, &mut stream.state)?.audio);
+            counts.push(super::cpu::count_operations(audio.iter().chain(stream.state.arrays())));
+        }
+        Ok(counts[1] - counts[0])
+    }
+
     fn decoder_graph(&self, frames: &Codes, state: &mut StreamState) -> Result<StageGraph, Exception> {
         let (k, t) = (frames.codebooks(), frames.len());
         // Ids past the codec's size are no codes: 0 stands in for them (the caller counts them).

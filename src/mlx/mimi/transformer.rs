@@ -1,13 +1,14 @@
 //! Mimi's transformer: causal with a sliding window, pre-norm, layer scale. Chunk by chunk; a whole clip is one chunk.
 
 use mlx_rs::Array;
-use mlx_rs::fast::{ScaledDotProductAttentionMask, layer_norm, scaled_dot_product_attention};
+use mlx_rs::fast::ScaledDotProductAttentionMask;
 use mlx_rs::ops::indexing::TryIndexOp;
 use mlx_rs::ops::{concatenate, erf};
 
 use super::state::{SlotAllocator, StateSlot, StreamState};
 use crate::checkpoint::config::MimiConfig;
 use crate::checkpoint::weights::{MimiLayerWeights, NormWeights};
+use crate::mlx::fast::{attention, layer_norm};
 use crate::mlx::nn::{Linear, Parallel, Result, Rotary, Rotation};
 
 /// Steps of RoPE's table: nearly three minutes of Mimi; later ones are computed.
@@ -25,7 +26,7 @@ impl LayerNorm {
     }
 
     fn forward(&self, x: &Array) -> Result<Array> {
-        layer_norm(x, Some(&self.weight), Some(&self.bias), self.eps)
+        layer_norm(x, &self.weight, &self.bias, self.eps)
     }
 }
 
@@ -125,7 +126,7 @@ impl Transformer {
         let k = self.append_kv(layer.keys, k, offset + t, state)?;
         let v = self.append_kv(layer.values, v, offset + t, state)?;
         let scale = (self.head_dim as f32).powf(-0.5);
-        let y = scaled_dot_product_attention(q, k, v, scale, ScaledDotProductAttentionMask::Array(mask), None)?;
+        let y = attention(&q, &k, &v, scale, Some(ScaledDotProductAttentionMask::Array(mask)))?;
         let y = y.transpose_axes(&[0, 2, 1, 3])?.reshape(&[1, t, self.heads * self.head_dim])?;
         layer.o.forward(&y)
     }
