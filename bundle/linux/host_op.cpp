@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <stdexcept>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "mlx/backend/cpu/encoder.h"
 #include "mlx/c/array.h"
 #include "mlx/c/private/mlx.h"
+#include "mlx/c/stream.h"
 #include "mlx/ops.h"
 #include "mlx/primitives.h"
 #include "mlx/utils.h"
@@ -68,11 +70,11 @@ class HostOp : public mx::Primitive {
 extern "C" {
 
 // Takes `context` over, whatever happens, and gives it to `drop` in the end.
-int csm_host_op(mlx_array* result, const mlx_array* inputs, size_t count, const int* shape, size_t rank, HostRun run,
-                HostDrop drop, void* context) {
+int csm_host_op(mlx_array* result, const mlx_array* inputs, size_t count, const int* shape, size_t rank,
+                const mlx_stream on, HostRun run, HostDrop drop, void* context) {
   try {
     std::shared_ptr<void> owned(context, drop);
-    const auto stream = mx::default_stream(mx::Device::cpu);
+    const auto stream = mlx_stream_get_(on);
     std::vector<mx::array> arrays;
     for (size_t i = 0; i < count; i++) {
       arrays.push_back(mx::contiguous(mx::astype(mlx_array_get_(inputs[i]), mx::float32, stream), false, stream));

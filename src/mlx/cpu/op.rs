@@ -3,9 +3,9 @@
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mlx_rs::Array;
 use mlx_rs::error::Exception;
-use mlx_sys::mlx_array;
+use mlx_rs::{Array, Stream};
+use mlx_sys::{mlx_array, mlx_stream};
 
 use crate::mlx::nn::Result;
 
@@ -21,6 +21,7 @@ unsafe extern "C" {
         count: usize,
         shape: *const c_int,
         rank: usize,
+        on: mlx_stream,
         run: Run,
         drop: extern "C" fn(*mut c_void),
         context: *mut c_void,
@@ -65,7 +66,8 @@ pub(in crate::mlx) fn host_op(
 ) -> Result<Array> {
     let context: Box<Function> = Box::new(Box::new(function));
     let inputs: Vec<mlx_array> = inputs.iter().map(|input| input.as_ptr()).collect();
-    // SAFETY: the arrays live through the call; the context is taken over; the result is a new array of our own.
+    let stream = Stream::thread_local_or_cpu();
+    // SAFETY: the arrays and the stream live through the call; the context is taken over; the result is a new array of our own.
     unsafe {
         let mut result = mlx_sys::mlx_array_new();
         let context = Box::into_raw(context).cast();
@@ -76,6 +78,7 @@ pub(in crate::mlx) fn host_op(
             count,
             shape.as_ptr(),
             rank,
+            stream.as_ptr(),
             run_function,
             drop_function,
             context,
