@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::output::message;
 use super::param_args::ParamArgs;
 use super::report_args::ReportArgs;
-use super::run_job::{cancel_on_signals, run_observed, start_worker};
-use super::values::mode_parser;
+use super::run_job::{cancel_on_signals, observed, run_batch, start_worker};
+use super::values::{Seeds, mode_parser, parse_seeds};
 use super::{ModelArgs, Outcome};
 use crate::analysis::divergence::{Divergence, explain};
 use crate::checkpoint::Checkpoint;
@@ -14,6 +14,9 @@ use crate::data::{ClipSpec, Codes, FinishReason, Logits, Mode, Sampling, TokenFi
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::report::{ClipReport, Report, SeedPair};
+
+/// Seeds whose clips are made side by side; their logits are held until all modes are through.
+const SEEDS_AT_ONCE: usize = 4;
 
 /// Flags of `csm compare`.
 #[derive(clap::Args, Debug)]
@@ -41,21 +44,6 @@ pub struct CompareArgs {
     output: ReportArgs,
 }
 
-#[derive(Clone, Debug)]
-struct Seeds(Vec<u64>);
-
-fn parse_seeds(text: &str) -> Result<Seeds, String> {
-    let number = |t: &str| t.trim().parse::<u64>().map_err(|e| format!("{t:?}: {e}"));
-    let list: Vec<u64> = match text.split_once("..") {
-        Some((a, b)) => (number(a)?..=number(b)?).take(10_001).collect(),
-        None => text.split(',').map(number).collect::<Result<_, _>>()?,
-    };
-    match list.len() {
-        1..=10_000 => Ok(Seeds(list)),
-        n => Err(format!("expected 1 to 10000 seeds, got {}", if n == 0 { "none" } else { "more" })),
-    }
-}
-
 /// Generates the clips and compares them.
 pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
@@ -71,32 +59,41 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
     let worker = start_worker(&checkpoint)?;
     let (mut clips, mut pairs) = (Vec::new(), Vec::new());
     let cancel = cancel_on_signals();
-    'all: for seed in &args.seeds.0 {
-        let mut of_seed: Vec<ObservedClip> = Vec::new();
+    for seeds in args.seeds.0.chunks(SEEDS_AT_ONCE) {
+        let mut of_seeds: Vec<SeedClips> = seeds.iter().map(|_| SeedClips::default()).collect();
         for mode in &modes {
-            let spec = clip_spec(args, &checkpoint, *mode, *seed)?;
+            let spec = clip_spec(args, &checkpoint, *mode, seeds[0])?;
             let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, max_frames);
-            let (mut steps, mut logits) = (Vec::new(), Vec::new());
-            let clip = run_observed(
-                &worker,
-                GenerationRequest { observe: true, ..request },
-                cancel.clone(),
-                |_, stats, frame| {
-                    steps.push(stats);
-                    logits.push(frame);
-                },
-            )?;
-            if clip.stop == FinishReason::Cancelled {
-                // A part of a clip cannot be compared with whole ones.
-                break 'all;
+            let request = GenerationRequest { observe: true, ..request };
+            let (mut steps, mut logits) = (vec![Vec::new(); seeds.len()], vec![Vec::new(); seeds.len()]);
+            let made = run_batch(&worker, request, seeds, cancel.clone(), |n, event| {
+                if let Some((stats, frame)) = observed(event) {
+                    steps[n].push(stats);
+                    logits[n].push(frame);
+                }
+            })?;
+            for (((clip, steps), logits), of_seed) in made.into_iter().zip(steps).zip(logits).zip(&mut of_seeds) {
+                if clip.stop == FinishReason::Cancelled {
+                    continue; // a part of a clip cannot be compared with whole ones
+                }
+                let (sampling, frames) = (clip.sampling, clip.frames.clone());
+                let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, sampling, clip.stop, frames);
+                let name = format!("{}, seed {}", mode.name(), sampling.seed);
+                of_seed.reports.push(ClipReport::new(name, file, Ok(steps), Some(&clip.audio), model));
+                let clip = ObservedClip { sampling, frames: clip.frames, logits };
+                of_seed.pairs.extend(of_seed.clips.iter().map(|before| compare_pair(before, &clip)));
+                of_seed.clips.push(clip);
             }
-            let frames = clip.frames.clone();
-            let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, clip.sampling, clip.stop, frames);
-            let name = format!("{}, seed {seed}", mode.name());
-            clips.push(ClipReport::new(name, file, Ok(steps), Some(&clip.audio), model));
-            let observed = ObservedClip { sampling: spec.sampling, frames: clip.frames, logits };
-            pairs.extend(of_seed.iter().map(|before| compare_pair(before, &observed)));
-            of_seed.push(observed);
+            if cancel.is_cancelled() {
+                break;
+            }
+        }
+        for of_seed in of_seeds {
+            clips.extend(of_seed.reports);
+            pairs.extend(of_seed.pairs);
+        }
+        if cancel.is_cancelled() {
+            break;
         }
     }
     clips.retain(|c| !c.codes.is_empty());
@@ -119,6 +116,14 @@ fn clip_spec(args: &CompareArgs, checkpoint: &Checkpoint, mode: Mode, seed: u64)
     args.params.apply(&mut sampling);
     sampling.check(&checkpoint.dims())?;
     Ok(ClipSpec::new(&*args.text, args.speaker, sampling))
+}
+
+/// What was made with one seed.
+#[derive(Default)]
+struct SeedClips {
+    clips: Vec<ObservedClip>,
+    reports: Vec<ClipReport>,
+    pairs: Vec<SeedPair>,
 }
 
 /// A clip with the logits of each frame.

@@ -39,6 +39,15 @@ impl Progress {
         }
     }
 
+    /// Shows an event of one of several clips, whose frames are counted together.
+    pub(super) fn show_one_of_many(&self, event: &Event) {
+        match (event, &self.bar) {
+            (Event::Frame(_), Some(bar)) => bar.inc(1),
+            (Event::Retry { .. }, _) => self.show(event),
+            _ => {}
+        }
+    }
+
     fn frame(&self, f: &FrameEvent) {
         let number = f.frame.frame + 1;
         let message = format!("{:.1} s of sound, real-time factor {:.2}", f.audio_seconds, f.real_time_factor);

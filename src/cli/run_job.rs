@@ -9,7 +9,7 @@ use crate::cli::output::message;
 use crate::data::Logits;
 use crate::engine::GeneratedFrame;
 use crate::error::{Error, Result};
-use crate::worker::{CancelToken, Event, GenerateJob, GeneratedClip, WorkerHandle};
+use crate::worker::{CancelToken, Event, FrameEvent, GenerateJob, GeneratedClip, WorkerHandle};
 
 /// A worker that has loaded the codec of `checkpoint`.
 pub(super) fn start_worker(checkpoint: &Arc<Checkpoint>) -> Result<WorkerHandle> {
@@ -50,6 +50,31 @@ pub(super) fn run_job(
     });
     progress.finish();
     clip
+}
+
+/// Runs `job` once with each of `seeds`, with progress; `observer` sees every event and the number of its clip.
+pub(super) fn run_batch(
+    worker: &WorkerHandle,
+    job: impl Into<GenerateJob>,
+    seeds: &[u64],
+    cancel: CancelToken,
+    mut observer: impl FnMut(usize, Event),
+) -> Result<Vec<GeneratedClip>> {
+    let job = job.into();
+    let progress = Progress::new(job.request.max_frames * seeds.len());
+    let clips = worker.generate_batch(job, seeds.to_vec(), cancel)?.wait(|(clip, event)| {
+        progress.show_one_of_many(&event);
+        observer(clip, event);
+    });
+    progress.finish();
+    clips
+}
+
+/// Statistics of an observed frame, if it is one, and its logits.
+pub(super) fn observed(event: Event) -> Option<(Vec<TokenStats>, Logits)> {
+    let Event::Frame(FrameEvent { mut frame, .. }) = event else { return None };
+    let logits = frame.logits.take()?;
+    Some((TokenStats::measure_frame(&logits, &frame.codes, &frame.sampling), logits))
 }
 
 /// Runs an observed job; `on_frame` sees every frame with the statistics of its draws and its logits.

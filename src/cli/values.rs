@@ -61,3 +61,20 @@ pub(super) fn dtype_parser() -> impl TypedValueParser<Value = Dtype> {
 pub(super) fn parse_guard(text: &str) -> Result<crate::data::RangeGuard, Error> {
     text.parse().map_err(|e: Error| e.with_field_name(flag_name))
 }
+
+/// Several seeds.
+#[derive(Clone, Debug)]
+pub(super) struct Seeds(pub(super) Vec<u64>);
+
+/// `0..9`, both ends included, or `3,5,8`.
+pub(super) fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let number = |t: &str| t.trim().parse::<u64>().map_err(|e| format!("{t:?}: {e}"));
+    let list: Vec<u64> = match text.split_once("..") {
+        Some((a, b)) => (number(a)?..=number(b)?).take(10_001).collect(),
+        None => text.split(',').map(number).collect::<Result<_, _>>()?,
+    };
+    match list.len() {
+        1..=10_000 => Ok(Seeds(list)),
+        n => Err(format!("expected 1 to 10000 seeds, got {}", if n == 0 { "none" } else { "more" })),
+    }
+}

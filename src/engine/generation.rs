@@ -1,7 +1,7 @@
 //! The generation loop. Clips of users, `csm verify` and the goldens all come from here.
 
 use super::{EngineKey, EngineProvider, FrameOutput, FrameRequest, engine_key};
-use crate::data::{ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, is_end_frame};
+use crate::data::{Backend, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, is_end_frame};
 use crate::error::{Error, Result};
 
 /// A clip to generate.
@@ -124,11 +124,10 @@ impl<'a> Generation<'a> {
     /// # Errors
     /// What the engine reports.
     pub fn next_frame(&mut self, engines: &mut dyn EngineProvider) -> Result<Step> {
-        let frame = self.frames.len();
-        if frame >= self.end {
-            let all_forced = self.request.forced.as_ref().is_some_and(|f| f.len() == self.end);
-            return Ok(Step::Finished(if all_forced { FinishReason::Forced } else { FinishReason::Length }));
+        if let Some(reason) = self.complete() {
+            return Ok(Step::Finished(reason));
         }
+        let frame = self.frames.len();
         let sampling = self.sampling_at(frame);
         let engine = engines.engine(&sampling)?;
         let key = engine_key(&sampling);
@@ -138,13 +137,28 @@ impl<'a> Generation<'a> {
         }
         let forced = self.forced_at(frame);
         let request = FrameRequest { frame, sampling: &sampling, forced: &forced, observe: self.request.observe };
-        let FrameOutput { codes, logits, guarded } = engine.next_frame(&request)?;
-        let generated = GeneratedFrame { frame, codes, logits, guarded, sampling };
+        let output = engine.next_frame(&request)?;
+        Ok(self.accept(output, sampling))
+    }
+
+    /// Why there is no further frame to generate, if so.
+    fn complete(&self) -> Option<FinishReason> {
+        if self.frames.len() < self.end {
+            return None;
+        }
+        let all_forced = self.request.forced.as_ref().is_some_and(|f| f.len() == self.end);
+        Some(if all_forced { FinishReason::Forced } else { FinishReason::Length })
+    }
+
+    /// The frame that an engine gave, drawn with `sampling`.
+    fn accept(&mut self, output: FrameOutput, sampling: Sampling) -> Step {
+        let FrameOutput { codes, logits, guarded } = output;
+        let generated = GeneratedFrame { frame: self.frames.len(), codes, logits, guarded, sampling };
         if is_end_frame(&generated.codes) {
-            return Ok(Step::Eos(generated));
+            return Step::Eos(generated);
         }
         self.frames.push(&generated.codes);
-        Ok(Step::Frame(generated))
+        Step::Frame(generated)
     }
 
     /// Settings of `frame`: those of the last edit at or before it, else the start's; always with the start's seed.
@@ -171,6 +185,81 @@ impl<'a> Generation<'a> {
             }
         }
         forced
+    }
+}
+
+/// Clips of one request that differ in their seeds, generated side by side: the prompt is computed once, and then a frame of each
+/// clip at a time.
+pub struct Batch<'a> {
+    clips: Vec<Generation<'a>>,
+    /// Which clip each of the engine's sequences is.
+    sequences: Vec<usize>,
+    /// Whether a clip goes on.
+    going: Vec<bool>,
+}
+
+impl<'a> Batch<'a> {
+    /// Whether one engine makes the whole of `request`, and makes several clips at once.
+    pub fn is_possible(request: &GenerationRequest) -> bool {
+        let changes = request.edits.iter().any(|edit| matches!(edit, Edit::Sampling { .. }));
+        request.sampling.mode.info().backend == Backend::Mlx && !changes
+    }
+
+    /// Checks `request` against the model.
+    ///
+    /// # Errors
+    /// As [`Generation::new`].
+    pub fn new(request: &'a GenerationRequest, seeds: &[u64], dims: &ModelDims) -> Result<Self> {
+        let clips = seeds.iter().map(|seed| Generation::new(request, *seed, dims)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { sequences: Vec::new(), going: vec![true; clips.len()], clips })
+    }
+
+    /// The clips, in the order of their seeds.
+    pub fn clips(&self) -> &[Generation<'a>] {
+        &self.clips
+    }
+
+    /// Makes no further frames of a clip.
+    pub fn stop(&mut self, clip: usize) {
+        self.going[clip] = false;
+    }
+
+    /// Generates the next frame of each clip that goes on, in order; none where all are complete.
+    ///
+    /// # Errors
+    /// What the engine reports.
+    pub fn next_frames(&mut self, engines: &mut dyn EngineProvider) -> Result<Vec<(usize, Step)>> {
+        let mut steps = Vec::new();
+        for (n, clip) in self.clips.iter().enumerate().filter(|(n, _)| self.going[*n]) {
+            steps.extend(clip.complete().map(|reason| (n, Step::Finished(reason))));
+        }
+        steps.iter().for_each(|(n, _)| self.going[*n] = false);
+        let next: Vec<usize> = (0..self.clips.len()).filter(|n| self.going[*n]).collect();
+        let Some(first) = next.first() else { return Ok(steps) };
+        let engine = engines.engine(&self.clips[*first].start)?;
+        if self.sequences.is_empty() {
+            engine.prefill(&self.clips[*first].request.prompt, &self.clips[*first].frames)?;
+        } else if self.sequences != next {
+            let kept = self.sequences.iter().enumerate().filter(|(_, clip)| next.contains(clip));
+            engine.select(&kept.map(|(sequence, _)| sequence).collect::<Vec<_>>())?;
+        }
+        let clips: Vec<&Generation<'_>> = next.iter().map(|n| &self.clips[*n]).collect();
+        let forced: Vec<_> = clips.iter().map(|clip| clip.forced_at(clip.frames.len())).collect();
+        let requests = clips.iter().zip(&forced).map(|(clip, forced)| FrameRequest {
+            frame: clip.frames.len(),
+            sampling: &clip.start,
+            forced,
+            observe: clip.request.observe,
+        });
+        let outputs = engine.next_frames(&requests.collect::<Vec<_>>())?;
+        for (n, output) in next.iter().zip(outputs) {
+            let sampling = self.clips[*n].start;
+            let step = self.clips[*n].accept(output, sampling);
+            self.going[*n] = matches!(step, Step::Frame(_));
+            steps.push((*n, step));
+        }
+        self.sequences = next;
+        Ok(steps)
     }
 }
 

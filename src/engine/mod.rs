@@ -4,7 +4,7 @@ mod generation;
 
 use std::time::Duration;
 
-pub use generation::{GeneratedFrame, Generation, GenerationRequest, Step, observed_clip};
+pub use generation::{Batch, GeneratedFrame, Generation, GenerationRequest, Step, observed_clip};
 
 use crate::data::{Backend, Codes, Dtype, Logits, Prompt, Sampling};
 use crate::error::{Error, Result};

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 pub use self::pipeline::Pipeline;
-pub use self::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
+pub use self::protocol::{ClipEvent, Event, FrameEvent, GenerateJob, GeneratedClip};
 use self::task::Reply;
 pub use self::task::{CancelToken, Task, Update};
 use crate::checkpoint::Checkpoint;
@@ -26,6 +26,7 @@ const QUEUE: usize = 16;
 enum Request {
     Load(Reply<()>),
     Generate(Box<GenerateJob>, Reply<GeneratedClip>),
+    GenerateBatch(Box<GenerateJob>, Vec<u64>, Reply<Vec<GeneratedClip>, ClipEvent>),
     Encode(Vec<f32>, Reply<Codes>),
     Decode(Codes, Reply<Vec<f32>>),
     #[cfg(test)]
@@ -77,6 +78,21 @@ impl WorkerHandle {
         self.submit(cancel, |reply| Request::Generate(job, reply))
     }
 
+    /// Generates one clip for each of `seeds`, side by side where the mode allows it. Events say which clip they are about:
+    /// the first is 0.
+    ///
+    /// # Errors
+    /// As [`WorkerHandle::load`].
+    pub fn generate_batch(
+        &self,
+        job: impl Into<GenerateJob>,
+        seeds: Vec<u64>,
+        cancel: CancelToken,
+    ) -> Result<Task<Vec<GeneratedClip>, ClipEvent>> {
+        let job = Box::new(job.into());
+        self.submit(cancel, |reply| Request::GenerateBatch(job, seeds, reply))
+    }
+
     /// Codes of a mono waveform at the codec's rate.
     ///
     /// # Errors
@@ -93,7 +109,7 @@ impl WorkerHandle {
         self.submit(cancel, |reply| Request::Decode(frames, reply))
     }
 
-    fn submit<T>(&self, cancel: CancelToken, request: impl FnOnce(Reply<T>) -> Request) -> Result<Task<T>> {
+    fn submit<T, E>(&self, cancel: CancelToken, request: impl FnOnce(Reply<T, E>) -> Request) -> Result<Task<T, E>> {
         let (task, reply) = Task::new(cancel, self.wake.clone());
         let stopped = || Error::WorkerDied { reason: "it has stopped".into() };
         let requests = self.requests.as_ref().ok_or_else(stopped)?;
@@ -128,6 +144,11 @@ fn run(queue: &Receiver<Request>, checkpoint: &Arc<Checkpoint>, shutdown: &Cance
                 let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
                 pipeline.generate(&job, &cancelled, &mut |event| reply.event(event))
             }),
+            Request::GenerateBatch(job, seeds, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
+                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
+                let mut observer = |clip, event| reply.event((clip, event));
+                pipeline.generate_batch(&job, &seeds, &cancelled, &mut observer)
+            }),
             Request::Encode(samples, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
                 let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
                 pipeline.encode(&samples, &cancelled)
@@ -147,11 +168,11 @@ fn run(queue: &Receiver<Request>, checkpoint: &Arc<Checkpoint>, shutdown: &Cance
 
 /// Runs one task with the pipeline in `slot`, loaded if need be. After a panic the pipeline is dropped, as nobody knows what
 /// state it is in.
-fn answer<T>(
+fn answer<T, E>(
     slot: &mut Option<Pipeline>,
     checkpoint: &Arc<Checkpoint>,
-    reply: Reply<T>,
-    task: impl FnOnce(&mut Pipeline, &Reply<T>) -> Result<T>,
+    reply: Reply<T, E>,
+    task: impl FnOnce(&mut Pipeline, &Reply<T, E>) -> Result<T>,
 ) {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let pipeline = match slot {

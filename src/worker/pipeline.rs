@@ -8,14 +8,17 @@ use std::time::Instant;
 use super::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
 use super::termination_guard::TerminationGuard;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Backend, Codes, Finding, FinishReason, Sampling};
-use crate::engine::{Engine, EngineKey, EngineProvider, Generation, Step, engine_key};
+use crate::data::{Backend, Codes, Finding, FinishReason, ModelDims, Sampling};
+use crate::engine::{Batch, Engine, EngineKey, EngineProvider, GeneratedFrame, Generation, Step, engine_key};
 use crate::error::{Error, Result};
 use crate::mlx::MlxCsm;
-use crate::mlx::mimi::Mimi;
+use crate::mlx::mimi::{DecoderStream, Mimi};
 
 /// Frames that are decoded at once where nobody waits for the first sound.
 const DECODE_CHUNK: usize = 25;
+
+/// Clips that are generated side by side at most: their caches are memory.
+const BATCH: usize = 8;
 
 /// Engines and codec of one checkpoint.
 pub struct Pipeline {
@@ -125,6 +128,100 @@ impl Pipeline {
         }
     }
 
+    /// Generates one clip for each of `seeds`, which take the place of the job's seed: side by side where that is possible, else one
+    /// after another. `observer` is told which clip an event is about.
+    ///
+    /// # Errors
+    /// As [`Pipeline::generate`].
+    pub fn generate_batch(
+        &mut self,
+        job: &GenerateJob,
+        seeds: &[u64],
+        cancelled: &dyn Fn() -> bool,
+        observer: &mut dyn FnMut(usize, Event),
+    ) -> Result<Vec<GeneratedClip>> {
+        let mut clips = Vec::new();
+        if Batch::is_possible(&job.request) {
+            for (n, part) in seeds.chunks(BATCH).enumerate() {
+                let mut observer = |clip: usize, event| observer(n * BATCH + clip, event);
+                clips.extend(self.side_by_side(job, part, cancelled, &mut observer)?);
+            }
+        } else {
+            for (n, seed) in seeds.iter().enumerate() {
+                clips.push(self.attempt(job, *seed, job.retries == 0, cancelled, &mut |event| observer(n, event))?);
+            }
+        }
+        for (n, clip) in clips.iter_mut().enumerate() {
+            let (mut retries, mut seed) = (job.retries, seeds[n]);
+            while let Some(finding) = clip.findings.first().copied().filter(|_| retries > 0 && !cancelled()) {
+                retries -= 1;
+                seed = seed.wrapping_add(1);
+                while seeds.contains(&seed) {
+                    seed = seed.wrapping_add(1); // another clip has it
+                }
+                observer(n, Event::Retry { finding, seed });
+                *clip = self.attempt(job, seed, retries == 0, cancelled, &mut |event| observer(n, event))?;
+            }
+        }
+        Ok(clips)
+    }
+
+    fn side_by_side(
+        &mut self,
+        job: &GenerateJob,
+        seeds: &[u64],
+        cancelled: &dyn Fn() -> bool,
+        observer: &mut dyn FnMut(usize, Event),
+    ) -> Result<Vec<GeneratedClip>> {
+        let dims = self.checkpoint.dims();
+        let mut batch = Batch::new(&job.request, seeds, &dims)?;
+        if let Some(first) = batch.clips().first() {
+            first.load(&mut self.engines)?;
+        }
+        let started = Instant::now();
+        let mut clips = Vec::new();
+        for (n, generation) in batch.clips().iter().enumerate() {
+            let mut clip = ClipInProgress::new(&self.mimi, &dims, DECODE_CHUNK);
+            clip.begin(generation.frames(), &mut |event| observer(n, event))?;
+            clips.push(clip);
+        }
+        let mut stops = vec![None; seeds.len()];
+        loop {
+            if cancelled() {
+                stops.iter_mut().for_each(|stop| *stop = stop.or(Some(FinishReason::Cancelled)));
+            }
+            for (n, clip) in clips.iter().enumerate() {
+                if stops[n].is_none() && job.retries > 0 && clip.is_going_wrong(batch.clips()[n].frames()) {
+                    stops[n] = Some(FinishReason::Length);
+                }
+                if stops[n].is_some() {
+                    batch.stop(n);
+                }
+            }
+            let steps = batch.next_frames(&mut self.engines)?;
+            if steps.is_empty() {
+                break;
+            }
+            for (n, step) in steps {
+                match step {
+                    Step::Eos(_) => stops[n] = Some(FinishReason::Eos),
+                    Step::Finished(reason) => stops[n] = Some(reason),
+                    Step::Frame(frame) => clips[n].push(frame, started, &mut |event| observer(n, event))?,
+                }
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let frames: usize = batch.clips().iter().map(|clip| clip.frames().len()).sum();
+        let mut finished = Vec::new();
+        for (n, (clip, generation)) in clips.into_iter().zip(batch.clips()).enumerate() {
+            // Computed together: each clip's time is its share of the frames.
+            let share = generation.frames().len() as f64 / frames.max(1) as f64;
+            let stop = stops[n].unwrap_or(FinishReason::Length);
+            finished.push(clip.finish(generation, stop, share * seconds, &mut |event| observer(n, event))?);
+        }
+        Ok(finished)
+    }
+
     fn attempt(
         &mut self,
         job: &GenerateJob,
@@ -137,56 +234,23 @@ impl Pipeline {
         let mut generation = Generation::new(&job.request, seed, &dims)?;
         generation.load(&mut self.engines)?;
         let started = Instant::now();
-        let mut collector = AudioCollector::new(self.mimi.frame_samples(), observer);
-        let mut stream = self.mimi.stream();
-        let history = generation.frames().len();
-        if history > 0 {
-            collector.push(self.mimi.decode(&mut stream, generation.frames())?);
-        }
-        let mut guarded = 0;
+        let mut clip = ClipInProgress::new(&self.mimi, &dims, 1);
+        clip.begin(generation.frames(), observer)?;
         let stop = loop {
             if cancelled() {
                 break FinishReason::Cancelled;
             }
-            if !last && !collector.guard.findings(generation.frames()).is_empty() {
+            if !last && clip.is_going_wrong(generation.frames()) {
                 break FinishReason::Length;
             }
-            let frame = match generation.next_frame(&mut self.engines)? {
+            match generation.next_frame(&mut self.engines)? {
                 Step::Eos(_) => break FinishReason::Eos,
                 Step::Finished(reason) => break reason,
-                Step::Frame(frame) => frame,
-            };
-            let mut codes = Codes::new(dims.codebooks);
-            codes.push(&frame.codes);
-            self.mimi.decode_async(&mut stream, &codes)?;
-            guarded += frame.guarded.iter().filter(|g| **g).count();
-            let frames = generation.frames().len();
-            (collector.observer)(Event::Frame(FrameEvent {
-                frame,
-                audio_seconds: dims.seconds(frames),
-                real_time_factor: started.elapsed().as_secs_f64() / dims.seconds(frames - history),
-            }));
-            // The frame before is decoded by now: the device worked on it before this frame's tokens.
-            while stream.pending() > 1
-                && let Some(samples) = self.mimi.poll(&mut stream)?
-            {
-                collector.push(samples);
+                Step::Frame(frame) => clip.push(frame, started, observer)?,
             }
         };
-        while let Some(samples) = self.mimi.poll(&mut stream)? {
-            collector.push(samples);
-        }
-        let frames = generation.frames().clone();
-        Ok(GeneratedClip {
-            beyond_codec: frames.beyond_codec(dims.codec_size),
-            findings: findings(&collector.guard, stop, &frames),
-            audio: collector.samples,
-            frames,
-            stop,
-            sampling: generation.sampling(),
-            guarded,
-            seconds: started.elapsed().as_secs_f64(),
-        })
+        let clip = clip.finish(&generation, stop, 0.0, observer)?;
+        Ok(GeneratedClip { seconds: started.elapsed().as_secs_f64(), ..clip })
     }
 }
 
@@ -200,21 +264,106 @@ fn findings(guard: &TerminationGuard, stop: FinishReason, frames: &Codes) -> Vec
     findings
 }
 
-/// Gathers the waveform and passes it on.
-struct AudioCollector<'a> {
+/// A clip whose frames are being decoded as they come.
+struct ClipInProgress<'a> {
+    mimi: &'a Mimi,
+    dims: ModelDims,
+    stream: DecoderStream,
+    /// Frames that are decoded at once.
+    chunk: usize,
+    /// Frames that wait to be decoded.
+    waiting: Codes,
+    history: usize,
     samples: Vec<f32>,
     guard: TerminationGuard,
-    observer: &'a mut dyn FnMut(Event),
+    guarded: usize,
 }
 
-impl<'a> AudioCollector<'a> {
-    fn new(frame_samples: usize, observer: &'a mut dyn FnMut(Event)) -> Self {
-        Self { samples: Vec::new(), guard: TerminationGuard::new(frame_samples), observer }
+impl<'a> ClipInProgress<'a> {
+    fn new(mimi: &'a Mimi, dims: &ModelDims, chunk: usize) -> Self {
+        Self {
+            mimi,
+            dims: *dims,
+            stream: mimi.stream(),
+            chunk,
+            waiting: Codes::new(dims.codebooks),
+            history: 0,
+            samples: Vec::new(),
+            guard: TerminationGuard::new(mimi.frame_samples()),
+            guarded: 0,
+        }
     }
 
-    fn push(&mut self, samples: Vec<f32>) {
+    /// Takes over frames that exist already.
+    fn begin(&mut self, history: &Codes, observer: &mut dyn FnMut(Event)) -> Result<()> {
+        self.history = history.len();
+        if self.history > 0 {
+            let samples = self.mimi.decode(&mut self.stream, history)?;
+            self.push_audio(samples, observer);
+        }
+        Ok(())
+    }
+
+    /// Whether the frames so far are such that the clip is to be tried again.
+    fn is_going_wrong(&self, frames: &Codes) -> bool {
+        !self.guard.findings(frames).is_empty()
+    }
+
+    /// The next frame.
+    fn push(&mut self, frame: GeneratedFrame, started: Instant, observer: &mut dyn FnMut(Event)) -> Result<()> {
+        self.waiting.push(&frame.codes);
+        if self.waiting.len() >= self.chunk {
+            self.decode_waiting()?;
+        }
+        self.guarded += frame.guarded.iter().filter(|g| **g).count();
+        let frames = frame.frame + 1;
+        observer(Event::Frame(FrameEvent {
+            frame,
+            audio_seconds: self.dims.seconds(frames),
+            real_time_factor: started.elapsed().as_secs_f64() / self.dims.seconds(frames - self.history),
+        }));
+        // The frame before is decoded by now: the device worked on it before this frame's tokens.
+        while self.stream.pending() > 1
+            && let Some(samples) = self.mimi.poll(&mut self.stream)?
+        {
+            self.push_audio(samples, observer);
+        }
+        Ok(())
+    }
+
+    fn decode_waiting(&mut self) -> Result<()> {
+        let waiting = std::mem::replace(&mut self.waiting, Codes::new(self.dims.codebooks));
+        if waiting.is_empty() { Ok(()) } else { self.mimi.decode_async(&mut self.stream, &waiting) }
+    }
+
+    fn push_audio(&mut self, samples: Vec<f32>, observer: &mut dyn FnMut(Event)) {
         self.guard.push_audio(&samples);
         self.samples.extend_from_slice(&samples);
-        (self.observer)(Event::Audio(samples));
+        observer(Event::Audio(samples));
+    }
+
+    /// Decodes what is left.
+    fn finish(
+        mut self,
+        generation: &Generation<'_>,
+        stop: FinishReason,
+        seconds: f64,
+        observer: &mut dyn FnMut(Event),
+    ) -> Result<GeneratedClip> {
+        self.decode_waiting()?;
+        while let Some(samples) = self.mimi.poll(&mut self.stream)? {
+            self.push_audio(samples, observer);
+        }
+        let frames = generation.frames().clone();
+        Ok(GeneratedClip {
+            beyond_codec: frames.beyond_codec(self.dims.codec_size),
+            findings: findings(&self.guard, stop, &frames),
+            audio: self.samples,
+            frames,
+            stop,
+            sampling: generation.sampling(),
+            guarded: self.guarded,
+            seconds,
+        })
     }
 }

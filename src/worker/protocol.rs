@@ -34,6 +34,9 @@ pub enum Event {
     },
 }
 
+/// What happens to one of several clips: its number from 0, and the event.
+pub type ClipEvent = (usize, Event);
+
 /// A new frame and how far the clip is.
 #[derive(Clone, Debug)]
 pub struct FrameEvent {

@@ -33,24 +33,24 @@ impl CancelToken {
 
 /// News of a task: its events in order, then its result.
 #[derive(Debug)]
-pub enum Update<T> {
+pub enum Update<T, E = Event> {
     /// Something happened.
-    Event(Event),
+    Event(E),
     /// The task is over; nothing follows.
     Done(Result<T>),
 }
 
-/// A task that the worker runs or will run. Dropping the handle cancels the task.
+/// A task that the worker runs or will run, which tells of events `E`. Dropping the handle cancels the task.
 #[derive(Debug)]
-pub struct Task<T> {
-    updates: Receiver<Update<T>>,
+pub struct Task<T, E = Event> {
+    updates: Receiver<Update<T, E>>,
     cancel: CancelToken,
     /// Cancelled when this handle is dropped; `cancel` may belong to other tasks too.
     abandoned: CancelToken,
 }
 
-impl<T> Task<T> {
-    pub(super) fn new(cancel: CancelToken, wake: Arc<dyn Fn() + Send + Sync>) -> (Self, Reply<T>) {
+impl<T, E> Task<T, E> {
+    pub(super) fn new(cancel: CancelToken, wake: Arc<dyn Fn() + Send + Sync>) -> (Self, Reply<T, E>) {
         let (sender, updates) = sync_channel(UPDATES);
         let abandoned = CancelToken::default();
         let reply = Reply { updates: sender, cancel: cancel.clone(), abandoned: abandoned.clone(), wake };
@@ -63,7 +63,7 @@ impl<T> Task<T> {
     }
 
     /// The next update, if there is one. A worker that has died is an update too.
-    pub fn try_next(&self) -> Option<Update<T>> {
+    pub fn try_next(&self) -> Option<Update<T, E>> {
         match self.updates.try_recv() {
             Ok(update) => Some(update),
             Err(TryRecvError::Empty) => None,
@@ -75,7 +75,7 @@ impl<T> Task<T> {
     ///
     /// # Errors
     /// The task's own, or [`Error::WorkerDied`].
-    pub fn wait(self, mut on_event: impl FnMut(Event)) -> Result<T> {
+    pub fn wait(self, mut on_event: impl FnMut(E)) -> Result<T> {
         loop {
             match self.updates.recv() {
                 Ok(Update::Event(event)) => on_event(event),
@@ -86,7 +86,7 @@ impl<T> Task<T> {
     }
 }
 
-impl<T> Drop for Task<T> {
+impl<T, E> Drop for Task<T, E> {
     fn drop(&mut self) {
         self.abandoned.cancel();
     }
@@ -97,20 +97,20 @@ fn died() -> Error {
 }
 
 /// The worker's end of a task.
-pub(super) struct Reply<T> {
-    updates: SyncSender<Update<T>>,
+pub(super) struct Reply<T, E = Event> {
+    updates: SyncSender<Update<T, E>>,
     cancel: CancelToken,
     abandoned: CancelToken,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-impl<T> Reply<T> {
+impl<T, E> Reply<T, E> {
     /// Whether the task is to stop.
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled() || self.abandoned.is_cancelled()
     }
 
-    pub(super) fn event(&self, event: Event) {
+    pub(super) fn event(&self, event: E) {
         self.send(Update::Event(event));
     }
 
@@ -118,7 +118,7 @@ impl<T> Reply<T> {
         self.send(Update::Done(result));
     }
 
-    fn send(&self, update: Update<T>) {
+    fn send(&self, update: Update<T, E>) {
         if self.updates.send(update).is_err() {
             self.abandoned.cancel(); // the task's handle is gone, so nobody wants the rest
         }

@@ -1,7 +1,9 @@
-//! `csm generate`, alias `csm-generate-mlx`: [`plan`] makes usable values of the flags, [`speaker`] runs them.
+//! `csm generate`, alias `csm-generate-mlx`: [`plan`] makes usable values of the flags, [`speaker`] runs them, [`takes`] for
+//! several seeds.
 
 mod plan;
 mod speaker;
+mod takes;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use self::plan::GeneratePlan;
 use self::speaker::{Speaker, SpokenClips, save_wav};
 use super::output::{check_apart, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
-use super::values::{dtype_parser, mode_parser, parse_guard, parse_seconds, style_parser};
+use super::values::{Seeds, dtype_parser, mode_parser, parse_guard, parse_seconds, parse_seeds, style_parser};
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
 use crate::audio::wav_stream::WavStream;
@@ -72,6 +74,11 @@ pub struct GenerateArgs {
     /// Seed of the random stream [default: random, printed with the result]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
+    /// Speak the text once with each of these seeds, side by side: `0..9` (both ends included), or `3,5,8`. Files get the seed
+    /// before their extension: audio-seed3.wav
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    #[arg(conflicts_with_all = ["seed", "play", "decode_tokens", "force_tokens", "dump_logits"])]
+    seeds: Option<Seeds>,
     /// Sampling mode [default: native]
     #[arg(long, value_parser = mode_parser(), value_name = "MODE")]
     sampling: Option<Mode>,
@@ -139,12 +146,17 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
     let inputs = [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits].into_iter().flatten();
     let outputs = [Some(&args.output), args.dump_tokens.as_ref(), args.dump_logits.as_ref()].into_iter().flatten();
+    let outputs = outputs.flat_map(|path| takes::paths(path, args.seeds.as_ref()));
+    let outputs: Vec<PathBuf> = outputs.collect();
     let inputs = inputs.chain(&args.context_audio).map(PathBuf::as_path).chain(checkpoint.tensors.paths());
-    check_apart(outputs.map(PathBuf::as_path), inputs)?;
+    check_apart(outputs.iter().map(PathBuf::as_path), inputs)?;
     if let Some(path) = &args.decode_tokens {
         return decode(args, &checkpoint, path);
     }
     let plan = GeneratePlan::new(args, &checkpoint)?;
+    if let Some(seeds) = &args.seeds {
+        return takes::speak(args, plan, checkpoint, &seeds.0);
+    }
     let mut output = WavStream::create(&args.output, checkpoint.dims().sample_rate)?;
     let mut speaker = Speaker::start(args, checkpoint)?;
     let context = speaker.context(&plan)?;
@@ -156,7 +168,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let written = speaker.finish(output, &plan);
     speaker.finish_playing();
     written?;
-    speaker.print_summary(&plan, &spoken)?;
+    speaker.print_summary(&args.output, &plan, &spoken)?;
     match failure {
         Some(e) => Err(e),
         None if spoken.was_cancelled() => Ok(Outcome::Cancelled),

@@ -44,8 +44,12 @@ impl GeneratePlan {
             (None, Some(again)) => Some(again.speaker),
             (None, None) => args.speaker,
         };
-        // Teacher forcing and edits are about one clip.
-        let whole = args.whole || again.is_some() || args.force_tokens.is_some() || args.edits.is_some();
+        // Teacher forcing, edits and seeds are about one clip.
+        let whole = args.whole
+            || args.seeds.is_some()
+            || again.is_some()
+            || args.force_tokens.is_some()
+            || args.edits.is_some();
         let text = match (&args.text, &again) {
             (Some(text), _) => text.clone(),
             (None, Some(again)) => again.text.clone(),
@@ -130,7 +134,8 @@ fn read_again(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Option<Cli
 /// Settings: the flags', else those of `before`, else what the checkpoint suggests.
 fn sampling(args: &GenerateArgs, checkpoint: &Checkpoint, before: Option<Sampling>) -> Result<Sampling> {
     let mode = mode(args)?.or(before.map(|s| s.mode)).unwrap_or_default();
-    let seed = args.seed.or(before.map(|s| s.seed)).map_or_else(random_seed, Ok)?;
+    let first = args.seeds.as_ref().and_then(|seeds| seeds.0.first().copied());
+    let seed = args.seed.or(first).or(before.map(|s| s.seed)).map_or_else(random_seed, Ok)?;
     let suggested = checkpoint.suggested_sampling(mode, seed);
     let mut sampling = match before {
         Some(before) if before.mode == mode => Sampling { seed, ..before },

@@ -12,7 +12,7 @@ use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output;
 use crate::cli::output::message;
-use crate::cli::run_job::{cancel_on_signals, run_job, start_worker};
+use crate::cli::run_job::{cancel_on_signals, run_batch, run_job, start_worker};
 use crate::data::{ClipSpec, Codes, Finding, FinishReason, Sampling, TokenFile, Turn};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
@@ -122,6 +122,31 @@ impl<'a> Speaker<'a> {
         Ok(clip)
     }
 
+    /// Generates the text once with each of `seeds`.
+    pub(super) fn speak_batch(
+        &self,
+        plan: &GeneratePlan,
+        spec: &ClipSpec,
+        seeds: &[u64],
+    ) -> Result<Vec<GeneratedClip>> {
+        let request = GenerationRequest::new(spec, self.checkpoint.prompt_of(spec)?, plan.max_frames);
+        self.log_request(&request, &spec.text);
+        let job = GenerateJob { request, retries: self.args.retries };
+        run_batch(&self.worker, job, seeds, self.cancel.clone(), |_, _| {})
+    }
+
+    /// Writes the token file of a clip to `path`.
+    pub(super) fn save_tokens(&self, path: &Path, spec: &ClipSpec, clip: &GeneratedClip) -> Result<()> {
+        let (id, dims) = (self.checkpoint.id()?, self.checkpoint.dims());
+        TokenFile::new(spec, id, &dims, clip.sampling, clip.stop, clip.frames.clone()).write(path)
+    }
+
+    /// Writes the WAV file of a clip to `path`.
+    pub(super) fn save_audio(&self, path: &Path, spec: &ClipSpec, clip: &GeneratedClip) -> Result<()> {
+        let info = WavInfo::for_clip(&self.checkpoint.id()?, &spec.text, spec.speaker, &clip.sampling);
+        save_wav(path, &clip.audio, self.checkpoint.dims().sample_rate, &info)
+    }
+
     fn log_request(&self, request: &GenerationRequest, text: &str) {
         let (dims, sampling) = (self.checkpoint.dims(), &request.sampling);
         tracing::debug!(
@@ -160,9 +185,7 @@ impl<'a> Speaker<'a> {
         n: usize,
     ) -> Result<()> {
         let Some(path) = &self.args.dump_tokens else { return Ok(()) };
-        let (id, dims) = (self.checkpoint.id()?, self.checkpoint.dims());
-        let file = TokenFile::new(spec, id, &dims, clip.sampling, clip.stop, clip.frames.clone());
-        file.write(&numbered(path, plan, n))
+        self.save_tokens(&numbered(path, plan, n), spec, clip)
     }
 
     /// Completes the WAV file.
@@ -193,12 +216,11 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    /// Prints the result.
-    pub(super) fn print_summary(&self, plan: &GeneratePlan, spoken: &SpokenClips) -> Result<()> {
+    /// Prints the result that is in the file `path`.
+    pub(super) fn print_summary(&self, path: &Path, plan: &GeneratePlan, spoken: &SpokenClips) -> Result<()> {
         let Some((stop, sampling)) = spoken.last else { return Ok(()) };
         let seconds = spoken.samples as f64 / self.checkpoint.dims().sample_rate as f64;
         let factor = spoken.seconds / seconds;
-        let path = &self.args.output;
         let json = serde_json::json!({
             "output": path, "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
             "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
@@ -259,7 +281,12 @@ fn numbered(path: &Path, plan: &GeneratePlan, n: usize) -> PathBuf {
     if plan.pieces.len() == 1 && n == 0 {
         return path.to_owned();
     }
+    marked(path, &format!("-{:03}", n + 1))
+}
+
+/// `path` with `mark` before its extension.
+pub(super) fn marked(path: &Path, mark: &str) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-    path.with_file_name(format!("{stem}-{:03}{extension}", n + 1))
+    path.with_file_name(format!("{stem}{mark}{extension}"))
 }

@@ -15,6 +15,7 @@ use self::llama::{Buffers, KvCache, Llama, multiply_all};
 use self::matrix::Matrix;
 pub(super) use self::op::{count_operations, host_op};
 use self::source::{HostSource, HostTensor, Numbers};
+use super::evaluate;
 use super::network::{Embeddings, Network};
 use super::nn::{Embedding, Result as MlxResult};
 use crate::checkpoint::Checkpoint;
@@ -136,6 +137,8 @@ impl Network for HostNetwork {
     }
 
     fn select(&mut self, rows: &[usize]) -> MlxResult<()> {
+        // Steps that are in the graph and have not been computed are steps of the sequences as they were.
+        evaluate(&self.previous)?;
         self.backbone.select(rows);
         self.depth_decoder.select(&vec![0; rows.len()]);
         Ok(())
