@@ -139,6 +139,28 @@ fn a_token_file_is_context_unchanged() {
     assert_eq!(read(&dir, "r.json").context[0].frames, file.frames);
 }
 
+#[test]
+fn several_seeds_are_a_file_each_as_if_they_were_made_alone() {
+    let (dir, file) = exact_clip(); // seed 3
+    let seeds = ["--seeds", "2..4", "--output", "many.wav", "--dump-tokens", "many.json", "--json"];
+    let out = dir.csm(&[&["generate", "--text", HELLO[2], "--sampling", "exact"][..], &seeds].concat());
+    assert_success(&out);
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(out.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seeds: Vec<u64> = lines.iter().map(|line| line["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds, [2, 3, 4]);
+    assert_eq!(lines[1]["output"], "many-seed3.wav");
+    assert_eq!(read(&dir, "many-seed3.json"), file);
+    assert_ne!(read(&dir, "many-seed2.json").frames, file.frames);
+    for seed in seeds {
+        let wav = hound::WavReader::open(dir.at(&format!("many-seed{seed}.wav"))).unwrap();
+        assert!(wav.duration() > 24_000);
+    }
+    let dir = TestDir::new();
+    dir.refused(&["--text", "a", "--seeds", "1..2", "--seed", "1"], &["--seeds", "--seed"]);
+    dir.refused(&["--text", "a", "--seeds", "1..2", "--output", "-"], &["--output", "a file for each seed"]);
+}
+
 /// Files of earlier versions: what they say is read, and written again to the byte.
 #[test]
 fn old_token_files_and_takes_are_read_and_written_to_the_byte() {

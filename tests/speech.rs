@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::data::{Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Turn};
-use csm_studio::engine::{FrameRequest, GenerationRequest};
+use csm_studio::data::{Backend, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, Turn};
+use csm_studio::engine::{Batch, FrameRequest, GenerationRequest, SingleEngine, observed_clip};
 use csm_studio::mlx::mimi::Mimi;
-use csm_studio::mlx::synchronisations;
+use csm_studio::mlx::{MlxCsm, synchronisations};
 use csm_studio::worker::{Event, GenerateJob, GeneratedClip, Pipeline};
 
 use crate::support::golden::Golden;
@@ -16,7 +16,7 @@ use crate::support::max_difference;
 /// The modes that this build has.
 fn modes() -> impl Iterator<Item = Mode> {
     let available = |info: &&csm_studio::data::ModeInfo| {
-        csm_studio::torch::AVAILABLE || info.backend != csm_studio::data::Backend::Torch
+        csm_studio::torch::AVAILABLE || info.backend != Backend::Torch
     };
     Mode::all().iter().filter(available).map(|info| info.mode)
 }
@@ -265,5 +265,65 @@ fn every_precision_speaks() {
         assert_eq!(clip.stop, FinishReason::Eos, "{precision:?}");
         let rms = (clip.audio.iter().map(|s| s * s).sum::<f32>() / clip.audio.len() as f32).sqrt();
         assert!(rms > 0.01, "{precision:?}: {rms}");
+    }
+}
+
+/// Side by side or alone, on the processor's own operations or as MLX's graph: the same tokens, with edits and with a guard too.
+#[test]
+fn clips_of_a_batch_are_the_clips_made_alone() {
+    let checkpoint = demo();
+    let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
+    let mut graph = MlxCsm::load_graph(&checkpoint, Dtype::Float32).unwrap();
+    let seeds = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]; // more than go side by side at once
+    for mode in modes() {
+        let mut request = request(&checkpoint, mode);
+        request.max_frames = 30;
+        request.sampling.guard = Some("7-20".parse().unwrap());
+        request.edits = vec![Edit::Token { frame: 2, codebook: 1, token: 99 }];
+        request.observe = true;
+        let mut frames = vec![Codes::new(checkpoint.dims().codebooks); seeds.len()];
+        let mut observer = |clip: usize, event| {
+            if let Event::Frame(event) = event {
+                assert!(event.frame.logits.is_some());
+                frames[clip].push(&event.frame.codes);
+            }
+        };
+        let clips = pipeline.generate_batch(&request.clone().into(), &seeds, &|| false, &mut observer).unwrap();
+        assert_eq!(clips.len(), seeds.len());
+        for ((clip, seed), seen) in clips.iter().zip(seeds).zip(&frames) {
+            request.sampling.seed = seed;
+            let alone = generate(&mut pipeline, &request);
+            assert_eq!((&clip.frames, clip.stop), (&alone.frames, alone.stop), "{}, seed {seed}", mode.name());
+            assert_eq!((seen, clip.guarded, clip.sampling), (&alone.frames, alone.guarded, alone.sampling));
+            assert_eq!(clip.audio.len(), alone.audio.len());
+            let difference = clip.audio.iter().zip(&alone.audio).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(difference < 1e-4, "{difference}");
+            if mode.info().backend == Backend::Mlx {
+                let (frames, _) = observed_clip(&request, &checkpoint.dims(), &mut SingleEngine(&mut graph)).unwrap();
+                assert_eq!(frames, alone.frames, "{} as a graph, seed {seed}", mode.name());
+            }
+        }
+        let lengths: Vec<usize> = clips.iter().map(|clip| clip.frames.len()).collect();
+        assert!(lengths.iter().any(|n| *n != lengths[0]), "all clips end together: {lengths:?}");
+    }
+}
+
+/// MLX's graph makes several clips at once as well.
+#[test]
+fn a_graph_makes_several_clips_at_once() {
+    let checkpoint = demo();
+    let mut graph = MlxCsm::load_graph(&checkpoint, Dtype::Float32).unwrap();
+    for mode in [Mode::Native, Mode::Exact] {
+        let mut request = request(&checkpoint, mode);
+        request.max_frames = 30;
+        let seeds = [3, 4, 5];
+        let mut batch = Batch::new(&request, &seeds, &checkpoint.dims()).unwrap();
+        while !batch.next_frames(&mut SingleEngine(&mut graph)).unwrap().is_empty() {}
+        let together: Vec<Codes> = batch.clips().iter().map(|clip| clip.frames().clone()).collect();
+        for (seed, together) in seeds.into_iter().zip(together) {
+            let request = GenerationRequest { sampling: Sampling { seed, ..request.sampling }, ..request.clone() };
+            let (alone, _) = observed_clip(&request, &checkpoint.dims(), &mut SingleEngine(&mut graph)).unwrap();
+            assert_eq!(together, alone, "{}, seed {seed}", mode.name());
+        }
     }
 }

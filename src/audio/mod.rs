@@ -1,5 +1,6 @@
 //! Audio outside the model: WAV files, sample rates, playback.
 
+mod buffering;
 pub mod device;
 pub mod playback;
 pub mod player;

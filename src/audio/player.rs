@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::buffering::Buffering;
 use super::device::{self, OutputStream};
 use super::playback::{ClipSender, Renderer, SHORTEST_LOOP, SharedAudio, Transport};
 use super::resample::{StreamResampler, resample};
@@ -12,8 +13,6 @@ use crate::error::{Error, Result};
 
 /// How often a null sink asks for samples.
 const NULL_SINK_PERIOD: Duration = Duration::from_millis(10);
-/// Sound gathered before a clip that is being made starts to play.
-const START_SECONDS: f64 = 0.25;
 /// How long a device may ask for nothing before it counts as gone.
 const STALLED: Duration = Duration::from_secs(5);
 /// Time for the last samples to leave the device's own buffer.
@@ -64,6 +63,11 @@ pub struct Player {
     audio: Arc<SharedAudio>,
     streaming: Option<StreamingSource>,
     start_when_buffered: bool,
+    buffering: Buffering,
+    /// Underruns that playing has been stopped for.
+    interruptions: usize,
+    /// Samples that had been asked for in vain when it was last looked.
+    known_underrun: usize,
     region: Option<(f64, f64)>,
     failed: Arc<AtomicBool>,
 }
@@ -81,6 +85,9 @@ impl Player {
             audio: Arc::new(SharedAudio::finished(&[])),
             streaming: None,
             start_when_buffered: false,
+            buffering: Buffering::default(),
+            interruptions: 0,
+            known_underrun: 0,
             region: None,
             failed: Arc::default(),
         }
@@ -100,9 +107,16 @@ impl Player {
         self.transport.seek(0);
         self.set_loop(None);
         self.start_when_buffered = false;
+        self.buffering = Buffering::default();
+        self.interruptions = 0;
         (self.source, self.source_rate) = (Vec::new(), rate);
         self.streaming = Some(StreamingSource { resampler: StreamResampler::new(rate, self.rate), delay: 0 });
         self.reload();
+    }
+
+    /// Says how many seconds the growing clip will probably have, so that playing can start when it will not run dry.
+    pub fn expect(&mut self, seconds: f64) {
+        self.buffering = Buffering::new(seconds);
     }
 
     /// Starts playing the growing clip as soon as enough of it is there. The device is opened at once.
@@ -126,9 +140,23 @@ impl Player {
             streaming.delay -= skip;
             self.audio.push(&new[skip..]);
         }
-        if self.start_when_buffered && self.seconds() >= START_SECONDS {
+        self.gather_after_underrun();
+        let enough = self.buffering.is_enough(self.seconds() - self.position(), Instant::now());
+        if self.start_when_buffered && enough {
             self.start_when_buffered = false;
             self.transport.set_playing(true);
+        }
+    }
+
+    /// Stops a growing clip that has run dry until there is enough again: one pause is easier to listen to than a gap a frame.
+    fn gather_after_underrun(&mut self) {
+        let underrun = self.transport.underrun_samples.load(Ordering::Relaxed);
+        let ran_dry = underrun != std::mem::replace(&mut self.known_underrun, underrun);
+        if ran_dry && self.streaming.is_some() && self.is_playing() {
+            self.interruptions += 1;
+            self.transport.set_playing(false);
+            self.start_when_buffered = true;
+            self.buffering = Buffering::new((self.buffering.expected_seconds() - self.position()).max(0.0));
         }
     }
 
@@ -230,9 +258,14 @@ impl Player {
         if self.is_playing() { self.open() } else { Ok(()) }
     }
 
-    /// Samples that the device asked for in vain so far (underruns).
-    pub fn underrun_samples(&self) -> usize {
-        self.transport.underrun_samples.load(Ordering::Relaxed)
+    /// Whether it waits for more of the growing clip before it plays.
+    pub fn is_buffering(&self) -> bool {
+        self.start_when_buffered
+    }
+
+    /// Underruns of this clip: how often playing had to stop because the next samples were not there yet.
+    pub fn underruns(&self) -> usize {
+        self.interruptions
     }
 
     /// Reopens on the default device after a failure. To be called every frame.
@@ -361,6 +394,26 @@ mod tests {
         player.wait_until_end().unwrap();
         assert!((player.position() - 0.48).abs() < 1e-3, "{}", player.position());
         assert!((player.seconds() - 0.48).abs() < 1e-9);
+        assert_eq!(player.underruns(), 0);
+    }
+
+    #[test]
+    fn a_clip_that_runs_dry_stops_gathers_and_counts_it() {
+        let mut player = Player::new(NULL);
+        player.begin(24_000);
+        player.play_when_buffered().unwrap();
+        (0..5).for_each(|_| player.push(&[0.5; 1_920]));
+        assert!(player.is_playing());
+        wait(|| player.transport.underrun_samples.load(Ordering::Relaxed) > 0);
+        player.push(&[0.5; 1_920]);
+        assert!(!player.is_playing() && player.is_buffering() && player.underruns() == 1);
+        (0..5).for_each(|_| player.push(&[0.5; 1_920]));
+        assert!(player.is_playing());
+        player.finish();
+        player.wait_until_end().unwrap();
+        assert!((player.position() - 0.88).abs() < 1e-3, "{}", player.position());
+        player.begin(24_000);
+        assert_eq!(player.underruns(), 0, "a new clip counts anew");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
 use crate::takes::{ClipSummary, Store, Take};
-use crate::text::Script;
+use crate::text::{Script, expected_seconds};
 use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip, Task, Update, WorkerHandle};
 
 /// Identifies a turn, whatever happens to its place in the conversation.
@@ -755,7 +755,9 @@ impl Session {
             let version = self.inspected.version + 1;
             self.inspected = InspectedClip { spec: Some((**spec).clone()), version, ..InspectedClip::default() };
             let rate = self.checkpoint().map_or(0, |c| c.dims().sample_rate);
+            let expected = expected_seconds(&spec.text).min(self.settings.max_seconds);
             self.player.begin(rate);
+            self.player.expect(expected);
             if self.settings.autoplay
                 && let Err(e) = self.player.play_when_buffered()
             {

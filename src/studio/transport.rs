@@ -23,8 +23,13 @@ pub(super) fn transport_ui(ui: &mut Ui, session: &Session, view: &mut View, acti
             actions.push(Action::SetVolume(volume));
         }
         devices_ui(ui, session, view, actions);
-        if player.underrun_samples() > 0 && session.is_speaking() {
-            ui.small("buffering…");
+        if player.is_buffering() && session.is_speaking() {
+            ui.small("Buffering…");
+        }
+        match player.underruns() {
+            0 => {}
+            1 => drop(ui.small("1 underrun")),
+            n => drop(ui.small(format!("{n} underruns"))),
         }
         ui.small("Click to seek, drag to loop");
     });

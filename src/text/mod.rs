@@ -21,6 +21,13 @@ pub fn speaker_tag(text: &str) -> Option<(u32, &str)> {
     Some((number.trim().parse().ok()?, rest.trim_start()))
 }
 
+/// Seconds that a text of English probably takes to speak: 15 characters a second, and a little before and after.
+pub fn expected_seconds(text: &str) -> f64 {
+    const CHARACTERS_A_SECOND: f64 = 15.0;
+    const BEFORE_AND_AFTER: f64 = 0.5;
+    text.chars().count() as f64 / CHARACTERS_A_SECOND + BEFORE_AND_AFTER
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

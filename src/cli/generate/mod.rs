@@ -160,6 +160,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let mut output = WavStream::create(&args.output, checkpoint.dims().sample_rate)?;
     let mut speaker = Speaker::start(args, checkpoint)?;
     let context = speaker.context(&plan)?;
+    speaker.expect(&plan);
     let mut spoken = SpokenClips::default();
     let failure = speak_all(&mut speaker, &plan, &context, &mut output, &mut spoken).err();
     if spoken.frames == 0 {

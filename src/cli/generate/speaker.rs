@@ -17,6 +17,7 @@ use crate::data::{ClipSpec, Codes, Finding, FinishReason, Sampling, TokenFile, T
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::text::expected_seconds;
 use crate::worker::{CancelToken, Event, GenerateJob, GeneratedClip, WorkerHandle};
 
 /// Extensions of token files; other context files are recordings.
@@ -58,13 +59,22 @@ pub(super) struct Speaker<'a> {
     worker: WorkerHandle,
     cancel: CancelToken,
     player: Option<Player>,
+    /// Underruns of what was played.
+    underruns: usize,
 }
 
 impl<'a> Speaker<'a> {
     pub(super) fn start(args: &'a GenerateArgs, checkpoint: Arc<Checkpoint>) -> Result<Self> {
         let worker = start_worker(&checkpoint)?;
         let player = args.play.then(|| open_player(checkpoint.dims().sample_rate)).flatten();
-        Ok(Self { args, checkpoint, worker, cancel: cancel_on_signals(), player })
+        Ok(Self { args, checkpoint, worker, cancel: cancel_on_signals(), player, underruns: 0 })
+    }
+
+    /// Says what will be spoken, for the player.
+    pub(super) fn expect(&mut self, plan: &GeneratePlan) {
+        let longest = self.checkpoint.dims().seconds(plan.max_frames) * plan.pieces.len() as f64;
+        let seconds = expected_seconds(&plan.text()).min(longest);
+        self.player.iter_mut().for_each(|player| player.expect(seconds));
     }
 
     /// Context turns with their codes.
@@ -211,8 +221,9 @@ impl<'a> Speaker<'a> {
         if let Err(e) = player.wait_until_end() {
             message!("warning: {e}");
         }
-        if player.underrun_samples() > 0 {
-            message!("warning: playback was interrupted: {} samples came too late", player.underrun_samples());
+        self.underruns = player.underruns();
+        if self.underruns > 0 {
+            message!("warning: playback had to wait for the model: {} underruns", self.underruns);
         }
     }
 
@@ -225,7 +236,7 @@ impl<'a> Speaker<'a> {
             "output": path, "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
             "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
             "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": spoken.beyond_codec,
-            "guarded": spoken.guarded, "findings": spoken.findings, "model": self.checkpoint.info.name,
+            "guarded": spoken.guarded, "underruns": self.args.play.then_some(self.underruns), "findings": spoken.findings, "model": self.checkpoint.info.name,
         });
         let words = format!(
             "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",

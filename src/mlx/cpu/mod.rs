@@ -133,6 +133,7 @@ fn heads(all: HostTensor, e: usize, v: usize) -> Option<Vec<Arc<[Matrix; 1]>>> {
 impl Network for HostNetwork {
     fn reset(&mut self) {
         self.backbone.reset();
+        self.depth_decoder.reset();
         self.previous = None;
     }
 
