@@ -31,7 +31,7 @@
 //!   shapes of its tensors; both engines load from it. [`download`] fetches checkpoints, [`quantize`] writes them quantised.
 //! - [`engine`]: the [`engine::Engine`] trait and [`engine::Generation`], the loop behind every clip.
 //! - [`mlx`], [`torch`]: the model on MLX (with the codec) and on PyTorch. They compute the same in different ways, so that one
-//!   can check the other.
+//!   can check the other. Where MLX has no GPU, `mlx/cpu` computes a transformer's step as one operation of MLX's graph.
 //! - [`worker`]: runs tasks on MLX's thread; a [`worker::Task`] is the typed handle of one.
 //! - [`audio`], [`takes`], [`report`], [`verify`]: playback and WAV files; kept clips; results as text, CSV, HTML and plots; the
 //!   checks of `csm verify`.

@@ -15,9 +15,7 @@ use crate::support::max_difference;
 
 /// The modes that this build has.
 fn modes() -> impl Iterator<Item = Mode> {
-    let available = |info: &&csm_studio::data::ModeInfo| {
-        csm_studio::torch::AVAILABLE || info.backend != Backend::Torch
-    };
+    let available = |info: &&csm_studio::data::ModeInfo| csm_studio::torch::AVAILABLE || info.backend != Backend::Torch;
     Mode::all().iter().filter(available).map(|info| info.mode)
 }
 

@@ -20,7 +20,7 @@ import venv
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TEXT = "The little boat sailed across the lake."
-MLX_AUDIO = ["mlx[cpu]==0.32.2" if sys.platform == "linux" else "mlx==0.32.2", "mlx-audio==0.6.2", "numpy", "safetensors"]
+MLX_AUDIO = ["mlx[cpu]==0.32.4" if sys.platform == "linux" else "mlx==0.32.4", "mlx-audio==0.6.2", "numpy", "safetensors"]
 
 
 def arguments():

@@ -283,30 +283,40 @@ impl Register for f32 {
 /// Sums that are added up side by side, so that one need not wait for the other.
 const SIDE_BY_SIDE: usize = 2;
 
-/// Products of `row` with each of `x`, all of the same length.
+/// Products of each of `rows` with each of `x`, all of the same length.
 ///
 /// # Safety
 /// The processor has the instructions of `R`.
 #[inline(always)]
-unsafe fn dots<R: Register, W: Stored, const N: usize>(row: &[W], x: [&[f32]; N]) -> [f32; N] {
+unsafe fn dots<R: Register, W: Stored, const M: usize, const N: usize>(
+    rows: [&[W]; M],
+    x: [&[f32]; N],
+) -> [[f32; N]; M] {
     let step = SIDE_BY_SIDE * R::WIDTH;
-    let whole = row.len() / step * step;
-    // SAFETY: the caller has the instructions, and `at + step` stays within `row` and all of `x`, which are as long.
+    let length = x.first().map_or(0, |x| x.len());
+    assert!(rows.iter().all(|row| row.len() == length) && x.iter().all(|x| x.len() == length));
+    let whole = length / step * step;
+    // SAFETY: the caller has the instructions, and `at + step` stays within all rows and all of `x`.
     let mut sums = unsafe {
-        let mut sums = [[R::zero(); SIDE_BY_SIDE]; N];
+        let mut sums = [[[R::zero(); SIDE_BY_SIDE]; N]; M];
         for at in (0..whole).step_by(step) {
             for (side, place) in (at..at + step).step_by(R::WIDTH).enumerate() {
-                let weights = W::load::<R>(row.as_ptr().add(place));
-                for (sums, x) in sums.iter_mut().zip(x) {
-                    sums[side] = sums[side].add_product(weights, R::load(x.as_ptr().add(place)));
+                let weights = rows.map(|row| W::load::<R>(row.as_ptr().add(place)));
+                for (n, x) in x.iter().enumerate() {
+                    let x = R::load(x.as_ptr().add(place));
+                    for (sums, weights) in sums.iter_mut().zip(weights) {
+                        sums[n][side] = sums[n][side].add_product(weights, x);
+                    }
                 }
             }
         }
-        sums.map(|[a, b]| a.plus(b).sum())
+        sums.map(|sums| sums.map(|[a, b]| a.plus(b).sum()))
     };
-    for (sum, x) in sums.iter_mut().zip(x) {
-        for (weight, x) in row[whole..].iter().zip(&x[whole..]) {
-            *sum += weight.widen() * x;
+    for (sums, row) in sums.iter_mut().zip(rows) {
+        for (sum, x) in sums.iter_mut().zip(x) {
+            for (weight, x) in row[whole..].iter().zip(&x[whole..]) {
+                *sum += weight.widen() * x;
+            }
         }
     }
     sums
@@ -434,20 +444,29 @@ impl Instructions {
 unsafe fn rows_in<R: Register, W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
     let width = x.len() / n;
     let activation = |n: usize| &x[n * width..(n + 1) * width];
-    // Four activations at a time stay in the innermost cache while all rows pass by.
+    // Four activations at a time stay in the innermost cache while all rows pass by, two at a time.
     let mut first = 0;
     while first + 4 <= n {
         let four = [activation(first), activation(first + 1), activation(first + 2), activation(first + 3)];
-        for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(n)) {
-            // SAFETY: as the caller promises.
-            y[first..first + 4].copy_from_slice(&unsafe { dots::<R, W, 4>(row, four) });
+        for (pair, y) in rows.chunks(2 * width).zip(y.chunks_mut(2 * n)) {
+            if y.len() == 2 * n {
+                let (a, b) = pair.split_at(width);
+                // SAFETY: as the caller promises.
+                let [sums_a, sums_b] = unsafe { dots::<R, W, 2, 4>([a, b], four) };
+                y[first..first + 4].copy_from_slice(&sums_a);
+                y[n + first..n + first + 4].copy_from_slice(&sums_b);
+            } else {
+                // SAFETY: as the caller promises.
+                let [sums] = unsafe { dots::<R, W, 1, 4>([&pair[..width]], four) };
+                y[first..first + 4].copy_from_slice(&sums);
+            }
         }
         first += 4;
     }
     for first in first..n {
         for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(n)) {
             // SAFETY: as the caller promises.
-            [y[first]] = unsafe { dots::<R, W, 1>(row, [activation(first)]) };
+            [[y[first]]] = unsafe { dots::<R, W, 1, 1>([row], [activation(first)]) };
         }
     }
 }

@@ -103,7 +103,8 @@ impl Matrix {
         if work * self.outputs < WORTH_SHARING {
             return multiply(0, y);
         }
-        let rows = (SHARE / work.max(1)).max(4);
+        // Activations pass by four at a time; each four should meet many rows of weights while they are in the cache.
+        let rows = (SHARE / (self.inputs * n.min(4)).max(1)).max(8);
         y.par_chunks_mut(rows * n).enumerate().for_each(|(share, y)| multiply(share * rows, y));
     }
 }
