@@ -43,7 +43,11 @@ fn open<'a>(folder: &Path) -> Window<'a> {
 fn wait(window: &mut Window<'_>, what: &str, done: impl Fn(&Studio) -> bool) {
     let begun = Instant::now();
     while !done(window.state()) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited for {what}: {:?}", window.state().session.messages);
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "waited for {what}: {:?}",
+            window.state().session.notifications.all()
+        );
         std::thread::sleep(Duration::from_millis(5));
         window.step();
     }
@@ -65,12 +69,12 @@ fn say(window: &mut Window<'_>, text: &str) {
     window.run_steps(2);
     window.get_by_label("Text of turn 1").type_text(text);
     window.run_steps(2);
-    assert_eq!(window.state().session.turns[0].text, text);
+    assert_eq!(window.state().session.conversation.turns()[0].text, text);
 }
 
 fn generate(window: &mut Window<'_>) {
     let before = takes(window);
-    click(window, "Generate");
+    click(window, "Speak");
     wait(window, "a take", |s| s.session.store.takes().len() > before && !s.session.is_speaking());
 }
 
@@ -85,19 +89,19 @@ fn a_longer_text_is_spoken_in_pieces() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     say(&mut window, "[1]It is 10:45. I lost my keys.");
-    click(&mut window, "Generate");
+    click(&mut window, "Speak");
     wait(&mut window, "two takes", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
-    let turns: Vec<(u32, &str)> = s.turns.iter().map(|t| (t.speaker, t.text.as_str())).collect();
+    let turns: Vec<(u32, &str)> = s.conversation.turns().iter().map(|t| (t.speaker, t.text.as_str())).collect();
     assert_eq!(turns, [(1, "It is 10:45."), (1, "I lost my keys.")]);
     let read = |n: usize| {
-        let path = s.store.path(s.turns[n].take.as_ref().unwrap()).join("tokens.json");
+        let path = s.store.path(&s.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
         TokenFile::read(&path, &demo_dims()).unwrap()
     };
     let (first, second) = (read(0), read(1));
     assert!(first.context.is_empty());
     assert_eq!(second.context[0].frames, first.frames);
-    let told: Vec<&str> = s.messages.iter().map(|m| m.text.as_str()).collect();
+    let told: Vec<&str> = s.notifications.all().iter().map(|m| m.text.as_str()).collect();
     assert!(
         told.iter().any(|m| m.contains("ten forty-five")) && told.iter().any(|m| m.contains("2 pieces")),
         "{told:?}"
@@ -190,11 +194,134 @@ fn a_failed_load_is_reported_and_not_waited_for() {
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
         .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { model, ..paths(folder.path()) }).unwrap());
-    wait(&mut window, "the failure", |s| !s.session.messages.is_empty());
+    wait(&mut window, "the failure", |s| !s.session.notifications.all().is_empty());
     let session = &window.state().session;
-    assert!(session.messages[0].error && session.messages[0].text.contains("missing"));
-    assert_eq!(session.model_status(), Some("no model: it could not be loaded"));
-    assert!(window.query_all_by_label_contains("no model").count() > 0);
+    assert!(session.notifications.all()[0].error && session.notifications.all()[0].text.contains("missing"));
+    assert!(session.model_failure().unwrap().contains("missing"));
+    assert!(window.query_all_by_label("No model").count() > 0);
+    // It is no dead end.
+    click(&mut window, "Use the demo voice");
+    wait(&mut window, "the demo voice", |s| s.session.is_ready());
+    say(&mut window, "Yes.");
+    generate(&mut window);
+}
+
+/// Another checkpoint in the running window, and its takes beside the first one's: all can be heard.
+#[test]
+fn takes_of_another_model_can_be_heard() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let mini = crate::support::repository("tests/goldens/files-v1");
+    let session = &mut window.state_mut().session;
+    let mut tokens: TokenFile = serde_json::from_slice(&std::fs::read(mini.join("tokens.json")).unwrap()).unwrap();
+    tokens.frames = Codes::from_frames(vec![[7; 32]; 10]).unwrap();
+    tokens.model.iter_mut().for_each(|m| m.sha256 = "another".into());
+    let (bytes, _) = wav::encode(&[0.1; 19_200], 24_000, &wav::WavInfo::default()).unwrap();
+    let id = session.store.add(a_take("of another model", 1), &tokens, &bytes).unwrap();
+    session.inspect(&id);
+    window.run_steps(3);
+    let session = &window.state().session;
+    assert_eq!((session.inspected.frames.codebooks(), session.player.seconds()), (32, 0.8));
+    click(&mut window, "▶ Play");
+    wait(&mut window, "the sound", |s| s.session.player.position() > 0.1);
+    assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
+}
+
+/// What is written in the window outlives it.
+#[test]
+fn a_draft_is_there_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "An unfinished thought");
+    wait(&mut window, "the draft", |s| !s.session.has_unsaved_draft());
+    drop(window); // as a kill would: nothing is saved on the way out
+    let window = open(folder.path());
+    assert_eq!(window.state().session.conversation.turns()[0].text, "An unfinished thought");
+}
+
+/// A voice prompt is never left out because it is not ready yet, and nothing that stops speaking stops it.
+#[test]
+fn a_turn_waits_for_the_voice_prompt() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let (bytes, _) = wav::encode(&[0.2; 240_000], 24_000, &wav::WavInfo::default()).unwrap();
+    let recording = folder.path().join("voice.wav");
+    std::fs::write(&recording, bytes).unwrap();
+    say(&mut window, "Good morning.");
+    let session = &mut window.state_mut().session;
+    session.set_prompt(recording);
+    session.stop_speaking();
+    session.speak_turn(0, false);
+    session.stop_speaking();
+    session.speak_turn(0, false);
+    assert_eq!(session.queued_takes(), 1);
+    wait(&mut window, "the recording", |s| s.session.conversation.prompt.is_some());
+    let prompt = window.state_mut().session.conversation.prompt.as_mut().unwrap();
+    assert!(prompt.frames.is_none(), "it is still being encoded");
+    prompt.text = "Something.".into();
+    wait(&mut window, "the take", |s| s.session.store.takes().len() == 1 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let path = s.store.path(&s.store.takes()[0].id).join("tokens.json");
+    let file = TokenFile::read(&path, &demo_dims()).unwrap();
+    assert_eq!(file.context.len(), 1);
+    assert_eq!(Some(&file.context[0].frames), s.conversation.prompt.as_ref().unwrap().frames.as_ref());
+}
+
+/// Escape closes a list that is open, and only the next one stops speaking.
+#[test]
+fn escape_closes_before_it_stops() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
+    click(&mut window, "Speak");
+    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 2);
+    click(&mut window, "Theme");
+    window.key_press(egui::Key::Escape);
+    window.run_steps(3);
+    assert!(window.state().session.is_speaking());
+    window.key_press(egui::Key::Escape);
+    wait(&mut window, "the end", |s| !s.session.is_speaking());
+    assert_eq!(window.state().session.store.takes()[0].stop, Some(FinishReason::Cancelled));
+}
+
+/// Messages lie over the window: nothing moves under the pointer, and equal ones are one.
+#[test]
+fn notifications_move_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let before = window.get_by_label("Speak").rect();
+    for _ in 0..3 {
+        window.state_mut().session.notify_error("the same trouble");
+    }
+    window.state_mut().session.notify_error("another");
+    window.run_steps(3);
+    assert_eq!(window.get_by_label("Speak").rect(), before);
+    assert_eq!(window.query_all_by_label("the same trouble (×3)").count(), 1);
+    click(&mut window, "Dismiss notification 1");
+    assert_eq!(window.state().session.notifications.all().len(), 1);
+}
+
+/// A click on the map is that frame's sound and no other, also at the end of the clip.
+#[test]
+fn a_frame_is_heard_by_itself() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "Good morning.");
+    generate(&mut window);
+    let frames = window.state().session.inspected.frames.len();
+    let map = window.get_by_label("Token map").rect();
+    for frame in [3, frames - 1] {
+        let cell = map.left_top() + egui::vec2(map.width() * (frame as f32 + 0.5) / frames as f32, 4.0);
+        window.hover_at(cell);
+        window.drag_at(cell);
+        window.drop_at(cell);
+        window.run_steps(3);
+        let (from, to) = window.state().session.player.region().unwrap();
+        assert!((from - 0.08 * frame as f64).abs() < 1e-6 && (to - from - 0.08).abs() < 1e-6, "{frame}: {from}, {to}");
+        wait_for_silence(&mut window);
+        assert!((window.state().session.player.position() - from).abs() < 1e-3);
+    }
 }
 
 #[test]
@@ -202,9 +329,9 @@ fn cancelling_keeps_what_was_made() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
-    click(&mut window, "Generate");
+    click(&mut window, "Speak");
     wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
-    click(&mut window, "Cancel");
+    click(&mut window, "Stop");
     wait(&mut window, "the end", |s| !s.session.is_speaking());
     let take = &window.state().session.store.takes()[0];
     assert_eq!(take.stop, Some(FinishReason::Cancelled));
@@ -216,21 +343,22 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     let session = &mut window.state_mut().session;
-    session.turns[0].text = "How are you?".into();
-    session.add_turn(1, "I am fine.");
+    session.conversation.edit(0, 0, "How are you?");
+    session.conversation.add(1, "I am fine.");
     window.run_steps(2);
-    click(&mut window, "Generate reply");
-    assert!(window.state().session.messages.iter().any(|m| m.text.contains("turn 1 to be spoken before")));
-    click(&mut window, "Generate turn 1");
-    wait(&mut window, "the first turn", |s| s.session.turns[0].take.is_some());
-    click(&mut window, "Generate reply");
-    wait(&mut window, "the reply", |s| s.session.turns[1].take.is_some());
+    window.get_by_label("Text of turn 2").focus();
+    window.run_steps(2);
+    // What it answers has not been spoken: that comes first.
+    click(&mut window, "Speak as reply");
+    assert!(window.state().session.notifications.all().iter().any(|m| m.text.contains("spoken first")));
+    wait(&mut window, "the reply", |s| s.session.conversation.turns()[1].take.is_some());
+    assert!(!window.state().session.conversation.is_stale(1));
     let s = &window.state().session;
-    let reply = s.turns[1].take.clone().unwrap();
+    let reply = s.conversation.turns()[1].take.clone().unwrap().id;
     let tokens = std::fs::read(s.store.path(&reply).join("tokens.json")).unwrap();
     let file: TokenFile = serde_json::from_slice(&tokens).unwrap();
     assert_eq!((file.context.len(), file.context[0].text.as_str()), (1, "How are you?"));
-    let first = s.turns[0].take.clone().unwrap();
+    let first = s.conversation.turns()[0].take.clone().unwrap().id;
     for (take, command) in [(&reply, s.cli_command(&reply).unwrap()), (&first, s.cli_command(&first).unwrap())] {
         let script = command.replacen("csm", env!("CARGO_BIN_EXE_csm"), 1) + " --dump-tokens again.json";
         let out = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
@@ -274,6 +402,7 @@ fn at_rest_nothing_is_repainted() {
     say(&mut window, "Yes.");
     generate(&mut window);
     wait(&mut window, "the end of the sound", |s| !s.session.player.is_playing());
+    wait(&mut window, "the draft to be saved", |s| !s.session.has_unsaved_draft());
     // The cursor blinks while a text field has the focus; that is a repaint with a reason.
     window.get_by_label("Text of turn 1").focus();
     window.key_press(egui::Key::Tab);

@@ -23,14 +23,14 @@ pub struct OutputStream {
 }
 
 /// Opens the device called `name`, or the default one. `make_callback(rate)` returns the render callback, which fills mono
-/// blocks; `on_error` is called for errors that stop the stream (not for underruns).
+/// blocks; `on_end` is called with the reason when the stream has ended.
 ///
 /// # Errors
 /// [`Error::Unavailable`] that says what is missing.
 pub fn open<F: FnMut(&mut [f32]) + Send + 'static>(
     name: Option<&str>,
     make_callback: impl FnOnce(usize) -> F,
-    on_error: impl Fn() + Send + 'static,
+    on_end: impl Fn(String) + Send + 'static,
 ) -> Result<OutputStream> {
     let unavailable = |what: String| {
         Error::unavailable(
@@ -51,11 +51,11 @@ pub fn open<F: FnMut(&mut [f32]) + Send + 'static>(
     let rate = supported.sample_rate() as usize;
     let (config, fill) = (supported.config(), make_callback(rate));
     let stream = match supported.sample_format() {
-        SampleFormat::F32 => start::<f32, F>(&device, config, fill, on_error),
-        SampleFormat::I16 => start::<i16, F>(&device, config, fill, on_error),
-        SampleFormat::U16 => start::<u16, F>(&device, config, fill, on_error),
-        SampleFormat::I32 => start::<i32, F>(&device, config, fill, on_error),
-        SampleFormat::U8 => start::<u8, F>(&device, config, fill, on_error),
+        SampleFormat::F32 => start::<f32, F>(&device, config, fill, on_end),
+        SampleFormat::I16 => start::<i16, F>(&device, config, fill, on_end),
+        SampleFormat::U16 => start::<u16, F>(&device, config, fill, on_end),
+        SampleFormat::I32 => start::<i32, F>(&device, config, fill, on_end),
+        SampleFormat::U8 => start::<u8, F>(&device, config, fill, on_end),
         other => return Err(unavailable(format!("the device asks for samples as {other}, which is not supported"))),
     };
     let stream = stream.map_err(|e| unavailable(e.to_string()))?;
@@ -67,7 +67,7 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
     device: &cpal::Device,
     config: StreamConfig,
     mut fill: F,
-    on_error: impl Fn() + Send + 'static,
+    on_end: impl Fn(String) + Send + 'static,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels);
     let mut block = [0.0; BLOCK];
@@ -83,8 +83,11 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
             }
         },
         move |e: cpal::Error| {
-            if !matches!(e.kind(), cpal::ErrorKind::Xrun | cpal::ErrorKind::DeviceChanged) {
-                on_error();
+            // Of all errors only these end a stream; after the others it goes on.
+            use cpal::ErrorKind::{DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
+            match e.kind() {
+                DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated => on_end(e.to_string()),
+                _ => tracing::warn!("sound: {e}"),
             }
         },
         None,

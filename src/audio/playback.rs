@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Length of a fade at starts, stops and jumps, seconds.
 pub const FADE_SECONDS: f64 = 0.005;
-/// Shortest loop, seconds.
-pub const SHORTEST_LOOP: f64 = 0.5;
+/// Shortest region that can be heard by itself, seconds: two fades and as much between them.
+pub const SHORTEST_REGION: f64 = 0.02;
 /// No jump is requested.
 const NO_JUMP: usize = usize::MAX;
 
@@ -87,8 +87,10 @@ pub struct Transport {
     playing: AtomicBool,
     volume: AtomicU32,
     jump: AtomicUsize,
-    loop_from: AtomicUsize,
-    loop_to: AtomicUsize,
+    region_from: AtomicUsize,
+    region_to: AtomicUsize,
+    /// Whether a region is played once, instead of again and again.
+    once: AtomicBool,
     position: AtomicUsize,
     /// Samples that the device asked for while an unfinished clip had none.
     pub underrun_samples: AtomicUsize,
@@ -102,8 +104,9 @@ impl Default for Transport {
             playing: AtomicBool::new(false),
             volume: AtomicU32::new(1f32.to_bits()),
             jump: AtomicUsize::new(NO_JUMP),
-            loop_from: AtomicUsize::new(0),
-            loop_to: AtomicUsize::new(0),
+            region_from: AtomicUsize::new(0),
+            region_to: AtomicUsize::new(0),
+            once: AtomicBool::new(false),
             position: AtomicUsize::new(0),
             underrun_samples: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
@@ -132,12 +135,13 @@ impl Transport {
         self.jump.store(position, Release);
     }
 
-    /// Plays `from..to` over and over; `None` for the whole clip once.
-    pub fn set_loop(&self, region: Option<(usize, usize)>) {
+    /// Plays `from..to` once, or over and over; `None` for the whole clip once.
+    pub fn set_region(&self, region: Option<(usize, usize)>, once: bool) {
         let (from, to) = region.unwrap_or((0, 0));
-        self.loop_to.store(0, Relaxed);
-        self.loop_from.store(from, Relaxed);
-        self.loop_to.store(to, Release);
+        self.region_to.store(0, Relaxed);
+        self.region_from.store(from, Relaxed);
+        self.once.store(once, Relaxed);
+        self.region_to.store(to, Release);
     }
 
     /// The position; that of a jump if one is requested.
@@ -158,11 +162,12 @@ pub struct Playhead {
 }
 
 /// Fills `out` (mono) from `audio`, with silence where it has no samples yet. At a stop, a jump or a loop's end the sound fades
-/// out, then the position moves, then it fades in.
+/// out, then the position moves, then it fades in. A region that is played once stops at its end, and the position returns to its
+/// start.
 pub fn render(head: &mut Playhead, audio: Option<&SharedAudio>, t: &Transport, fade: usize, out: &mut [f32]) {
     t.calls.fetch_add(1, Relaxed);
     let volume = f32::from_bits(t.volume.load(Relaxed));
-    let region = (t.loop_from.load(Relaxed), t.loop_to.load(Acquire));
+    let region = (t.region_from.load(Relaxed), t.region_to.load(Acquire));
     let region = (region.1 > region.0).then_some(region);
     // In this order: a clip that is closed has all its samples.
     let open = audio.is_none_or(SharedAudio::is_open);
@@ -171,9 +176,9 @@ pub fn render(head: &mut Playhead, audio: Option<&SharedAudio>, t: &Transport, f
     for sample in out {
         let jump = t.jump.load(Relaxed);
         let playing = t.playing.load(Relaxed);
-        // A loop fades out in its last samples, a clip plays to its end.
-        let loop_ends = region.is_some_and(|(_, to)| head.position < to && head.position + fade >= to);
-        let opening = playing && jump == NO_JUMP && !loop_ends;
+        // A region fades out in its last samples, a clip plays to its end.
+        let region_ends = region.is_some_and(|(_, to)| head.position < to && head.position + fade >= to);
+        let opening = playing && jump == NO_JUMP && !region_ends;
         head.fade = if opening { (head.fade + 1).min(fade) } else { head.fade.saturating_sub(1) };
         if head.fade == 0 && jump != NO_JUMP {
             head.position = jump;
@@ -186,6 +191,9 @@ pub fn render(head: &mut Playhead, audio: Option<&SharedAudio>, t: &Transport, f
             && head.position < to
         {
             head.position = from;
+            if t.once.load(Relaxed) {
+                t.playing.store(false, Relaxed);
+            }
         }
         *sample = 0.0;
         if head.fade == 0 {
@@ -317,7 +325,7 @@ mod tests {
     fn a_loop_goes_round_with_its_own_fades_and_volume_scales() {
         let (audio, t, mut head) = (SharedAudio::finished(&[1.0; 64]), Transport::default(), Playhead::default());
         t.set_volume(0.5);
-        t.set_loop(Some((8, 20)));
+        t.set_region(Some((8, 20)), false);
         t.seek(8);
         t.set_playing(true);
         let out = run(&mut head, &audio, &t, 200);
@@ -327,6 +335,23 @@ mod tests {
         let steepest = (shape(2) - shape(1)).max(shape(3) - shape(2)) * 0.5 + 1e-6;
         assert!(out.windows(2).all(|w| (w[1] - w[0]).abs() <= steepest));
         assert!(out.iter().filter(|s| **s == 0.0).count() > 5, "it went round many times");
+    }
+
+    #[test]
+    fn a_region_is_played_once_and_nothing_outside_it_is_heard() {
+        let samples: Vec<f32> = (0..64).map(|i| if (20..40).contains(&i) { 1.0 } else { -9.0 }).collect();
+        let (audio, t, mut head) = (SharedAudio::finished(&samples), Transport::default(), Playhead::default());
+        t.set_region(Some((20, 40)), true);
+        t.seek(20);
+        t.set_playing(true);
+        let out = run(&mut head, &audio, &t, 60);
+        assert!(out.iter().all(|s| (0.0..=1.0).contains(s)), "{out:?}");
+        assert_eq!(out.iter().filter(|s| **s == 1.0).count(), 20 - 2 * FADE + 1);
+        assert!(!t.is_playing() && t.position() == 20, "{}", t.position());
+        // Without a region it goes on from there.
+        t.set_region(None, false);
+        t.set_playing(true);
+        assert_eq!(run(&mut head, &audio, &t, 30)[24], -9.0);
     }
 
     #[test]

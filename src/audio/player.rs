@@ -1,13 +1,13 @@
 //! The player: a clip, finished or still being made, on an output device. The device's stream holds nothing that matters, so
 //! that a lost device loses no position.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::buffering::Buffering;
 use super::device::{self, OutputStream};
-use super::playback::{ClipSender, Renderer, SHORTEST_LOOP, SharedAudio, Transport};
+use super::playback::{ClipSender, Renderer, SHORTEST_REGION, SharedAudio, Transport};
 use super::resample::{StreamResampler, resample};
 use crate::error::{Error, Result};
 
@@ -68,8 +68,32 @@ pub struct Player {
     interruptions: usize,
     /// Samples that had been asked for in vain when it was last looked.
     known_underrun: usize,
+    /// The selected part, seconds, and whether it is played over and over.
     region: Option<(f64, f64)>,
-    failed: Arc<AtomicBool>,
+    looping: bool,
+    failed: Arc<DeviceFailure>,
+}
+
+/// What a device says when it is gone.
+#[derive(Default)]
+struct DeviceFailure {
+    reason: Mutex<Option<String>>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl DeviceFailure {
+    fn report(&self, reason: String) {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.wake.get().into_iter().for_each(|wake| wake());
+    }
+
+    fn take(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_reported(&self) -> bool {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
 }
 
 impl Player {
@@ -89,8 +113,14 @@ impl Player {
             interruptions: 0,
             known_underrun: 0,
             region: None,
+            looping: false,
             failed: Arc::default(),
         }
+    }
+
+    /// Calls `wake` when the device has failed, so that [`Player::recover_device`] is asked soon.
+    pub fn on_failure(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.failed.wake.set(Box::new(wake)).ok(); // once is enough
     }
 
     /// Loads a finished clip, stopped at its start.
@@ -105,7 +135,7 @@ impl Player {
     pub fn begin(&mut self, rate: usize) {
         self.transport.set_playing(false);
         self.transport.seek(0);
-        self.set_loop(None);
+        self.set_region(None, false);
         self.start_when_buffered = false;
         self.buffering = Buffering::default();
         self.interruptions = 0;
@@ -191,7 +221,8 @@ impl Player {
         }
     }
 
-    /// Starts playing, from the beginning where the clip is at its end, or stops.
+    /// Starts playing, from the beginning where the clip is at its end, or stops. A part that is played over and over is kept to;
+    /// from one that was played once it goes on.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where no device can be opened; the position stays.
@@ -200,6 +231,11 @@ impl Player {
             self.seek(0.0);
         }
         self.start_when_buffered = false;
+        match self.region {
+            Some((from, to)) if playing && self.looping && !(from..to).contains(&self.position()) => self.seek(from),
+            Some(_) if playing && !self.looping => self.set_region(None, false),
+            _ => {}
+        }
         if playing && self.active.is_none() {
             self.open()?;
         }
@@ -228,14 +264,44 @@ impl Player {
         self.transport.seek((seconds * self.rate as f64) as usize);
     }
 
-    /// Loops `from..to` seconds, at least [`SHORTEST_LOOP`]; `None` ends the loop.
-    pub fn set_loop(&mut self, region: Option<(f64, f64)>) {
-        self.region = region.map(|(a, b)| (a.min(b).max(0.0), a.max(b).max(a.min(b) + SHORTEST_LOOP)));
-        let at = |s: f64| (s * self.rate as f64) as usize;
-        self.transport.set_loop(self.region.map(|(a, b)| (at(a), at(b))));
+    /// Selects `from..to` seconds, which playing then keeps to: over and over, or once from its start. At least
+    /// [`SHORTEST_REGION`], within the clip. `None` ends that.
+    pub fn set_region(&mut self, region: Option<(f64, f64)>, looping: bool) {
+        let end = self.seconds().max(SHORTEST_REGION);
+        self.region = region.map(|(a, b)| {
+            let from = a.min(b).clamp(0.0, end - SHORTEST_REGION);
+            (from, a.max(b).clamp(from + SHORTEST_REGION, end))
+        });
+        self.looping = looping && self.region.is_some();
+        self.send_region();
     }
 
-    /// The loop, seconds.
+    fn send_region(&self) {
+        let at = |s: f64| (s * self.rate as f64).round() as usize;
+        self.transport.set_region(self.region.map(|(a, b)| (at(a), at(b))), !self.looping);
+    }
+
+    /// Plays `from..to` seconds and nothing else, once or over and over.
+    ///
+    /// # Errors
+    /// As [`Player::play`].
+    pub fn play_region(&mut self, from: f64, to: f64, looping: bool) -> Result<()> {
+        self.set_region(Some((from, to)), looping);
+        self.seek(self.region.map_or(0.0, |(from, _)| from));
+        self.start_when_buffered = false;
+        if self.active.is_none() {
+            self.open()?;
+        }
+        self.transport.set_playing(true);
+        Ok(())
+    }
+
+    /// Whether the selected part is played over and over.
+    pub fn is_looping(&self) -> bool {
+        self.looping
+    }
+
+    /// The selected part, seconds.
     pub fn region(&self) -> Option<(f64, f64)> {
         self.region
     }
@@ -268,24 +334,32 @@ impl Player {
         self.interruptions
     }
 
-    /// Reopens on the default device after a failure. To be called every frame.
+    /// Reopens the device after a failure, or the default one where it is gone; the chosen device stays the chosen one. To be called
+    /// every frame.
     ///
     /// # Errors
     /// [`Error::Unavailable`] once per failure, whether or not playing goes on.
     pub fn recover_device(&mut self) -> Result<()> {
-        if !self.failed.swap(false, Ordering::Relaxed) {
+        let Some(reason) = self.failed.take() else { return Ok(()) };
+        self.active = None;
+        let lost = format!("the sound device stopped: {reason}");
+        if !self.is_playing() {
+            // The next play opens it again.
+            tracing::warn!("{lost}");
             return Ok(());
         }
-        self.active = None;
-        self.sink = Sink::Device(None);
-        let lost = "the sound device was lost";
-        if !self.is_playing() {
-            return Err(Error::unavailable(lost, "the default device is used from now on"));
+        if self.open().is_ok() {
+            tracing::warn!("{lost}; opened again");
+            return Ok(());
         }
-        match self.open() {
+        let chosen = std::mem::replace(&mut self.sink, Sink::Device(None));
+        self.transport.set_playing(true);
+        let opened = self.open();
+        self.sink = chosen;
+        match opened {
             Ok(()) => Err(Error::unavailable(lost, "playing continues on the default device")),
             Err(e) => Err(Error::Unavailable {
-                what: lost.into(),
+                what: lost,
                 hint: "connect or choose another output device".into(),
                 source: Some(e.into()),
             }),
@@ -303,7 +377,7 @@ impl Player {
             if calls != last {
                 (last, since) = (calls, Instant::now());
             }
-            if self.failed.load(Ordering::Relaxed) || since.elapsed() > STALLED {
+            if self.failed.is_reported() || since.elapsed() > STALLED {
                 return Err(Error::unavailable("the sound device stopped", "check the device; the file is complete"));
             }
             std::thread::sleep(NULL_SINK_PERIOD);
@@ -330,18 +404,16 @@ impl Player {
                     let mut renderer = renderer(rate);
                     move |out: &mut [f32]| renderer.render(out)
                 };
-                let stream =
-                    device::open(name.as_deref(), make_callback, move || failed.store(true, Ordering::Relaxed));
+                let stream = device::open(name.as_deref(), make_callback, move |reason| failed.report(reason));
                 stream.map(|s| (s.rate, ActiveSink::Device { _stream: s }))
             }
             Sink::Null { rate } => null_sink(renderer(*rate), *rate).map(|stop| (*rate, ActiveSink::Null { stop })),
         };
         let (rate, active) = opened.inspect_err(|_| self.transport.set_playing(false))?;
         self.active = sender.map(|sender| (active, sender));
-        let region = self.region;
         self.rate = rate;
         self.reload();
-        self.set_loop(region);
+        self.send_region();
         Ok(())
     }
 }
@@ -414,6 +486,43 @@ mod tests {
         assert!((player.position() - 0.88).abs() < 1e-3, "{}", player.position());
         player.begin(24_000);
         assert_eq!(player.underruns(), 0, "a new clip counts anew");
+    }
+
+    #[test]
+    fn one_frame_is_heard_by_itself_and_playing_goes_on_after_it() {
+        let mut player = Player::new(NULL);
+        player.load(&[0.5; 48_000], 24_000);
+        player.play_region(1.92, 2.0, false).unwrap();
+        assert_eq!(player.region(), Some((1.92, 2.0)), "the last frame, not one byte more or less");
+        wait(|| !player.is_playing());
+        assert!((player.position() - 1.92).abs() < 1e-3, "{}", player.position());
+        player.play(true).unwrap();
+        assert_eq!(player.region(), None);
+        wait(|| !player.is_playing());
+        assert!((player.position() - 2.0).abs() < 1e-3);
+        player.play_region(0.4, 0.48, true).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(player.is_playing() && (0.39..0.49).contains(&player.position()), "{}", player.position());
+        player.seek(1.0);
+        player.play(true).unwrap();
+        assert!((player.position() - 0.4).abs() < 0.09, "a loop is kept to");
+        player.set_region(Some((3.0, 9.0)), false);
+        let (from, to) = player.region().unwrap();
+        assert!(from < to && to <= 2.0, "within the clip: {from}, {to}");
+    }
+
+    #[test]
+    fn a_failed_device_is_opened_again_and_stays_the_chosen_one() {
+        let mut player = Player::new(NULL);
+        player.load(&[0.5; 48_000], 24_000);
+        player.play(true).unwrap();
+        player.failed.report("unplugged".into());
+        player.recover_device().unwrap();
+        assert!(player.is_playing() && player.sink == NULL && player.active.is_some());
+        player.play(false).unwrap();
+        player.failed.report("unplugged".into());
+        player.recover_device().unwrap();
+        assert!(player.active.is_none() && player.sink == NULL, "nothing was playing: it is opened when it is needed");
     }
 
     #[test]

@@ -117,6 +117,15 @@ impl TokenFile {
         Ok(file)
     }
 
+    /// Reads a `.json` file of any model: a take's own, which is checked against no model's sizes.
+    ///
+    /// # Errors
+    /// As [`TokenFile::read`].
+    pub fn read_own(path: &Path) -> Result<Self> {
+        let bytes = read_file(path, MEDIA_LIMIT)?;
+        Self::from_json(&bytes).map_err(|problem| Error::parse(path, "is not usable as tokens", problem))
+    }
+
     fn from_json(bytes: &[u8]) -> Result<Self, BoxError> {
         let file: Self =
             serde_json::from_slice(bytes).map_err(|e| format!("expected a token file ({{\"frames\": [[…]]}}): {e}"))?;

@@ -1,64 +1,104 @@
 //! The compose panel: conversation, voice prompt, sampling settings.
 
-use egui::{Button, ComboBox, DragValue, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, TextEdit, Ui, vec2};
 
 use super::session::Session;
 use super::settings::Preset;
 use super::{Action, View};
 use crate::data::{Backend, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
+use crate::text::expected_seconds;
+
+/// Lines of a turn's text before it scrolls.
+const ROWS: (usize, usize) = (3, 8);
 
 pub(super) fn compose_ui(ui: &mut Ui, session: &mut Session, view: &mut View, actions: &mut Vec<Action>) {
-    ui.add_space(4.0);
-    ui.strong("Say");
-    let several = session.turns.len() > 1;
-    for n in 0..session.turns.len() {
-        turn_ui(ui, session, n, several, actions);
-    }
-    let last = session.turns.len() - 1;
-    ui.horizontal_wrapped(|ui| {
-        let ready = session.is_ready();
-        if ui.add_enabled(ready, Button::new("Generate")).on_hover_text("Ctrl/Cmd+Enter").clicked() {
-            actions.push(Action::Speak(last, false));
-        }
-        let reply = ui.add_enabled(ready && several, Button::new("Generate reply"));
-        if reply.on_hover_text("With the turns before it as context").clicked() {
-            actions.push(Action::Speak(last, true));
+    // What speaks and stops stays in its place, whatever is above it.
+    egui::Panel::bottom("speak").resizable(false).show(ui, |ui| speak_ui(ui, session, view, actions));
+    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.add_space(4.0);
+        let several = session.conversation.turns().len() > 1;
+        for n in 0..session.conversation.turns().len() {
+            turn_ui(ui, session, view, n, several, actions);
         }
         if ui.button("Add turn").clicked() {
             actions.push(Action::AddTurn);
         }
-        if ui.add_enabled(session.is_speaking(), Button::new("Cancel")).on_hover_text("Escape").clicked() {
-            actions.push(Action::Cancel);
+        ui.separator();
+        voice_prompt_ui(ui, session, actions);
+        ui.separator();
+        if let Some(model) = session.model_info() {
+            sampling_ui(ui, session, &model);
+            presets_ui(ui, session, view);
         }
     });
-    if session.queued_takes() > 0 {
-        ui.label(format!("{} more takes queued", session.queued_takes()));
-    }
-    context_meter_ui(ui, session, last);
-    ui.separator();
-    voice_prompt_ui(ui, session, actions);
-    ui.separator();
-    if let Some(model) = session.model_info() {
-        sampling_ui(ui, session, &model);
-        presets_ui(ui, session, view);
-    }
 }
 
-fn turn_ui(ui: &mut Ui, session: &mut Session, n: usize, several: bool, actions: &mut Vec<Action>) {
+/// The turn that is being edited, else the last one.
+fn edited_turn(session: &Session, view: &View) -> usize {
+    let conversation = &session.conversation;
+    view.turn.and_then(|id| conversation.place(id)).unwrap_or(conversation.turns().len() - 1)
+}
+
+fn speak_ui(ui: &mut Ui, session: &Session, view: &View, actions: &mut Vec<Action>) {
+    let n = edited_turn(session, view);
+    let several = session.conversation.turns().len() > 1;
+    ui.add_space(4.0);
+    let wide = vec2(ui.available_width(), 30.0);
+    if session.is_speaking() {
+        let clip = &session.inspected;
+        let expected = clip.spec.as_ref().map_or(0.0, |spec| expected_seconds(&spec.text));
+        let made = session.player.seconds();
+        let text = format!("Stop · {made:.1} of about {:.1} s", expected.max(made));
+        if ui.add_sized(wide, Button::new(text)).on_hover_text("Escape").accessible_name("Stop").clicked() {
+            actions.push(Action::StopSpeaking);
+        }
+    } else {
+        let accent = ui.visuals().selection.bg_fill;
+        let text = egui::RichText::new("Speak").strong().color(ui.visuals().selection.stroke.color);
+        let speak =
+            ui.add_enabled_ui(session.is_ready(), |ui| ui.add_sized(wide, Button::new(text).fill(accent))).inner;
+        if speak.on_hover_text("Ctrl/Cmd+Enter").accessible_name("Speak").clicked() {
+            actions.push(Action::Speak(n, false));
+        }
+    }
+    if several {
+        ui.horizontal_wrapped(|ui| {
+            let ready = session.is_ready();
+            let reply = ui.add_enabled(ready && n > 0, Button::new("Speak as reply"));
+            if reply.on_hover_text("With the turns before it as context (Ctrl/Cmd+Shift+Enter)").clicked() {
+                actions.push(Action::Speak(n, true));
+            }
+            let all = ui.add_enabled(ready, Button::new("Speak all"));
+            if all.on_hover_text("Every turn that has not been spoken, or that heard something else").clicked() {
+                actions.push(Action::SpeakConversation);
+            }
+        });
+    }
+    match session.queued_takes() {
+        0 => {}
+        1 => drop(ui.small("1 take waiting")),
+        n => drop(ui.small(format!("{n} takes waiting"))),
+    }
+    context_meter_ui(ui, session, n);
+    ui.add_space(4.0);
+}
+
+fn turn_ui(ui: &mut Ui, session: &Session, view: &mut View, n: usize, several: bool, actions: &mut Vec<Action>) {
     let voices = session.model_info().map(|m| m.voices.clone()).unwrap_or_default();
-    let turn = &mut session.turns[n];
+    let turn = &session.conversation.turns()[n];
+    let (mut speaker, mut text) = (turn.speaker, turn.text.clone());
     ui.horizontal(|ui| {
         let name = format!("Speaker of turn {}", n + 1);
         if voices.is_empty() {
             ui.label("speaker");
-            ui.add(DragValue::new(&mut turn.speaker).range(0..=99)).accessible_name(name);
+            ui.add(DragValue::new(&mut speaker).range(0..=99)).accessible_name(name);
         } else {
             let label =
                 |s: u32| voices.iter().find(|v| v.speaker == s).map_or(s.to_string(), |v| format!("{s} {}", v.name));
-            let combo = ComboBox::from_id_salt(("speaker", n)).selected_text(label(turn.speaker));
+            let combo = ComboBox::from_id_salt(("speaker", turn.id)).selected_text(label(speaker));
             let shown = combo.show_ui(ui, |ui| {
                 for voice in &voices {
-                    ui.selectable_value(&mut turn.speaker, voice.speaker, label(voice.speaker));
+                    ui.selectable_value(&mut speaker, voice.speaker, label(voice.speaker));
                 }
             });
             shown.response.accessible_name(name);
@@ -73,22 +113,33 @@ fn turn_ui(ui: &mut Ui, session: &mut Session, n: usize, several: bool, actions:
             if small(ui, "✕", format!("Delete turn {}", n + 1), true) {
                 actions.push(Action::RemoveTurn(n));
             }
-            if small(ui, "▶", format!("Generate turn {}", n + 1), true) {
+            if small(ui, "Speak", format!("Speak turn {}", n + 1), session.is_ready()) {
                 actions.push(Action::Speak(n, n > 0));
             }
-            if let Some(id) = &turn.take
-                && ui.small_button("take").accessible_name(format!("Show the take of turn {}", n + 1)).clicked()
-            {
-                actions.push(Action::Inspect(id.clone()));
-            }
+        }
+        if let Some(take) = &turn.take
+            && several
+            && ui.small_button("▶").accessible_name(format!("Play turn {}", n + 1)).clicked()
+        {
+            actions.extend([Action::Inspect(take.id.clone()), Action::Play(true)]);
+        }
+        if session.conversation.is_stale(n) {
+            let stale = ui.small("⚠ turns before it changed");
+            stale.on_hover_text("It was spoken after other takes than those before it now");
         }
     });
-    let rows = if several { 2 } else { 4 };
-    let edit = TextEdit::multiline(&mut turn.text).desired_rows(rows).desired_width(f32::INFINITY);
-    let changed = ui.add(edit.hint_text("Text to speak")).accessible_name(format!("Text of turn {}", n + 1)).changed();
-    if changed {
-        // The take no longer says this text.
-        turn.take = None;
+    let rows = if several { (2, 4) } else { ROWS };
+    let line = ui.text_style_height(&egui::TextStyle::Body);
+    let scroll = egui::ScrollArea::vertical().id_salt(("text", turn.id)).max_height(rows.1 as f32 * line + 8.0);
+    let edit = TextEdit::multiline(&mut text).desired_rows(rows.0).desired_width(f32::INFINITY);
+    let edit = edit.hint_text("Text to speak, for example: The little boat sailed across the lake.");
+    let response = scroll.show(ui, |ui| ui.add(edit)).inner;
+    let response = response.accessible_name(format!("Text of turn {}", n + 1));
+    if response.has_focus() {
+        view.turn = Some(turn.id);
+    }
+    if (speaker, &text) != (turn.speaker, &turn.text) {
+        actions.push(Action::EditTurn(n, speaker, text));
     }
 }
 
@@ -105,11 +156,12 @@ fn voice_prompt_ui(ui: &mut Ui, session: &mut Session, actions: &mut Vec<Action>
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
             actions.push(Action::ChooseVoicePrompt);
         }
-        if session.prompt.is_some() && ui.button("✕").accessible_name("Remove the voice prompt").clicked() {
+        if session.conversation.prompt.is_some() && ui.button("✕").accessible_name("Remove the voice prompt").clicked()
+        {
             actions.push(Action::RemoveVoicePrompt);
         }
     });
-    if let Some(prompt) = &mut session.prompt {
+    if let Some(prompt) = &mut session.conversation.prompt {
         let state = prompt.frames.as_ref().map_or("encoding…".into(), |f| format!("{} frames", f.len()));
         let name = prompt.path.file_name().unwrap_or_default().to_string_lossy();
         ui.label(format!("{name}: {state}"));

@@ -3,6 +3,7 @@
 use egui::{Color32, ComboBox, Ui};
 use egui_plot::{AxisHints, Bar, BarChart, GridMark, Legend, Plot};
 
+use super::model::no_model_ui;
 use super::session::Session;
 use super::{Action, View, selected_draw, timeline};
 use crate::analysis::statistics::{STEP_STATISTICS, distributions};
@@ -17,7 +18,10 @@ const OTHER: Color32 = Color32::from_rgb(50, 110, 190);
 
 pub(super) fn draws_ui(ui: &mut Ui, session: &Session, view: &mut View, actions: &mut Vec<Action>) {
     let Some(model) = session.model_info() else {
-        ui.centered_and_justified(|ui| ui.label(session.model_status().unwrap_or_default()));
+        match session.model_failure() {
+            Some(why) => no_model_ui(ui, session, why, actions),
+            None => drop(ui.centered_and_justified(|ui| ui.label(session.model_status().unwrap_or_default()))),
+        }
         return;
     };
     header_ui(ui, session, view, &model, actions);

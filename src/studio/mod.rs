@@ -2,8 +2,11 @@
 
 mod compose;
 mod distribution;
+mod model;
+mod notifications;
 pub mod session;
 pub mod settings;
+pub mod state;
 mod takes;
 mod timeline;
 mod token_map;
@@ -11,7 +14,7 @@ mod transport;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use egui::{Align, Context, Key, KeyboardShortcut, Layout, Modifiers, RichText, Ui};
 
@@ -25,18 +28,27 @@ use crate::files::write_atomically;
 
 /// Time between frames while something moves.
 const TICK: Duration = Duration::from_millis(33);
-/// Notifications shown at once.
-const MESSAGES: usize = 4;
+/// Time within which news of the worker is drawn: 20 times a second is live enough.
+const UPDATE: Duration = Duration::from_millis(50);
+/// Time between writes of the draft while it is edited.
+const DRAFT: Duration = Duration::from_secs(1);
 
 /// A change that a panel asks for.
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
     /// Speak the turn in this place; whether the turns before it are context.
     Speak(usize, bool),
+    SpeakConversation,
     AddTurn,
+    /// Who says what in this place.
+    EditTurn(usize, u32, String),
     RemoveTurn(usize),
     MoveTurnUp(usize),
-    Cancel,
+    StopSpeaking,
+    OpenModel(CheckpointSpec),
+    ChooseModel,
+    /// Dismiss the notification in this place.
+    Dismiss(usize),
     Inspect(String),
     Regenerate(String, RegenerateSeed),
     GenerateInAllModes(String),
@@ -52,7 +64,12 @@ enum Action {
     RemoveVoicePrompt,
     Play(bool),
     Seek(f64),
-    Loop(Option<(f64, f64)>),
+    SelectRegion(f64, f64),
+    /// Play these seconds, over and over or once.
+    PlayRegion(f64, f64, bool),
+    /// Play the selected part over and over, or no longer.
+    ToggleLoop,
+    ClearRegion,
     SetVolume(f32),
     SetDevice(Option<String>),
     /// Select frame and codebook; `None` follows the newest frame.
@@ -62,6 +79,7 @@ enum Action {
 /// A file that the user chose in a dialog.
 enum DialogResult {
     VoicePrompt(PathBuf),
+    Model(PathBuf),
     Export(String, ExportKind, PathBuf),
 }
 
@@ -75,10 +93,16 @@ struct View {
     search: String,
     favourites: bool,
     renaming: Option<(String, String)>,
+    /// Whether the new name is still to get the focus, all of it selected.
+    rename_begins: bool,
     help: bool,
     map: token_map::TokenMap,
     devices: Option<Vec<String>>,
     preset: String,
+    /// The turn whose text is being edited.
+    turn: Option<state::TurnId>,
+    /// Height of the panel at the bottom.
+    bottom: f32,
 }
 
 /// The application.
@@ -88,6 +112,8 @@ pub struct Studio {
     view: View,
     dialog_results: (Sender<DialogResult>, Receiver<DialogResult>),
     applied_theme: Option<(Theme, f32)>,
+    draft_saved: Instant,
+    focused: bool,
     /// Frames painted so far.
     pub repaints: u64,
 }
@@ -99,10 +125,11 @@ const HELP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::F1);
 
 /// Shortcuts, as the list of keys shows them.
 const KEYS: &[(&str, &str)] = &[
-    ("Ctrl/Cmd+Enter", "speak the last turn"),
+    ("Ctrl/Cmd+Enter", "speak the turn that is being edited"),
     ("Ctrl/Cmd+Shift+Enter", "speak it as a reply to the turns before"),
-    ("Escape", "cancel; what was made is kept"),
-    ("Space", "play or stop"),
+    ("Escape", "stop speaking; what was made is kept"),
+    ("Space", "play on from here, or stop"),
+    ("L", "loop the selected part, or no longer"),
     ("Left, Right", "one frame back or forward (80 ms)"),
     ("Home", "to the start"),
     ("Ctrl/Cmd+Shift+Z", "restore the deleted take"),
@@ -118,8 +145,18 @@ impl Studio {
     pub fn new(ctx: &Context, paths: StudioPaths) -> Result<Self> {
         let woken = ctx.clone();
         set_fonts(ctx);
-        let session = Session::new(paths, move || woken.request_repaint())?;
-        Ok(Self { session, view: View::default(), dialog_results: channel(), applied_theme: None, repaints: 0 })
+        let session = Session::new(paths, move || woken.request_repaint_after(UPDATE))?;
+        let failed = ctx.clone();
+        session.player.on_failure(move || failed.request_repaint());
+        Ok(Self {
+            session,
+            view: View::default(),
+            dialog_results: channel(),
+            applied_theme: None,
+            draft_saved: Instant::now(),
+            focused: true,
+            repaints: 0,
+        })
     }
 
     fn apply_theme(&mut self, ctx: &Context) {
@@ -136,16 +173,20 @@ impl Studio {
     }
 
     fn handle_keys(&mut self, ctx: &Context, actions: &mut Vec<Action>) {
-        let last = self.session.turns.len() - 1;
+        let conversation = &self.session.conversation;
+        let edited = self.view.turn.and_then(|id| conversation.place(id));
+        let turn = edited.unwrap_or(conversation.turns().len() - 1);
+        // Escape closes what is open before it stops anything.
+        let something_open = egui::Popup::is_any_open(ctx) || self.view.renaming.is_some() || self.view.help;
         let typing = ctx.egui_wants_keyboard_input();
         let position = self.session.player.position();
         let frame = self.session.model_info().map_or(0.08, |m| m.dims.seconds(1));
         let playing = self.session.player.is_playing();
         ctx.input_mut(|i| {
             if i.consume_shortcut(&REPLY) {
-                actions.push(Action::Speak(last, true));
+                actions.push(Action::Speak(turn, true));
             } else if i.consume_shortcut(&SPEAK) {
-                actions.push(Action::Speak(last, false));
+                actions.push(Action::Speak(turn, false));
             }
             if i.consume_shortcut(&UNDO) {
                 actions.push(Action::UndoDelete);
@@ -153,8 +194,8 @@ impl Studio {
             if i.consume_shortcut(&HELP) {
                 self.view.help = !self.view.help;
             }
-            if i.key_pressed(Key::Escape) {
-                actions.push(Action::Cancel);
+            if i.key_pressed(Key::Escape) && !something_open {
+                actions.push(Action::StopSpeaking);
             }
             if typing {
                 return;
@@ -164,6 +205,7 @@ impl Studio {
                 (Key::ArrowLeft, Action::Seek(position - frame)),
                 (Key::ArrowRight, Action::Seek(position + frame)),
                 (Key::Home, Action::Seek(0.0)),
+                (Key::L, Action::ToggleLoop),
             ] {
                 if i.consume_key(Modifiers::NONE, key) {
                     actions.push(action);
@@ -180,12 +222,20 @@ impl Studio {
                 s.speak_turn(n, context);
             }
             Action::AddTurn => {
-                let speaker = s.turns.last().map_or(0, |t| 1 - t.speaker.min(1));
-                s.add_turn(speaker, "");
+                let speaker = s.conversation.turns().last().map_or(0, |t| 1 - t.speaker.min(1));
+                s.conversation.add(speaker, "");
             }
-            Action::RemoveTurn(n) => s.remove_turn(n),
-            Action::MoveTurnUp(n) => s.turns.swap(n - 1, n),
-            Action::Cancel => s.cancel(),
+            Action::SpeakConversation => {
+                self.view.cell = None;
+                s.speak_conversation();
+            }
+            Action::EditTurn(n, speaker, text) => s.conversation.edit(n, speaker, &text),
+            Action::RemoveTurn(n) => s.conversation.remove(n),
+            Action::MoveTurnUp(n) => s.conversation.move_up(n),
+            Action::StopSpeaking => s.stop_speaking(),
+            Action::OpenModel(spec) => s.open_model(spec),
+            Action::ChooseModel => self.ask_model(ctx),
+            Action::Dismiss(n) => s.notifications.dismiss(n),
             Action::Inspect(id) => {
                 self.view.cell = None;
                 s.inspect(&id);
@@ -211,14 +261,29 @@ impl Studio {
             },
             Action::Export(id, kind) => self.ask_export(ctx, id, kind),
             Action::ChooseVoicePrompt => self.ask_voice_prompt(ctx),
-            Action::RemoveVoicePrompt => s.prompt = None,
+            Action::RemoveVoicePrompt => s.conversation.prompt = None,
             Action::Play(playing) => {
                 if let Err(e) = s.player.play(playing) {
                     s.notify_error(e);
                 }
             }
             Action::Seek(seconds) => s.player.seek(seconds),
-            Action::Loop(region) => s.player.set_loop(region),
+            Action::SelectRegion(from, to) => s.player.set_region(Some((from, to)), s.player.is_looping()),
+            Action::PlayRegion(from, to, looping) => {
+                if let Err(e) = s.player.play_region(from, to, looping) {
+                    s.notify_error(e);
+                }
+            }
+            Action::ToggleLoop => {
+                if let Some((from, to)) = s.player.region() {
+                    let looping = !s.player.is_looping();
+                    s.player.set_region(Some((from, to)), looping);
+                    if looping && let Err(e) = s.player.play(true) {
+                        s.notify_error(e);
+                    }
+                }
+            }
+            Action::ClearRegion => s.player.set_region(None, false),
             Action::SetVolume(volume) => {
                 s.settings.volume = volume;
                 s.player.set_volume(volume);
@@ -248,6 +313,12 @@ impl Studio {
         await_dialog(ctx, self.dialog_results.0.clone(), result);
     }
 
+    fn ask_model(&self, ctx: &Context) {
+        let future = rfd::AsyncFileDialog::new().set_title("A checkpoint's folder").pick_folder();
+        let result = async { future.await.map(|f| DialogResult::Model(f.path().to_owned())) };
+        await_dialog(ctx, self.dialog_results.0.clone(), result);
+    }
+
     fn ask_export(&self, ctx: &Context, id: String, kind: ExportKind) {
         let name = format!("{id}.{}", kind.extension());
         let future = rfd::AsyncFileDialog::new().set_title("Export").set_file_name(name).save_file();
@@ -263,12 +334,10 @@ impl Studio {
         }
     }
 
-    fn top_bar_ui(&mut self, ui: &mut Ui) {
+    fn top_bar_ui(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
         ui.horizontal_wrapped(|ui| {
             ui.heading("CSM Studio");
-            if let Some(m) = self.session.model_info() {
-                ui.label(format!("{} · {} codebooks of {}", m.name, m.dims.codebooks, m.dims.codec_size));
-            }
+            model::model_menu_ui(ui, &self.session, actions);
             let clip = &self.session.inspected;
             if self.session.is_speaking() {
                 ui.label(RichText::new("speaking").strong());
@@ -298,31 +367,6 @@ impl Studio {
                 shown.response.accessible_name("Theme");
             });
         });
-    }
-
-    fn messages_ui(&mut self, ui: &mut Ui) {
-        let mut dismissed = None;
-        for (n, message) in self.session.messages.iter().enumerate() {
-            ui.horizontal(|ui| {
-                if ui.button("✕").accessible_name(format!("Dismiss message {}", n + 1)).clicked() {
-                    dismissed = Some(n);
-                }
-                if ui.button("Copy").accessible_name(format!("Copy message {}", n + 1)).clicked() {
-                    ui.ctx().copy_text(message.text.clone());
-                }
-                let colour = if message.error { ui.visuals().error_fg_color } else { ui.visuals().text_color() };
-                ui.add(egui::Label::new(RichText::new(&message.text).color(colour)).wrap());
-            });
-        }
-        if let Some(n) = dismissed {
-            self.session.messages.remove(n);
-        }
-        // Errors stay until they are dismissed; only old messages make room.
-        while self.session.messages.len() > MESSAGES
-            && let Some(old) = self.session.messages.iter().position(|m| !m.error)
-        {
-            self.session.messages.remove(old);
-        }
     }
 }
 
@@ -359,7 +403,13 @@ impl eframe::App for Studio {
         while let Ok(result) = self.dialog_results.1.try_recv() {
             match result {
                 DialogResult::VoicePrompt(path) => self.session.set_prompt(path),
-                DialogResult::Export(id, kind, path) => self.export(&id, kind, &path),
+                DialogResult::Model(path) => {
+                    self.session.open_model(CheckpointSpec { path: Some(path), ..CheckpointSpec::default() });
+                }
+                DialogResult::Export(id, kind, path) => {
+                    let path = if path.extension().is_some() { path } else { path.with_extension(kind.extension()) };
+                    self.export(&id, kind, &path);
+                }
             }
         }
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
@@ -368,9 +418,30 @@ impl eframe::App for Studio {
         }
         self.apply_theme(ctx);
         self.session.save_settings();
+        if self.session.has_unsaved_draft() {
+            if self.draft_saved.elapsed() >= DRAFT {
+                self.draft_saved = Instant::now();
+                self.session.save_draft();
+            } else {
+                ctx.request_repaint_after(DRAFT);
+            }
+        }
+        // Another window may have been at work on the takes meanwhile.
+        let focused = ctx.input(|i| i.focused);
+        if focused && !std::mem::replace(&mut self.focused, focused) {
+            self.session.refresh_takes();
+        }
+        self.focused = focused;
+        if let Some(left) = self.session.notifications.expire(Instant::now()) {
+            ctx.request_repaint_after(left);
+        }
         if self.session.player.is_playing() {
             ctx.request_repaint_after(TICK);
         }
+    }
+
+    fn on_exit(&mut self) {
+        self.session.save_draft();
     }
 
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
@@ -379,19 +450,21 @@ impl eframe::App for Studio {
         let ctx = ui.ctx().clone();
         self.handle_keys(&ctx, &mut actions);
         egui::Panel::top("bar").show(ui, |ui| {
-            self.top_bar_ui(ui);
-            self.messages_ui(ui);
+            self.top_bar_ui(ui, &mut actions);
         });
         let (session, view) = (&mut self.session, &mut self.view);
-        egui::Panel::bottom("sound").show(ui, |ui| transport::transport_ui(ui, session, view, &mut actions));
+        let bottom = egui::Panel::bottom("sound");
+        let bottom = bottom.show(ui, |ui| transport::transport_ui(ui, session, view, &mut actions));
+        view.bottom = bottom.response.rect.height();
         egui::Panel::left("compose").default_size(330.0).show(ui, |ui| {
-            egui::ScrollArea::vertical().show(ui, |ui| compose::compose_ui(ui, session, view, &mut actions));
+            compose::compose_ui(ui, session, view, &mut actions);
         });
         egui::Panel::right("takes").default_size(280.0).show(ui, |ui| takes::takes_ui(ui, session, view, &mut actions));
         egui::CentralPanel::default().show(ui, |ui| {
             distribution::draws_ui(ui, session, view, &mut actions);
             token_map::token_map_ui(ui, session, view, &mut actions);
         });
+        notifications::notifications_ui(ui, &session.notifications, view.bottom, &mut actions);
         if self.view.help {
             keys_ui(&ctx, &mut self.view.help);
         }
@@ -438,7 +511,7 @@ pub fn run(model: CheckpointSpec) -> Result<()> {
         .with_title("CSM Studio")
         .with_app_id("csm-studio")
         .with_drag_and_drop(true)
-        .with_inner_size([1280.0, 800.0])
+        .with_inner_size([1240.0, 720.0])
         .with_min_inner_size([900.0, 560.0]);
     let options = eframe::NativeOptions { viewport, ..Default::default() };
     let create = Box::new(|c: &eframe::CreationContext<'_>| {

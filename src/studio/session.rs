@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::settings::Settings;
+use super::state::{Conversation, Draft, Notifications, SpokenTurn, TurnId, VoicePrompt};
 use crate::analysis::statistics::TokenStats;
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording;
@@ -15,6 +16,7 @@ use crate::checkpoint::{Checkpoint, CheckpointSpec};
 use crate::data::command_line::generate_line;
 use crate::data::{
     ClipSpec, Codes, Dtype, Edit, FinishReason, Logits, Mode, ModelDims, ModelInfo, Sampling, TokenFile, Turn,
+    is_speakable,
 };
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
@@ -22,31 +24,6 @@ use crate::report::{self, ClipReport, Report, StepsUnavailable};
 use crate::takes::{ClipSummary, Store, Take};
 use crate::text::{Script, expected_seconds};
 use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip, Task, Update, WorkerHandle};
-
-/// Identifies a turn, whatever happens to its place in the conversation.
-pub type TurnId = u64;
-
-/// A turn of the conversation as it is edited.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TurnDraft {
-    /// Identifies it; [`Session::add_turn`] chooses it.
-    pub id: TurnId,
-    /// Who speaks.
-    pub speaker: u32,
-    /// What is said.
-    pub text: String,
-    /// The take that was made of it, if there is one.
-    pub take: Option<String>,
-}
-
-/// A notification.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    /// Its text.
-    pub text: String,
-    /// Whether something failed.
-    pub error: bool,
-}
 
 /// The clip on view with everything known of its draws.
 #[derive(Default)]
@@ -75,6 +52,12 @@ pub struct InspectedClip {
     pub version: u64,
 }
 
+/// Checkpoints that are remembered.
+const RECENT_MODELS: usize = 8;
+
+/// Samples a second where no model says.
+const DEFAULT_RATE: usize = 24_000;
+
 /// Samples in one peak of the waveform: 10 ms at 24 kHz.
 pub const PEAK: usize = 240;
 
@@ -101,43 +84,40 @@ impl InspectedClip {
 
 /// A task that waits for the worker.
 enum QueuedTask {
-    /// Speak; the turn it belongs to, the take it was made from.
-    Speak { spec: Box<ClipSpec>, turn: Option<TurnId>, parent: Option<String> },
+    /// Speak.
+    Speak(Box<ClipToSpeak>),
     /// Compute the draws of the inspected take again.
     TeacherForce { take: String },
-    /// Encode the voice prompt.
-    Encode { samples: Vec<f32> },
+    /// Encode the voice prompt from this file.
+    Encode { path: PathBuf, samples: Vec<f32> },
 }
 
-/// Pieces of a longer text.
-#[derive(Default)]
-struct PiecesToSpeak {
-    /// What stands before all of them.
-    context: Vec<Turn>,
-    /// Their turns, those that are still to be spoken.
-    turns: VecDeque<TurnId>,
+/// A clip to speak, and what it is for.
+struct ClipToSpeak {
+    spec: ClipSpec,
+    /// The turn it belongs to, and the takes that it hears.
+    turn: Option<(TurnId, Option<Vec<String>>)>,
+    /// The take it is made from.
+    parent: Option<String>,
+    /// Longest speech.
+    max_frames: usize,
+}
+
+/// A turn to be spoken, as one clip or in pieces. What it hears is looked up when its time has come.
+struct TurnToSpeak {
+    turn: TurnId,
+    with_context: bool,
+    /// The pieces that are still to be spoken, once the turn has been cut: turns of their own.
+    pieces: Option<VecDeque<TurnId>>,
     /// The piece before the next one, once it is made. It may still be heard: the next one begins after that.
-    before: Option<Option<Turn>>,
+    before: Option<Turn>,
 }
 
 /// The task that the worker runs.
 enum ActiveTask {
-    Speak { spec: Box<ClipSpec>, turn: Option<TurnId>, parent: Option<String>, task: Task<GeneratedClip> },
+    Speak { clip: Box<ClipToSpeak>, task: Task<GeneratedClip> },
     TeacherForce { task: Task<GeneratedClip> },
-    Encode { task: Task<Codes> },
-}
-
-/// A voice prompt: a recording that stands before the conversation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct VoicePrompt {
-    /// The file.
-    pub path: PathBuf,
-    /// What is said in it.
-    pub text: String,
-    /// By whom.
-    pub speaker: u32,
-    /// Its codes; `None` until it is encoded.
-    pub frames: Option<Codes>,
+    Encode { path: PathBuf, task: Task<Codes> },
 }
 
 /// Files of the window, and its sound.
@@ -152,10 +132,17 @@ pub struct StudioPaths {
     pub model: CheckpointSpec,
 }
 
+impl StudioPaths {
+    /// The draft's file.
+    fn draft(&self) -> PathBuf {
+        self.settings.with_file_name("draft.json")
+    }
+}
+
 /// The model: being read, failed, or in use.
 enum ModelState {
     Reading(Receiver<Result<Arc<Checkpoint>>>),
-    Failed,
+    Failed(String),
     Loading { checkpoint: Arc<Checkpoint>, worker: WorkerHandle, codec: Task<()> },
     Ready { checkpoint: Arc<Checkpoint>, worker: WorkerHandle },
 }
@@ -169,16 +156,14 @@ pub struct Session {
     model: ModelState,
     wake: Arc<dyn Fn() + Send + Sync>,
     queue: VecDeque<QueuedTask>,
-    /// Pieces of a longer text that are still to be spoken.
-    pieces: PiecesToSpeak,
+    /// Turns that are still to be spoken, the next one first.
+    to_speak: VecDeque<TurnToSpeak>,
     /// A recording that is being read for the voice prompt.
     recording: Option<(PathBuf, Receiver<Result<recording::Recording>>)>,
     active: Option<ActiveTask>,
     /// The conversation.
-    pub turns: Vec<TurnDraft>,
-    next_turn: TurnId,
-    /// The recording before it.
-    pub prompt: Option<VoicePrompt>,
+    pub conversation: Conversation,
+    saved_draft: Draft,
     /// Settings of the next take.
     pub sampling: Sampling,
     /// The clip on view.
@@ -187,8 +172,8 @@ pub struct Session {
     pub store: Store,
     /// The player.
     pub player: Player,
-    /// Notifications, oldest first.
-    pub messages: VecDeque<Message>,
+    /// What happened.
+    pub notifications: Notifications,
 }
 
 impl Session {
@@ -198,12 +183,13 @@ impl Session {
     /// Where the takes' folder cannot be used or no thread can be started.
     pub fn new(paths: StudioPaths, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
         let (settings, problem) = Settings::read(&paths.settings);
+        let draft = Draft::read(&paths.draft());
         let mut store = Store::open(&paths.takes)?;
         let damaged = std::mem::take(&mut store.damaged);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
         let mut player = Player::new(paths.sink.clone().unwrap_or(Sink::Device(settings.device.clone())));
         player.set_volume(settings.volume);
-        let model = ModelState::Reading(read_in_background(paths.model.clone(), wake.clone())?);
+        let model = ModelState::Reading(read_in_background(paths.model.clone(), None, wake.clone())?);
         let fallback = || {
             // Replaced as soon as the model is known.
             let dims = ModelDims {
@@ -224,18 +210,16 @@ impl Session {
             model,
             wake,
             queue: VecDeque::new(),
-            pieces: PiecesToSpeak::default(),
+            to_speak: VecDeque::new(),
             recording: None,
             active: None,
-            turns: Vec::new(),
-            next_turn: 0,
-            prompt: None,
+            conversation: Conversation::new(draft.turns.clone()),
+            saved_draft: draft,
             inspected: InspectedClip::default(),
             store,
             player,
-            messages: VecDeque::new(),
+            notifications: Notifications::default(),
         };
-        session.add_turn(0, "");
         problem.into_iter().for_each(|e| session.notify_error(e));
         damaged.iter().for_each(|e| session.notify_error(e));
         Ok(session)
@@ -245,18 +229,18 @@ impl Session {
     pub fn notify_error(&mut self, error: impl ToString) {
         let text = error.to_string();
         tracing::warn!("{text}");
-        self.messages.push_back(Message { text, error: true });
+        self.notifications.add(text, true, Instant::now());
     }
 
     /// Shows a message.
     pub fn notify(&mut self, text: impl ToString) {
-        self.messages.push_back(Message { text: text.to_string(), error: false });
+        self.notifications.add(text.to_string(), false, Instant::now());
     }
 
     /// The model, once its files are read.
     pub fn checkpoint(&self) -> Option<&Arc<Checkpoint>> {
         match &self.model {
-            ModelState::Reading(_) | ModelState::Failed => None,
+            ModelState::Reading(_) | ModelState::Failed(_) => None,
             ModelState::Loading { checkpoint, .. } | ModelState::Ready { checkpoint, .. } => Some(checkpoint),
         }
     }
@@ -272,11 +256,34 @@ impl Session {
     }
 
     /// The model's state in words, where it is not ready.
-    pub fn model_status(&self) -> Option<&'static str> {
-        match self.model {
-            ModelState::Reading(_) | ModelState::Loading { .. } => Some("loading the model…"),
-            ModelState::Failed => Some("no model: it could not be loaded"),
+    pub fn model_status(&self) -> Option<String> {
+        match &self.model {
+            ModelState::Reading(_) | ModelState::Loading { .. } => Some("loading the model…".into()),
+            ModelState::Failed(why) => Some(format!("no model: {why}")),
             ModelState::Ready { .. } => None,
+        }
+    }
+
+    /// Why there is no model, if that is so.
+    pub fn model_failure(&self) -> Option<&str> {
+        if let ModelState::Failed(why) = &self.model { Some(why) } else { None }
+    }
+
+    /// What was asked for as the model.
+    pub fn model_spec(&self) -> &CheckpointSpec {
+        &self.paths.model
+    }
+
+    /// Loads another model in the place of this one. A take that is being made is kept as far as it is.
+    pub fn open_model(&mut self, spec: CheckpointSpec) {
+        self.stop_speaking();
+        self.queue.clear();
+        self.active = None; // dropping a task cancels it
+        let before = std::mem::replace(&mut self.model, ModelState::Failed("another one is being opened".into()));
+        self.paths.model = spec.clone();
+        match read_in_background(spec, Some(before), self.wake.clone()) {
+            Ok(receiver) => self.model = ModelState::Reading(receiver),
+            Err(e) => self.on_model_failed(e),
         }
     }
 
@@ -292,22 +299,8 @@ impl Session {
 
     /// Takes that wait to be made.
     pub fn queued_takes(&self) -> usize {
-        self.queue.iter().filter(|t| matches!(t, QueuedTask::Speak { .. })).count()
-    }
-
-    /// Appends a turn.
-    pub fn add_turn(&mut self, speaker: u32, text: &str) -> TurnId {
-        self.next_turn += 1;
-        self.turns.push(TurnDraft { id: self.next_turn, speaker, text: text.into(), take: None });
-        self.next_turn
-    }
-
-    /// Removes the turn in place `n`; a conversation always has one.
-    pub fn remove_turn(&mut self, n: usize) {
-        self.turns.remove(n);
-        if self.turns.is_empty() {
-            self.add_turn(0, "");
-        }
+        let takes = self.queue.iter().filter(|t| matches!(t, QueuedTask::Speak(_))).count();
+        takes + self.to_speak.iter().map(|turn| turn.pieces.as_ref().map_or(1, VecDeque::len)).sum::<usize>()
     }
 
     /// Processes what the threads report. Never waits.
@@ -315,7 +308,7 @@ impl Session {
         self.poll_model();
         self.poll_recording();
         self.poll_task();
-        self.poll_pieces();
+        self.speak_next_turn();
         self.dispatch_next();
         if let Err(e) = self.player.recover_device() {
             self.notify_error(e);
@@ -339,7 +332,7 @@ impl Session {
                 }
                 return;
             }
-            ModelState::Failed | ModelState::Ready { .. } => return,
+            ModelState::Failed(_) | ModelState::Ready { .. } => return,
         };
         match read.and_then(|checkpoint| self.on_checkpoint_read(checkpoint)) {
             Ok(model) => self.model = model,
@@ -359,32 +352,38 @@ impl Session {
     }
 
     fn on_codec_loaded(&mut self) {
-        self.model = match std::mem::replace(&mut self.model, ModelState::Failed) {
+        if let Some(path) = self.paths.model.path.clone() {
+            let recent = &mut self.settings.recent_models;
+            recent.retain(|known| *known != path);
+            recent.insert(0, path);
+            recent.truncate(RECENT_MODELS);
+        }
+        self.model = match std::mem::replace(&mut self.model, ModelState::Failed(String::new())) {
             ModelState::Loading { checkpoint, worker, .. } => ModelState::Ready { checkpoint, worker },
             other => other,
         };
     }
 
     fn on_model_failed(&mut self, error: Error) {
-        self.model = ModelState::Failed;
+        self.model = ModelState::Failed(error.to_string());
         self.queue.clear();
-        self.pieces = PiecesToSpeak::default();
+        self.to_speak.clear();
         self.notify_error(error);
     }
 
     fn poll_task(&mut self) {
         while let Some(active) = self.active.take() {
             match active {
-                ActiveTask::Speak { spec, turn, parent, task } => match task.try_next() {
-                    None => return self.active = Some(ActiveTask::Speak { spec, turn, parent, task }),
+                ActiveTask::Speak { clip, task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::Speak { clip, task }),
                     Some(Update::Event(event)) => {
-                        self.active = Some(ActiveTask::Speak { spec, turn, parent, task });
+                        self.active = Some(ActiveTask::Speak { clip, task });
                         self.on_speak_event(event);
                     }
-                    Some(Update::Done(Ok(clip))) => self.on_clip_finished(*spec, turn, parent, clip),
+                    Some(Update::Done(Ok(made))) => self.on_clip_finished(*clip, made),
                     Some(Update::Done(Err(e))) => {
                         self.player.finish();
-                        self.pieces = PiecesToSpeak::default();
+                        self.to_speak.clear();
                         self.notify_error(e);
                     }
                 },
@@ -399,14 +398,17 @@ impl Session {
                     Some(Update::Done(Ok(_))) => {}
                     Some(Update::Done(Err(e))) => self.notify_error(e),
                 },
-                ActiveTask::Encode { task } => match task.try_next() {
-                    None => return self.active = Some(ActiveTask::Encode { task }),
-                    Some(Update::Event(_)) => self.active = Some(ActiveTask::Encode { task }),
+                ActiveTask::Encode { path, task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::Encode { path, task }),
+                    Some(Update::Event(_)) => self.active = Some(ActiveTask::Encode { path, task }),
                     Some(Update::Done(Ok(frames))) => {
-                        self.prompt.iter_mut().for_each(|p| p.frames = Some(frames.clone()));
+                        // Another recording may have taken its place meanwhile.
+                        let prompt = self.conversation.prompt.iter_mut().filter(|prompt| prompt.path == path);
+                        prompt.for_each(|prompt| prompt.frames = Some(frames.clone()));
                     }
                     Some(Update::Done(Err(e))) => {
-                        self.prompt = None;
+                        self.conversation.prompt = None;
+                        self.to_speak.clear(); // they were to be heard after it
                         self.notify_error(e);
                     }
                 },
@@ -453,106 +455,165 @@ impl Session {
         }
     }
 
-    /// Speaks turn `n`, after the turns before it where `with_context`. A longer text becomes several turns, a piece each, which are
-    /// spoken one after another.
+    /// Speaks turn `n`, after the turns before it where `with_context`; those of them that have not been spoken are spoken first. A
+    /// longer text becomes several turns, a piece each, which are spoken one after another.
     pub fn speak_turn(&mut self, n: usize, with_context: bool) {
-        let context = match self.context_of(n, with_context) {
-            Ok(context) => context,
-            Err(e) => return self.notify_error(e),
+        let Some(checkpoint) = self.checkpoint() else {
+            return self.notify(self.model_status().unwrap_or_default());
         };
-        let Some(turns) = self.cut_turn(n) else { return };
-        self.pieces = PiecesToSpeak { context, turns: turns.into(), before: None };
-        self.speak_next_piece(None);
+        let Some(turn) = self.conversation.turns().get(n) else { return };
+        let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
+        if !script.pieces.iter().any(|piece| is_speakable(&piece.text)) {
+            return self.notify_error(Error::invalid(
+                "text",
+                "something to say (at least a letter or digit)",
+                "nothing",
+            ));
+        }
+        let id = turn.id;
+        let first: Vec<TurnId> = match with_context {
+            true => self.conversation.before(n).filter(|turn| turn.take.is_none()).map(|turn| turn.id).collect(),
+            false => Vec::new(),
+        };
+        let waits =
+            |session: &Self, id| session.to_speak.iter().any(|turn| turn.turn == id) || session.is_being_spoken(id);
+        let first: Vec<TurnId> = first.into_iter().filter(|id| !waits(self, *id)).collect();
+        if !first.is_empty() {
+            self.notify(format!("{} of the turns before it are spoken first", first.len()));
+        }
+        for turn in first.into_iter().chain([id]) {
+            self.to_speak.push_back(TurnToSpeak { turn, with_context, pieces: None, before: None });
+        }
+        self.speak_next_turn();
     }
 
-    /// Cuts the text of turn `n` into pieces, each a turn of its own; their ids.
-    fn cut_turn(&mut self, n: usize) -> Option<Vec<TurnId>> {
-        let turn = self.turns.get(n)?.clone();
-        let Some(checkpoint) = self.checkpoint() else { return Some(vec![turn.id]) };
+    /// Speaks all turns that have no take, or one that heard something else, in order.
+    pub fn speak_conversation(&mut self) {
+        let turns = self.conversation.turns().iter().enumerate();
+        let wanted = turns.filter(|(n, turn)| {
+            !turn.text.trim().is_empty() && (turn.take.is_none() || self.conversation.is_stale(*n))
+        });
+        let wanted: Vec<TurnId> = wanted.map(|(_, turn)| turn.id).collect();
+        if wanted.is_empty() {
+            return self.notify("every turn has been spoken");
+        }
+        for turn in wanted {
+            self.to_speak.push_back(TurnToSpeak { turn, with_context: true, pieces: None, before: None });
+        }
+        self.speak_next_turn();
+    }
+
+    fn is_being_spoken(&self, id: TurnId) -> bool {
+        let Some(ActiveTask::Speak { clip, .. }) = &self.active else { return false };
+        clip.turn.as_ref().is_some_and(|(turn, _)| *turn == id)
+    }
+
+    /// Cuts the text of a turn into pieces, each a turn of its own; their ids.
+    fn cut_turn(&mut self, id: TurnId) -> VecDeque<TurnId> {
+        let (Some(n), Some(checkpoint)) = (self.conversation.place(id), self.checkpoint()) else {
+            return VecDeque::new();
+        };
+        let turn = &self.conversation.turns()[n];
         let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
         let messages = script.messages(&checkpoint.text_profile, &checkpoint.info.name);
         messages.into_iter().for_each(|text| self.notify(text));
-        let whole = script.pieces.len() == 1 && script.tag.is_none();
-        if whole || script.pieces.is_empty() {
-            return Some(vec![turn.id]);
+        if (script.pieces.len() == 1 && script.tag.is_none()) || script.pieces.is_empty() {
+            return [id].into();
         }
         if script.pieces.len() > 1 {
             self.notify(format!("the text is spoken in {} pieces, each a turn of its own", script.pieces.len()));
         }
-        let mut ids = Vec::new();
+        let mut ids = VecDeque::new();
         for (m, piece) in script.pieces.into_iter().enumerate() {
             if m > 0 {
-                self.add_turn(piece.speaker, "");
-                let added = self.turns.pop()?;
-                self.turns.insert(n + m, added);
+                ids.push_back(self.conversation.insert(n + m, piece.speaker, &piece.text));
+            } else {
+                self.conversation.edit(n, piece.speaker, &piece.text);
+                ids.push_back(id);
             }
-            let turn = self.turns.get_mut(n + m)?;
-            (turn.speaker, turn.text, turn.take) = (piece.speaker, piece.text, None);
-            ids.push(turn.id);
         }
-        Some(ids)
+        ids
     }
 
-    fn poll_pieces(&mut self) {
-        let heard = !(self.settings.autoplay && self.player.is_playing());
-        if self.active.is_none()
-            && heard
-            && let Some(before) = self.pieces.before.take()
-        {
-            self.speak_next_piece(before);
+    /// Begins the next turn, or the next piece of one, when its time has come.
+    fn speak_next_turn(&mut self) {
+        let busy = self.active.is_some() || !self.queue.is_empty() || !self.is_ready();
+        if busy || self.recording.is_some() || self.conversation.waits_for_prompt() {
+            return;
         }
-    }
-
-    /// Speaks the next piece of a longer text, after `before`, the piece before it.
-    fn speak_next_piece(&mut self, before: Option<Turn>) {
-        let Some(id) = self.pieces.turns.pop_front() else { return };
-        let Some(turn) = self.turns.iter().find(|t| t.id == id).cloned() else { return };
+        let Some(mut next) = self.to_speak.pop_front() else { return };
+        let between_pieces = next.pieces.is_some();
+        if between_pieces && self.settings.autoplay && self.player.is_playing() {
+            return self.to_speak.push_front(next);
+        }
+        let mut pieces = next.pieces.take().unwrap_or_else(|| self.cut_turn(next.turn));
+        let Some(piece) = pieces.pop_front() else { return };
+        // The context of the first piece is the conversation's; each further piece hears that and the piece before it.
+        let context = self.context_of(next.turn, next.with_context);
+        let (place, turn) = (self.conversation.place(piece), self.conversation.turn(piece).cloned());
+        let (Some(place), Some(turn)) = (place, turn) else { return };
+        let context = match context {
+            Ok(context) => context,
+            Err(e) => return self.notify_error(e),
+        };
         let sampling = self.next_sampling();
         let spec = |before: Option<Turn>| {
-            let context = self.pieces.context.iter().cloned().chain(before).collect();
+            let context = context.iter().cloned().chain(before).collect();
             ClipSpec { context, ..ClipSpec::new(turn.text.clone(), turn.speaker, sampling) }
         };
-        let after = spec(before);
+        let max_frames = self.longest_frames();
+        let after = spec(next.before.take());
         // Where the piece before it leaves no room, it is spoken without it.
-        let fits =
-            self.checkpoint().is_none_or(|c| !matches!(self.request(&after, c), Err(Error::ContextTooLong { .. })));
-        let spec = if fits { after } else { spec(None) };
-        self.speak(spec, Some(id), None);
+        let too_long = |checkpoint: &Arc<Checkpoint>| {
+            matches!(request(&after, checkpoint, max_frames), Err(Error::ContextTooLong { .. }))
+        };
+        let spec = if self.checkpoint().is_some_and(too_long) { spec(None) } else { after };
+        let heard = next.with_context.then(|| self.conversation.takes_before(place).unwrap_or_default());
+        if !pieces.is_empty() {
+            self.to_speak.push_front(TurnToSpeak { pieces: Some(pieces), ..next });
+        }
+        self.queue_clip(ClipToSpeak { spec, turn: Some((piece, heard)), parent: None, max_frames });
     }
 
-    fn context_of(&self, n: usize, with_context: bool) -> Result<Vec<Turn>> {
-        let mut context: Vec<Turn> = self.prompt.iter().filter_map(prompt_turn).collect();
-        let before = if with_context { &self.turns[..n] } else { &[] };
-        for (m, turn) in before.iter().enumerate().filter(|(_, t)| !t.text.trim().is_empty()) {
-            let Some(id) = &turn.take else {
-                let expected = format!("turn {} to be spoken before turn {} can answer it", m + 1, n + 1);
+    /// What the turn `id` hears: the voice prompt and, where asked for, the turns before it.
+    fn context_of(&self, id: TurnId, with_context: bool) -> Result<Vec<Turn>> {
+        let mut context: Vec<Turn> = self.conversation.prompt_turn().into_iter().collect();
+        let n = self.conversation.place(id).filter(|_| with_context).unwrap_or(0);
+        for turn in self.conversation.before(n) {
+            let Some(take) = &turn.take else {
+                let expected = format!("the turn {:?} to be spoken before the one that answers it", turn.text);
                 return Err(Error::invalid("conversation", expected, "no take of it"));
             };
-            let frames = self.read_tokens(id)?.frames;
+            let frames = self.read_tokens(&take.id)?.frames;
             context.push(Turn { speaker: turn.speaker, text: turn.text.clone(), frames });
         }
         Ok(context)
     }
 
-    /// Queues a take. What cannot be spoken is reported at once.
-    pub fn speak(&mut self, spec: ClipSpec, turn: Option<TurnId>, parent: Option<String>) {
-        match self.checkpoint().map(|checkpoint| self.request(&spec, checkpoint)) {
-            None => self.notify(self.model_status().unwrap_or_default()),
-            Some(Ok(_)) => self.queue.push_back(QueuedTask::Speak { spec: Box::new(spec), turn, parent }),
-            Some(Err(e)) => self.notify_error(e),
-        }
-        self.dispatch_next();
+    /// Frames of the longest speech that the settings allow.
+    fn longest_frames(&self) -> usize {
+        self.checkpoint().map_or(1, |c| c.dims().frames_in(self.settings.max_seconds).max(1))
     }
 
-    /// The request for `spec`, with everything checked that can be checked before it runs.
-    fn request(&self, spec: &ClipSpec, checkpoint: &Checkpoint) -> Result<GenerationRequest> {
-        let dims = checkpoint.dims();
-        spec.sampling.check(&dims)?;
-        checkpoint.info.check_speaker("speaker", spec.speaker)?;
-        let max_frames = dims.frames_in(self.settings.max_seconds).max(1);
-        let request = GenerationRequest::new(spec, checkpoint.prompt_of(spec)?, max_frames);
-        request.prompt.check_fits(max_frames, &dims)?;
-        Ok(GenerationRequest { observe: true, ..request })
+    /// Queues a take that is made from the take `parent`. It may become as long as that one.
+    fn speak_again(&mut self, spec: ClipSpec, parent: &str) {
+        // One frame more, so that a clip that ended by itself can end again.
+        let frames = self.store.get(parent).map_or(0, |take| take.measures.frames + 1);
+        let max_frames = self.longest_frames().max(frames);
+        self.queue_clip(ClipToSpeak { spec, turn: None, parent: Some(parent.to_owned()), max_frames });
+    }
+
+    /// Queues a clip. What cannot be spoken is reported at once.
+    fn queue_clip(&mut self, clip: ClipToSpeak) {
+        match self.checkpoint().map(|checkpoint| request(&clip.spec, checkpoint, clip.max_frames)) {
+            None => self.notify(self.model_status().unwrap_or_default()),
+            Some(Ok(_)) => self.queue.push_back(QueuedTask::Speak(Box::new(clip))),
+            Some(Err(e)) => {
+                self.to_speak.clear();
+                self.notify_error(e);
+            }
+        }
+        self.dispatch_next();
     }
 
     /// Positions that the conversation up to turn `n` and the longest speech take, and those of the model.
@@ -561,13 +622,13 @@ impl Session {
         let dims = checkpoint.dims();
         let text = |speaker, text: &str| checkpoint.text_ids(speaker, text).map_or(0, |ids| ids.len());
         let mut used = dims.frames_in(self.settings.max_seconds);
-        if let Some(prompt) = &self.prompt {
+        if let Some(prompt) = &self.conversation.prompt {
             used += text(prompt.speaker, &prompt.text) + prompt.frames.as_ref().map_or(0, |f| f.len() + 1);
         }
-        for (m, turn) in self.turns.iter().enumerate().take(n + 1) {
+        for (m, turn) in self.conversation.turns().iter().enumerate().take(n + 1) {
             used += text(turn.speaker, &turn.text);
             if m < n {
-                let take = turn.take.as_ref().and_then(|id| self.store.get(id));
+                let take = turn.take.as_ref().and_then(|take| self.store.get(&take.id));
                 used += take.map_or(0, |t| t.measures.frames + 1);
             }
         }
@@ -585,7 +646,7 @@ impl Session {
         {
             spec.sampling.seed = seed;
         }
-        self.speak(spec, None, Some(id.to_owned()));
+        self.speak_again(spec, id);
     }
 
     /// Makes the inspected take again with the current settings from `frame` on: an edited take whose frames before that stay
@@ -595,7 +656,7 @@ impl Session {
         spec.edits.retain(|edit| edit.frame() < frame);
         let sampling = Sampling { seed: spec.sampling.seed, ..self.sampling };
         spec.edits.push(Edit::Sampling { frame, sampling });
-        self.speak(spec, None, Some(parent));
+        self.speak_again(spec, &parent);
     }
 
     /// Makes take `id` in every mode, with its seed.
@@ -608,7 +669,7 @@ impl Session {
         for info in Mode::all() {
             let precision = info.mode.default_precision(stored);
             let sampling = Sampling { mode: info.mode, precision, ..spec.sampling };
-            self.speak(ClipSpec { sampling, ..spec.clone() }, None, Some(id.to_owned()));
+            self.speak_again(ClipSpec { sampling, ..spec.clone() }, id);
         }
     }
 
@@ -625,14 +686,13 @@ impl Session {
         TokenFile::read(&self.tokens_path(id), &info.dims)
     }
 
-    /// Stops the running take before its next frame and empties the queue; what was made is kept.
-    pub fn cancel(&mut self) {
-        self.queue.clear();
-        self.pieces = PiecesToSpeak::default();
-        match &self.active {
-            Some(ActiveTask::Speak { task, .. } | ActiveTask::TeacherForce { task }) => task.cancel(),
-            Some(ActiveTask::Encode { task }) => task.cancel(),
-            None => {}
+    /// Stops the running take before its next frame, and takes that wait; what was made is kept. A voice prompt is encoded all the
+    /// same.
+    pub fn stop_speaking(&mut self) {
+        self.queue.retain(|task| matches!(task, QueuedTask::Encode { .. }));
+        self.to_speak.clear();
+        if let Some(ActiveTask::Speak { task, .. } | ActiveTask::TeacherForce { task }) = &self.active {
+            task.cancel();
         }
     }
 
@@ -675,11 +735,14 @@ impl Session {
                         info.name
                     ));
                 }
-                self.prompt = Some(VoicePrompt { path, ..VoicePrompt::default() });
-                self.queue.push_back(QueuedTask::Encode { samples: recording.samples });
+                self.conversation.prompt = Some(VoicePrompt { path: path.clone(), ..VoicePrompt::default() });
+                self.queue.push_back(QueuedTask::Encode { path, samples: recording.samples });
                 self.dispatch_next();
             }
-            Err(e) => self.notify_error(e),
+            Err(e) => {
+                self.to_speak.clear(); // they were to be heard after it
+                self.notify_error(e);
+            }
         }
     }
 
@@ -688,17 +751,18 @@ impl Session {
         if self.is_speaking() {
             return self.notify("a take is being made; Escape cancels it");
         }
-        let Some(checkpoint) = self.checkpoint().cloned() else { return };
-        let rate = checkpoint.dims().sample_rate;
-        let read = self.read_tokens(id).and_then(|file| {
+        let checkpoint = self.checkpoint().cloned();
+        let rate = checkpoint.as_ref().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
+        // A take of another checkpoint can be heard, whatever its sizes.
+        let read = TokenFile::read_own(&self.tokens_path(id)).and_then(|file| {
             let audio = wav::read(&self.store.path(id).join("audio.wav"), rate)?;
-            Ok((file, audio, checkpoint.id()?))
+            Ok((file, audio, checkpoint.map(|c| c.id()).transpose()?))
         });
         let (file, audio, model) = match read {
             Ok(read) => read,
             Err(e) => return self.notify_error(e),
         };
-        let same_model = file.model.as_ref().is_none_or(|m| m.sha256 == model.sha256);
+        let same_model = model.is_some_and(|model| file.model.as_ref().is_none_or(|m| m.sha256 == model.sha256));
         self.inspected = InspectedClip {
             take: Some(id.to_owned()),
             spec: file.clip_spec(&self.tokens_path(id)).ok(),
@@ -717,7 +781,7 @@ impl Session {
         if same_model && self.inspected.spec.is_some() {
             self.queue.push_back(QueuedTask::TeacherForce { take: id.to_owned() });
         } else {
-            self.notify("this take was made by another model: its draws cannot be computed here");
+            self.notify("this take was made by another model: it can be heard, its draws cannot be computed here");
         }
         self.dispatch_next();
     }
@@ -731,13 +795,12 @@ impl Session {
         let Some(next) = self.queue.pop_front() else { return };
         let cancel = CancelToken::default();
         let started = match next {
-            QueuedTask::Encode { samples } => {
-                worker.encode(samples, cancel).map(|task| Some(ActiveTask::Encode { task }))
+            QueuedTask::Encode { path, samples } => {
+                worker.encode(samples, cancel).map(|task| Some(ActiveTask::Encode { path, task }))
             }
-            QueuedTask::Speak { spec, turn, parent } => self
-                .request(&spec, checkpoint)
+            QueuedTask::Speak(clip) => request(&clip.spec, checkpoint, clip.max_frames)
                 .and_then(|request| worker.generate(request, cancel))
-                .map(|task| Some(ActiveTask::Speak { spec, turn, parent, task })),
+                .map(|task| Some(ActiveTask::Speak { clip, task })),
             QueuedTask::TeacherForce { take } => match &self.inspected.spec {
                 Some(spec) if self.inspected.take.as_ref() == Some(&take) => checkpoint
                     .prompt_of(spec)
@@ -751,11 +814,11 @@ impl Session {
             Ok(active) => self.active = active,
             Err(e) => return self.notify_error(e),
         }
-        if let Some(ActiveTask::Speak { spec, .. }) = &self.active {
-            let version = self.inspected.version + 1;
-            self.inspected = InspectedClip { spec: Some((**spec).clone()), version, ..InspectedClip::default() };
-            let rate = self.checkpoint().map_or(0, |c| c.dims().sample_rate);
-            let expected = expected_seconds(&spec.text).min(self.settings.max_seconds);
+        if let Some(ActiveTask::Speak { clip, .. }) = &self.active {
+            let (version, spec) = (self.inspected.version + 1, Some(clip.spec.clone()));
+            let expected = expected_seconds(&clip.spec.text).min(self.settings.max_seconds);
+            self.inspected = InspectedClip { spec, version, ..InspectedClip::default() };
+            let rate = self.checkpoint().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
             self.player.begin(rate);
             self.player.expect(expected);
             if self.settings.autoplay
@@ -766,30 +829,31 @@ impl Session {
         }
     }
 
-    fn on_clip_finished(&mut self, spec: ClipSpec, turn: Option<TurnId>, parent: Option<String>, clip: GeneratedClip) {
+    fn on_clip_finished(&mut self, made_for: ClipToSpeak, clip: GeneratedClip) {
+        let ClipToSpeak { spec, turn, parent, .. } = made_for;
         self.player.finish();
         self.inspected.stop = Some(clip.stop);
         self.inspected.version += 1;
         clip.findings.iter().for_each(|finding| self.notify(finding));
+        // A piece of which nothing was said cannot be context.
         if clip.frames.is_empty() {
-            self.pieces.before = turn.map(|_| None);
             return;
         }
-        let piece = Turn { speaker: spec.speaker, text: spec.text.clone(), frames: clip.frames.clone() };
-        // The text may have been edited meanwhile; then the take says something else.
-        let spoken = spec.text.clone();
+        if clip.stop != FinishReason::Cancelled
+            && let Some(next) = self.to_speak.front_mut().filter(|next| next.pieces.is_some())
+        {
+            let frames = clip.frames.clone();
+            next.before = Some(Turn { speaker: spec.speaker, text: spec.text.clone(), frames });
+        }
+        let (speaker, text) = (spec.speaker, spec.text.clone());
         match self.store_take(spec, parent, &clip) {
             Ok(id) => {
                 self.inspected.take = Some(id.clone());
-                let of_turn = |t: &&mut TurnDraft| Some(t.id) == turn && t.text == spoken;
-                if let Some(turn) = self.turns.iter_mut().find(of_turn) {
-                    turn.take = Some(id);
+                if let Some((turn, after)) = turn {
+                    self.conversation.spoken(turn, speaker, &text, SpokenTurn { id, after });
                 }
             }
             Err(e) => self.notify_error(e),
-        }
-        if clip.stop != FinishReason::Cancelled && turn.is_some() {
-            self.pieces.before = Some(Some(piece));
         }
     }
 
@@ -884,6 +948,29 @@ impl Session {
         Ok(generate_line(&spec, max_ms, &path, model.path.as_deref(), adapter.as_deref()))
     }
 
+    /// Writes the turns if they have changed, so that they are there after a restart.
+    pub fn save_draft(&mut self) {
+        let draft = Draft { turns: self.conversation.turns().to_vec() };
+        if draft != self.saved_draft {
+            if let Err(e) = draft.write(&self.paths.draft()) {
+                self.notify_error(e);
+            }
+            self.saved_draft = draft;
+        }
+    }
+
+    /// Whether there are turns that have not been written yet.
+    pub fn has_unsaved_draft(&self) -> bool {
+        self.saved_draft.turns != self.conversation.turns()
+    }
+
+    /// Takes over what other windows have done with the takes.
+    pub fn refresh_takes(&mut self) {
+        if let Err(e) = self.store.refresh() {
+            self.notify_error(e);
+        }
+    }
+
     /// Writes the settings file if they have changed.
     pub fn save_settings(&mut self) {
         if self.checkpoint().is_some() {
@@ -933,13 +1020,15 @@ impl ExportKind {
     }
 }
 
-/// Reads a checkpoint on a thread of its own, with the SHA-256 of its weights, which every take needs.
+/// Reads a checkpoint on a thread of its own, once the model before it is gone, with the SHA-256 of its weights, which every take needs.
 fn read_in_background(
     model: CheckpointSpec,
+    before: Option<ModelState>,
     wake: Arc<dyn Fn() + Send + Sync>,
 ) -> Result<Receiver<Result<Arc<Checkpoint>>>> {
     let (sender, receiver) = channel();
     let read = move || {
+        drop(before); // its worker ends first: one thread at a time may own MLX, and memory is for one model
         let checkpoint = Checkpoint::resolve(&model).and_then(|c| c.id().map(|_| Arc::new(c)));
         sender.send(checkpoint).ok(); // the window may be closed by now
         wake();
@@ -952,7 +1041,12 @@ fn read_in_background(
     Ok(receiver)
 }
 
-fn prompt_turn(prompt: &VoicePrompt) -> Option<Turn> {
-    let frames = prompt.frames.clone()?;
-    Some(Turn { speaker: prompt.speaker, text: prompt.text.clone(), frames })
+/// The request for `spec`, with everything checked that can be checked before it runs.
+fn request(spec: &ClipSpec, checkpoint: &Checkpoint, max_frames: usize) -> Result<GenerationRequest> {
+    let dims = checkpoint.dims();
+    spec.sampling.check(&dims)?;
+    checkpoint.info.check_speaker("speaker", spec.speaker)?;
+    let request = GenerationRequest::new(spec, checkpoint.prompt_of(spec)?, max_frames);
+    request.prompt.check_fits(max_frames, &dims)?;
+    Ok(GenerationRequest { observe: true, ..request })
 }

@@ -1,7 +1,7 @@
 //! Settings that the window remembers.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ pub struct Settings {
     pub autoplay: bool,
     /// Named sampling settings.
     pub presets: Vec<Preset>,
+    /// Checkpoints that were opened, the last one first.
+    pub recent_models: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -69,6 +71,7 @@ impl Default for Settings {
             max_seconds: 10.0,
             autoplay: true,
             presets: Vec::new(),
+            recent_models: Vec::new(),
         }
     }
 }

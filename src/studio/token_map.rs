@@ -23,7 +23,7 @@ fn title(statistic: Option<&StepStatistic>) -> &'static str {
 /// Share of the colour scale, 0 to 1; `None` where the draw has not been computed.
 fn share(statistic: Option<&StepStatistic>, id: u32, stats: Option<&TokenStats>, vocab: usize) -> Option<f64> {
     match statistic {
-        None => Some(f64::from(id) / (vocab - 1) as f64),
+        None => Some((f64::from(id) / (vocab - 1) as f64).min(1.0)),
         Some(s) => stats.map(|stats| s.share(stats[s.stat], vocab)),
     }
 }
@@ -43,13 +43,13 @@ pub(super) fn token_map_ui(ui: &mut Ui, session: &Session, view: &mut View, acti
             }
         });
         shown.response.accessible_name("What the map shows");
-        ui.small("Codebook 0 is at the top. Click a cell to select its draw and to play from there.");
+        ui.small("Codebook 0 is at the top. Click a cell to select its draw and hear its frame; Space plays on.");
     });
     let height = (ui.available_height() - 4.0).clamp(60.0, 34.0 * model.dims.codebooks as f32);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Token map"));
     ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
-    let (t, k) = (session.inspected.frames.len(), model.dims.codebooks);
+    let (t, k) = (session.inspected.frames.len(), session.inspected.frames.codebooks());
     if t == 0 {
         let text = "Tokens appear here";
         ui.painter().text(
@@ -84,7 +84,8 @@ pub(super) fn token_map_ui(ui: &mut Ui, session: &Session, view: &mut View, acti
     if let Some(p) = response.interact_pointer_pos().filter(|_| response.clicked()) {
         let cell = at(p);
         actions.push(Action::Select(Some(cell)));
-        actions.push(Action::Seek(model.dims.seconds(cell.0)));
+        // What is selected is what is heard: this frame and nothing else.
+        actions.push(Action::PlayRegion(model.dims.seconds(cell.0), model.dims.seconds(cell.0 + 1), false));
     }
     response.on_hover_ui_at_pointer(|ui| {
         if let Some(p) = ui.ctx().pointer_hover_pos() {
@@ -109,7 +110,7 @@ fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap, model: &ModelI
         return texture.id();
     }
     map.drawn = Some(now);
-    let (t, k) = (clip.frames.len(), model.dims.codebooks);
+    let (t, k) = (clip.frames.len(), clip.frames.codebooks());
     let mut pixels = vec![Color32::GRAY; t * k];
     for (frame, ids) in clip.frames.frames().enumerate() {
         for (codebook, id) in ids.iter().enumerate() {

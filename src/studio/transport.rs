@@ -14,8 +14,15 @@ pub(super) fn transport_ui(ui: &mut Ui, session: &Session, view: &mut View, acti
             actions.push(Action::Play(!playing));
         }
         ui.monospace(format!("{:6.2} / {:.2} s", player.position(), player.seconds()));
-        if player.region().is_some() && ui.button("End loop").clicked() {
-            actions.push(Action::Loop(None));
+        if let Some((from, to)) = player.region() {
+            let mut looping = player.is_looping();
+            if ui.toggle_value(&mut looping, "Loop").on_hover_text("L").clicked() {
+                actions.push(Action::ToggleLoop);
+            }
+            let clear = ui.button(format!("{from:.2} to {to:.2} s ✕")).on_hover_text("Clear the selection");
+            if clear.accessible_name("Clear the selection").clicked() {
+                actions.push(Action::ClearRegion);
+            }
         }
         let mut volume = session.settings.volume;
         let slider = Slider::new(&mut volume, 0.0..=1.0).show_value(false).text("volume");
@@ -31,7 +38,7 @@ pub(super) fn transport_ui(ui: &mut Ui, session: &Session, view: &mut View, acti
             1 => drop(ui.small("1 underrun")),
             n => drop(ui.small(format!("{n} underruns"))),
         }
-        ui.small("Click to seek, drag to loop");
+        ui.small("Click to seek, drag to hear a part");
     });
     waveform_ui(ui, session, actions);
     ui.add_space(4.0);
@@ -88,11 +95,14 @@ fn waveform_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let at = |p: egui::Pos2| f64::from((p.x - rect.left()) / rect.width()).clamp(0.0, 1.0) * seconds;
     if let Some(p) = response.interact_pointer_pos() {
         if response.clicked() {
-            actions.push(Action::Seek(at(p)));
+            actions.extend([Action::ClearRegion, Action::Seek(at(p))]);
         } else if response.dragged()
             && let Some(from) = ui.input(|i| i.pointer.press_origin())
         {
-            actions.push(Action::Loop(Some((at(from), at(p)))));
+            actions.push(Action::SelectRegion(at(from), at(p)));
         }
+    }
+    if let Some((from, to)) = session.player.region().filter(|_| response.drag_stopped()) {
+        actions.push(Action::PlayRegion(from, to, session.player.is_looping()));
     }
 }

@@ -1,54 +1,122 @@
-//! The folder of takes. A take folder is always complete: it is written under a temporary name, synced and renamed.
+//! The folder of takes. A take folder is always complete: it is written elsewhere in the folder, synced and renamed.
+//!
+//! Several programs may use the folder at once. Each has a folder of its own in it for takes that it is writing and takes that it
+//! has deleted, and holds a lock on it; what a program that has ended left there is removed by the next one.
 
-use std::fs;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::Take;
 use crate::data::TokenFile;
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file, sync_folder, write_atomically, write_new};
 
-/// Folder of deleted takes, emptied at the next start.
-const TRASH: &str = ".deleted";
-/// Prefix of folders that are being written.
-const UNFINISHED: &str = ".unfinished-";
+/// Prefix of the folders that programs have for themselves.
+const SESSION: &str = ".session-";
+/// In it: the file that is locked, deleted takes, and takes that are being written.
+const LOCK: &str = "lock";
+const TRASH: &str = "deleted";
+const UNFINISHED: &str = "unfinished";
+/// What earlier versions left: deleted takes, and the prefix of unfinished ones.
+const OLD_TRASH: &str = ".deleted";
+const OLD_UNFINISHED: &str = ".unfinished-";
 
 /// All takes, newest first.
 pub struct Store {
     folder: PathBuf,
     takes: Vec<Take>,
     search_texts: Vec<String>,
+    /// When each take's own file was changed last, as far as it has been read.
+    modified: HashMap<String, SystemTime>,
     deleted: Vec<Take>,
+    /// This program's own folder; the lock on it lasts as long as the store.
+    session: PathBuf,
+    _lock: File,
     /// Why some folders could not be read as takes. They are reported and left alone.
     pub damaged: Vec<Error>,
 }
 
 impl Store {
-    /// Reads the takes in `folder`, which is created if need be. Folders left unfinished by a killed program are removed, and so
-    /// are deleted takes: undo reaches back to the start of the program.
+    /// Reads the takes in `folder`, which is created if need be. What programs that have ended left unfinished is removed, and so
+    /// are the takes that they deleted: undo reaches back to the start of a program.
     ///
     /// # Errors
     /// [`Error::Read`] or [`Error::Write`] where the folder itself cannot be used.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
-        let (mut takes, mut damaged) = (Vec::new(), Vec::new());
-        let entries = fs::read_dir(folder).map_err(|e| Error::read(folder, e))?;
-        for path in entries.flatten().map(|e| e.path()) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(UNFINISHED) || name == TRASH {
-                if let Err(e) = fs::remove_dir_all(&path) {
-                    tracing::warn!("{} cannot be removed: {e}", path.display()); // it does no harm
-                }
-            } else if !name.starts_with('.') {
-                match read_take(&path) {
-                    Ok(take) => takes.push(take),
-                    Err(e) => damaged.push(e),
-                }
+        let (session, lock) = begin_session(folder)?;
+        remove_leftovers(folder, &session);
+        let mut store = Self {
+            folder: folder.to_owned(),
+            takes: Vec::new(),
+            search_texts: Vec::new(),
+            modified: HashMap::new(),
+            deleted: Vec::new(),
+            session,
+            _lock: lock,
+            damaged: Vec::new(),
+        };
+        store.damaged = store.read_new()?;
+        Ok(store)
+    }
+
+    /// Takes over what other programs have added, changed or deleted since the last look; whether anything was. What cannot be read
+    /// is left for the next start to report: another program may be at work on it.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where the folder cannot be read.
+    pub fn refresh(&mut self) -> Result<bool> {
+        let before = self.takes.clone();
+        let gone: Vec<usize> = (0..self.takes.len()).filter(|n| !self.path(&self.takes[*n].id).is_dir()).collect();
+        for n in gone.into_iter().rev() {
+            self.takes.remove(n);
+            self.search_texts.remove(n);
+        }
+        for n in 0..self.takes.len() {
+            let (id, path) = (self.takes[n].id.clone(), self.path(&self.takes[n].id));
+            let modified = modified(&path);
+            if modified.as_ref() != self.modified.get(&id)
+                && let Ok(take) = read_take(&path)
+            {
+                self.search_texts[n] = search_text(&take);
+                self.takes[n] = take;
+                self.modified.extend(modified.map(|time| (id, time)));
             }
         }
-        takes.sort_by(|a: &Take, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
-        let search_texts = takes.iter().map(search_text).collect();
-        Ok(Self { folder: folder.to_owned(), takes, search_texts, deleted: Vec::new(), damaged })
+        self.read_new()?;
+        Ok(self.takes != before)
+    }
+
+    /// Reads the takes that are not known yet; why some could not be read.
+    fn read_new(&mut self) -> Result<Vec<Error>> {
+        let known: HashSet<String> = self.takes.iter().map(|take| take.id.clone()).collect();
+        let entries = fs::read_dir(&self.folder).map_err(|e| Error::read(&self.folder, e))?;
+        let (mut new, mut damaged) = (Vec::new(), Vec::new());
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A file beside the takes is none of them, and nobody's concern.
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
+            if name.starts_with('.') || known.contains(&name) || !is_folder {
+                continue;
+            }
+            match read_take(&entry.path()) {
+                Ok(take) => {
+                    self.modified.extend(modified(&entry.path()).map(|time| (name, time)));
+                    new.push(take);
+                }
+                Err(e) => damaged.push(e),
+            }
+        }
+        if known.is_empty() {
+            new.sort_by(|a: &Take, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+            self.search_texts = new.iter().map(search_text).collect();
+            self.takes = new;
+        } else {
+            new.into_iter().for_each(|take| self.insert(take));
+        }
+        Ok(damaged)
     }
 
     /// The takes, newest first.
@@ -81,9 +149,9 @@ impl Store {
             }
             n += 1;
         };
-        let temporary = self.folder.join(format!("{UNFINISHED}{}", take.id));
+        let temporary = self.session.join(UNFINISHED).join(&take.id);
         let write = || {
-            fs::create_dir(&temporary)?;
+            fs::create_dir_all(&temporary)?;
             write_new(&temporary.join("audio.wav"), wav)?;
             write_new(&temporary.join("tokens.json"), tokens.to_json().as_bytes())?;
             write_new(&temporary.join("take.json"), &json(&take))?;
@@ -106,13 +174,13 @@ impl Store {
         self.takes.insert(at, take);
     }
 
-    /// Changes a take's name or favourite mark.
+    /// Changes a take's name or favourite mark, as it stands in the folder: another program may have changed it too.
     ///
     /// # Errors
     /// [`Error::InvalidValue`] where there is no such take; [`Error::Write`], and then it stays as it was.
     pub fn update(&mut self, id: &str, change: impl FnOnce(&mut Take)) -> Result<()> {
         let at = self.index_of(id)?;
-        let mut take = self.takes[at].clone();
+        let mut take = read_take(&self.path(id))?;
         change(&mut take);
         write_atomically(&self.path(id).join("take.json"), &json(&take))?;
         self.search_texts[at] = search_text(&take);
@@ -126,7 +194,7 @@ impl Store {
     /// As [`Store::update`].
     pub fn delete(&mut self, id: &str) -> Result<()> {
         let at = self.index_of(id)?;
-        let trash = self.folder.join(TRASH);
+        let trash = self.session.join(TRASH);
         let moved = fs::create_dir_all(&trash).and_then(|()| fs::rename(self.path(id), trash.join(id)));
         moved.map_err(|e| Error::write(self.path(id), e))?;
         self.search_texts.remove(at);
@@ -141,7 +209,7 @@ impl Store {
     pub fn undo(&mut self) -> Result<Option<String>> {
         let Some(take) = self.deleted.last() else { return Ok(None) };
         let path = self.path(&take.id);
-        fs::rename(self.folder.join(TRASH).join(&take.id), &path).map_err(|e| Error::write(&path, e))?;
+        fs::rename(self.session.join(TRASH).join(&take.id), &path).map_err(|e| Error::write(&path, e))?;
         let id = take.id.clone();
         self.deleted.pop().into_iter().for_each(|take| self.insert(take));
         Ok(Some(id))
@@ -160,6 +228,49 @@ impl Store {
     fn index_of(&self, id: &str) -> Result<usize> {
         let at = self.takes.iter().position(|t| t.id == id);
         at.ok_or_else(|| Error::invalid("take", "the id of a take", format!("{id:?}")))
+    }
+}
+
+/// When the file of the take in `path` was changed last.
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path.join("take.json")).and_then(|found| found.modified()).ok()
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.session).ok(); // else the next start does it
+    }
+}
+
+/// Makes this program's own folder in `folder`, and locks it.
+fn begin_session(folder: &Path) -> Result<(PathBuf, File)> {
+    let mut n = 0;
+    loop {
+        let session = folder.join(format!("{SESSION}{}-{n}", std::process::id()));
+        let lock = session.join(LOCK);
+        let begun = fs::create_dir_all(&session)
+            .and_then(|()| File::options().create(true).truncate(false).write(true).open(&lock))
+            .map_err(|e| Error::write(&lock, e))?;
+        if begun.try_lock().is_ok() {
+            return Ok((session, begun));
+        }
+        n += 1; // another store of this process, or another machine's process of the same number
+    }
+}
+
+/// Removes what programs left that do not run any more.
+fn remove_leftovers(folder: &Path, own: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|e| e.path()).filter(|path| path != own) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_left = if name.starts_with(SESSION) {
+            File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+        } else {
+            name == OLD_TRASH || name.starts_with(OLD_UNFINISHED)
+        };
+        if is_left && let Err(e) = fs::remove_dir_all(&path) {
+            tracing::warn!("{} cannot be removed: {e}", path.display()); // it does no harm
+        }
     }
 }
 
@@ -236,12 +347,43 @@ mod tests {
         store.delete(&old).unwrap();
         fs::create_dir(folder.path().join(".unfinished-x")).unwrap();
         fs::create_dir(folder.path().join("strange")).unwrap();
+        fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let expected = store.takes().to_vec();
+        drop(store);
         let again = Store::open(folder.path()).unwrap();
-        assert_eq!(again.takes(), store.takes());
-        assert_eq!(again.damaged.len(), 1, "reported and left alone");
+        assert_eq!(again.takes(), expected);
+        assert_eq!(again.damaged.len(), 1, "a folder is reported and left alone, a file is nobody's concern");
         assert!(!folder.path().join(".unfinished-x").exists() && folder.path().join("strange").exists());
         assert_eq!(fs::read(again.path(&new).join("audio.wav")).unwrap(), b"wav");
-        assert!(again.get(&old).is_none() && !folder.path().join(TRASH).exists(), "deleted for good");
+        let sessions = fs::read_dir(folder.path()).unwrap().flatten();
+        let sessions = sessions.filter(|e| e.file_name().to_string_lossy().starts_with(SESSION)).count();
+        assert!(again.get(&old).is_none() && sessions == 1, "deleted for good");
+    }
+
+    /// Two programs on one folder: each sees what the other does, and neither takes the other's deleted or unfinished takes away.
+    #[test]
+    fn two_stores_on_one_folder_harm_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = TokenFile { frames: Codes::from_frames([[1, 2]]).unwrap(), ..TokenFile::default() };
+        let mut one = Store::open(folder.path()).unwrap();
+        let first = one.add(take("The first", 1), &tokens, b"wav").unwrap();
+        one.delete(&first).unwrap();
+        fs::create_dir_all(one.session.join(UNFINISHED).join("x")).unwrap();
+        let mut two = Store::open(folder.path()).unwrap();
+        assert!(one.session.join(UNFINISHED).join("x").exists(), "it is being written");
+        assert_eq!(one.undo().unwrap().as_ref(), Some(&first));
+        let second = two.add(take("The second", 2), &tokens, b"wav").unwrap();
+        assert!(one.refresh().unwrap() && two.refresh().unwrap());
+        assert_eq!((texts(&one), texts(&two)), (vec!["The second", "The first"], vec!["The second", "The first"]));
+        one.update(&second, |t| t.name = "renamed".into()).unwrap();
+        two.update(&second, |t| t.favourite = true).unwrap();
+        one.refresh().unwrap();
+        let both = one.get(&second).unwrap();
+        assert_eq!((both.name.as_str(), both.favourite), ("renamed", true), "neither change is lost");
+        two.delete(&second).unwrap();
+        assert!(one.update(&second, |t| t.favourite = false).is_err());
+        assert!(one.refresh().unwrap() && !one.refresh().unwrap());
+        assert_eq!(texts(&one), ["The first"]);
     }
 
     #[test]

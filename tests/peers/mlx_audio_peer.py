@@ -9,12 +9,14 @@ import time
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_audio.tts.models.sesame.sesame import SesameModel
-from mlx_lm.sample_utils import make_sampler
 
 folder, ids, frames, seed = sys.argv[1:5]
 folder, prompt = pathlib.Path(folder), [int(n) for n in ids.split(",")]
 config = json.loads((folder / "config.json").read_text())
-model = SesameModel(dict(config))
+# Fields that mlx-audio wants and that have no effect on speech.
+unused = {"attention_dropout": 0.0, "initializer_range": 0.02, "use_cache": True}
+config["depth_decoder_config"] = unused | config["depth_decoder_config"]
+model = SesameModel(unused | config)
 weights = {name.removeprefix("model."): value for name, value in mx.load(str(folder / "model.safetensors")).items()}
 if "quantization" in config:
     q = config["quantization"]
@@ -26,7 +28,13 @@ model.load_weights(list(weights.items()), strict=True)
 mx.eval(model.parameters())
 del weights
 k = config["audio_num_codebooks"]
-sampler = make_sampler(temp=0.9, top_k=50)
+
+
+def sampler(logits):
+    """Temperature 0.9, top-k 50."""
+    logits = logits / 0.9
+    floor = mx.topk(logits, 50, axis=-1).min(axis=-1, keepdims=True)
+    return mx.random.categorical(mx.where(logits < floor, -mx.inf, logits))
 
 
 def run(frames):

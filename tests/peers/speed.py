@@ -106,12 +106,12 @@ def full(args):
     eight = full_size(torch, args.work / "full-8bit", "mlx-8bit-64")
     contestants.add_peer("transformers", [torch, HERE / "transformers_peer.py"], plain, args.threads)
     contestants.add_csm("native", plain, "native")
-    contestants.add_csm("native, 8 bit", eight, "native")
+    contestants.add_csm("native-8bit", eight, "native")
     contestants.add_csm("hybrid", plain, "hybrid")
     mlx = python_with(args.work / "mlx-audio", MLX_AUDIO)
     peer = [mlx, HERE / "mlx_audio_peer.py"]
     contestants.add_peer("mlx-audio", peer, full_size(torch, args.work / "full-mlx", "mlx"), "--float32")
-    contestants.add_peer("mlx-audio, 8 bit", peer, eight)
+    contestants.add_peer("mlx-audio-8bit", peer, eight)
     target = args.work / "candle-target"
     subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path", HERE / "candle" / "Cargo.toml",
                     "--target-dir", target], check=True)

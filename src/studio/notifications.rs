@@ -1,0 +1,44 @@
+//! Notifications over the window's lower right corner: they move nothing.
+
+use egui::{Align2, Area, Frame, Id, Label, RichText, ScrollArea, Ui, vec2};
+
+use super::Action;
+use super::state::Notifications;
+
+/// Width of a notification.
+const WIDTH: f32 = 360.0;
+/// Share of the window's height that they take at most.
+const HEIGHT: f32 = 0.5;
+
+pub(super) fn notifications_ui(ui: &Ui, notifications: &Notifications, above: f32, actions: &mut Vec<Action>) {
+    if notifications.all().is_empty() {
+        return;
+    }
+    let area = Area::new(Id::unique("notifications")).anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -above - 8.0));
+    area.order(egui::Order::Foreground).show(ui.ctx(), |ui| {
+        ui.set_width(WIDTH);
+        let height = ui.ctx().content_rect().height() * HEIGHT;
+        ScrollArea::vertical().max_height(height).stick_to_bottom(true).show(ui, |ui| {
+            for (n, notification) in notifications.all().iter().enumerate() {
+                Frame::popup(ui.style()).show(ui, |ui| {
+                    ui.set_width(WIDTH - 24.0);
+                    let colour =
+                        if notification.error { ui.visuals().error_fg_color } else { ui.visuals().text_color() };
+                    let times =
+                        if notification.count > 1 { format!(" (×{})", notification.count) } else { String::new() };
+                    ui.add(Label::new(RichText::new(format!("{}{times}", notification.text)).color(colour)).wrap());
+                    ui.horizontal(|ui| {
+                        let dismiss = ui.small_button("Dismiss");
+                        if dismiss.accessible_name(format!("Dismiss notification {}", n + 1)).clicked() {
+                            actions.push(Action::Dismiss(n));
+                        }
+                        let copy = ui.small_button("Copy");
+                        if copy.accessible_name(format!("Copy notification {}", n + 1)).clicked() {
+                            ui.ctx().copy_text(notification.text.clone());
+                        }
+                    });
+                });
+            }
+        });
+    });
+}

@@ -1,0 +1,9 @@
+//! What the window knows, in parts that need no window.
+
+mod conversation;
+mod draft;
+mod notifications;
+
+pub use conversation::{Conversation, SpokenTurn, TurnDraft, TurnId, VoicePrompt};
+pub use draft::Draft;
+pub use notifications::{Notification, Notifications};
