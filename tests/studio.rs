@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use csm_studio::analysis::statistics::Stat;
 use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
 use csm_studio::checkpoint::CheckpointSpec;
@@ -138,22 +139,124 @@ fn every_mode_has_a_button() {
     }
 }
 
-#[test]
-fn a_click_on_the_waveform_seeks_and_play_goes_on_there() {
-    let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    say(&mut window, "Good morning.");
-    generate(&mut window);
-    wait_for_silence(&mut window);
-    let waveform = window.get_by_label("Waveform").rect();
-    let length = window.state().session.player.seconds();
-    window.hover_at(waveform.center());
-    window.drag_at(waveform.center());
-    window.drop_at(waveform.center());
+/// Where `seconds` of a clip are in a lane that shows `length` seconds of it; names stand in the margin at its left.
+fn in_lane(window: &Window<'_>, lane: &str, seconds: f64, length: f64) -> egui::Pos2 {
+    let rect = window.get_by_label(lane).rect();
+    let rect = rect.with_min_x(rect.left() + 64.0);
+    egui::pos2(rect.left() + (seconds / length) as f32 * rect.width(), rect.top() + 4.0)
+}
+
+fn press(window: &mut Window<'_>, from: egui::Pos2, to: egui::Pos2) {
+    window.hover_at(from);
+    window.drag_at(from);
+    if from != to {
+        window.step();
+        window.hover_at(to);
+        window.step();
+    }
+    window.drop_at(to);
     window.run_steps(3);
-    assert!((window.state().session.player.position() - length / 2.0).abs() < 0.05);
+}
+
+/// A window with a take that is not playing; the clip's seconds.
+fn with_a_take<'a>(folder: &Path, text: &str) -> (Window<'a>, f64) {
+    let mut window = open(folder);
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, text);
+    generate(&mut window);
+    let length = window.state().session.player.seconds();
+    (window, length)
+}
+
+/// Every lane selects the same frame at the same place, and what is selected is heard; Play goes on from there.
+#[test]
+fn a_click_in_any_lane_is_heard_and_play_goes_on_there() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "Good morning.");
+    let frame = (length / 2.0 / 0.08) as usize;
+    for lane in ["Ruler", "Waveform", "Statistics", "Token map"] {
+        let at = in_lane(&window, lane, length / 2.0, length);
+        press(&mut window, at, at);
+        let (from, to) = window.state().session.player.region().unwrap();
+        assert!((from - 0.08 * frame as f64).abs() < 1e-6 && (to - from - 0.08).abs() < 1e-6, "{lane}: {from}, {to}");
+        wait_for_silence(&mut window);
+    }
     click(&mut window, "▶ Play");
-    wait(&mut window, "the sound to move", |s| s.session.player.position() > length / 2.0 + 0.05);
+    wait(&mut window, "the sound to move", |s| s.session.player.position() > length / 2.0 + 0.1);
+}
+
+/// A part that is dragged is played to its end and no further; L has it played over and over.
+#[test]
+fn a_part_is_heard_and_looped() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
+    let (from, to) = (in_lane(&window, "Waveform", 0.5, length), in_lane(&window, "Waveform", 0.9, length));
+    press(&mut window, from, to);
+    let (a, b) = window.state().session.player.region().unwrap();
+    assert!((a - 0.5).abs() < 0.02 && (b - 0.9).abs() < 0.02, "{a} {b}");
+    wait_for_silence(&mut window);
+    assert!((window.state().session.player.position() - a).abs() < 1e-3);
+    window.key_press(egui::Key::L);
+    window.run_steps(3);
+    std::thread::sleep(Duration::from_millis(900));
+    let player = &window.state().session.player;
+    assert!(player.is_playing() && player.is_looping() && (a..=b).contains(&player.position()));
+    click(&mut window, "Clear the selection");
+    assert_eq!(window.state().session.player.region(), None);
+}
+
+/// Another candidate is heard in its place without a take of it, and used for one that is the same up to there.
+#[test]
+fn another_token_is_heard_and_used() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
+    let before = window.state().session.inspected.frames.clone();
+    let frame = (0..before.len()).find(|t| window.state().session.inspected.steps[*t][0][Stat::Entropy] > 1.0).unwrap();
+    let at = in_lane(&window, "Token map", 0.08 * (frame as f64 + 0.5), length);
+    press(&mut window, at, at);
+    wait_for_silence(&mut window);
+    let clip = &window.state().session.inspected;
+    let best = csm_studio::analysis::top_ids(clip.logits[frame].row(0), 2);
+    let token = best.into_iter().find(|id| *id as u32 != before.frame(frame)[0]).unwrap();
+    click(&mut window, &format!("Play token {token}"));
+    wait(&mut window, "the other token", |s| s.session.is_auditioning());
+    wait_for_silence(&mut window);
+    assert_eq!((takes(&window), &window.state().session.inspected.frames), (1, &before), "nothing is kept");
+    click(&mut window, "▶ Play");
+    assert!(!window.state().session.is_auditioning() && window.state().session.player.seconds() == length);
+    click(&mut window, &format!("Use token {token}"));
+    wait(&mut window, "the new take", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let after = &s.inspected.frames;
+    assert_eq!(after.prefix(frame), before.prefix(frame));
+    assert_eq!(after.frame(frame)[0], token as u32);
+    let take = s.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
+    assert!(take.edited && take.parent.is_some());
+}
+
+/// The wheel magnifies at the pointer in every lane; a double click shows all.
+#[test]
+fn lanes_are_zoomed_together() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
+    let at = in_lane(&window, "Statistics", length / 2.0, length);
+    window.hover_at(at);
+    for _ in 0..3 {
+        window.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: egui::vec2(0.0, 100.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Wheel,
+            modifiers: egui::Modifiers::NONE,
+        });
+        window.run_steps(10);
+    }
+    // What is a quarter of a lane away from the pointer is nearer to it in time than before.
+    let quarter = in_lane(&window, "Waveform", length * 0.75, length);
+    press(&mut window, quarter, quarter);
+    let from = window.state().session.player.region().unwrap().0;
+    assert!(from > length * 0.5 && from < length * 0.65, "{from} of {length}");
+    wait_for_silence(&mut window);
 }
 
 #[test]
@@ -181,7 +284,7 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
     let clip = &window.state().session.inspected;
     assert_eq!((clip.take.as_ref(), clip.steps.len()), (Some(&id), clip.frames.len()));
     // Teacher forcing recomputes what was drawn from: the token that was taken is never an impossible one.
-    let probability = csm_studio::analysis::statistics::Stat::SampledProbability;
+    let probability = Stat::SampledProbability;
     assert!(clip.steps.iter().flatten().all(|s| s[probability] > 0.0));
 }
 
@@ -301,27 +404,18 @@ fn notifications_move_nothing() {
     assert_eq!(window.state().session.notifications.all().len(), 1);
 }
 
-/// A click on the map is that frame's sound and no other, also at the end of the clip.
+/// The last frame can be heard by itself as well.
 #[test]
-fn a_frame_is_heard_by_itself() {
+fn the_last_frame_is_heard_by_itself() {
     let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
-    say(&mut window, "Good morning.");
-    generate(&mut window);
+    let (mut window, length) = with_a_take(folder.path(), "Good morning.");
     let frames = window.state().session.inspected.frames.len();
-    let map = window.get_by_label("Token map").rect();
-    for frame in [3, frames - 1] {
-        let cell = map.left_top() + egui::vec2(map.width() * (frame as f32 + 0.5) / frames as f32, 4.0);
-        window.hover_at(cell);
-        window.drag_at(cell);
-        window.drop_at(cell);
-        window.run_steps(3);
-        let (from, to) = window.state().session.player.region().unwrap();
-        assert!((from - 0.08 * frame as f64).abs() < 1e-6 && (to - from - 0.08).abs() < 1e-6, "{frame}: {from}, {to}");
-        wait_for_silence(&mut window);
-        assert!((window.state().session.player.position() - from).abs() < 1e-3);
-    }
+    let cell = in_lane(&window, "Token map", 0.08 * (frames as f64 - 0.5), length);
+    press(&mut window, cell, cell);
+    let (from, to) = window.state().session.player.region().unwrap();
+    assert!((to - length).abs() < 1e-6 && (to - from - 0.08).abs() < 1e-6, "{from}, {to} of {length}");
+    wait_for_silence(&mut window);
+    assert!((window.state().session.player.position() - from).abs() < 1e-3);
 }
 
 #[test]
@@ -376,15 +470,12 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
     say(&mut window, "The little boat sailed across the lake.");
     generate(&mut window);
     let before = window.state().session.inspected.frames.clone();
-    let map = window.get_by_label("Token map").rect();
-    let cell = map.left_top() + egui::vec2(map.width() * 5.5 / before.len() as f32, 4.0);
-    window.hover_at(cell);
-    window.drag_at(cell);
-    window.drop_at(cell);
-    window.run_steps(3);
+    let length = window.state().session.player.seconds();
+    let cell = in_lane(&window, "Token map", 0.08 * 5.5, length);
+    press(&mut window, cell, cell);
     click(&mut window, "exact");
     window.state_mut().session.sampling.codebook0.temperature = 1.4;
-    click(&mut window, "Resume here");
+    click(&mut window, "Regenerate from here");
     wait(&mut window, "the new take", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
     assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");

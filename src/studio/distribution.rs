@@ -1,22 +1,37 @@
-//! The next-token distribution of the selected draw.
+//! The next-token distribution of the selected draw: its candidates as a table and as a plot.
 
-use egui::{Color32, ComboBox, Ui};
-use egui_plot::{AxisHints, Bar, BarChart, GridMark, Legend, Plot};
+use egui::{Button, Color32, ComboBox, Frame, RichText, Sense, Ui, vec2};
+use egui_plot::{AxisHints, Bar, BarChart, GridMark, Plot};
 
 use super::model::no_model_ui;
 use super::session::Session;
-use super::{Action, View, selected_draw, timeline};
+use super::{Action, View, lanes, selected_draw, token_map};
 use crate::analysis::statistics::{STEP_STATISTICS, distributions};
 use crate::analysis::top_ids;
 use crate::data::{FinishReason, ModelInfo};
 
 /// Candidates shown.
 const CANDIDATES: usize = 9;
-/// Bars of the token that was chosen, and of the others.
+/// Height of table and plot.
+const HEIGHT: f32 = 176.0;
+/// Bars of the model's distribution and of that after sampling, and the mark of the token that was chosen.
+const MODEL: Color32 = Color32::from_rgb(125, 160, 200);
+const SAMPLER: Color32 = Color32::from_rgb(50, 110, 190);
 const CHOSEN: Color32 = Color32::from_rgb(205, 60, 60);
-const OTHER: Color32 = Color32::from_rgb(50, 110, 190);
 
-pub(super) fn draws_ui(ui: &mut Ui, session: &Session, view: &mut View, actions: &mut Vec<Action>) {
+/// A token that could have been drawn.
+struct Candidate {
+    id: u32,
+    label: String,
+    model: f32,
+    sampler: f32,
+    /// The model's probability of this one and all more likely ones.
+    cumulative: f32,
+    chosen: bool,
+}
+
+/// The clip on view: what it is, everything over time, and the selected draw.
+pub(super) fn clip_ui(ui: &mut Ui, session: &Session, view: &mut View, actions: &mut Vec<Action>) {
     let Some(model) = session.model_info() else {
         match session.model_failure() {
             Some(why) => no_model_ui(ui, session, why, actions),
@@ -25,83 +40,170 @@ pub(super) fn draws_ui(ui: &mut Ui, session: &Session, view: &mut View, actions:
         return;
     };
     header_ui(ui, session, view, &model, actions);
-    let height = (ui.available_height() * 0.42).clamp(110.0, 300.0);
-    ui.columns(2, |columns| {
-        candidates_ui(&mut columns[0], session, view, &model, height);
-        timeline::timeline_ui(&mut columns[1], session, view, &model, height);
+    let height = ui.available_height() - HEIGHT - 34.0;
+    lanes::lanes_ui(ui, session, view, &model, height, actions);
+    ui.separator();
+    let draw = selected_draw(session, view, &model);
+    draw_ui(ui, session, view, &model, draw, actions);
+    let candidates = draw.map(|draw| candidates(session, &model, draw)).unwrap_or_default();
+    ui.horizontal_top(|ui| {
+        let plot = (ui.available_width() * 0.38).clamp(160.0, 460.0);
+        let table = vec2(ui.available_width() - plot - 12.0, ui.available_height());
+        ui.allocate_ui(table, |ui| table_ui(ui, session, draw, &candidates, actions));
+        plot_ui(ui, &candidates);
     });
 }
 
 fn header_ui(ui: &mut Ui, session: &Session, view: &mut View, model: &ModelInfo, actions: &mut Vec<Action>) {
-    ui.horizontal_wrapped(|ui| {
-        let combo = ComboBox::from_id_salt("codebook").width(60.0).selected_text(format!("codebook {}", view.codebook));
+    let s = &session.inspected;
+    ui.horizontal(|ui| {
+        token_map::statistic_ui(ui, &mut view.map);
+        if view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame").clicked() {
+            actions.push(Action::Select(None));
+        }
+        if s.frames.is_empty() {
+            return;
+        }
+        let seconds = model.dims.seconds(s.frames.len());
+        let mut parts = vec![format!("{} frames", s.frames.len()), format!("{seconds:.2} s")];
+        parts.extend(s.stop.map(|stop| FinishReason::describe(stop).to_owned()));
+        if s.real_time_factor > 0.0 {
+            parts.push(format!("real-time factor {:.2}", s.real_time_factor));
+        }
+        ui.add(egui::Label::new(RichText::new(parts.join(" · ")).small()).truncate());
+    });
+}
+
+/// The selected draw in numbers, and what can be done from there. One line, so that nothing moves.
+fn draw_ui(
+    ui: &mut Ui,
+    session: &Session,
+    view: &mut View,
+    model: &ModelInfo,
+    draw: Option<(usize, usize)>,
+    actions: &mut Vec<Action>,
+) {
+    ui.horizontal(|ui| {
+        let combo = ComboBox::from_id_salt("codebook").width(90.0).selected_text(format!("codebook {}", view.codebook));
         let shown = combo.show_ui(ui, |ui| {
             for k in 0..model.dims.codebooks {
                 ui.selectable_value(&mut view.codebook, k, format!("codebook {k}"));
             }
         });
         shown.response.accessible_name("Codebook of the plots");
-        if view.cell.is_some() && ui.button("Follow live").clicked() {
-            actions.push(Action::Select(None));
-        }
-        if let Some((frame, _)) = view.cell.filter(|_| session.inspected.take.is_some()) {
-            let button = ui
-                .button("Resume here")
-                .on_hover_text("A new take: unchanged up to here, then with the settings on the left");
-            if button.clicked() {
-                actions.push(Action::Resume(frame));
+        let Some((t, k)) = draw else { return };
+        if view.cell.is_some() && session.inspected.take.is_some() && session.is_ready() {
+            let button = ui.button("Regenerate from here");
+            let tip = "A new take: unchanged up to here, then with the settings on the left";
+            if button.on_hover_text(tip).clicked() {
+                actions.push(Action::Resume(t));
             }
         }
-        let s = &session.inspected;
-        if !s.frames.is_empty() {
-            let seconds = model.dims.seconds(s.frames.len());
-            ui.label(format!("{} frames · {seconds:.2} s", s.frames.len()));
-            if s.real_time_factor > 0.0 {
-                let rate = model.dims.frame_rate / s.real_time_factor;
-                ui.label(format!("{rate:.1} frames/s · real-time factor {:.2}", s.real_time_factor));
-            }
-            ui.label(s.stop.map_or("", FinishReason::describe));
-        }
-        if let Some((t, k)) = selected_draw(session, view, model) {
-            let token = model.describe_token(k, s.frames.frame(t)[k]);
-            let shown = STEP_STATISTICS.iter().filter(|x| x.in_tables);
-            let values = shown.map(|x| format!(" · {} {:.*} {}", x.title, x.digits, s.steps[t][k][x.stat], x.unit));
-            ui.label(format!("frame {t}: {token}{}", values.collect::<String>()));
-        }
+        let shown = STEP_STATISTICS.iter().filter(|x| x.in_tables);
+        let steps = &session.inspected.steps[t][k];
+        let values: Vec<String> =
+            shown.map(|x| format!("{} {:.*} {}", x.title, x.digits, steps[x.stat], x.unit).trim().to_owned()).collect();
+        let text = format!("frame {t} · {}", values.join(" · "));
+        ui.add(egui::Label::new(RichText::new(text).small()).truncate());
     });
 }
 
-fn candidates_ui(ui: &mut Ui, session: &Session, view: &View, model: &ModelInfo, height: f32) {
-    let (mut in_model, mut in_sampler, mut of_chosen) = (Vec::new(), Vec::new(), Vec::new());
-    let mut names = Vec::new();
-    if let Some((t, k)) = selected_draw(session, view, model) {
-        let clip = &session.inspected;
-        let sampling = &clip.samplings[t];
-        let (p, q) = distributions(clip.logits[t].row(k), sampling.params_for(k), sampling.guard);
-        let chosen = clip.frames.frame(t)[k] as usize;
-        let mut ids = top_ids(&p, CANDIDATES.min(model.dims.vocab));
-        if !ids.contains(&chosen) {
-            ids.pop();
-            ids.push(chosen);
-        }
-        for (n, id) in ids.iter().enumerate() {
-            let name = model.describe_token(k, *id as u32);
-            let bar = |at: f64, p: f32, colour| Bar::new(at, f64::from(p)).width(0.38).fill(colour).name(&name);
-            let bars =
-                |colour: Color32| [bar(n as f64 - 0.2, p[*id], pale(colour)), bar(n as f64 + 0.2, q[*id], colour)];
-            if *id == chosen {
-                of_chosen.extend(bars(CHOSEN));
-            } else {
-                let [model_bar, sampler_bar] = bars(OTHER);
-                in_model.push(model_bar);
-                in_sampler.push(sampler_bar);
-            }
-            names.push(id.to_string());
-        }
+fn candidates(session: &Session, model: &ModelInfo, (t, k): (usize, usize)) -> Vec<Candidate> {
+    let clip = &session.inspected;
+    let sampling = &clip.samplings[t];
+    let (p, q) = distributions(clip.logits[t].row(k), sampling.params_for(k), sampling.guard);
+    let chosen = clip.frames.frame(t)[k];
+    let mut ids = top_ids(&p, CANDIDATES.min(model.dims.vocab));
+    if !ids.contains(&(chosen as usize)) {
+        ids.pop();
+        ids.push(chosen as usize);
     }
+    let candidate = |id: usize| Candidate {
+        id: id as u32,
+        label: model.label(k, id as u32).to_owned(),
+        model: p[id],
+        sampler: q[id],
+        cumulative: p.iter().filter(|other| **other >= p[id]).sum(),
+        chosen: id as u32 == chosen,
+    };
+    ids.into_iter().map(candidate).collect()
+}
+
+fn table_ui(
+    ui: &mut Ui,
+    session: &Session,
+    draw: Option<(usize, usize)>,
+    candidates: &[Candidate],
+    actions: &mut Vec<Action>,
+) {
+    let can_use = session.inspected.take.is_some() && session.is_ready();
+    egui::ScrollArea::vertical().id_salt("candidates").auto_shrink(false).show(ui, |ui| {
+        let grid = egui::Grid::new("candidates").num_columns(8).spacing([10.0, 2.0]).striped(true);
+        grid.show(ui, |ui| {
+            for heading in ["", "says", "id", "model", "after sampling", "cumulative", "", ""] {
+                ui.small(heading);
+            }
+            ui.end_row();
+            for c in candidates {
+                ui.small(RichText::new(if c.chosen { "●" } else { "" }).color(CHOSEN));
+                let label = if c.label.is_empty() { "–" } else { &c.label };
+                ui.add(egui::Label::new(label).truncate());
+                ui.label(c.id.to_string());
+                share_ui(ui, c.model, MODEL);
+                share_ui(ui, c.sampler, SAMPLER);
+                ui.label(percent(c.cumulative));
+                let play = ui.add_enabled(session.is_ready(), Button::new("▶").small());
+                let play = play.on_hover_text("Hear this token in its place, without keeping it");
+                if play.accessible_name(format!("Play token {}", c.id)).clicked()
+                    && let Some((t, k)) = draw
+                {
+                    actions.push(Action::Audition(t, k, c.id));
+                }
+                let text = if c.chosen { "chosen" } else { "Use" };
+                let button = ui.add_enabled(can_use && !c.chosen, Button::new(text).small());
+                let button = button.on_hover_text("A new take with this token here, and the same seed from there on");
+                if button.accessible_name(format!("Use token {}", c.id)).clicked()
+                    && let Some((t, k)) = draw
+                {
+                    actions.push(Action::UseToken(t, k, c.id));
+                }
+                ui.end_row();
+            }
+        });
+    });
+}
+
+/// A share as a bar with its number.
+fn share_ui(ui: &mut Ui, share: f32, colour: Color32) {
+    Frame::NONE.show(ui, |ui| {
+        ui.horizontal(|ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(36.0, 8.0), Sense::hover());
+            ui.painter().rect_filled(rect, 1.0, ui.visuals().extreme_bg_color);
+            ui.painter().rect_filled(rect.with_max_x(rect.left() + share * rect.width()), 1.0, colour);
+            ui.label(percent(share));
+        });
+    });
+}
+
+fn percent(share: f32) -> String {
+    match f64::from(share) * 100.0 {
+        0.0 => "0 %".into(),
+        tiny if tiny < 0.05 => "< 0.1 %".into(),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
+fn plot_ui(ui: &mut Ui, candidates: &[Candidate]) {
+    let bars = |of: fn(&Candidate) -> f32, shift: f64, colour: Color32| {
+        let bar = move |(n, c): (usize, &Candidate)| {
+            let bar = Bar::new(n as f64 + shift, f64::from(of(c))).width(0.38).fill(colour).name(c.id);
+            if c.chosen { bar.stroke((1.5, CHOSEN)) } else { bar }
+        };
+        candidates.iter().enumerate().map(bar).collect::<Vec<_>>()
+    };
+    let names: Vec<String> = candidates.iter().map(|c| c.id.to_string()).collect();
     let plot = Plot::new("candidates")
-        .height(height)
-        .legend(Legend::default())
+        .height(ui.available_height() - 4.0)
         .allow_scroll(false)
         .allow_drag(false)
         .allow_zoom(false)
@@ -110,20 +212,13 @@ fn candidates_ui(ui: &mut Ui, session: &Session, view: &View, model: &ModelInfo,
         .include_x(-0.6)
         .include_x(CANDIDATES as f64 - 0.4)
         .include_y(0.0)
-        .include_y(1.0)
         .custom_x_axes(vec![AxisHints::new_x().label_spacing(16.0..=30.0).formatter(move |mark, _| {
             let at = mark.value.round();
             let name = if (mark.value - at).abs() < 0.01 && at >= 0.0 { names.get(at as usize) } else { None };
             name.cloned().unwrap_or_default()
         })]);
     plot.show(ui, |plot| {
-        plot.bar_chart(BarChart::new("model", in_model).color(pale(OTHER)));
-        plot.bar_chart(BarChart::new("sampler", in_sampler).color(OTHER));
-        plot.bar_chart(BarChart::new("chosen token", of_chosen).color(CHOSEN));
+        plot.bar_chart(BarChart::new("model", bars(|c| c.model, -0.2, MODEL)).color(MODEL));
+        plot.bar_chart(BarChart::new("after sampling", bars(|c| c.sampler, 0.2, SAMPLER)).color(SAMPLER));
     });
-}
-
-/// The model's bars are paler than the sampler's.
-fn pale(colour: Color32) -> Color32 {
-    colour.gamma_multiply(0.45)
 }

@@ -2,13 +2,13 @@
 
 mod compose;
 mod distribution;
+mod lanes;
 mod model;
 mod notifications;
 pub mod session;
 pub mod settings;
 pub mod state;
 mod takes;
-mod timeline;
 mod token_map;
 mod transport;
 
@@ -72,6 +72,10 @@ enum Action {
     ClearRegion,
     SetVolume(f32),
     SetDevice(Option<String>),
+    /// Hear this token in this place (frame, codebook) without keeping it.
+    Audition(usize, usize, u32),
+    /// Make a new take with this token in this place.
+    UseToken(usize, usize, u32),
     /// Select frame and codebook; `None` follows the newest frame.
     Select(Option<(usize, usize)>),
 }
@@ -97,6 +101,10 @@ struct View {
     rename_begins: bool,
     help: bool,
     map: token_map::TokenMap,
+    /// The part of the clip that is on view.
+    axis: state::TimeAxis,
+    /// Whether the selected frame is to be brought into view.
+    reveal: bool,
     devices: Option<Vec<String>>,
     preset: String,
     /// The turn whose text is being edited.
@@ -238,6 +246,7 @@ impl Studio {
             Action::Dismiss(n) => s.notifications.dismiss(n),
             Action::Inspect(id) => {
                 self.view.cell = None;
+                self.view.axis.fit();
                 s.inspect(&id);
             }
             Action::Regenerate(id, seed) => s.regenerate(&id, seed),
@@ -263,13 +272,22 @@ impl Studio {
             Action::ChooseVoicePrompt => self.ask_voice_prompt(ctx),
             Action::RemoveVoicePrompt => s.conversation.prompt = None,
             Action::Play(playing) => {
+                s.end_audition();
                 if let Err(e) = s.player.play(playing) {
                     s.notify_error(e);
                 }
             }
-            Action::Seek(seconds) => s.player.seek(seconds),
-            Action::SelectRegion(from, to) => s.player.set_region(Some((from, to)), s.player.is_looping()),
+            Action::Seek(seconds) => {
+                s.end_audition();
+                s.player.seek(seconds);
+            }
+            Action::SelectRegion(from, to) => {
+                s.end_audition();
+                let looping = s.player.is_looping();
+                s.player.set_region(Some((from, to)), looping);
+            }
             Action::PlayRegion(from, to, looping) => {
+                s.end_audition();
                 if let Err(e) = s.player.play_region(from, to, looping) {
                     s.notify_error(e);
                 }
@@ -294,7 +312,13 @@ impl Studio {
                     s.notify_error(e);
                 }
             }
+            Action::Audition(frame, codebook, token) => s.audition(frame, codebook, token),
+            Action::UseToken(frame, codebook, token) => {
+                self.view.cell = None;
+                s.use_token(frame, codebook, token);
+            }
             Action::Select(cell) => {
+                self.view.reveal = true;
                 self.view.cell = cell;
                 if let Some((_, codebook)) = cell {
                     self.view.codebook = codebook;
@@ -461,8 +485,7 @@ impl eframe::App for Studio {
         });
         egui::Panel::right("takes").default_size(280.0).show(ui, |ui| takes::takes_ui(ui, session, view, &mut actions));
         egui::CentralPanel::default().show(ui, |ui| {
-            distribution::draws_ui(ui, session, view, &mut actions);
-            token_map::token_map_ui(ui, session, view, &mut actions);
+            distribution::clip_ui(ui, session, view, &mut actions);
         });
         notifications::notifications_ui(ui, &session.notifications, view.bottom, &mut actions);
         if self.view.help {

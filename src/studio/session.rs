@@ -44,6 +44,8 @@ pub struct InspectedClip {
     pub peaks: Vec<(f32, f32)>,
     /// Its waveform.
     pub audio: Vec<f32>,
+    /// Samples a second.
+    pub rate: usize,
     /// Time of computing over duration.
     pub real_time_factor: f64,
     /// Why it ended; `None` while it runs.
@@ -51,6 +53,10 @@ pub struct InspectedClip {
     /// Counts changes, so that pictures of it are drawn again only then.
     pub version: u64,
 }
+
+/// Frames that are heard before and after a token that is auditioned.
+const AUDITION_BEFORE: usize = 4;
+const AUDITION_AFTER: usize = 4;
 
 /// Checkpoints that are remembered.
 const RECENT_MODELS: usize = 8;
@@ -90,6 +96,8 @@ enum QueuedTask {
     TeacherForce { take: String },
     /// Encode the voice prompt from this file.
     Encode { path: PathBuf, samples: Vec<f32> },
+    /// Decode codes to be heard from `from` to `to` seconds.
+    Audition { frames: Codes, from: f64, to: f64 },
 }
 
 /// A clip to speak, and what it is for.
@@ -118,6 +126,7 @@ enum ActiveTask {
     Speak { clip: Box<ClipToSpeak>, task: Task<GeneratedClip> },
     TeacherForce { task: Task<GeneratedClip> },
     Encode { path: PathBuf, task: Task<Codes> },
+    Audition { from: f64, to: f64, task: Task<Vec<f32>> },
 }
 
 /// Files of the window, and its sound.
@@ -161,6 +170,7 @@ pub struct Session {
     /// A recording that is being read for the voice prompt.
     recording: Option<(PathBuf, Receiver<Result<recording::Recording>>)>,
     active: Option<ActiveTask>,
+    auditioning: bool,
     /// The conversation.
     pub conversation: Conversation,
     saved_draft: Draft,
@@ -213,6 +223,7 @@ impl Session {
             to_speak: VecDeque::new(),
             recording: None,
             active: None,
+            auditioning: false,
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,
             inspected: InspectedClip::default(),
@@ -398,6 +409,12 @@ impl Session {
                     Some(Update::Done(Ok(_))) => {}
                     Some(Update::Done(Err(e))) => self.notify_error(e),
                 },
+                ActiveTask::Audition { from, to, task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::Audition { from, to, task }),
+                    Some(Update::Event(_)) => self.active = Some(ActiveTask::Audition { from, to, task }),
+                    Some(Update::Done(Ok(audio))) => self.on_audition_decoded(&audio, from, to),
+                    Some(Update::Done(Err(e))) => self.notify_error(e),
+                },
                 ActiveTask::Encode { path, task } => match task.try_next() {
                     None => return self.active = Some(ActiveTask::Encode { path, task }),
                     Some(Update::Event(_)) => self.active = Some(ActiveTask::Encode { path, task }),
@@ -414,6 +431,65 @@ impl Session {
                 },
             }
         }
+    }
+
+    /// Has the inspected clip decoded with another token in one place and plays what is around it, without keeping it.
+    pub fn audition(&mut self, frame: usize, codebook: usize, token: u32) {
+        if self.is_speaking() {
+            return self.notify("a take is being made; stop it first");
+        }
+        let Some(dims) = self.checkpoint().map(|c| c.dims()) else {
+            return self.notify(self.model_status().unwrap_or_default());
+        };
+        let clip = &self.inspected.frames;
+        let end = (frame + 1 + AUDITION_AFTER).min(clip.len());
+        let mut frames = Codes::new(clip.codebooks());
+        for (n, ids) in clip.frames().take(end).enumerate() {
+            let mut ids = ids.to_vec();
+            if n == frame {
+                ids[codebook] = token;
+            }
+            frames.push(&ids);
+        }
+        let from = dims.seconds(frame.saturating_sub(AUDITION_BEFORE));
+        self.queue.push_back(QueuedTask::Audition { frames, from, to: dims.seconds(end) });
+        self.dispatch_next();
+    }
+
+    fn on_audition_decoded(&mut self, audio: &[f32], from: f64, to: f64) {
+        let rate = self.checkpoint().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
+        self.player.load(audio, rate);
+        self.auditioning = true;
+        if let Err(e) = self.player.play_region(from, to, false) {
+            self.notify_error(e);
+        }
+    }
+
+    /// Whether the player has something that is not the inspected clip.
+    pub fn is_auditioning(&self) -> bool {
+        self.auditioning
+    }
+
+    /// Gives the player the inspected clip again, at the same position.
+    pub fn end_audition(&mut self) {
+        if std::mem::take(&mut self.auditioning) {
+            let position = self.player.position();
+            self.player.load(&self.inspected.audio, self.inspected.rate);
+            self.player.seek(position);
+        }
+    }
+
+    /// Makes the inspected take again with `token` in this place, and its own seed: what was before stays, what comes after is
+    /// drawn anew with the same noise.
+    pub fn use_token(&mut self, frame: usize, codebook: usize, token: u32) {
+        let (Some(mut spec), Some(parent)) = (self.inspected.spec.clone(), self.inspected.take.clone()) else { return };
+        let before = |edit: &Edit| match edit {
+            Edit::Token { frame: at, codebook: k, .. } => (*at, *k) < (frame, codebook),
+            Edit::Sampling { frame: at, .. } => *at <= frame,
+        };
+        spec.edits.retain(before);
+        spec.edits.push(Edit::Token { frame, codebook, token });
+        self.speak_again(spec, &parent);
     }
 
     fn on_speak_event(&mut self, event: Event) {
@@ -770,10 +846,12 @@ impl Session {
             real_time_factor: self.store.get(id).map_or(0.0, |t| t.measures.real_time_factor),
             frames: file.frames,
             version: self.inspected.version + 1,
+            rate,
             ..InspectedClip::default()
         };
         self.inspected.push_audio(&audio);
         self.player.load(&audio, rate);
+        self.auditioning = false;
         self.queue.retain(|t| !matches!(t, QueuedTask::TeacherForce { .. }));
         if self.is_recomputing() {
             self.active = None; // dropping the task cancels it
@@ -798,6 +876,9 @@ impl Session {
             QueuedTask::Encode { path, samples } => {
                 worker.encode(samples, cancel).map(|task| Some(ActiveTask::Encode { path, task }))
             }
+            QueuedTask::Audition { frames, from, to } => {
+                worker.decode(frames, cancel).map(|task| Some(ActiveTask::Audition { from, to, task }))
+            }
             QueuedTask::Speak(clip) => request(&clip.spec, checkpoint, clip.max_frames)
                 .and_then(|request| worker.generate(request, cancel))
                 .map(|task| Some(ActiveTask::Speak { clip, task })),
@@ -817,8 +898,9 @@ impl Session {
         if let Some(ActiveTask::Speak { clip, .. }) = &self.active {
             let (version, spec) = (self.inspected.version + 1, Some(clip.spec.clone()));
             let expected = expected_seconds(&clip.spec.text).min(self.settings.max_seconds);
-            self.inspected = InspectedClip { spec, version, ..InspectedClip::default() };
             let rate = self.checkpoint().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
+            self.inspected = InspectedClip { spec, version, rate, ..InspectedClip::default() };
+            self.auditioning = false;
             self.player.begin(rate);
             self.player.expect(expected);
             if self.settings.autoplay

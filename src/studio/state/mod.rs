@@ -3,7 +3,9 @@
 mod conversation;
 mod draft;
 mod notifications;
+mod time_axis;
 
 pub use conversation::{Conversation, SpokenTurn, TurnDraft, TurnId, VoicePrompt};
 pub use draft::Draft;
 pub use notifications::{Notification, Notifications};
+pub use time_axis::TimeAxis;
