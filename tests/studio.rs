@@ -139,6 +139,33 @@ fn every_mode_has_a_button() {
     }
 }
 
+/// Three takes with a seed each, made side by side: the first is on view, and each is what its seed gives alone.
+#[test]
+fn several_takes_are_made_at_once() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "Good morning.");
+    click(&mut window, "exact");
+    click(&mut window, "3 seeds");
+    wait(&mut window, "three takes", |s| s.session.store.takes().len() == 3 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let mut seeds: Vec<u64> = s.store.takes().iter().map(|t| t.sampling.unwrap().seed).collect();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 3);
+    let on_view = s.inspected.take.clone().unwrap();
+    assert_eq!(s.conversation.turns()[0].take.as_ref().unwrap().id, on_view);
+    let other = s.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
+    let file = |s: &Studio, id: &str| {
+        TokenFile::read(&s.session.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames
+    };
+    let together = file(window.state(), &other);
+    window.state_mut().session.regenerate(&other, csm_studio::studio::session::RegenerateSeed::Same);
+    wait(&mut window, "it once more", |s| s.session.store.takes().len() == 4 && !s.session.is_speaking());
+    let again = window.state().session.inspected.take.clone().unwrap();
+    assert_eq!(file(window.state(), &again), together);
+}
+
 /// Where `seconds` of a clip are in a lane that shows `length` seconds of it; names stand in the margin at its left.
 fn in_lane(window: &Window<'_>, lane: &str, seconds: f64, length: f64) -> egui::Pos2 {
     let rect = window.get_by_label(lane).rect();

@@ -8,6 +8,8 @@ use super::{Action, View};
 use crate::data::{Backend, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
 use crate::text::expected_seconds;
 
+/// Colour of the button that speaks; white is read on it.
+const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
 /// Lines of a turn's text before it scrolls.
 const ROWS: (usize, usize) = (3, 8);
 
@@ -53,17 +55,20 @@ fn speak_ui(ui: &mut Ui, session: &Session, view: &View, actions: &mut Vec<Actio
             actions.push(Action::StopSpeaking);
         }
     } else {
-        let accent = ui.visuals().selection.bg_fill;
-        let text = egui::RichText::new("Speak").strong().color(ui.visuals().selection.stroke.color);
-        let speak =
-            ui.add_enabled_ui(session.is_ready(), |ui| ui.add_sized(wide, Button::new(text).fill(accent))).inner;
+        let text = egui::RichText::new("Speak").strong().color(egui::Color32::WHITE);
+        let button = Button::new(text).fill(PRIMARY);
+        let speak = ui.add_enabled_ui(session.is_ready(), |ui| ui.add_sized(wide, button)).inner;
         if speak.on_hover_text("Ctrl/Cmd+Enter").accessible_name("Speak").clicked() {
             actions.push(Action::Speak(n, false));
         }
     }
-    if several {
-        ui.horizontal_wrapped(|ui| {
-            let ready = session.is_ready();
+    ui.horizontal_wrapped(|ui| {
+        let ready = session.is_ready();
+        let often = ui.add_enabled(ready && !session.is_speaking(), Button::new("3 seeds"));
+        if often.on_hover_text("Three takes of the text, each with a random seed, side by side").clicked() {
+            actions.push(Action::SpeakOften(n));
+        }
+        if several {
             let reply = ui.add_enabled(ready && n > 0, Button::new("Speak as reply"));
             if reply.on_hover_text("With the turns before it as context (Ctrl/Cmd+Shift+Enter)").clicked() {
                 actions.push(Action::Speak(n, true));
@@ -72,8 +77,8 @@ fn speak_ui(ui: &mut Ui, session: &Session, view: &View, actions: &mut Vec<Actio
             if all.on_hover_text("Every turn that has not been spoken, or that heard something else").clicked() {
                 actions.push(Action::SpeakConversation);
             }
-        });
-    }
+        }
+    });
     match session.queued_takes() {
         0 => {}
         1 => drop(ui.small("1 take waiting")),

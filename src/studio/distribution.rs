@@ -12,6 +12,10 @@ use crate::data::{FinishReason, ModelInfo};
 
 /// Candidates shown.
 const CANDIDATES: usize = 9;
+/// Width of the table.
+const TABLE: f32 = 560.0;
+/// Width of the column that says what a token means.
+const SAYS: f32 = 120.0;
 /// Height of table and plot.
 const HEIGHT: f32 = 176.0;
 /// Bars of the model's distribution and of that after sampling, and the mark of the token that was chosen.
@@ -47,7 +51,7 @@ pub(super) fn clip_ui(ui: &mut Ui, session: &Session, view: &mut View, actions: 
     draw_ui(ui, session, view, &model, draw, actions);
     let candidates = draw.map(|draw| candidates(session, &model, draw)).unwrap_or_default();
     ui.horizontal_top(|ui| {
-        let plot = (ui.available_width() * 0.38).clamp(160.0, 460.0);
+        let plot = (ui.available_width() - TABLE).clamp(120.0, 460.0);
         let table = vec2(ui.available_width() - plot - 12.0, ui.available_height());
         ui.allocate_ui(table, |ui| table_ui(ui, session, draw, &candidates, actions));
         plot_ui(ui, &candidates);
@@ -147,7 +151,10 @@ fn table_ui(
             for c in candidates {
                 ui.small(RichText::new(if c.chosen { "●" } else { "" }).color(CHOSEN));
                 let label = if c.label.is_empty() { "–" } else { &c.label };
-                ui.add(egui::Label::new(label).truncate());
+                ui.allocate_ui(vec2(SAYS, ui.spacing().interact_size.y), |ui| {
+                    ui.set_min_width(SAYS);
+                    ui.add(egui::Label::new(label).truncate());
+                });
                 ui.label(c.id.to_string());
                 share_ui(ui, c.model, MODEL);
                 share_ui(ui, c.sampler, SAMPLER);
@@ -212,7 +219,7 @@ fn plot_ui(ui: &mut Ui, candidates: &[Candidate]) {
         .include_x(-0.6)
         .include_x(CANDIDATES as f64 - 0.4)
         .include_y(0.0)
-        .custom_x_axes(vec![AxisHints::new_x().label_spacing(16.0..=30.0).formatter(move |mark, _| {
+        .custom_x_axes(vec![AxisHints::new_x().label_spacing(24.0..=40.0).formatter(move |mark, _| {
             let at = mark.value.round();
             let name = if (mark.value - at).abs() < 0.01 && at >= 0.0 { names.get(at as usize) } else { None };
             name.cloned().unwrap_or_default()

@@ -33,11 +33,16 @@ const UPDATE: Duration = Duration::from_millis(50);
 /// Time between writes of the draft while it is edited.
 const DRAFT: Duration = Duration::from_secs(1);
 
+/// Takes that are made where several are asked for.
+const SEVERAL: usize = 3;
+
 /// A change that a panel asks for.
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
     /// Speak the turn in this place; whether the turns before it are context.
     Speak(usize, bool),
+    /// Speak the turn in this place as several takes, with a seed each.
+    SpeakOften(usize),
     SpeakConversation,
     AddTurn,
     /// Who says what in this place.
@@ -51,6 +56,8 @@ enum Action {
     Dismiss(usize),
     Inspect(String),
     Regenerate(String, RegenerateSeed),
+    /// Make several takes of the same with new seeds.
+    RegenerateOften(String),
     GenerateInAllModes(String),
     /// Make the inspected take again with the current settings from this frame on.
     Resume(usize),
@@ -233,6 +240,10 @@ impl Studio {
                 let speaker = s.conversation.turns().last().map_or(0, |t| 1 - t.speaker.min(1));
                 s.conversation.add(speaker, "");
             }
+            Action::SpeakOften(n) => {
+                self.view.cell = None;
+                s.speak_turn_often(n, false, SEVERAL);
+            }
             Action::SpeakConversation => {
                 self.view.cell = None;
                 s.speak_conversation();
@@ -250,6 +261,7 @@ impl Studio {
                 s.inspect(&id);
             }
             Action::Regenerate(id, seed) => s.regenerate(&id, seed),
+            Action::RegenerateOften(id) => s.regenerate_often(&id, SEVERAL),
             Action::GenerateInAllModes(id) => s.generate_in_all_modes(&id),
             Action::Resume(frame) => {
                 self.view.cell = None;

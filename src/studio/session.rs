@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
 use crate::takes::{ClipSummary, Store, Take};
 use crate::text::{Script, expected_seconds};
-use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip, Task, Update, WorkerHandle};
+use crate::worker::{CancelToken, ClipEvent, Event, FrameEvent, GeneratedClip, Task, Update, WorkerHandle};
 
 /// The clip on view with everything known of its draws.
 #[derive(Default)]
@@ -109,12 +109,16 @@ struct ClipToSpeak {
     parent: Option<String>,
     /// Longest speech.
     max_frames: usize,
+    /// Seeds of further takes of the same, made beside it.
+    more_seeds: Vec<u64>,
 }
 
 /// A turn to be spoken, as one clip or in pieces. What it hears is looked up when its time has come.
 struct TurnToSpeak {
     turn: TurnId,
     with_context: bool,
+    /// Takes that are made of it, each with a seed of its own.
+    takes: usize,
     /// The pieces that are still to be spoken, once the turn has been cut: turns of their own.
     pieces: Option<VecDeque<TurnId>>,
     /// The piece before the next one, once it is made. It may still be heard: the next one begins after that.
@@ -124,6 +128,7 @@ struct TurnToSpeak {
 /// The task that the worker runs.
 enum ActiveTask {
     Speak { clip: Box<ClipToSpeak>, task: Task<GeneratedClip> },
+    SpeakSeeds { clip: Box<ClipToSpeak>, task: Task<Vec<GeneratedClip>, ClipEvent> },
     TeacherForce { task: Task<GeneratedClip> },
     Encode { path: PathBuf, task: Task<Codes> },
     Audition { from: f64, to: f64, task: Task<Vec<f32>> },
@@ -300,7 +305,7 @@ impl Session {
 
     /// Whether a take is being made.
     pub fn is_speaking(&self) -> bool {
-        matches!(self.active, Some(ActiveTask::Speak { .. }))
+        matches!(self.active, Some(ActiveTask::Speak { .. } | ActiveTask::SpeakSeeds { .. }))
     }
 
     /// Whether draws of the inspected take are being computed again.
@@ -392,6 +397,21 @@ impl Session {
                         self.on_speak_event(event);
                     }
                     Some(Update::Done(Ok(made))) => self.on_clip_finished(*clip, made),
+                    Some(Update::Done(Err(e))) => {
+                        self.player.finish();
+                        self.to_speak.clear();
+                        self.notify_error(e);
+                    }
+                },
+                ActiveTask::SpeakSeeds { clip, task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::SpeakSeeds { clip, task }),
+                    Some(Update::Event((n, event))) => {
+                        self.active = Some(ActiveTask::SpeakSeeds { clip, task });
+                        if n == 0 {
+                            self.on_speak_event(event); // the first is on view
+                        }
+                    }
+                    Some(Update::Done(Ok(made))) => self.on_clips_finished(*clip, made),
                     Some(Update::Done(Err(e))) => {
                         self.player.finish();
                         self.to_speak.clear();
@@ -534,6 +554,11 @@ impl Session {
     /// Speaks turn `n`, after the turns before it where `with_context`; those of them that have not been spoken are spoken first. A
     /// longer text becomes several turns, a piece each, which are spoken one after another.
     pub fn speak_turn(&mut self, n: usize, with_context: bool) {
+        self.speak_turn_often(n, with_context, 1);
+    }
+
+    /// The same, as so many takes with a seed each, side by side.
+    pub fn speak_turn_often(&mut self, n: usize, with_context: bool, takes: usize) {
         let Some(checkpoint) = self.checkpoint() else {
             return self.notify(self.model_status().unwrap_or_default());
         };
@@ -557,9 +582,10 @@ impl Session {
         if !first.is_empty() {
             self.notify(format!("{} of the turns before it are spoken first", first.len()));
         }
-        for turn in first.into_iter().chain([id]) {
-            self.to_speak.push_back(TurnToSpeak { turn, with_context, pieces: None, before: None });
+        for turn in first {
+            self.to_speak.push_back(TurnToSpeak { turn, with_context, takes: 1, pieces: None, before: None });
         }
+        self.to_speak.push_back(TurnToSpeak { turn: id, with_context, takes, pieces: None, before: None });
         self.speak_next_turn();
     }
 
@@ -574,13 +600,15 @@ impl Session {
             return self.notify("every turn has been spoken");
         }
         for turn in wanted {
-            self.to_speak.push_back(TurnToSpeak { turn, with_context: true, pieces: None, before: None });
+            self.to_speak.push_back(TurnToSpeak { turn, with_context: true, takes: 1, pieces: None, before: None });
         }
         self.speak_next_turn();
     }
 
     fn is_being_spoken(&self, id: TurnId) -> bool {
-        let Some(ActiveTask::Speak { clip, .. }) = &self.active else { return false };
+        let Some(ActiveTask::Speak { clip, .. } | ActiveTask::SpeakSeeds { clip, .. }) = &self.active else {
+            return false;
+        };
         clip.turn.as_ref().is_some_and(|(turn, _)| *turn == id)
     }
 
@@ -645,10 +673,19 @@ impl Session {
         };
         let spec = if self.checkpoint().is_some_and(too_long) { spec(None) } else { after };
         let heard = next.with_context.then(|| self.conversation.takes_before(place).unwrap_or_default());
+        let mut more_seeds = Vec::new();
+        if next.takes > 1 {
+            if between_pieces || !pieces.is_empty() {
+                self.notify("a text in several pieces is spoken with one seed a piece");
+                next.takes = 1;
+            } else {
+                more_seeds.extend((1..next.takes).filter_map(|_| self.random_seed()));
+            }
+        }
         if !pieces.is_empty() {
             self.to_speak.push_front(TurnToSpeak { pieces: Some(pieces), ..next });
         }
-        self.queue_clip(ClipToSpeak { spec, turn: Some((piece, heard)), parent: None, max_frames });
+        self.queue_clip(ClipToSpeak { spec, turn: Some((piece, heard)), parent: None, max_frames, more_seeds });
     }
 
     /// What the turn `id` hears: the voice prompt and, where asked for, the turns before it.
@@ -673,10 +710,16 @@ impl Session {
 
     /// Queues a take that is made from the take `parent`. It may become as long as that one.
     fn speak_again(&mut self, spec: ClipSpec, parent: &str) {
+        self.speak_again_often(spec, parent, Vec::new());
+    }
+
+    /// The same, and as many takes more with these seeds.
+    fn speak_again_often(&mut self, spec: ClipSpec, parent: &str, more_seeds: Vec<u64>) {
         // One frame more, so that a clip that ended by itself can end again.
         let frames = self.store.get(parent).map_or(0, |take| take.measures.frames + 1);
         let max_frames = self.longest_frames().max(frames);
-        self.queue_clip(ClipToSpeak { spec, turn: None, parent: Some(parent.to_owned()), max_frames });
+        let parent = Some(parent.to_owned());
+        self.queue_clip(ClipToSpeak { spec, turn: None, parent, max_frames, more_seeds });
     }
 
     /// Queues a clip. What cannot be spoken is reported at once.
@@ -725,6 +768,18 @@ impl Session {
         self.speak_again(spec, id);
     }
 
+    /// Makes several takes of what take `id` says, with its settings and new seeds, side by side.
+    pub fn regenerate_often(&mut self, id: &str, takes: usize) {
+        let mut spec = match self.read_spec(id) {
+            Ok(spec) => spec,
+            Err(e) => return self.notify_error(e),
+        };
+        let mut seeds: Vec<u64> = (0..takes).filter_map(|_| self.random_seed()).collect();
+        let Some(first) = seeds.pop() else { return };
+        spec.sampling.seed = first;
+        self.speak_again_often(spec, id, seeds);
+    }
+
     /// Makes the inspected take again with the current settings from `frame` on: an edited take whose frames before that stay
     /// unchanged. The seed is the take's.
     pub fn resume(&mut self, frame: usize) {
@@ -767,8 +822,10 @@ impl Session {
     pub fn stop_speaking(&mut self) {
         self.queue.retain(|task| matches!(task, QueuedTask::Encode { .. }));
         self.to_speak.clear();
-        if let Some(ActiveTask::Speak { task, .. } | ActiveTask::TeacherForce { task }) = &self.active {
-            task.cancel();
+        match &self.active {
+            Some(ActiveTask::Speak { task, .. } | ActiveTask::TeacherForce { task }) => task.cancel(),
+            Some(ActiveTask::SpeakSeeds { task, .. }) => task.cancel(),
+            _ => {}
         }
     }
 
@@ -879,6 +936,12 @@ impl Session {
             QueuedTask::Audition { frames, from, to } => {
                 worker.decode(frames, cancel).map(|task| Some(ActiveTask::Audition { from, to, task }))
             }
+            QueuedTask::Speak(clip) if !clip.more_seeds.is_empty() => {
+                let seeds = std::iter::once(clip.spec.sampling.seed).chain(clip.more_seeds.iter().copied()).collect();
+                request(&clip.spec, checkpoint, clip.max_frames)
+                    .and_then(|request| worker.generate_batch(request, seeds, cancel))
+                    .map(|task| Some(ActiveTask::SpeakSeeds { clip, task }))
+            }
             QueuedTask::Speak(clip) => request(&clip.spec, checkpoint, clip.max_frames)
                 .and_then(|request| worker.generate(request, cancel))
                 .map(|task| Some(ActiveTask::Speak { clip, task })),
@@ -895,7 +958,7 @@ impl Session {
             Ok(active) => self.active = active,
             Err(e) => return self.notify_error(e),
         }
-        if let Some(ActiveTask::Speak { clip, .. }) = &self.active {
+        if let Some(ActiveTask::Speak { clip, .. } | ActiveTask::SpeakSeeds { clip, .. }) = &self.active {
             let (version, spec) = (self.inspected.version + 1, Some(clip.spec.clone()));
             let expected = expected_seconds(&clip.spec.text).min(self.settings.max_seconds);
             let rate = self.checkpoint().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
@@ -906,6 +969,20 @@ impl Session {
             if self.settings.autoplay
                 && let Err(e) = self.player.play_when_buffered()
             {
+                self.notify_error(e);
+            }
+        }
+    }
+
+    /// Several takes of the same: the first is the turn's and on view, the others stand beside it in the list.
+    fn on_clips_finished(&mut self, made_for: ClipToSpeak, made: Vec<GeneratedClip>) {
+        let mut made = made.into_iter();
+        let (spec, parent) = (made_for.spec.clone(), made_for.parent.clone());
+        if let Some(first) = made.next() {
+            self.on_clip_finished(made_for, first);
+        }
+        for clip in made.filter(|clip| !clip.frames.is_empty()) {
+            if let Err(e) = self.store_take(spec.clone(), parent.clone(), &clip) {
                 self.notify_error(e);
             }
         }

@@ -105,6 +105,7 @@ fn menu_ui(ui: &mut Ui, take: &Take, view: &mut View, actions: &mut Vec<Action>)
         };
         entry(ui, "Regenerate (same seed)", Action::Regenerate(id(), RegenerateSeed::Same));
         entry(ui, "Regenerate (new seed)", Action::Regenerate(id(), RegenerateSeed::New));
+        entry(ui, "Generate 3 takes (new seeds)", Action::RegenerateOften(id()));
         entry(ui, "Generate in all modes", Action::GenerateInAllModes(id()));
         ui.separator();
         entry(ui, "Copy command", Action::CopyCommand(id()));
