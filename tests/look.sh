@@ -19,8 +19,6 @@ picture() { import -window root "target/looks/$size-$1.png"; }
 sleep 5
 xdotool search --onlyvisible --name "CSM Studio" windowfocus
 picture 1-start
-xdotool mousemove 150 110 click 1
-sleep 0.5
 xdotool type --delay 30 "The little boat sailed across the quiet lake, and nobody said a word."
 xdotool key ctrl+Return
 sleep 2

@@ -140,6 +140,9 @@ fn turn_ui(ui: &mut Ui, session: &Session, view: &mut View, n: usize, several: b
     let edit = edit.hint_text("Text to speak, for example: The little boat sailed across the lake.");
     let response = scroll.show(ui, |ui| ui.add(edit)).inner;
     let response = response.accessible_name(format!("Text of turn {}", n + 1));
+    if !std::mem::replace(&mut view.begun, true) {
+        response.request_focus();
+    }
     if response.has_focus() {
         view.turn = Some(turn.id);
     }

@@ -13,9 +13,11 @@ use crate::data::{FinishReason, ModelInfo};
 /// Candidates shown.
 const CANDIDATES: usize = 9;
 /// Width of the table.
-const TABLE: f32 = 560.0;
+const TABLE: f32 = 480.0;
+/// Width from which the plot is worth its place.
+const LEAST_PLOT: f32 = 110.0;
 /// Width of the column that says what a token means.
-const SAYS: f32 = 120.0;
+const SAYS: f32 = 96.0;
 /// Height of table and plot.
 const HEIGHT: f32 = 176.0;
 /// Bars of the model's distribution and of that after sampling, and the mark of the token that was chosen.
@@ -51,10 +53,12 @@ pub(super) fn clip_ui(ui: &mut Ui, session: &Session, view: &mut View, actions: 
     draw_ui(ui, session, view, &model, draw, actions);
     let candidates = draw.map(|draw| candidates(session, &model, draw)).unwrap_or_default();
     ui.horizontal_top(|ui| {
-        let plot = (ui.available_width() - TABLE).clamp(120.0, 460.0);
-        let table = vec2(ui.available_width() - plot - 12.0, ui.available_height());
+        let plot = Some(ui.available_width() - TABLE).filter(|left| *left >= LEAST_PLOT).map(|left| left.min(460.0));
+        let table = vec2(ui.available_width() - plot.map_or(0.0, |plot| plot + 8.0), ui.available_height());
         ui.allocate_ui(table, |ui| table_ui(ui, session, draw, &candidates, actions));
-        plot_ui(ui, &candidates);
+        if plot.is_some() {
+            plot_ui(ui, &candidates);
+        }
     });
 }
 
@@ -142,7 +146,7 @@ fn table_ui(
 ) {
     let can_use = session.inspected.take.is_some() && session.is_ready();
     egui::ScrollArea::vertical().id_salt("candidates").auto_shrink(false).show(ui, |ui| {
-        let grid = egui::Grid::new("candidates").num_columns(8).spacing([10.0, 2.0]).striped(true);
+        let grid = egui::Grid::new("candidates").num_columns(8).min_col_width(8.0).spacing([8.0, 2.0]).striped(true);
         grid.show(ui, |ui| {
             for heading in ["", "says", "id", "model", "after sampling", "cumulative", "", ""] {
                 ui.small(heading);
@@ -184,7 +188,7 @@ fn table_ui(
 fn share_ui(ui: &mut Ui, share: f32, colour: Color32) {
     Frame::NONE.show(ui, |ui| {
         ui.horizontal(|ui| {
-            let (rect, _) = ui.allocate_exact_size(vec2(36.0, 8.0), Sense::hover());
+            let (rect, _) = ui.allocate_exact_size(vec2(28.0, 8.0), Sense::hover());
             ui.painter().rect_filled(rect, 1.0, ui.visuals().extreme_bg_color);
             ui.painter().rect_filled(rect.with_max_x(rect.left() + share * rect.width()), 1.0, colour);
             ui.label(percent(share));

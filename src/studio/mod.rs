@@ -116,6 +116,8 @@ struct View {
     preset: String,
     /// The turn whose text is being edited.
     turn: Option<state::TurnId>,
+    /// Whether the text has been given the focus at the start.
+    begun: bool,
     /// Height of the panel at the bottom.
     bottom: f32,
 }
@@ -414,6 +416,8 @@ fn set_fonts(ctx: &Context) {
     fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
     ctx.set_fonts(fonts);
     ctx.all_styles_mut(|style| {
+        // A caret that blinks has the whole window drawn again each time.
+        style.visuals.text_cursor.blink = false;
         style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
     });
 }

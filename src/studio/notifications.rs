@@ -6,7 +6,7 @@ use super::Action;
 use super::state::Notifications;
 
 /// Width of a notification.
-const WIDTH: f32 = 360.0;
+const WIDTH: f32 = 264.0;
 /// Share of the window's height that they take at most.
 const HEIGHT: f32 = 0.5;
 
@@ -14,11 +14,11 @@ pub(super) fn notifications_ui(ui: &Ui, notifications: &Notifications, above: f3
     if notifications.all().is_empty() {
         return;
     }
-    let area = Area::new(Id::unique("notifications")).anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -above - 8.0));
+    let area = Area::new(Id::unique("notifications")).anchor(Align2::RIGHT_BOTTOM, vec2(-8.0, -above - 8.0));
     area.order(egui::Order::Foreground).show(ui.ctx(), |ui| {
         ui.set_width(WIDTH);
         let height = ui.ctx().content_rect().height() * HEIGHT;
-        ScrollArea::vertical().max_height(height).stick_to_bottom(true).show(ui, |ui| {
+        ScrollArea::vertical().max_height(height).min_scrolled_height(height).stick_to_bottom(true).show(ui, |ui| {
             for (n, notification) in notifications.all().iter().enumerate() {
                 Frame::popup(ui.style()).show(ui, |ui| {
                     ui.set_width(WIDTH - 24.0);
