@@ -47,7 +47,8 @@
 //! - **a statistic of a draw**: a variant and an entry in `analysis/statistics.rs`, and SciPy's value in
 //!   `tests/goldens/measures.py`.
 //! - **a checkpoint format**: a file in `checkpoint/format/` and a line in its `MODEL_FORMATS` or `CODEC_FORMATS`.
-//! - **a panel**: a file in `studio/` with a `…_ui` function, and a line in `Studio::ui`. Changes are `Action`s.
+//! - **a panel**: a file in `studio/` with a `…_ui` function, and a line in `Studio::ui`. Changes are `Action`s; what it knows without
+//!   a window lies in `studio/state/`. **A lane** on the time axis: a line in `studio/lanes.rs`.
 //! - **a command**: a file in `cli/`, and a line in `cli/mod.rs`.
 //! - **a check of `csm verify`**: a file in `verify/`, and a line in its `CHECKS`.
 //!

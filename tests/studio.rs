@@ -28,6 +28,7 @@ fn paths(folder: &Path) -> StudioPaths {
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
         model: CheckpointSpec::default(),
+        open: Vec::new(),
     }
 }
 
@@ -355,6 +356,29 @@ fn takes_of_another_model_can_be_heard() {
     click(&mut window, "▶ Play");
     wait(&mut window, "the sound", |s| s.session.player.position() > 0.1);
     assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
+}
+
+/// `csm-studio FILE…`: tokens are decoded and their draws computed, a WAV file is heard, other files are refused by name.
+#[test]
+fn files_are_opened() {
+    let folder = TempDir::new().unwrap();
+    let tokens = crate::support::repository("tests/goldens/files-v1/tokens.json");
+    let open = vec![folder.path().join("notes.txt"), tokens.clone()];
+    let mut window = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { open, ..paths(folder.path()) }).unwrap());
+    wait(&mut window, "the tokens", |s| !s.session.inspected.frames.is_empty() && !s.session.is_recomputing());
+    let file = TokenFile::read(&tokens, &demo_dims()).unwrap();
+    let session = &mut window.state_mut().session;
+    assert_eq!(session.inspected.frames, file.frames);
+    assert!((session.player.seconds() - 0.08 * file.frames.len() as f64).abs() < 1e-6);
+    let told = session.notifications.all();
+    assert!(told.iter().any(|n| n.error && n.text.contains("notes.txt") && n.text.contains("WAV")), "{told:?}");
+    let (bytes, _) = wav::encode(&[0.1; 12_000], 24_000, &wav::WavInfo::default()).unwrap();
+    std::fs::write(folder.path().join("half.wav"), bytes).unwrap();
+    session.open_file(&folder.path().join("half.wav"));
+    window.run_steps(3);
+    assert_eq!(window.state().session.player.seconds(), 0.5);
 }
 
 /// What is written in the window outlives it.

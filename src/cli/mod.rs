@@ -119,10 +119,13 @@ pub fn csm_studio() -> ExitCode {
     struct Program {
         #[command(flatten)]
         model: ModelArgs,
+        /// What to open: folders of takes, token files, WAV files
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
     }
     let args = Program::parse();
     diagnostics::start(false);
-    exit(crate::studio::run(args.model.spec()).map(|()| Outcome::Done))
+    exit(crate::studio::run(args.model.spec(), args.files).map(|()| Outcome::Done))
 }
 
 fn exit(outcome: Result<Outcome>) -> ExitCode {

@@ -533,11 +533,11 @@ fn selected_draw(session: &Session, view: &View, model: &ModelInfo) -> Option<(u
     Some((frame, codebook))
 }
 
-/// Opens the window and returns when it is closed.
+/// Opens the window, with these files, and returns when it is closed.
 ///
 /// # Errors
 /// Where there is no display or graphics, or the user's folders cannot be used.
-pub fn run(model: CheckpointSpec) -> Result<()> {
+pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
     let folders = directories::ProjectDirs::from("", "", "csm-studio")
         .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
     let paths = StudioPaths {
@@ -545,6 +545,7 @@ pub fn run(model: CheckpointSpec) -> Result<()> {
         settings: folders.config_dir().join("settings.json"),
         sink: None,
         model,
+        open,
     };
     let viewport = egui::ViewportBuilder::default()
         .with_title("CSM Studio")

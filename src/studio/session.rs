@@ -1,7 +1,7 @@
 //! UI-independent application state: the conversation, the running task, the inspected clip, the takes.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -93,9 +93,11 @@ enum QueuedTask {
     /// Speak.
     Speak(Box<ClipToSpeak>),
     /// Compute the draws of the inspected take again.
-    TeacherForce { take: String },
+    TeacherForce { take: Option<String> },
     /// Encode the voice prompt from this file.
     Encode { path: PathBuf, samples: Vec<f32> },
+    /// Decode a token file and show it.
+    Decode { path: PathBuf, file: Box<TokenFile> },
     /// Decode codes to be heard from `from` to `to` seconds.
     Audition { frames: Codes, from: f64, to: f64 },
 }
@@ -132,6 +134,7 @@ enum ActiveTask {
     TeacherForce { task: Task<GeneratedClip> },
     Encode { path: PathBuf, task: Task<Codes> },
     Audition { from: f64, to: f64, task: Task<Vec<f32>> },
+    Decode { path: PathBuf, file: Box<TokenFile>, task: Task<Vec<f32>> },
 }
 
 /// Files of the window, and its sound.
@@ -144,6 +147,8 @@ pub struct StudioPaths {
     pub sink: Option<Sink>,
     /// The checkpoint's folder or id; `None` for the embedded voice.
     pub model: CheckpointSpec,
+    /// Files to open: folders of takes, token files, WAV files.
+    pub open: Vec<PathBuf>,
 }
 
 impl StudioPaths {
@@ -176,6 +181,8 @@ pub struct Session {
     recording: Option<(PathBuf, Receiver<Result<recording::Recording>>)>,
     active: Option<ActiveTask>,
     auditioning: bool,
+    /// Files that are opened as soon as it is known whether there is a model.
+    to_open: VecDeque<PathBuf>,
     /// The conversation.
     pub conversation: Conversation,
     saved_draft: Draft,
@@ -221,6 +228,7 @@ impl Session {
             sampling: settings.sampling.unwrap_or_else(fallback),
             saved: settings.clone(),
             settings,
+            to_open: paths.open.iter().cloned().collect(),
             paths,
             model,
             wake,
@@ -324,6 +332,7 @@ impl Session {
         self.poll_model();
         self.poll_recording();
         self.poll_task();
+        self.open_waiting_files();
         self.speak_next_turn();
         self.dispatch_next();
         if let Err(e) = self.player.recover_device() {
@@ -427,6 +436,15 @@ impl Session {
                         }
                     }
                     Some(Update::Done(Ok(_))) => {}
+                    Some(Update::Done(Err(e))) => self.notify_error(e),
+                },
+                ActiveTask::Decode { path, file, task } => match task.try_next() {
+                    None => return self.active = Some(ActiveTask::Decode { path, file, task }),
+                    Some(Update::Event(_)) => self.active = Some(ActiveTask::Decode { path, file, task }),
+                    Some(Update::Done(Ok(audio))) => {
+                        let rate = self.checkpoint().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
+                        self.view_clip(None, &path, *file, &audio, rate);
+                    }
                     Some(Update::Done(Err(e))) => self.notify_error(e),
                 },
                 ActiveTask::Audition { from, to, task } => match task.try_next() {
@@ -884,39 +902,97 @@ impl Session {
         if self.is_speaking() {
             return self.notify("a take is being made; Escape cancels it");
         }
-        let checkpoint = self.checkpoint().cloned();
-        let rate = checkpoint.as_ref().map_or(DEFAULT_RATE, |c| c.dims().sample_rate);
         // A take of another checkpoint can be heard, whatever its sizes.
-        let read = TokenFile::read_own(&self.tokens_path(id)).and_then(|file| {
-            let audio = wav::read(&self.store.path(id).join("audio.wav"), rate)?;
-            Ok((file, audio, checkpoint.map(|c| c.id()).transpose()?))
-        });
-        let (file, audio, model) = match read {
-            Ok(read) => read,
+        let (folder, rate) = (self.store.path(id), self.rate());
+        match read_take_folder(&folder, rate) {
+            Ok((file, audio)) => self.view_clip(Some(id.to_owned()), &folder.join("tokens.json"), file, &audio, rate),
+            Err(e) => self.notify_error(e),
+        }
+    }
+
+    /// Samples a second of the model, or the usual ones.
+    fn rate(&self) -> usize {
+        self.checkpoint().map_or(DEFAULT_RATE, |c| c.dims().sample_rate)
+    }
+
+    /// Shows a clip that is in no list: a take's folder, a token file, a WAV file.
+    pub fn open_file(&mut self, path: &Path) {
+        self.to_open.push_back(path.to_owned());
+        self.open_waiting_files();
+    }
+
+    fn open_waiting_files(&mut self) {
+        let known = self.is_ready() || self.model_failure().is_some();
+        while known
+            && !self.is_speaking()
+            && let Some(path) = self.to_open.pop_front()
+        {
+            if let Err(e) = self.open_now(&path) {
+                self.notify_error(e);
+            }
+        }
+    }
+
+    fn open_now(&mut self, path: &Path) -> Result<()> {
+        let rate = self.rate();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+        match extension.as_str() {
+            _ if path.is_dir() => {
+                let (file, audio) = read_take_folder(path, rate)?;
+                self.view_clip(None, &path.join("tokens.json"), file, &audio, rate);
+            }
+            "wav" => {
+                let audio = wav::read(path, rate)?;
+                self.view_clip(None, path, TokenFile::default(), &audio, rate);
+            }
+            "json" | "npy" | "safetensors" => {
+                let Some(info) = self.model_info() else {
+                    return Err(Error::file(path, "its tokens cannot be heard without a model"));
+                };
+                let file = Box::new(TokenFile::read(path, &info.dims)?);
+                self.queue.push_back(QueuedTask::Decode { path: path.to_owned(), file });
+                self.dispatch_next();
+            }
+            _ => {
+                let expected = "expected a take's folder, a token file (.json, .npy, .safetensors) or a WAV file";
+                return Err(Error::file(path, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads a clip into view and player, and has its draws computed again where this model made it.
+    fn view_clip(&mut self, take: Option<String>, path: &Path, file: TokenFile, audio: &[f32], rate: usize) {
+        let own = match self.checkpoint().map(|c| c.id()).transpose() {
+            Ok(own) => own,
             Err(e) => return self.notify_error(e),
         };
-        let same_model = model.is_some_and(|model| file.model.as_ref().is_none_or(|m| m.sha256 == model.sha256));
+        let same_model = own.is_some_and(|own| file.model.as_ref().is_none_or(|m| m.sha256 == own.sha256));
+        let has_tokens = !file.frames.is_empty();
         self.inspected = InspectedClip {
-            take: Some(id.to_owned()),
-            spec: file.clip_spec(&self.tokens_path(id)).ok(),
+            spec: file.clip_spec(path).ok(),
             stop: file.stop,
-            real_time_factor: self.store.get(id).map_or(0.0, |t| t.measures.real_time_factor),
+            real_time_factor: take
+                .as_ref()
+                .and_then(|id| self.store.get(id))
+                .map_or(0.0, |t| t.measures.real_time_factor),
+            take: take.clone(),
             frames: file.frames,
             version: self.inspected.version + 1,
             rate,
             ..InspectedClip::default()
         };
-        self.inspected.push_audio(&audio);
-        self.player.load(&audio, rate);
+        self.inspected.push_audio(audio);
+        self.player.load(audio, rate);
         self.auditioning = false;
         self.queue.retain(|t| !matches!(t, QueuedTask::TeacherForce { .. }));
         if self.is_recomputing() {
             self.active = None; // dropping the task cancels it
         }
         if same_model && self.inspected.spec.is_some() {
-            self.queue.push_back(QueuedTask::TeacherForce { take: id.to_owned() });
-        } else {
-            self.notify("this take was made by another model: it can be heard, its draws cannot be computed here");
+            self.queue.push_back(QueuedTask::TeacherForce { take });
+        } else if has_tokens {
+            self.notify("its draws cannot be computed here: another model made it, or it does not say what made it");
         }
         self.dispatch_next();
     }
@@ -933,6 +1009,9 @@ impl Session {
             QueuedTask::Encode { path, samples } => {
                 worker.encode(samples, cancel).map(|task| Some(ActiveTask::Encode { path, task }))
             }
+            QueuedTask::Decode { path, file } => {
+                worker.decode(file.frames.clone(), cancel).map(|task| Some(ActiveTask::Decode { path, file, task }))
+            }
             QueuedTask::Audition { frames, from, to } => {
                 worker.decode(frames, cancel).map(|task| Some(ActiveTask::Audition { from, to, task }))
             }
@@ -946,7 +1025,7 @@ impl Session {
                 .and_then(|request| worker.generate(request, cancel))
                 .map(|task| Some(ActiveTask::Speak { clip, task })),
             QueuedTask::TeacherForce { take } => match &self.inspected.spec {
-                Some(spec) if self.inspected.take.as_ref() == Some(&take) => checkpoint
+                Some(spec) if self.inspected.take == take => checkpoint
                     .prompt_of(spec)
                     .map(|prompt| GenerationRequest::teacher_forced(spec, prompt, &self.inspected.frames))
                     .and_then(|request| worker.generate(request, cancel))
@@ -1208,4 +1287,9 @@ fn request(spec: &ClipSpec, checkpoint: &Checkpoint, max_frames: usize) -> Resul
     let request = GenerationRequest::new(spec, checkpoint.prompt_of(spec)?, max_frames);
     request.prompt.check_fits(max_frames, &dims)?;
     Ok(GenerationRequest { observe: true, ..request })
+}
+
+/// Tokens and sound of a take.
+fn read_take_folder(folder: &Path, rate: usize) -> Result<(TokenFile, Vec<f32>)> {
+    Ok((TokenFile::read_own(&folder.join("tokens.json"))?, wav::read(&folder.join("audio.wav"), rate)?))
 }

@@ -24,6 +24,7 @@ fn paths(folder: &Path) -> StudioPaths {
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
         model: CheckpointSpec::default(),
+        open: Vec::new(),
     }
 }
 
