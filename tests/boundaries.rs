@@ -58,6 +58,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "error",
             "files",
+            "machine",
             "mlx",
             "quantize",
             "report",

@@ -1,9 +1,10 @@
 //! MLX's fused operations. On a GPU each is one kernel; MLX's CPU backend makes a dozen operations of each.
 
 use mlx_rs::Array;
+use mlx_rs::error::Exception;
 use mlx_rs::fast::{self, ScaledDotProductAttentionMask};
 
-use super::nn::Result;
+type Result<T> = std::result::Result<T, Exception>;
 
 /// Whether MLX computes on the CPU.
 pub(super) fn on_cpu() -> bool {
@@ -63,8 +64,8 @@ pub(super) mod pretended_gpu {
 
     use mlx_rs::Array;
 
+    use super::Result;
     use crate::mlx::cpu::host_op;
-    use crate::mlx::nn::Result;
 
     thread_local! {
         static ON: Cell<bool> = const { Cell::new(false) };

@@ -145,11 +145,9 @@ mod tests {
                 csm.operations_of_a_frame(&FrameRequest { frame: 0, sampling: &sampling, forced: &[], observe: false })
             })
             .unwrap();
-            println!("{}: {model} operations of the language model", mode.name());
-            assert!(model <= 2_678 / 2, "{model}");
+            assert!(model <= 2_678 / 2, "{}: {model} operations", mode.name());
         }
         let codec = pretended_gpu::with(|| mimi.operations_of_a_frame()).unwrap();
-        println!("{codec} operations of Mimi");
         assert!(codec <= 1_021 / 2, "{codec}");
     }
 }

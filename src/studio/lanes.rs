@@ -3,6 +3,7 @@
 
 use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 
+use super::lane::Lane;
 use super::session::{InspectedClip, PEAK, Session};
 use super::{Action, View, token_map};
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
@@ -24,25 +25,6 @@ const UNIT: &str = "bits";
 const COLOURS: [Color32; 3] =
     [Color32::from_rgb(70, 130, 210), Color32::from_rgb(225, 130, 40), Color32::from_rgb(60, 150, 80)];
 const PLAYHEAD: Color32 = Color32::from_rgb(230, 60, 60);
-
-/// A lane: where time is drawn, and which part of it.
-#[derive(Clone, Copy)]
-pub(super) struct Lane {
-    pub(super) rect: Rect,
-    from: f64,
-    to: f64,
-}
-
-impl Lane {
-    /// Where `seconds` are; outside the lane for what is not on view.
-    pub(super) fn x(&self, seconds: f64) -> f32 {
-        self.rect.left() + ((seconds - self.from) / (self.to - self.from)) as f32 * self.rect.width()
-    }
-
-    fn seconds(&self, x: f32) -> f64 {
-        self.from + f64::from((x - self.rect.left()) / self.rect.width()).clamp(0.0, 1.0) * (self.to - self.from)
-    }
-}
 
 /// All lanes, in `height`.
 pub(super) fn lanes_ui(

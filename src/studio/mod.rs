@@ -2,6 +2,7 @@
 
 mod compose;
 mod distribution;
+mod lane;
 mod lanes;
 mod model;
 mod notifications;

@@ -5,7 +5,7 @@ use egui::{
 };
 
 use super::View;
-use super::lanes::Lane;
+use super::lane::Lane;
 use super::session::{InspectedClip, Session};
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
 use crate::data::ModelInfo;
