@@ -64,7 +64,7 @@ impl Matrix {
             Numbers::Float32(rows) => Rows::Float32(rows),
             Numbers::Bfloat16(rows) => Rows::Bfloat16(rows),
             Numbers::Float16(rows) => Rows::Float16(rows),
-            Numbers::Packed(_) => return None,
+            Numbers::Packed(_) | Numbers::Mlx(_) => return None,
         };
         Some(Self { rows, outputs, inputs, bias: None })
     }

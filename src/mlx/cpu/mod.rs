@@ -125,7 +125,7 @@ fn heads(all: HostTensor, e: usize, v: usize) -> Option<Vec<Arc<[Matrix; 1]>>> {
         Numbers::Float32(all) => all.chunks_exact(e * v).map(|head| Numbers::Float32(turned(head, e, v))).collect(),
         Numbers::Bfloat16(all) => all.chunks_exact(e * v).map(|head| Numbers::Bfloat16(turned(head, e, v))).collect(),
         Numbers::Float16(all) => all.chunks_exact(e * v).map(|head| Numbers::Float16(turned(head, e, v))).collect(),
-        Numbers::Packed(_) => return None,
+        Numbers::Packed(_) | Numbers::Mlx(_) => return None,
     };
     heads.into_iter().map(|head| Some(Arc::new([Matrix::dense(head, v, e)?]))).collect()
 }

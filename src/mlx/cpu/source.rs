@@ -11,6 +11,9 @@ use crate::data::Dtype;
 use crate::error::{Error, Result};
 use crate::mlx::weights::{array, mlx_dtype};
 
+/// Part of the names of tables of embeddings.
+const EMBEDDINGS: &str = "embed_";
+
 /// A tensor as it is stored.
 pub(super) struct HostTensor {
     pub(super) shape: Vec<usize>,
@@ -24,9 +27,16 @@ pub(super) enum Numbers {
     Float16(Vec<f16>),
     /// The bits of a quantised matrix.
     Packed(Vec<u8>),
+    /// A table of embeddings, which MLX looks rows up in.
+    Mlx(Array),
 }
 
 impl HostTensor {
+    /// A table of embeddings goes to MLX at once: a copy of our own would be memory for nothing.
+    fn table(bytes: &[u8], shape: Vec<usize>, dtype: mlx_rs::Dtype) -> Self {
+        Self { numbers: Numbers::Mlx(array(bytes, &shape, dtype)), shape }
+    }
+
     fn new(tensor: &TensorData<'_>) -> Self {
         let numbers = match tensor.dtype {
             Dtype::Float32 => Numbers::Float32(pod_collect_to_vec(&tensor.bytes)),
@@ -36,13 +46,13 @@ impl HostTensor {
         Self { shape: tensor.shape.clone(), numbers }
     }
 
-    /// In float32; empty for the bits of a quantised matrix.
+    /// In float32; empty for what is no tensor of ours: the bits of a quantised matrix, a table of embeddings.
     pub(super) fn into_f32(self) -> Vec<f32> {
         match self.numbers {
             Numbers::Float32(numbers) => numbers,
             Numbers::Bfloat16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
             Numbers::Float16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
-            Numbers::Packed(_) => Vec::new(),
+            Numbers::Packed(_) | Numbers::Mlx(_) => Vec::new(),
         }
     }
 
@@ -54,6 +64,7 @@ impl HostTensor {
             Numbers::Bfloat16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Bfloat16),
             Numbers::Float16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float16),
             Numbers::Packed(bits) => array(bits, &self.shape, mlx_rs::Dtype::Uint32),
+            Numbers::Mlx(table) => table.clone(),
         }
     }
 
@@ -84,7 +95,15 @@ impl WeightSource for HostSource<'_> {
     }
 
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight<HostTensor>> {
-        let Some(q) = self.0.quantised(name)? else { return self.tensor(name, &shape).map(Weight::Dense) };
+        let is_table = name.contains(EMBEDDINGS);
+        let Some(q) = self.0.quantised(name)? else {
+            if is_table {
+                let tensor = self.0.read(name)?;
+                let dtype = mlx_dtype(tensor.dtype);
+                return Ok(Weight::Dense(HostTensor::table(&tensor.bytes, tensor.shape, dtype)));
+            }
+            return self.tensor(name, &shape).map(Weight::Dense);
+        };
         Ok(Weight::Affine {
             packed: HostTensor { shape: q.packed.0, numbers: Numbers::Packed(q.packed.1.into_owned()) },
             scales: HostTensor::new(&q.scales),
