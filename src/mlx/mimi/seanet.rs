@@ -7,7 +7,6 @@ use super::conv::{CausalConv, CausalConvTranspose};
 use super::state::{SlotAllocator, StreamState};
 use crate::checkpoint::config::Padding;
 use crate::checkpoint::weights::{ConvWeights, ResidualUnitWeights, SeanetDecoderWeights, SeanetEncoderWeights};
-use crate::mlx::fast::on_cpu;
 use crate::mlx::nn::Result;
 
 fn conv(w: ConvWeights<Array>, slots: &mut SlotAllocator) -> Result<CausalConv> {
@@ -106,7 +105,7 @@ impl SeanetDecoder {
 /// x where positive, else `exp(x) - 1`. Not mlx-rs' own: that one is compiled, which on Linux runs a C++ compiler at run time.
 fn elu(x: &Array) -> Result<Array> {
     #[cfg(not(target_os = "macos"))]
-    if on_cpu() {
+    if crate::mlx::fast::on_cpu() {
         return crate::mlx::cpu::elu(x);
     }
     select(x.gt(Array::from_f32(0.0))?, x, expm1(x)?)
