@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::error::{Error, Result};
 
 /// Largest JSON file that is read.
@@ -24,6 +27,39 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length as usize);
     file.take(limit).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
     Ok(bytes)
+}
+
+/// Reads a JSON file that the program keeps for itself; a missing one means the default. One that cannot be used is renamed, so
+/// that the next write does not replace it, and reported.
+pub(crate) fn read_own_json<T: Default + DeserializeOwned>(path: &Path, what: &str) -> (T, Option<Error>) {
+    let bytes = match read_file(path, JSON_LIMIT) {
+        Ok(bytes) => bytes,
+        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => return (T::default(), None),
+        Err(e) => return (T::default(), Some(e)),
+    };
+    serde_json::from_slice(&bytes).map_or_else(
+        |e| {
+            let quarantine_path = path.with_extension("json.unreadable");
+            let kept = match fs::rename(path, &quarantine_path) {
+                Ok(()) => format!("it is kept as {}", quarantine_path.display()),
+                Err(_) => "it stays where it is".into(),
+            };
+            (T::default(), Some(Error::parse(path, format!("is not usable as {what} ({kept})"), e)))
+        },
+        |value| (value, None),
+    )
+}
+
+/// Writes such a file, whole or not at all, and its folder if need be.
+///
+/// # Errors
+/// [`Error::Write`].
+pub(crate) fn write_own_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::write(path, e))?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|e| Error::write(path, e))?;
+    }
+    write_atomically(path, &bytes)
 }
 
 /// Opens a regular file without waiting for a FIFO's writer.

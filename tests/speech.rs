@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::data::{Backend, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, Turn};
+use csm_studio::data::{Backend, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, TokenFile, Turn};
 use csm_studio::engine::{Batch, FrameRequest, GenerationRequest, SingleEngine, observed_clip};
 use csm_studio::mlx::mimi::Mimi;
 use csm_studio::mlx::{MlxCsm, synchronisations};
@@ -324,4 +324,15 @@ fn a_graph_makes_several_clips_at_once() {
             assert_eq!(together, alone, "{}, seed {seed}", mode.name());
         }
     }
+}
+
+/// A seed of *native* gives what it gave in an earlier version: tests/goldens/native.json was written by one.
+#[test]
+fn a_native_seed_gives_what_it_always_gave() {
+    let path = crate::support::repository("tests/goldens/native.json");
+    let checkpoint = demo();
+    let kept = TokenFile::read(&path, &checkpoint.dims()).unwrap();
+    let spec = kept.clip_spec(&path).unwrap();
+    let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec).unwrap(), 100);
+    assert_eq!(generate(&mut Pipeline::new(checkpoint).unwrap(), &request).frames, kept.frames);
 }

@@ -337,6 +337,29 @@ fn a_failed_load_is_reported_and_not_waited_for() {
     generate(&mut window);
 }
 
+/// Opening another model keeps the take that is being made, and what the prompt's recording says; the prompt is encoded anew.
+#[test]
+fn another_model_is_opened_once_the_take_is_kept() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let (bytes, _) = wav::encode(&[0.2; 24_000], 24_000, &wav::WavInfo::default()).unwrap();
+    let recording = folder.path().join("voice.wav");
+    std::fs::write(&recording, bytes).unwrap();
+    window.state_mut().session.set_prompt(recording);
+    let encoded = |s: &Studio| s.session.conversation.prompt.as_ref().is_some_and(|prompt| prompt.frames.is_some());
+    wait(&mut window, "the prompt", encoded);
+    window.state_mut().session.conversation.prompt.as_mut().unwrap().text = "Something.".into();
+    say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
+    click(&mut window, "Speak");
+    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
+    window.state_mut().session.open_model(CheckpointSpec::default());
+    wait(&mut window, "the kept take", |s| s.session.store.takes().len() == 1 && !s.session.is_ready());
+    assert_eq!(window.state().session.store.takes()[0].stop, Some(FinishReason::Cancelled));
+    wait(&mut window, "the model", |s| s.session.is_ready());
+    wait(&mut window, "the prompt once more", encoded);
+    assert_eq!(window.state().session.conversation.prompt.as_ref().unwrap().text, "Something.");
+}
+
 /// Another checkpoint in the running window, and its takes beside the first one's: all can be heard.
 #[test]
 fn takes_of_another_model_can_be_heard() {

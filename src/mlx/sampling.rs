@@ -73,13 +73,13 @@ pub(super) fn sample_tokens(
     }
     match noise {
         DrawNoise::Keys(keys) => {
+            // Row by row, (V,) each: MLX's generator gives other numbers for another shape, and a seed is to give what it always gave.
             let draw = |(row, key): (usize, &Array)| {
-                let row = row as i32;
-                random::categorical(warped.try_index(row..row + 1)?, -1, None, key)
+                random::categorical(warped.try_index(row as i32)?, None, None, key)?.reshape(&[1])
             };
-            match keys.as_slice() {
-                [key] => random::categorical(&warped, -1, None, key),
-                keys => concatenate(&keys.iter().enumerate().map(draw).collect::<Result<Vec<_>>>()?, 0),
+            match keys.iter().enumerate().map(draw).collect::<Result<Vec<_>>>()?.as_slice() {
+                [one] => Ok(one.clone()),
+                rows => concatenate(rows, 0),
             }
         }
         DrawNoise::Exponential(q) => argmax_axis(softmax_axis(&warped, -1, true)?.divide(q)?, -1, false),

@@ -195,7 +195,7 @@ impl Studio {
         let edited = self.view.turn.and_then(|id| conversation.place(id));
         let turn = edited.unwrap_or(conversation.turns().len() - 1);
         // Escape closes what is open before it stops anything.
-        let something_open = egui::Popup::is_any_open(ctx) || self.view.renaming.is_some() || self.view.help;
+        let something_open = egui::Popup::is_any_open(ctx) || self.view.renaming.is_some();
         let typing = ctx.egui_wants_keyboard_input();
         let position = self.session.player.position();
         let frame = self.session.model_info().map_or(0.08, |m| m.dims.seconds(1));
@@ -212,7 +212,9 @@ impl Studio {
             if i.consume_shortcut(&HELP) {
                 self.view.help = !self.view.help;
             }
-            if i.key_pressed(Key::Escape) && !something_open {
+            if self.view.help && i.consume_key(Modifiers::NONE, Key::Escape) {
+                self.view.help = false;
+            } else if i.key_pressed(Key::Escape) && !something_open {
                 actions.push(Action::StopSpeaking);
             }
             if typing {

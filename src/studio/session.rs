@@ -181,6 +181,8 @@ pub struct Session {
     recording: Option<(PathBuf, Receiver<Result<recording::Recording>>)>,
     active: Option<ActiveTask>,
     auditioning: bool,
+    /// The model to open when the running take is kept.
+    next_model: Option<CheckpointSpec>,
     /// Files that are opened as soon as it is known whether there is a model.
     to_open: VecDeque<PathBuf>,
     /// The conversation.
@@ -205,7 +207,7 @@ impl Session {
     /// Where the takes' folder cannot be used or no thread can be started.
     pub fn new(paths: StudioPaths, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
         let (settings, problem) = Settings::read(&paths.settings);
-        let draft = Draft::read(&paths.draft());
+        let (draft, unreadable) = Draft::read(&paths.draft());
         let mut store = Store::open(&paths.takes)?;
         let damaged = std::mem::take(&mut store.damaged);
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(wake);
@@ -237,6 +239,7 @@ impl Session {
             recording: None,
             active: None,
             auditioning: false,
+            next_model: None,
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,
             inspected: InspectedClip::default(),
@@ -244,7 +247,7 @@ impl Session {
             player,
             notifications: Notifications::default(),
         };
-        problem.into_iter().for_each(|e| session.notify_error(e));
+        problem.into_iter().chain(unreadable).for_each(|e| session.notify_error(e));
         damaged.iter().for_each(|e| session.notify_error(e));
         Ok(session)
     }
@@ -301,8 +304,20 @@ impl Session {
     /// Loads another model in the place of this one. A take that is being made is kept as far as it is.
     pub fn open_model(&mut self, spec: CheckpointSpec) {
         self.stop_speaking();
+        self.next_model = Some(spec);
+        self.open_next_model();
+    }
+
+    /// Opens the model that was asked for, once the take that was being made is kept.
+    fn open_next_model(&mut self) {
+        if self.is_speaking() {
+            return;
+        }
+        let Some(spec) = self.next_model.take() else { return };
         self.queue.clear();
-        self.active = None; // dropping a task cancels it
+        self.active = None; // dropping a task cancels it; none of these makes anything that is kept
+        // Its codes are the other model's; it is encoded again by the new one.
+        self.conversation.prompt.iter_mut().for_each(|prompt| prompt.frames = None);
         let before = std::mem::replace(&mut self.model, ModelState::Failed("another one is being opened".into()));
         self.paths.model = spec.clone();
         match read_in_background(spec, Some(before), self.wake.clone()) {
@@ -332,6 +347,7 @@ impl Session {
         self.poll_model();
         self.poll_recording();
         self.poll_task();
+        self.open_next_model();
         self.open_waiting_files();
         self.speak_next_turn();
         self.dispatch_next();
@@ -387,6 +403,11 @@ impl Session {
             ModelState::Loading { checkpoint, worker, .. } => ModelState::Ready { checkpoint, worker },
             other => other,
         };
+        if self.conversation.waits_for_prompt()
+            && let Some(prompt) = self.conversation.prompt.clone()
+        {
+            self.set_prompt(prompt.path);
+        }
     }
 
     fn on_model_failed(&mut self, error: Error) {
@@ -886,7 +907,10 @@ impl Session {
                         info.name
                     ));
                 }
-                self.conversation.prompt = Some(VoicePrompt { path: path.clone(), ..VoicePrompt::default() });
+                // What was written about the same recording stays.
+                let known = self.conversation.prompt.take().filter(|prompt| prompt.path == path);
+                let (text, speaker) = known.map(|prompt| (prompt.text, prompt.speaker)).unwrap_or_default();
+                self.conversation.prompt = Some(VoicePrompt { path: path.clone(), text, speaker, frames: None });
                 self.queue.push_back(QueuedTask::Encode { path, samples: recording.samples });
                 self.dispatch_next();
             }
@@ -1077,7 +1101,9 @@ impl Session {
         if clip.frames.is_empty() {
             return;
         }
-        if clip.stop != FinishReason::Cancelled
+        // Only a piece is what the next piece hears; a take may have been made again between two of them.
+        if turn.is_some()
+            && clip.stop != FinishReason::Cancelled
             && let Some(next) = self.to_speak.front_mut().filter(|next| next.pieces.is_some())
         {
             let frames = clip.frames.clone();

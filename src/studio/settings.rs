@@ -1,13 +1,12 @@
 //! Settings that the window remembers.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Sampling;
 use crate::error::{Error, Result};
-use crate::files::{JSON_LIMIT, read_file, write_atomically};
+use crate::files::{read_own_json, write_own_json};
 
 /// Colour scheme of the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,22 +78,8 @@ impl Default for Settings {
 impl Settings {
     /// Reads `path`; a missing file means the defaults. An unreadable file is renamed and reported.
     pub fn read(path: &Path) -> (Self, Option<Error>) {
-        let bytes = match read_file(path, JSON_LIMIT) {
-            Ok(bytes) => bytes,
-            Err(Error::Read { source, .. }) if source.kind() == ErrorKind::NotFound => return (Self::default(), None),
-            Err(e) => return (Self::default(), Some(e)),
-        };
-        match serde_json::from_slice::<Self>(&bytes) {
-            Ok(settings) => (settings.clamped(), None),
-            Err(e) => {
-                let quarantine_path = path.with_extension("json.unreadable");
-                let kept = match std::fs::rename(path, &quarantine_path) {
-                    Ok(()) => format!("it is kept as {}", quarantine_path.display()),
-                    Err(_) => "it stays where it is".into(),
-                };
-                (Self::default(), Some(Error::parse(path, format!("is not usable as settings ({kept})"), e)))
-            }
-        }
+        let (settings, problem): (Self, _) = read_own_json(path, "settings");
+        (settings.clamped(), problem)
     }
 
     fn clamped(mut self) -> Self {
@@ -110,11 +95,7 @@ impl Settings {
     /// # Errors
     /// [`Error::Write`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::write(path, e))?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| Error::write(path, e))?;
-        }
-        write_atomically(path, &bytes)
+        write_own_json(path, self)
     }
 }
 

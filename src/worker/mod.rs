@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-pub use self::pipeline::Pipeline;
+pub use self::pipeline::{BATCH, Pipeline};
 pub use self::protocol::{ClipEvent, Event, FrameEvent, GenerateJob, GeneratedClip};
 use self::task::Reply;
 pub use self::task::{CancelToken, Task, Update};

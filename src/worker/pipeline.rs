@@ -18,7 +18,7 @@ use crate::mlx::mimi::{DecoderStream, Mimi};
 const DECODE_CHUNK: usize = 25;
 
 /// Clips that are generated side by side at most: their caches are memory.
-const BATCH: usize = 8;
+pub const BATCH: usize = 8;
 
 /// Engines and codec of one checkpoint.
 pub struct Pipeline {

@@ -10,8 +10,9 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::Outcome;
 use crate::cli::output::{is_stdout, message};
 use crate::cli::values::Seeds;
-use crate::data::Sampling;
+use crate::data::{ClipSpec, Sampling};
 use crate::error::{Error, Result};
+use crate::worker::{BATCH, GeneratedClip};
 
 /// Where `path` is written: once, or once for each seed.
 pub(super) fn paths(path: &Path, seeds: Option<&Seeds>) -> Vec<PathBuf> {
@@ -39,26 +40,44 @@ pub(super) fn speak(
     let context = speaker.context(&plan)?;
     let Some(piece) = plan.pieces.first().cloned() else { return Ok(Outcome::Done) };
     let spec = plan.clip_spec(&context, &piece, 0);
-    let clips = speaker.speak_batch(&plan, &spec, seeds)?;
     let mut outcome = Outcome::Done;
+    // Written batch by batch: a failure loses nothing that was made before it.
+    for part in seeds.chunks(BATCH) {
+        let clips = speaker.speak_batch(&plan, &spec, part)?;
+        if save_clips(args, &speaker, &mut plan, &spec, part, clips)? {
+            outcome = Outcome::Cancelled;
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Writes the clips of `seeds`; whether one of them was cancelled.
+fn save_clips(
+    args: &GenerateArgs,
+    speaker: &Speaker<'_>,
+    plan: &mut GeneratePlan,
+    spec: &ClipSpec,
+    seeds: &[u64],
+    clips: Vec<GeneratedClip>,
+) -> Result<bool> {
+    let mut cancelled = false;
     for (seed, clip) in seeds.iter().zip(clips) {
         let mut spoken = SpokenClips::default();
         if !clip.frames.is_empty() {
             let path = of_seed(&args.output, *seed);
-            speaker.save_audio(&path, &spec, &clip)?;
+            speaker.save_audio(&path, spec, &clip)?;
             if let Some(tokens) = &args.dump_tokens {
-                speaker.save_tokens(&of_seed(tokens, *seed), &spec, &clip)?;
+                speaker.save_tokens(&of_seed(tokens, *seed), spec, &clip)?;
             }
             plan.sampling = Sampling { seed: clip.sampling.seed, ..plan.sampling };
             spoken.add(clip);
-            speaker.print_summary(&path, &plan, &spoken)?;
+            speaker.print_summary(&path, plan, &spoken)?;
         } else {
             message!("warning: seed {seed}: nothing was said and nothing is written");
             spoken.add(clip);
         }
-        if spoken.was_cancelled() {
-            outcome = Outcome::Cancelled;
-        }
+        cancelled |= spoken.was_cancelled();
     }
-    Ok(outcome)
+    Ok(cancelled)
 }

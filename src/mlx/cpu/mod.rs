@@ -79,6 +79,10 @@ impl HostNetwork {
     /// # Errors
     /// What reading the weights reports.
     pub(super) fn load(checkpoint: &Checkpoint) -> Result<Option<(Self, Embeddings)>> {
+        // Asked before anything is read: else all weights would be read twice.
+        if checkpoint.tensors.quantisations().iter().any(|(bits, ..)| !matches!(bits, 4 | 8)) {
+            return Ok(None);
+        }
         let c = &checkpoint.config;
         let weights = CsmWeights::load(&mut HostSource(&checkpoint.tensors), c)?;
         let embeddings = Embeddings::new(

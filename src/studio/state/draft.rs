@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TurnDraft;
 use crate::error::{Error, Result};
-use crate::files::{JSON_LIMIT, read_file, write_atomically};
+use crate::files::{read_own_json, write_own_json};
 
 /// The draft of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,18 +16,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Reads `path`; an empty draft where there is none, or none that can be read.
-    pub fn read(path: &Path) -> Self {
-        if !path.exists() {
-            return Self::default();
-        }
-        let read = read_file(path, JSON_LIMIT);
-        let draft =
-            read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| Error::parse(path, "is no draft", e)));
-        draft.unwrap_or_else(|e| {
-            tracing::warn!("{e}");
-            Self::default()
-        })
+    /// Reads `path`; an empty draft where there is none. An unreadable file is renamed and reported.
+    pub fn read(path: &Path) -> (Self, Option<Error>) {
+        read_own_json(path, "a draft")
     }
 
     /// Writes `path`, whole or not at all.
@@ -35,11 +26,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Write`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::write(path, e))?;
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| Error::write(path, e))?;
-        }
-        write_atomically(path, &bytes)
+        write_own_json(path, self)
     }
 }
 
@@ -48,14 +35,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_is_read_back_and_a_broken_one_is_none() {
+    fn a_draft_is_read_back_and_a_broken_one_is_put_aside() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/draft.json");
-        assert_eq!(Draft::read(&path), Draft::default());
+        assert_eq!(Draft::read(&path).0, Draft::default());
         let draft = Draft { turns: vec![TurnDraft { id: 3, text: "Hello.".into(), ..TurnDraft::default() }] };
         draft.write(&path).unwrap();
-        assert_eq!(Draft::read(&path), draft);
+        assert_eq!(Draft::read(&path).0, draft);
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(Draft::read(&path), Draft::default());
+        let (read, problem) = Draft::read(&path);
+        assert!(read == Draft::default() && problem.unwrap().to_string().contains("kept as"));
+        assert!(path.with_extension("json.unreadable").exists());
     }
 }
