@@ -13,6 +13,7 @@ use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
 use csm_studio::studio::Studio;
 use csm_studio::studio::session::StudioPaths;
 use csm_studio::studio::settings::Theme;
+use csm_studio::studio::state::Heard;
 use csm_studio::takes::{ClipSummary, Store, Take};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -57,7 +58,7 @@ fn wait(window: &mut Window<'_>, what: &str, done: impl Fn(&Studio) -> bool) {
 }
 
 fn takes(window: &Window<'_>) -> usize {
-    window.state().session.store.takes().len()
+    window.state().session.library.store.takes().len()
 }
 
 fn click(window: &mut Window<'_>, label: &str) {
@@ -77,7 +78,7 @@ fn say(window: &mut Window<'_>, text: &str) {
 fn generate(window: &mut Window<'_>) {
     let before = takes(window);
     click(window, "Speak");
-    wait(window, "a take", |s| s.session.store.takes().len() > before && !s.session.is_speaking());
+    wait(window, "a take", |s| s.session.library.store.takes().len() > before && !s.session.is_speaking());
 }
 
 fn wait_for_silence(window: &mut Window<'_>) {
@@ -92,12 +93,12 @@ fn a_longer_text_is_spoken_in_pieces() {
     let mut window = open(folder.path());
     say(&mut window, "[1]It is 10:45. I lost my keys.");
     click(&mut window, "Speak");
-    wait(&mut window, "two takes", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
+    wait(&mut window, "two takes", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
     let turns: Vec<(u32, &str)> = s.conversation.turns().iter().map(|t| (t.speaker, t.text.as_str())).collect();
     assert_eq!(turns, [(1, "It is 10:45."), (1, "I lost my keys.")]);
     let read = |n: usize| {
-        let path = s.store.path(&s.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
+        let path = s.library.store.path(&s.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
         TokenFile::read(&path, &demo_dims()).unwrap()
     };
     let (first, second) = (read(0), read(1));
@@ -117,7 +118,7 @@ fn a_sentence_is_spoken_and_kept() {
     say(&mut window, "Good morning.");
     generate(&mut window);
     let s = &window.state().session;
-    let take = &s.store.takes()[0];
+    let take = &s.library.store.takes()[0];
     assert_eq!((take.text.as_str(), take.stop), ("Good morning.", Some(FinishReason::Eos)));
     assert_eq!((s.inspected.steps.len(), s.inspected.frames.len()), (take.measures.frames, take.measures.frames));
     assert!((s.player.seconds() - take.measures.seconds).abs() < 1e-6);
@@ -125,7 +126,8 @@ fn a_sentence_is_spoken_and_kept() {
 
     click(&mut window, "exact");
     generate(&mut window);
-    let modes: Vec<Mode> = window.state().session.store.takes().iter().map(|t| t.sampling.unwrap().mode).collect();
+    let modes: Vec<Mode> =
+        window.state().session.library.store.takes().iter().map(|t| t.sampling.unwrap().mode).collect();
     assert_eq!(modes, [Mode::Exact, Mode::Native]);
 }
 
@@ -149,20 +151,20 @@ fn several_takes_are_made_at_once() {
     say(&mut window, "Good morning.");
     click(&mut window, "exact");
     click(&mut window, "3 seeds");
-    wait(&mut window, "three takes", |s| s.session.store.takes().len() == 3 && !s.session.is_speaking());
+    wait(&mut window, "three takes", |s| s.session.library.store.takes().len() == 3 && !s.session.is_speaking());
     let s = &window.state().session;
-    let mut seeds: Vec<u64> = s.store.takes().iter().map(|t| t.sampling.unwrap().seed).collect();
+    let mut seeds: Vec<u64> = s.library.store.takes().iter().map(|t| t.sampling.unwrap().seed).collect();
     seeds.dedup();
     assert_eq!(seeds.len(), 3);
     let on_view = s.inspected.take.clone().unwrap();
     assert_eq!(s.conversation.turns()[0].take.as_ref().unwrap().id, on_view);
-    let other = s.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
+    let other = s.library.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
     let file = |s: &Studio, id: &str| {
-        TokenFile::read(&s.session.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames
+        TokenFile::read(&s.session.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames
     };
     let together = file(window.state(), &other);
     window.state_mut().session.regenerate(&other, csm_studio::studio::session::RegenerateSeed::Same);
-    wait(&mut window, "it once more", |s| s.session.store.takes().len() == 4 && !s.session.is_speaking());
+    wait(&mut window, "it once more", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
     let again = window.state().session.inspected.take.clone().unwrap();
     assert_eq!(file(window.state(), &again), together);
 }
@@ -202,7 +204,7 @@ fn a_click_in_any_lane_is_heard_and_play_goes_on_there() {
     let folder = TempDir::new().unwrap();
     let (mut window, length) = with_a_take(folder.path(), "Good morning.");
     let frame = (length / 2.0 / 0.08) as usize;
-    for lane in ["Ruler", "Waveform", "Statistics", "Token map"] {
+    for lane in ["Ruler", "Waveform", "Statistics over time", "Token map"] {
         let at = in_lane(&window, lane, length / 2.0, length);
         press(&mut window, at, at);
         let (from, to) = window.state().session.player.region().unwrap();
@@ -247,18 +249,18 @@ fn another_token_is_heard_and_used() {
     let best = csm_studio::analysis::top_ids(clip.logits[frame].row(0), 2);
     let token = best.into_iter().find(|id| *id as u32 != before.frame(frame)[0]).unwrap();
     click(&mut window, &format!("Play token {token}"));
-    wait(&mut window, "the other token", |s| s.session.is_auditioning());
+    wait(&mut window, "the other token", |s| s.session.heard == Heard::OtherToken);
     wait_for_silence(&mut window);
     assert_eq!((takes(&window), &window.state().session.inspected.frames), (1, &before), "nothing is kept");
     click(&mut window, "▶ Play");
-    assert!(!window.state().session.is_auditioning() && window.state().session.player.seconds() == length);
+    assert!(window.state().session.heard == Heard::Clip && window.state().session.player.seconds() == length);
     click(&mut window, &format!("Use token {token}"));
-    wait(&mut window, "the new take", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
     let after = &s.inspected.frames;
     assert_eq!(after.prefix(frame), before.prefix(frame));
     assert_eq!(after.frame(frame)[0], token as u32);
-    let take = s.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
+    let take = s.library.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
     assert!(take.edited && take.parent.is_some());
 }
 
@@ -267,7 +269,7 @@ fn another_token_is_heard_and_used() {
 fn lanes_are_zoomed_together() {
     let folder = TempDir::new().unwrap();
     let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
-    let at = in_lane(&window, "Statistics", length / 2.0, length);
+    let at = in_lane(&window, "Statistics over time", length / 2.0, length);
     window.hover_at(at);
     for _ in 0..3 {
         window.event(egui::Event::MouseWheel {
@@ -294,7 +296,7 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
     say(&mut window, "Good morning.");
     click(&mut window, "exact");
     generate(&mut window);
-    let id = window.state().session.store.takes()[0].id.clone();
+    let id = window.state().session.library.store.takes()[0].id.clone();
     window.state_mut().session.try_update_store(|store| store.update(&id, |t| t.name = "the newest".into()));
     window.run_steps(2);
     click(&mut window, "Menu of the newest");
@@ -308,7 +310,7 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
     assert_eq!(takes(&window), 1);
     assert_eq!(window.state().session.sampling.mode, Mode::Exact, "settings are remembered");
     click(&mut window, "the newest");
-    wait(&mut window, "the draws", |s| !s.session.is_recomputing() && !s.session.inspected.steps.is_empty());
+    wait(&mut window, "the draws", |s| !s.session.generation.is_recomputing() && !s.session.inspected.steps.is_empty());
     let clip = &window.state().session.inspected;
     assert_eq!((clip.take.as_ref(), clip.steps.len()), (Some(&id), clip.frames.len()));
     // Teacher forcing recomputes what was drawn from: the token that was taken is never an impossible one.
@@ -328,7 +330,7 @@ fn a_failed_load_is_reported_and_not_waited_for() {
     wait(&mut window, "the failure", |s| !s.session.notifications.all().is_empty());
     let session = &window.state().session;
     assert!(session.notifications.all()[0].error && session.notifications.all()[0].text.contains("missing"));
-    assert!(session.model_failure().unwrap().contains("missing"));
+    assert!(session.model.failure().unwrap().contains("missing"));
     assert!(window.query_all_by_label("No model").count() > 0);
     // It is no dead end.
     click(&mut window, "Use the demo voice");
@@ -353,8 +355,8 @@ fn another_model_is_opened_once_the_take_is_kept() {
     click(&mut window, "Speak");
     wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
     window.state_mut().session.open_model(CheckpointSpec::default());
-    wait(&mut window, "the kept take", |s| s.session.store.takes().len() == 1 && !s.session.is_ready());
-    assert_eq!(window.state().session.store.takes()[0].stop, Some(FinishReason::Cancelled));
+    wait(&mut window, "the kept take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_ready());
+    assert_eq!(window.state().session.library.store.takes()[0].stop, Some(FinishReason::Cancelled));
     wait(&mut window, "the model", |s| s.session.is_ready());
     wait(&mut window, "the prompt once more", encoded);
     assert_eq!(window.state().session.conversation.prompt.as_ref().unwrap().text, "Something.");
@@ -371,7 +373,7 @@ fn takes_of_another_model_can_be_heard() {
     tokens.frames = Codes::from_frames(vec![[7; 32]; 10]).unwrap();
     tokens.model.iter_mut().for_each(|m| m.sha256 = "another".into());
     let (bytes, _) = wav::encode(&[0.1; 19_200], 24_000, &wav::WavInfo::default()).unwrap();
-    let id = session.store.add(a_take("of another model", 1), &tokens, &bytes).unwrap();
+    let id = session.library.store.add(a_take("of another model", 1), &tokens, &bytes).unwrap();
     session.inspect(&id);
     window.run_steps(3);
     let session = &window.state().session;
@@ -390,7 +392,9 @@ fn files_are_opened() {
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
         .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { open, ..paths(folder.path()) }).unwrap());
-    wait(&mut window, "the tokens", |s| !s.session.inspected.frames.is_empty() && !s.session.is_recomputing());
+    wait(&mut window, "the tokens", |s| {
+        !s.session.inspected.frames.is_empty() && !s.session.generation.is_recomputing()
+    });
     let file = TokenFile::read(&tokens, &demo_dims()).unwrap();
     let session = &mut window.state_mut().session;
     assert_eq!(session.inspected.frames, file.frames);
@@ -427,18 +431,18 @@ fn a_turn_waits_for_the_voice_prompt() {
     say(&mut window, "Good morning.");
     let session = &mut window.state_mut().session;
     session.set_prompt(recording);
-    session.stop_speaking();
+    session.generation.stop();
     session.speak_turn(0, false);
-    session.stop_speaking();
+    session.generation.stop();
     session.speak_turn(0, false);
-    assert_eq!(session.queued_takes(), 1);
+    assert_eq!(session.generation.queued_takes(), 1);
     wait(&mut window, "the recording", |s| s.session.conversation.prompt.is_some());
     let prompt = window.state_mut().session.conversation.prompt.as_mut().unwrap();
     assert!(prompt.frames.is_none(), "it is still being encoded");
     prompt.text = "Something.".into();
-    wait(&mut window, "the take", |s| s.session.store.takes().len() == 1 && !s.session.is_speaking());
+    wait(&mut window, "the take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_speaking());
     let s = &window.state().session;
-    let path = s.store.path(&s.store.takes()[0].id).join("tokens.json");
+    let path = s.library.store.path(&s.library.store.takes()[0].id).join("tokens.json");
     let file = TokenFile::read(&path, &demo_dims()).unwrap();
     assert_eq!(file.context.len(), 1);
     assert_eq!(Some(&file.context[0].frames), s.conversation.prompt.as_ref().unwrap().frames.as_ref());
@@ -458,7 +462,7 @@ fn escape_closes_before_it_stops() {
     assert!(window.state().session.is_speaking());
     window.key_press(egui::Key::Escape);
     wait(&mut window, "the end", |s| !s.session.is_speaking());
-    assert_eq!(window.state().session.store.takes()[0].stop, Some(FinishReason::Cancelled));
+    assert_eq!(window.state().session.library.store.takes()[0].stop, Some(FinishReason::Cancelled));
 }
 
 /// Messages lie over the window: nothing moves under the pointer, and equal ones are one.
@@ -501,7 +505,7 @@ fn cancelling_keeps_what_was_made() {
     wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
     click(&mut window, "Stop");
     wait(&mut window, "the end", |s| !s.session.is_speaking());
-    let take = &window.state().session.store.takes()[0];
+    let take = &window.state().session.library.store.takes()[0];
     assert_eq!(take.stop, Some(FinishReason::Cancelled));
     assert!((3..40).contains(&take.measures.frames), "{}", take.measures.frames);
 }
@@ -523,16 +527,16 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     assert!(!window.state().session.conversation.is_stale(1));
     let s = &window.state().session;
     let reply = s.conversation.turns()[1].take.clone().unwrap().id;
-    let tokens = std::fs::read(s.store.path(&reply).join("tokens.json")).unwrap();
+    let tokens = std::fs::read(s.library.store.path(&reply).join("tokens.json")).unwrap();
     let file: TokenFile = serde_json::from_slice(&tokens).unwrap();
     assert_eq!((file.context.len(), file.context[0].text.as_str()), (1, "How are you?"));
     let first = s.conversation.turns()[0].take.clone().unwrap().id;
-    for (take, command) in [(&reply, s.cli_command(&reply).unwrap()), (&first, s.cli_command(&first).unwrap())] {
+    for (take, command) in [(&reply, s.command_line(&reply).unwrap()), (&first, s.command_line(&first).unwrap())] {
         let script = command.replacen("csm", env!("CARGO_BIN_EXE_csm"), 1) + " --dump-tokens again.json";
         let out = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
         assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
         let again = TokenFile::read(&folder.path().join("again.json"), &demo_dims()).unwrap();
-        let kept = TokenFile::read(&s.store.path(take).join("tokens.json"), &demo_dims()).unwrap();
+        let kept = TokenFile::read(&s.library.store.path(take).join("tokens.json"), &demo_dims()).unwrap();
         assert_eq!(again.frames, kept.frames, "{command}");
     }
 }
@@ -549,15 +553,245 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
     press(&mut window, cell, cell);
     click(&mut window, "exact");
     window.state_mut().session.sampling.codebook0.temperature = 1.4;
-    click(&mut window, "Regenerate from here");
-    wait(&mut window, "the new take", |s| s.session.store.takes().len() == 2 && !s.session.is_speaking());
+    click(&mut window, "From here ▼");
+    click(&mut window, "Current settings");
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
     assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
     assert_ne!(s.inspected.frames, before);
     let modes: Vec<Mode> = s.inspected.samplings.iter().map(|s| s.mode).collect();
     assert!(modes[..5].iter().all(|m| *m == Mode::Native) && modes[5..].iter().all(|m| *m == Mode::Exact), "{modes:?}");
-    let take = s.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
+    let take = s.library.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
     assert!(take.edited && take.parent.is_some());
+}
+
+/// Another seed from a frame on: what comes before stays, what comes after has that seed's noise, and the command line makes it again.
+#[test]
+fn a_take_is_spoken_again_from_a_frame_on_with_another_seed() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The little boat sailed across the lake.");
+    click(&mut window, "exact");
+    generate(&mut window);
+    let before = window.state().session.inspected.frames.clone();
+    window.state_mut().session.select(Some((5, 0)));
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::R);
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
+    assert_ne!(s.inspected.frames, before);
+    let seeds: Vec<u64> = s.inspected.samplings.iter().map(|s| s.seed).collect();
+    assert!(seeds[..5].iter().all(|seed| *seed == seeds[0]) && seeds[5..].iter().all(|seed| *seed != seeds[0]));
+    let again = s.inspected.take.clone().unwrap();
+    let made = s.inspected.frames.clone();
+    window.state_mut().session.regenerate(&again, csm_studio::studio::session::RegenerateSeed::Same);
+    wait(&mut window, "it once more", |s| s.session.library.store.takes().len() == 3 && !s.session.is_speaking());
+    assert_eq!(window.state().session.inspected.frames, made);
+}
+
+/// Keys that are no text go to the window once no field has the focus.
+fn focus_nothing(window: &mut Window<'_>) {
+    window.ctx.memory_mut(|m| m.focused().into_iter().for_each(|id| m.surrender_focus(id)));
+    window.run_steps(2);
+}
+
+/// Takes that are made to be compared are pinned by themselves; a number key switches to one at the same moment while it plays.
+#[test]
+fn pinned_takes_are_switched_while_they_play() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The little boat sailed across the quiet lake, and nobody said a word.");
+    click(&mut window, "3 seeds");
+    wait(&mut window, "three takes", |s| s.session.pins.clips().len() == 3 && !s.session.is_speaking());
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::Num2);
+    window.run_steps(2);
+    assert_eq!(window.state().session.heard, Heard::Pinned(1));
+    window.key_press(egui::Key::Space);
+    wait(&mut window, "the sound to move", |s| s.session.player.position() > 0.3);
+    let before = window.state().session.player.position();
+    window.key_press(egui::Key::Num3);
+    window.run_steps(2);
+    let player = &window.state().session.player;
+    assert!(player.is_playing() && player.position() >= before && player.position() < before + 0.5);
+    assert!((player.seconds() - window.state().session.pins.clips()[2].seconds()).abs() < 1e-3);
+    // While another take is made, the pinned one goes on, and what is made does not get in its way.
+    let first = window.state().session.pins.clips()[0].take.clone();
+    window.state_mut().session.regenerate_often(&first, 1);
+    let playing = window.state().session.player.is_playing();
+    wait(&mut window, "a fourth take", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
+    assert!(playing, "it was playing when the take began");
+    click(&mut window, "Compare");
+    assert!(window.query_by_label("Unpin all").is_some());
+}
+
+/// A codebook that is muted is decoded without it, and heard at once in the place of the clip; the badge leads back.
+#[test]
+fn codebooks_are_muted_and_heard() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
+    click(&mut window, "Mute codebook 1");
+    wait(&mut window, "the decoding", |s| s.session.heard == Heard::SomeCodebooks);
+    let player = &window.state().session.player;
+    assert!((player.seconds() - length).abs() < 1e-6);
+    assert!(window.query_by_label("Mute codebook 1").is_some());
+    click(&mut window, "Hear the clip on view");
+    assert_eq!(window.state().session.heard, Heard::Clip);
+    click(&mut window, "Solo codebook 0");
+    wait(&mut window, "the decoding", |s| s.session.heard == Heard::SomeCodebooks);
+    assert!(!window.state().session.codebooks.is_heard(1) && window.state().session.codebooks.is_heard(0));
+}
+
+/// What other settings would have drawn is told without the model: a greedy draw flips what was not the most likely token, and the
+/// take's own settings flip nothing.
+#[test]
+fn other_settings_are_asked_about() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The little boat sailed across the lake.");
+    click(&mut window, "exact");
+    generate(&mut window);
+    click(&mut window, "What if");
+    click(&mut window, "Draw again");
+    wait(&mut window, "the answer", |s| s.session.what_if.answer().is_some());
+    let own = window.state().session.what_if.answer().unwrap().clone();
+    assert_eq!((own.flips, own.first), (0, None), "the same noise and settings draw the same");
+    let mut greedy = window.state().session.inspected.samplings[0];
+    (greedy.codebook0.temperature, greedy.depth.temperature) = (0.0, 0.0);
+    window.state_mut().session.ask_what_if(Some(greedy));
+    wait(&mut window, "the answer", |s| !s.session.what_if.is_running());
+    let s = &window.state().session;
+    let answer = s.what_if.answer().unwrap();
+    let (t, k) = answer.first.unwrap();
+    assert!(s.inspected.steps[t][k][Stat::Rank] > 1.0, "a token that was not the most likely one");
+    click(&mut window, "Regenerate from there");
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    assert_eq!(s.inspected.frames.frame(t)[k], answer_token(&s.inspected, t, k), "what was told came true");
+}
+
+fn answer_token(clip: &csm_studio::studio::state::InspectedClip, t: usize, k: usize) -> u32 {
+    csm_studio::analysis::top_ids(clip.logits[t].row(k), 1)[0] as u32
+}
+
+/// The key of the next problem selects one and plays it; the list has it.
+#[test]
+fn problems_are_found_by_key() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, _) = with_a_take(folder.path(), "The little boat sailed across the lake.");
+    // A token that nothing could have drawn is one for certain.
+    window.state_mut().session.use_token(7, 0, 900);
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    focus_nothing(&mut window);
+    let frames: Vec<usize> =
+        window.state().session.inspected.problems(demo_dims().frame_samples()).iter().map(|p| p.frame).collect();
+    assert!(frames.contains(&7), "{frames:?}");
+    for frame in &frames {
+        window.key_press(egui::Key::N);
+        window.run_steps(2);
+        assert_eq!(window.state().session.view.cell.unwrap().0, *frame);
+        assert!(window.state().session.player.region().is_some());
+    }
+    window.key_press_modifiers(egui::Modifiers::SHIFT, egui::Key::N);
+    window.run_steps(2);
+    assert!(frames.len() < 2 || window.state().session.view.cell.unwrap().0 == frames[frames.len() - 2]);
+    assert!(window.query_by_label_contains("Speak again from before").is_some() || frames.len() > 1);
+}
+
+/// Every command is found in the palette by words of its name and run by Enter.
+#[test]
+fn a_command_is_run_from_the_palette() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+    window.run_steps(3);
+    window.get_by_label("Search commands").type_text("theme dark");
+    window.run_steps(2);
+    window.key_press(egui::Key::Enter);
+    window.run_steps(3);
+    assert_eq!(window.state().session.settings.theme, Theme::Dark);
+    assert!(window.query_by_label("Search commands").is_none(), "it closes");
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+    window.run_steps(2);
+    window.key_press(egui::Key::Escape);
+    window.run_steps(2);
+    assert!(window.query_by_label("Search commands").is_none());
+}
+
+/// Several takes are chosen, deleted together and brought back together; the list filters and keeps its rows' height.
+#[test]
+fn takes_are_chosen_filtered_and_deleted_together() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let tokens = TokenFile { frames: Codes::from_frames([[1, 2]]).unwrap(), ..TokenFile::default() };
+    for n in 0..5 {
+        let take = a_take(&format!("take number {n}"), n);
+        window.state_mut().session.library.store.add(take, &tokens, b"wav").unwrap();
+    }
+    window.run_steps(3);
+    for name in ["take number 1", "take number 3"] {
+        window.get_by_label(name).click_modifiers(egui::Modifiers::COMMAND);
+        window.run_steps(2);
+    }
+    assert!(window.query_by_label("2 chosen").is_some());
+    // From the one before to this one.
+    window.get_by_label("take number 2").click_modifiers(egui::Modifiers::SHIFT);
+    window.run_steps(2);
+    assert!(window.query_by_label("3 chosen").is_some());
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::Delete);
+    window.run_steps(3);
+    assert_eq!(takes(&window), 2);
+    click(&mut window, "Undo delete");
+    assert_eq!(takes(&window), 5);
+    let top = |window: &Window<'_>, name: &str| window.get_by_label(name).rect().top();
+    let pitch = top(&window, "take number 3") - top(&window, "take number 4");
+    assert!((top(&window, "take number 0") - top(&window, "take number 4") - 4.0 * pitch).abs() < 0.5, "B11");
+    window.get_by_label("take number 0").click_secondary();
+    window.run_steps(3);
+    click(&mut window, "Rename");
+    window.key_press(egui::Key::Escape);
+    window.run_steps(3);
+    assert!(window.query_by_label("New name").is_none() && window.query_by_label("take number 0").is_some(), "B12");
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::F);
+    window.run_steps(2);
+    window.get_by_label("Search takes").type_text("number 4");
+    window.run_steps(3);
+    assert!(window.query_by_label("1 of 5").is_some());
+}
+
+/// The conversation is one WAV with a pause between its turns, and every turn has to be spoken for that.
+#[test]
+fn a_conversation_is_exported_and_settings_are_taken_over() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "Good morning.");
+    let session = &mut window.state_mut().session;
+    session.conversation.add(1, "Hello to you.");
+    let error = session.conversation_wav().unwrap_err().to_string();
+    assert!(error.contains("Speak all"), "{error}");
+    session.speak_conversation();
+    wait(&mut window, "both turns", |s| s.session.conversation.takes().is_some() && !s.session.is_speaking());
+    let session = &mut window.state_mut().session;
+    let wav_file = folder.path().join("conversation.wav");
+    std::fs::write(&wav_file, session.conversation_wav().unwrap()).unwrap();
+    let written = wav::read(&wav_file, 24_000).unwrap().len() as f64 / 24_000.0;
+    let seconds: f64 = session.library.store.takes().iter().map(|t| t.measures.seconds).sum();
+    assert!((written - seconds - 0.3).abs() < 1e-3, "{written} of {seconds}");
+    let first = session.conversation.takes().unwrap().remove(0);
+    session.sampling.codebook0.temperature = 0.123;
+    session.use_settings(&first);
+    let made_with = session.library.store.get(&first).unwrap().sampling.unwrap();
+    assert!(session.sampling == made_with && !session.settings.random_seed);
+    click(&mut window, "Conversation");
+    click(&mut window, "Play all");
+    assert_eq!(window.state().session.heard, Heard::Recording);
+    assert!((window.state().session.player.seconds() - written).abs() < 1e-3);
 }
 
 #[test]
@@ -588,6 +822,9 @@ fn the_window_looks_as_it_should() {
     (session.settings.random_seed, session.sampling.mode, session.sampling.seed) = (false, Mode::Exact, 7);
     (session.settings.autoplay, session.sampling.precision) = (false, csm_studio::data::Dtype::Float32);
     generate(&mut window);
+    // The time at which it was made is another each time.
+    let id = window.state().session.inspected.take.clone().unwrap();
+    window.state_mut().session.try_update_store(|store| store.update(&id, |t| t.created = 0));
     window.key_press(egui::Key::F1);
     window.run_steps(2);
     window.key_press(egui::Key::F1);

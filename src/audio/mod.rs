@@ -2,6 +2,7 @@
 
 mod buffering;
 pub mod device;
+pub mod loudness;
 pub mod playback;
 pub mod player;
 pub mod recording;

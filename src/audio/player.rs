@@ -144,6 +144,16 @@ impl Player {
         self.reload();
     }
 
+    /// Plays another clip from now on, at the same moment, and goes on playing if it did; the selected part stays. `growing`: more of
+    /// it comes by [`Player::push`].
+    pub fn switch(&mut self, samples: Vec<f32>, rate: usize, growing: bool) {
+        self.start_when_buffered &= growing;
+        (self.source, self.source_rate) = (samples, rate);
+        self.streaming =
+            growing.then(|| StreamingSource { resampler: StreamResampler::new(rate, self.rate), delay: 0 });
+        self.reload();
+    }
+
     /// Says how many seconds the growing clip will probably have, so that playing can start when it will not run dry.
     pub fn expect(&mut self, seconds: f64) {
         self.buffering = Buffering::new(seconds);
@@ -262,6 +272,11 @@ impl Player {
     pub fn seek(&mut self, seconds: f64) {
         let seconds = seconds.clamp(0.0, self.seconds());
         self.transport.seek((seconds * self.rate as f64) as usize);
+    }
+
+    /// Moves the position to `seconds`, which another clip may have that takes over.
+    pub fn jump(&mut self, seconds: f64) {
+        self.transport.seek((seconds.max(0.0) * self.rate as f64) as usize);
     }
 
     /// Selects `from..to` seconds, which playing then keeps to: over and over, or once from its start. At least

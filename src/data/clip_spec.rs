@@ -17,7 +17,7 @@ pub struct Turn {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Edit {
-    /// New settings from a frame on. The seed stays the clip's.
+    /// New settings from a frame on. The seed stays as it is: the clip's, or that of an [`Edit::Seed`].
     Sampling {
         /// First frame with the new settings.
         frame: usize,
@@ -33,13 +33,20 @@ pub enum Edit {
         /// The token.
         token: u32,
     },
+    /// Noise from another seed's stream from a frame on: what comes before stays, what comes after is another attempt.
+    Seed {
+        /// First frame that is drawn with it.
+        frame: usize,
+        /// The seed.
+        seed: u64,
+    },
 }
 
 impl Edit {
     /// The frame at which the edit takes effect.
     pub fn frame(&self) -> usize {
         match self {
-            Self::Sampling { frame, .. } | Self::Token { frame, .. } => *frame,
+            Self::Sampling { frame, .. } | Self::Token { frame, .. } | Self::Seed { frame, .. } => *frame,
         }
     }
 }

@@ -19,6 +19,16 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
+    /// The reason in a word or two.
+    pub fn badge(self) -> &'static str {
+        match self {
+            Self::Eos => "finished",
+            Self::Length => "cut off",
+            Self::Cancelled => "cancelled",
+            Self::Forced => "given tokens",
+        }
+    }
+
     /// The reason in words, to follow a comma.
     pub fn describe(self) -> &'static str {
         match self {

@@ -161,14 +161,16 @@ impl<'a> Generation<'a> {
         Step::Frame(generated)
     }
 
-    /// Settings of `frame`: those of the last edit at or before it, else the start's; always with the start's seed.
+    /// Settings of `frame`: those of the last edit at or before it, else the start's; so for the seed.
     fn sampling_at(&self, frame: usize) -> Sampling {
-        let edits = self.request.edits.iter().filter_map(|edit| match edit {
-            Edit::Sampling { frame: from, sampling } if *from <= frame => Some((*from, *sampling)),
-            _ => None,
-        });
-        let latest = edits.max_by_key(|(from, _)| *from);
-        latest.map_or(self.start, |(_, sampling)| Sampling { seed: self.start.seed, ..sampling })
+        let mut edits: Vec<&Edit> = self.request.edits.iter().filter(|edit| edit.frame() <= frame).collect();
+        edits.sort_by_key(|edit| edit.frame());
+        let change = |now: Sampling, edit: &&Edit| match edit {
+            Edit::Sampling { sampling, .. } => Sampling { seed: now.seed, ..*sampling },
+            Edit::Seed { seed, .. } => Sampling { seed: *seed, ..now },
+            Edit::Token { .. } => now,
+        };
+        edits.iter().fold(self.start, change)
     }
 
     fn forced_at(&self, frame: usize) -> Vec<Option<u32>> {
@@ -201,7 +203,7 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Whether one engine makes the whole of `request`, and makes several clips at once.
     pub fn is_possible(request: &GenerationRequest) -> bool {
-        let changes = request.edits.iter().any(|edit| matches!(edit, Edit::Sampling { .. }));
+        let changes = request.edits.iter().any(|edit| !matches!(edit, Edit::Token { .. }));
         request.sampling.mode.info().backend == Backend::Mlx && !changes
     }
 
@@ -270,7 +272,7 @@ fn check_edit(edit: &Edit, dims: &ModelDims) -> Result<()> {
             let expected = format!("codebook below {}, token below {}", dims.codebooks, dims.vocab);
             Err(Error::invalid("edits", expected, format!("{codebook}, {token}")))
         }
-        Edit::Token { .. } => Ok(()),
+        Edit::Token { .. } | Edit::Seed { .. } => Ok(()),
     }
 }
 

@@ -10,4 +10,5 @@ mod text;
 pub use self::csv::csv;
 pub use self::html::html;
 pub use self::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, StepsUnavailable};
+pub use self::table::{Table, tables};
 pub use self::text::text;

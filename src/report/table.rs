@@ -1,6 +1,6 @@
 //! The tables of a report, made once for text and HTML.
 
-use super::model::{ClipReport, ModeComparison, SeedPair};
+use super::model::{ClipReport, ModeComparison, Report, SeedPair};
 use crate::analysis::clip::CODEBOOK_STATISTICS;
 use crate::analysis::divergence::Divergence;
 use crate::analysis::groups::GroupComparison;
@@ -9,12 +9,36 @@ use crate::analysis::statistics::STEP_STATISTICS;
 use crate::data::ModelInfo;
 
 /// Headings and rows of text; the last column is prose and reads from the left.
-pub(super) struct Table {
+#[derive(Clone, Debug)]
+pub struct Table {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
 }
 
+/// All tables of a report, with their captions.
+pub fn tables(report: &Report) -> Vec<(String, Table)> {
+    let clip = |clip: &ClipReport| {
+        let caption = format!("{}: {}", clip.name, clip.headline(&report.model));
+        (caption, Table::codebooks(clip, &report.model, TOP_IN_TABLES))
+    };
+    let groups = report.groups.iter().map(|groups| (describe_groups(groups), Table::modes(groups)));
+    report.clips.iter().map(clip).chain(groups).collect()
+}
+
+/// Most common ids in a row of a table.
+const TOP_IN_TABLES: usize = 5;
+
 impl Table {
+    /// Its headings.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Its rows, each with a cell a column.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// A clip's codebooks: counts, means over draws where they were computed, and the `common` most common ids.
     pub(super) fn codebooks(clip: &ClipReport, model: &ModelInfo, common: usize) -> Self {
         let shown = || STEP_STATISTICS.iter().filter(|s| s.in_tables);

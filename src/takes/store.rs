@@ -30,7 +30,8 @@ pub struct Store {
     search_texts: Vec<String>,
     /// When each take's own file was changed last, as far as it has been read.
     modified: HashMap<String, SystemTime>,
-    deleted: Vec<Take>,
+    /// Takes that were deleted together, the last ones last.
+    deleted: Vec<Vec<Take>>,
     /// This program's own folder; the lock on it lasts as long as the store.
     session: PathBuf,
     _lock: File,
@@ -193,26 +194,59 @@ impl Store {
     /// # Errors
     /// As [`Store::update`].
     pub fn delete(&mut self, id: &str) -> Result<()> {
+        self.delete_all(&[id.to_owned()])
+    }
+
+    /// Deletes takes, which [`Store::undo`] brings back together.
+    ///
+    /// # Errors
+    /// As [`Store::update`], with the first that could not be deleted; the others are.
+    pub fn delete_all(&mut self, ids: &[String]) -> Result<()> {
+        let (mut deleted, mut failed) = (Vec::new(), Ok(()));
+        for id in ids {
+            match self.move_to_trash(id) {
+                Ok(take) => deleted.push(take),
+                Err(e) => failed = failed.and(Err(e)),
+            }
+        }
+        if !deleted.is_empty() {
+            self.deleted.push(deleted);
+        }
+        failed
+    }
+
+    fn move_to_trash(&mut self, id: &str) -> Result<Take> {
         let at = self.index_of(id)?;
         let trash = self.session.join(TRASH);
         let moved = fs::create_dir_all(&trash).and_then(|()| fs::rename(self.path(id), trash.join(id)));
         moved.map_err(|e| Error::write(self.path(id), e))?;
         self.search_texts.remove(at);
-        self.deleted.push(self.takes.remove(at));
-        Ok(())
+        Ok(self.takes.remove(at))
     }
 
-    /// Restores the take that was deleted last; returns its id.
+    /// Restores the takes that were deleted last; returns their ids.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn undo(&mut self) -> Result<Option<String>> {
-        let Some(take) = self.deleted.last() else { return Ok(None) };
-        let path = self.path(&take.id);
-        fs::rename(self.session.join(TRASH).join(&take.id), &path).map_err(|e| Error::write(&path, e))?;
-        let id = take.id.clone();
-        self.deleted.pop().into_iter().for_each(|take| self.insert(take));
-        Ok(Some(id))
+    /// [`Error::Write`]; those that could not be restored can be tried again.
+    pub fn undo(&mut self) -> Result<Vec<String>> {
+        let (mut restored, mut failed, mut left) = (Vec::new(), Ok(()), Vec::new());
+        for take in self.deleted.pop().unwrap_or_default() {
+            let path = self.path(&take.id);
+            match fs::rename(self.session.join(TRASH).join(&take.id), &path).map_err(|e| Error::write(&path, e)) {
+                Ok(()) => {
+                    restored.push(take.id.clone());
+                    self.insert(take);
+                }
+                Err(e) => {
+                    failed = failed.and(Err(e));
+                    left.push(take);
+                }
+            }
+        }
+        if !left.is_empty() {
+            self.deleted.push(left);
+        }
+        failed.map(|()| restored)
     }
 
     /// Whether there is a deleted take to restore.
@@ -340,8 +374,11 @@ mod tests {
         assert!(Store::open(folder.path()).unwrap().get(&old).unwrap().favourite);
         store.delete(&new).unwrap();
         assert_eq!(texts(&store), ["Another of the same second", "An old one"]);
-        assert_eq!(store.undo().unwrap(), Some(new.clone()));
-        assert_eq!(store.undo().unwrap(), None);
+        assert_eq!(store.undo().unwrap(), std::slice::from_ref(&new));
+        assert!(store.undo().unwrap().is_empty());
+        let missing = store.delete_all(&[new.clone(), "none".into(), old.clone()]).unwrap_err().to_string();
+        assert!(missing.contains("none") && store.takes().len() == 1, "{missing}");
+        assert_eq!(store.undo().unwrap().len(), 2, "together, as they were deleted");
         assert_eq!(store.search("ONE new"), [1]);
 
         store.delete(&old).unwrap();
@@ -371,7 +408,7 @@ mod tests {
         fs::create_dir_all(one.session.join(UNFINISHED).join("x")).unwrap();
         let mut two = Store::open(folder.path()).unwrap();
         assert!(one.session.join(UNFINISHED).join("x").exists(), "it is being written");
-        assert_eq!(one.undo().unwrap().as_ref(), Some(&first));
+        assert_eq!(one.undo().unwrap(), std::slice::from_ref(&first));
         let second = two.add(take("The second", 2), &tokens, b"wav").unwrap();
         assert!(one.refresh().unwrap() && two.refresh().unwrap());
         assert_eq!((texts(&one), texts(&two)), (vec!["The second", "The first"], vec!["The second", "The first"]));

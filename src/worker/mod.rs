@@ -28,7 +28,7 @@ enum Request {
     Generate(Box<GenerateJob>, Reply<GeneratedClip>),
     GenerateBatch(Box<GenerateJob>, Vec<u64>, Reply<Vec<GeneratedClip>, ClipEvent>),
     Encode(Vec<f32>, Reply<Codes>),
-    Decode(Codes, Reply<Vec<f32>>),
+    Decode(Codes, Option<Vec<bool>>, Reply<Vec<f32>>),
     #[cfg(test)]
     Panic(Reply<()>),
 }
@@ -106,7 +106,20 @@ impl WorkerHandle {
     /// # Errors
     /// As [`WorkerHandle::load`].
     pub fn decode(&self, frames: Codes, cancel: CancelToken) -> Result<Task<Vec<f32>>> {
-        self.submit(cancel, |reply| Request::Decode(frames, reply))
+        self.decode_codebooks(frames, None, cancel)
+    }
+
+    /// The waveform of some codebooks of a clip: `heard` says for each whether it is among them; `None` for all.
+    ///
+    /// # Errors
+    /// As [`WorkerHandle::load`].
+    pub fn decode_codebooks(
+        &self,
+        frames: Codes,
+        heard: Option<Vec<bool>>,
+        cancel: CancelToken,
+    ) -> Result<Task<Vec<f32>>> {
+        self.submit(cancel, |reply| Request::Decode(frames, heard, reply))
     }
 
     fn submit<T, E>(&self, cancel: CancelToken, request: impl FnOnce(Reply<T, E>) -> Request) -> Result<Task<T, E>> {
@@ -153,9 +166,9 @@ fn run(queue: &Receiver<Request>, checkpoint: &Arc<Checkpoint>, shutdown: &Cance
                 let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
                 pipeline.encode(&samples, &cancelled)
             }),
-            Request::Decode(frames, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
+            Request::Decode(frames, heard, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
                 let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
-                pipeline.decode(&frames, &cancelled)
+                pipeline.decode_codebooks(&frames, heard.as_deref(), &cancelled)
             }),
             #[cfg(test)]
             Request::Panic(reply) => answer(&mut slot, checkpoint, reply, |_, _| panic!("a test's panic")),

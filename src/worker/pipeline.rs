@@ -84,7 +84,20 @@ impl Pipeline {
     /// # Errors
     /// What MLX reports, and [`Error::Cancelled`].
     pub fn decode(&self, frames: &Codes, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
-        self.decode_in_chunks(frames, DECODE_CHUNK, cancelled)
+        self.decode_codebooks(frames, None, cancelled)
+    }
+
+    /// The waveform of some codebooks of `frames`: `heard` says for each whether it is among them; `None` for all.
+    ///
+    /// # Errors
+    /// As [`Pipeline::decode`], and [`Error::InvalidValue`] where `heard` does not have one entry a codebook.
+    pub fn decode_codebooks(
+        &self,
+        frames: &Codes,
+        heard: Option<&[bool]>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Vec<f32>> {
+        self.decode_stream(self.mimi.stream_of(heard)?, frames, DECODE_CHUNK, cancelled)
     }
 
     /// The same, so many frames at once.
@@ -92,7 +105,16 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::decode`].
     pub fn decode_in_chunks(&self, frames: &Codes, chunk: usize, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
-        let mut stream = self.mimi.stream();
+        self.decode_stream(self.mimi.stream(), frames, chunk, cancelled)
+    }
+
+    fn decode_stream(
+        &self,
+        mut stream: DecoderStream,
+        frames: &Codes,
+        chunk: usize,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Vec<f32>> {
         let mut audio = Vec::with_capacity(frames.len() * self.mimi.frame_samples());
         for chunk in frames.ids().chunks(chunk.max(1) * frames.codebooks().max(1)) {
             if cancelled() {

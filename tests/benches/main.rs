@@ -3,13 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark ends by panicking")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use csm_studio::analysis::statistics::TokenStats;
 use csm_studio::audio::player::Sink;
 use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, Dtype, Logits, Mode, Sampling, SamplingParams};
 use csm_studio::studio::Studio;
-use csm_studio::studio::session::{InspectedClip, StudioPaths};
+use csm_studio::studio::session::StudioPaths;
+use csm_studio::studio::state::InspectedClip;
 use csm_studio::takes::{ClipSummary, Store, Take};
 use egui_kittest::Harness;
 use tempfile::TempDir;
@@ -56,7 +58,7 @@ fn fill(clip: &mut InspectedClip) {
         let values = (0..codebooks * vocab).map(|i| ((i * 7919 + t as usize * 31) % 997) as f32 / 100.0).collect();
         let logits = Logits::new(vocab, values);
         clip.steps.push(TokenStats::measure_frame(&logits, &codes, &sampling));
-        clip.logits.push(logits);
+        clip.logits.push(Arc::new(logits));
         clip.samplings.push(sampling);
         clip.frames.push(&codes);
     }

@@ -45,6 +45,8 @@ pub struct Mimi {
 /// One clip being decoded chunk by chunk.
 pub struct DecoderStream {
     state: StreamState,
+    /// For each codebook, whether it is heard.
+    heard: Vec<bool>,
     /// Waveforms that the device is computing, oldest first.
     in_flight: VecDeque<Array>,
 }
@@ -116,7 +118,25 @@ impl Mimi {
 
     /// Starts decoding a clip.
     pub fn stream(&self) -> DecoderStream {
-        DecoderStream { state: self.decoder_slots.initial_state(), in_flight: VecDeque::new() }
+        self.new_stream(vec![true; self.codebooks])
+    }
+
+    /// Starts decoding some codebooks of a clip: `heard` says for each whether it is among them; `None` for all.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] where it does not have one entry a codebook.
+    pub fn stream_of(&self, heard: Option<&[bool]>) -> Result<DecoderStream> {
+        match heard {
+            None => Ok(self.stream()),
+            Some(heard) if heard.len() == self.codebooks => Ok(self.new_stream(heard.to_vec())),
+            Some(heard) => {
+                Err(Error::invalid("codebooks", format!("{} codebooks", self.codebooks), format!("{}", heard.len())))
+            }
+        }
+    }
+
+    fn new_stream(&self, heard: Vec<bool>) -> DecoderStream {
+        DecoderStream { state: self.decoder_slots.initial_state(), heard, in_flight: VecDeque::new() }
     }
 
     /// Codes of a mono waveform at the codec's rate. A last partial frame is filled with silence: padding the waveform makes
@@ -164,7 +184,7 @@ impl Mimi {
     /// # Errors
     /// What MLX reports.
     pub fn decode_async(&self, stream: &mut DecoderStream, frames: &Codes) -> Result<()> {
-        let audio = self.decoder_graph(frames, &mut stream.state)?.audio;
+        let audio = self.decoder_graph(frames, &stream.heard, &mut stream.state)?.audio;
         mlx_rs::transforms::async_eval(std::iter::once(&audio).chain(stream.state.arrays()))?;
         stream.in_flight.push_back(audio);
         Ok(())
@@ -196,7 +216,8 @@ impl Mimi {
     /// # Errors
     /// What MLX reports.
     pub fn stages(&self, frames: &Codes) -> Result<DecoderStages> {
-        let s = self.decoder_graph(frames, &mut self.decoder_slots.initial_state())?;
+        let mut stream = self.stream();
+        let s = self.decoder_graph(frames, &stream.heard, &mut stream.state)?;
         evaluate([&s.quantized, &s.upsampled, &s.transformed, &s.audio])?;
         let flat = |a: &Array| a.as_slice::<f32>().to_vec();
         Ok(DecoderStages {
@@ -216,19 +237,19 @@ impl Mimi {
         for _ in [0, 1] {
             let mut codes = Codes::new(self.codebooks);
             codes.push(&vec![1; self.codebooks]);
-            audio.push(self.decoder_graph(&codes, &mut stream.state)?.audio);
+            audio.push(self.decoder_graph(&codes, &stream.heard, &mut stream.state)?.audio);
             counts.push(super::cpu::count_operations(audio.iter().chain(stream.state.arrays())));
         }
         Ok(counts[1] - counts[0])
     }
 
-    fn decoder_graph(&self, frames: &Codes, state: &mut StreamState) -> Result<StageGraph, Exception> {
+    fn decoder_graph(&self, frames: &Codes, heard: &[bool], state: &mut StreamState) -> Result<StageGraph, Exception> {
         let (k, t) = (frames.codebooks(), frames.len());
         // Ids past the codec's size are no codes: 0 stands in for them (the caller counts them).
         let codes = (0..k).flat_map(|codebook| frames.column(codebook));
         let codes = codes.map(|id| if id < self.codebook_size { id } else { 0 });
         let codes = Array::from_slice(&codes.collect::<Vec<u32>>(), &[k as i32, t as i32]); // (K, T)
-        let quantized = self.quantizer.decode(&codes)?; // (1, T, d)
+        let quantized = self.quantizer.decode(&codes, heard)?; // (1, T, d)
         let upsampled = self.upsample.forward(&quantized, state)?; // (1, 2 T, d)
         let transformed = self.decoder_transformer.forward(&upsampled, state)?; // (1, 2 T, d)
         let audio = self.decoder.forward(&transformed, state)?; // (1, samples, 1)
@@ -239,6 +260,31 @@ impl Mimi {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Residual vector quantisation is a sum over codebooks: the latents of two halves add up to the whole one's, and none at all is
+    /// the codec's silence.
+    #[test]
+    fn codebooks_that_are_not_heard_add_nothing() {
+        let mimi = Mimi::load(&Checkpoint::demo().unwrap()).unwrap();
+        let k = mimi.codebooks;
+        let frames =
+            Codes::from_frames((0..12u32).map(|t| (0..k as u32).map(|k| (t * 31 + k * 7) % 500).collect::<Vec<_>>()));
+        let frames = frames.unwrap();
+        let latent = |heard: &[bool]| {
+            let mut stream = mimi.stream_of(Some(heard)).unwrap();
+            let quantized = mimi.decoder_graph(&frames, heard, &mut stream.state).unwrap().quantized;
+            evaluate([&quantized]).unwrap();
+            quantized.as_slice::<f32>().to_vec()
+        };
+        let even: Vec<bool> = (0..k).map(|k| k % 2 == 0).collect();
+        let odd: Vec<bool> = even.iter().map(|heard| !heard).collect();
+        let (all, even, odd) = (latent(&vec![true; k]), latent(&even), latent(&odd));
+        let worst = all.iter().zip(even.iter().zip(&odd)).map(|(all, (a, b))| (all - a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4 && even.iter().any(|x| x.abs() > 0.01), "{worst}");
+        assert!(latent(&vec![false; k]).iter().all(|x| *x == 0.0));
+        let error = mimi.stream_of(Some(&[true])).err().unwrap().to_string();
+        assert!(error.contains("codebooks"), "{error}");
+    }
 
     /// Chunk by chunk the encoder gives the codes that it gives at once, and asks in between.
     #[test]

@@ -1,9 +1,8 @@
 //! Mimi's two residual vector quantisers, semantic and acoustic, side by side on one latent; their outputs are added.
 
 use mlx_rs::Array;
-use mlx_rs::error::Exception;
 use mlx_rs::ops::indexing::{TryIndexOp, argmin_axis};
-use mlx_rs::ops::{maximum, stack};
+use mlx_rs::ops::{maximum, stack, zeros};
 
 use crate::checkpoint::weights::{CodebookWeights, QuantizerWeights, ResidualQuantizerWeights};
 use crate::mlx::nn::Result;
@@ -37,17 +36,20 @@ impl ResidualVectorQuantizer {
         })
     }
 
-    /// `codes`: (n, T) of the first n codebooks. Returns (T, d).
-    fn decode(&self, codes: &Array) -> Result<Array> {
+    /// `codes`: (n, T) of the first n codebooks; those that are not `heard` add nothing. Returns (T, d).
+    fn decode(&self, codes: &Array, heard: &[bool]) -> Result<Array> {
         let mut sum: Option<Array> = None;
-        for (n, codebook) in self.codebooks.iter().take(codes.dim(0) as usize).enumerate() {
+        for (n, codebook) in self.codebooks.iter().enumerate().take(codes.dim(0) as usize).filter(|(n, _)| heard[*n]) {
             let vectors = codebook.vectors.take_axis(codes.try_index(n as i32)?, 0)?; // (T, inner)
             sum = Some(match sum {
                 None => vectors,
                 Some(sum) => vectors.add(sum)?,
             });
         }
-        sum.ok_or_else(|| Exception::custom("a quantiser was given no codes"))?.matmul(&self.output)
+        match sum {
+            Some(sum) => sum.matmul(&self.output),
+            None => zeros::<f32>(&[codes.dim(1), self.output.dim(1)]),
+        }
     }
 
     /// `x`: (T, d). Returns the codes of the first `n` codebooks, (T,) each: the vector nearest to the residual.
@@ -79,12 +81,13 @@ impl SplitQuantizer {
         })
     }
 
-    /// `codes`: (K, T). Returns the latent, (1, T, d).
-    pub(super) fn decode(&self, codes: &Array) -> Result<Array> {
-        let semantic = self.semantic.codebooks.len() as i32;
-        let mut latent = self.semantic.decode(codes)?;
-        if codes.dim(0) > semantic {
-            latent = latent.add(self.acoustic.decode(&codes.try_index(semantic..)?)?)?;
+    /// `codes`: (K, T), `heard`: which of the K are. Returns the latent, (1, T, d).
+    pub(super) fn decode(&self, codes: &Array, heard: &[bool]) -> Result<Array> {
+        let semantic = self.semantic.codebooks.len();
+        let mut latent = self.semantic.decode(codes, heard)?;
+        if codes.dim(0) as usize > semantic {
+            let rest = codes.try_index(semantic as i32..)?;
+            latent = latent.add(self.acoustic.decode(&rest, &heard[semantic..])?)?;
         }
         latent.expand_dims_axes(&[0])
     }

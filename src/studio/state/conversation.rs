@@ -39,10 +39,34 @@ pub struct VoicePrompt {
     pub path: PathBuf,
     /// What is said in it.
     pub text: String,
-    /// By whom.
+    /// Who says it.
     pub speaker: u32,
-    /// Its codes; `None` until it is encoded.
+    /// The part that is used, seconds.
+    pub part: (f64, f64),
+    /// The recording at the model's rate.
+    pub samples: Vec<f32>,
+    /// Codes of the part; `None` until it is encoded.
     pub frames: Option<Codes>,
+}
+
+/// Shortest part of a recording that is used, seconds.
+const SHORTEST_PROMPT: f64 = 0.5;
+
+impl VoicePrompt {
+    /// The samples that are used, at `rate` samples a second.
+    pub fn used(&self, rate: usize) -> &[f32] {
+        let at = |seconds: f64| ((seconds * rate as f64).round() as usize).min(self.samples.len());
+        self.samples.get(at(self.part.0)..at(self.part.1)).unwrap_or_default()
+    }
+
+    /// Uses only `from..to` seconds; whether that is a change. Half a second or all of the recording stays.
+    pub fn trim(&mut self, from: f64, to: f64, rate: usize) -> bool {
+        let length = self.samples.len() as f64 / rate as f64;
+        let shortest = SHORTEST_PROMPT.min(length);
+        let from = from.clamp(0.0, length - shortest);
+        let part = (from, to.clamp(from + shortest, length));
+        std::mem::replace(&mut self.part, part) != part
+    }
 }
 
 /// The conversation. It always has a turn.
@@ -50,6 +74,8 @@ pub struct VoicePrompt {
 pub struct Conversation {
     turns: Vec<TurnDraft>,
     next: TurnId,
+    /// The turn whose text is being edited.
+    edited: Option<TurnId>,
     /// The recording before it.
     pub prompt: Option<VoicePrompt>,
 }
@@ -64,7 +90,7 @@ impl Conversation {
     /// A conversation of these turns.
     pub fn new(turns: Vec<TurnDraft>) -> Self {
         let next = turns.iter().map(|turn| turn.id + 1).max().unwrap_or(0);
-        let mut conversation = Self { turns, next, prompt: None };
+        let mut conversation = Self { turns, next, edited: None, prompt: None };
         if conversation.turns.is_empty() {
             conversation.add(0, "");
         }
@@ -84,6 +110,21 @@ impl Conversation {
     /// The place of the turn `id`.
     pub fn place(&self, id: TurnId) -> Option<usize> {
         self.turns.iter().position(|turn| turn.id == id)
+    }
+
+    /// The text of this turn is being edited.
+    pub fn focus(&mut self, id: TurnId) {
+        self.edited = Some(id);
+    }
+
+    /// The place of the turn that is being edited, else of the last one.
+    pub fn edited(&self) -> usize {
+        self.edited.and_then(|id| self.place(id)).unwrap_or(self.turns.len() - 1)
+    }
+
+    /// The takes of all turns that say something, in order; `None` where one of them has not been spoken.
+    pub fn takes(&self) -> Option<Vec<String>> {
+        self.takes_before(self.turns.len())
     }
 
     /// Appends a turn.

@@ -1,11 +1,25 @@
 //! What the window knows, in parts that need no window.
 
+mod codebooks;
 mod conversation;
 mod draft;
+mod generation;
+mod inspector;
+mod library;
+mod model;
 mod notifications;
+mod pins;
 mod time_axis;
+mod what_if;
 
+pub use codebooks::Codebooks;
 pub use conversation::{Conversation, SpokenTurn, TurnDraft, TurnId, VoicePrompt};
 pub use draft::Draft;
+pub use generation::{ActiveTask, Audition, ClipToSpeak, Generation, QueuedTask, TaskNews, TurnToSpeak};
+pub use inspector::{ClipView, InspectedClip, MapContent, PEAK, Peaks};
+pub use library::{ExportKind, Library};
+pub use model::{Model, ModelNews, Wake};
 pub use notifications::{Notification, Notifications};
+pub use pins::{Alignment, Heard, PinnedClip, Pins};
 pub use time_axis::TimeAxis;
+pub use what_if::WhatIfQuestion;

@@ -3,12 +3,12 @@
 use egui::{Button, Color32, ComboBox, Frame, RichText, Sense, Ui, vec2};
 use egui_plot::{AxisHints, Bar, BarChart, GridMark, Plot};
 
-use super::model::no_model_ui;
-use super::session::Session;
-use super::{Action, View, lanes, selected_draw, token_map};
+use super::{Panel, Slot};
 use crate::analysis::statistics::{STEP_STATISTICS, distributions};
 use crate::analysis::top_ids;
-use crate::data::{FinishReason, ModelInfo};
+use crate::data::ModelInfo;
+use crate::studio::command::Command;
+use crate::studio::session::Session;
 
 /// Candidates shown.
 const CANDIDATES: usize = 9;
@@ -18,8 +18,6 @@ const TABLE: f32 = 480.0;
 const LEAST_PLOT: f32 = 110.0;
 /// Width of the column that says what a token means.
 const SAYS: f32 = 96.0;
-/// Height of table and plot.
-const HEIGHT: f32 = 176.0;
 /// Bars of the model's distribution and of that after sampling, and the mark of the token that was chosen.
 const MODEL: Color32 = Color32::from_rgb(125, 160, 200);
 const SAMPLER: Color32 = Color32::from_rgb(50, 110, 190);
@@ -36,76 +34,68 @@ struct Candidate {
     chosen: bool,
 }
 
-/// The clip on view: what it is, everything over time, and the selected draw.
-pub(super) fn clip_ui(ui: &mut Ui, session: &Session, view: &mut View, actions: &mut Vec<Action>) {
-    let Some(model) = session.model_info() else {
-        match session.model_failure() {
-            Some(why) => no_model_ui(ui, session, why, actions),
-            None => drop(ui.centered_and_justified(|ui| ui.label(session.model_status().unwrap_or_default()))),
-        }
-        return;
-    };
-    header_ui(ui, session, view, &model, actions);
-    let height = ui.available_height() - HEIGHT - 34.0;
-    lanes::lanes_ui(ui, session, view, &model, height, actions);
-    ui.separator();
-    let draw = selected_draw(session, view, &model);
-    draw_ui(ui, session, view, &model, draw, actions);
-    let candidates = draw.map(|draw| candidates(session, &model, draw)).unwrap_or_default();
-    ui.horizontal_top(|ui| {
-        let plot = Some(ui.available_width() - TABLE).filter(|left| *left >= LEAST_PLOT).map(|left| left.min(460.0));
-        let table = vec2(ui.available_width() - plot.map_or(0.0, |plot| plot + 8.0), ui.available_height());
-        ui.allocate_ui(table, |ui| table_ui(ui, session, draw, &candidates, actions));
-        if plot.is_some() {
-            plot_ui(ui, &candidates);
-        }
-    });
-}
+/// The panel.
+pub(super) struct Candidates;
 
-fn header_ui(ui: &mut Ui, session: &Session, view: &mut View, model: &ModelInfo, actions: &mut Vec<Action>) {
-    let s = &session.inspected;
-    ui.horizontal(|ui| {
-        token_map::statistic_ui(ui, &mut view.map);
-        if view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame").clicked() {
-            actions.push(Action::Select(None));
-        }
-        if s.frames.is_empty() {
-            return;
-        }
-        let seconds = model.dims.seconds(s.frames.len());
-        let mut parts = vec![format!("{} frames", s.frames.len()), format!("{seconds:.2} s")];
-        parts.extend(s.stop.map(|stop| FinishReason::describe(stop).to_owned()));
-        if s.real_time_factor > 0.0 {
-            parts.push(format!("real-time factor {:.2}", s.real_time_factor));
-        }
-        ui.add(egui::Label::new(RichText::new(parts.join(" · ")).small()).truncate());
-    });
+impl Panel for Candidates {
+    fn title(&self) -> &'static str {
+        "Candidates"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Detail
+    }
+
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+        let Some(model) = session.model_info() else { return };
+        let draw = session.view.draw(&session.inspected);
+        draw_ui(ui, session, &model, draw, commands);
+        let candidates = draw.map(|draw| candidates(session, &model, draw)).unwrap_or_default();
+        ui.horizontal_top(|ui| {
+            let plot =
+                Some(ui.available_width() - TABLE).filter(|left| *left >= LEAST_PLOT).map(|left| left.min(460.0));
+            let table = vec2(ui.available_width() - plot.map_or(0.0, |plot| plot + 8.0), ui.available_height());
+            ui.allocate_ui(table, |ui| table_ui(ui, session, draw, &candidates, commands));
+            if plot.is_some() {
+                plot_ui(ui, &candidates);
+            }
+        });
+    }
 }
 
 /// The selected draw in numbers, and what can be done from there. One line, so that nothing moves.
 fn draw_ui(
     ui: &mut Ui,
     session: &Session,
-    view: &mut View,
     model: &ModelInfo,
     draw: Option<(usize, usize)>,
-    actions: &mut Vec<Action>,
+    commands: &mut Vec<Command>,
 ) {
     ui.horizontal(|ui| {
-        let combo = ComboBox::from_id_salt("codebook").width(90.0).selected_text(format!("codebook {}", view.codebook));
+        let mut codebook = session.view.codebook;
+        let combo = ComboBox::from_id_salt("codebook").width(90.0).selected_text(format!("codebook {codebook}"));
         let shown = combo.show_ui(ui, |ui| {
             for k in 0..model.dims.codebooks {
-                ui.selectable_value(&mut view.codebook, k, format!("codebook {k}"));
+                ui.selectable_value(&mut codebook, k, format!("codebook {k}"));
             }
         });
+        if codebook != session.view.codebook {
+            commands.push(Command::SelectCodebook(codebook));
+        }
         shown.response.accessible_name("Codebook of the plots");
         let Some((t, k)) = draw else { return };
-        if view.cell.is_some() && session.inspected.take.is_some() && session.is_ready() {
-            let button = ui.button("Regenerate from here");
-            let tip = "A new take: unchanged up to here, then with the settings on the left";
-            if button.on_hover_text(tip).clicked() {
-                actions.push(Action::Resume(t));
-            }
+        if session.view.cell.is_some() && session.inspected.take.is_some() && session.is_ready() {
+            ui.menu_button("From here ▼", |ui| {
+                let mut entry = |ui: &mut Ui, text: &str, tip: &str, command: Command| {
+                    if ui.button(text).on_hover_text(tip).clicked() {
+                        commands.push(command);
+                        ui.close();
+                    }
+                };
+                entry(ui, "New seed", "A new take: unchanged up to here, then other noise (R)", Command::Reseed(t));
+                let tip = "A new take: unchanged up to here, then with the settings on the left and the same noise";
+                entry(ui, "Current settings", tip, Command::Resume(t));
+            });
         }
         let shown = STEP_STATISTICS.iter().filter(|x| x.in_tables);
         let steps = &session.inspected.steps[t][k];
@@ -142,7 +132,7 @@ fn table_ui(
     session: &Session,
     draw: Option<(usize, usize)>,
     candidates: &[Candidate],
-    actions: &mut Vec<Action>,
+    commands: &mut Vec<Command>,
 ) {
     let can_use = session.inspected.take.is_some() && session.is_ready();
     egui::ScrollArea::vertical().id_salt("candidates").auto_shrink(false).show(ui, |ui| {
@@ -168,7 +158,7 @@ fn table_ui(
                 if play.accessible_name(format!("Play token {}", c.id)).clicked()
                     && let Some((t, k)) = draw
                 {
-                    actions.push(Action::Audition(t, k, c.id));
+                    commands.push(Command::Audition(t, k, c.id));
                 }
                 let text = if c.chosen { "chosen" } else { "Use" };
                 let button = ui.add_enabled(can_use && !c.chosen, Button::new(text).small());
@@ -176,7 +166,7 @@ fn table_ui(
                 if button.accessible_name(format!("Use token {}", c.id)).clicked()
                     && let Some((t, k)) = draw
                 {
-                    actions.push(Action::UseToken(t, k, c.id));
+                    commands.push(Command::UseToken(t, k, c.id));
                 }
                 ui.end_row();
             }

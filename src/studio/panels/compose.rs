@@ -2,10 +2,13 @@
 
 use egui::{Button, ComboBox, DragValue, TextEdit, Ui, vec2};
 
-use super::session::Session;
-use super::settings::Preset;
-use super::{Action, View};
-use crate::data::{Backend, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
+use super::{Panel, Slot};
+use crate::data::{
+    Backend, Dtype, Mode, ModelInfo, NoiseSource, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage,
+};
+use crate::studio::command::Command;
+use crate::studio::session::Session;
+use crate::studio::settings::{Preset, Settings};
 use crate::text::expected_seconds;
 
 /// Colour of the button that speaks; white is read on it.
@@ -13,73 +16,107 @@ const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
 /// Lines of a turn's text before it scrolls.
 const ROWS: (usize, usize) = (3, 8);
 
-pub(super) fn compose_ui(ui: &mut Ui, session: &mut Session, view: &mut View, actions: &mut Vec<Action>) {
+/// The panel.
+#[derive(Default)]
+pub(super) struct Compose {
+    /// Name of a preset that is being written.
+    preset: String,
+    /// Whether the text has been given the focus at the start.
+    begun: bool,
+}
+
+impl Panel for Compose {
+    fn title(&self) -> &'static str {
+        "Compose"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Left
+    }
+
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+        compose_ui(ui, session, self, commands);
+    }
+}
+
+fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mut Vec<Command>) {
     // What speaks and stops stays in its place, whatever is above it.
-    egui::Panel::bottom("speak").resizable(false).show(ui, |ui| speak_ui(ui, session, view, actions));
+    egui::Panel::bottom("speak").resizable(false).show(ui, |ui| speak_ui(ui, session, commands));
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(4.0);
         let several = session.conversation.turns().len() > 1;
         for n in 0..session.conversation.turns().len() {
-            turn_ui(ui, session, view, n, several, actions);
+            turn_ui(ui, session, &mut panel.begun, n, several, commands);
         }
         if ui.button("Add turn").clicked() {
-            actions.push(Action::AddTurn);
+            commands.push(Command::AddTurn);
         }
         ui.separator();
-        voice_prompt_ui(ui, session, actions);
+        voice_prompt_ui(ui, session, commands);
         ui.separator();
         if let Some(model) = session.model_info() {
-            sampling_ui(ui, session, &model);
-            presets_ui(ui, session, view);
+            let (mut sampling, mut settings) = (session.sampling, session.settings.clone());
+            sampling_ui(ui, session, &mut sampling, &mut settings, &model);
+            presets_ui(ui, &mut sampling, &mut settings, &mut panel.preset);
+            if sampling != session.sampling {
+                commands.push(Command::SetSampling(sampling));
+            }
+            if settings != session.settings {
+                commands.push(Command::SetSettings(Box::new(settings)));
+            }
         }
     });
 }
 
-/// The turn that is being edited, else the last one.
-fn edited_turn(session: &Session, view: &View) -> usize {
-    let conversation = &session.conversation;
-    view.turn.and_then(|id| conversation.place(id)).unwrap_or(conversation.turns().len() - 1)
-}
-
-fn speak_ui(ui: &mut Ui, session: &Session, view: &View, actions: &mut Vec<Action>) {
-    let n = edited_turn(session, view);
+fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    let n = session.conversation.edited();
     let several = session.conversation.turns().len() > 1;
     ui.add_space(4.0);
     let wide = vec2(ui.available_width(), 30.0);
     if session.is_speaking() {
         let clip = &session.inspected;
         let expected = clip.spec.as_ref().map_or(0.0, |spec| expected_seconds(&spec.text));
-        let made = session.player.seconds();
+        let made = session.inspected.audio.len() as f64 / session.inspected.rate.max(1) as f64;
         let text = format!("Stop · {made:.1} of about {:.1} s", expected.max(made));
         if ui.add_sized(wide, Button::new(text)).on_hover_text("Escape").accessible_name("Stop").clicked() {
-            actions.push(Action::StopSpeaking);
+            commands.push(Command::StopSpeaking);
         }
     } else {
         let text = egui::RichText::new("Speak").strong().color(egui::Color32::WHITE);
         let button = Button::new(text).fill(PRIMARY);
         let speak = ui.add_enabled_ui(session.is_ready(), |ui| ui.add_sized(wide, button)).inner;
         if speak.on_hover_text("Ctrl/Cmd+Enter").accessible_name("Speak").clicked() {
-            actions.push(Action::Speak(n, false));
+            commands.push(Command::Speak(n, false));
         }
     }
     ui.horizontal_wrapped(|ui| {
         let ready = session.is_ready();
         let often = ui.add_enabled(ready && !session.is_speaking(), Button::new("3 seeds"));
         if often.on_hover_text("Three takes of the text, each with a random seed, side by side").clicked() {
-            actions.push(Action::SpeakOften(n));
+            commands.push(Command::SpeakOften(n));
         }
         if several {
             let reply = ui.add_enabled(ready && n > 0, Button::new("Speak as reply"));
             if reply.on_hover_text("With the turns before it as context (Ctrl/Cmd+Shift+Enter)").clicked() {
-                actions.push(Action::Speak(n, true));
+                commands.push(Command::Speak(n, true));
             }
             let all = ui.add_enabled(ready, Button::new("Speak all"));
             if all.on_hover_text("Every turn that has not been spoken, or that heard something else").clicked() {
-                actions.push(Action::SpeakConversation);
+                commands.push(Command::SpeakConversation);
             }
+            ui.menu_button("Conversation", |ui| {
+                if ui.button("Play all").on_hover_text("The takes of all turns one after another").clicked() {
+                    commands.push(Command::PlayConversation);
+                    ui.close();
+                }
+                if ui.button("Export as WAV…").clicked() {
+                    commands.push(Command::ExportConversation);
+                    ui.close();
+                }
+            });
         }
     });
-    match session.queued_takes() {
+    match session.generation.queued_takes() {
         0 => {}
         1 => drop(ui.small("1 take waiting")),
         n => drop(ui.small(format!("{n} takes waiting"))),
@@ -88,7 +125,7 @@ fn speak_ui(ui: &mut Ui, session: &Session, view: &View, actions: &mut Vec<Actio
     ui.add_space(4.0);
 }
 
-fn turn_ui(ui: &mut Ui, session: &Session, view: &mut View, n: usize, several: bool, actions: &mut Vec<Action>) {
+fn turn_ui(ui: &mut Ui, session: &Session, begun: &mut bool, n: usize, several: bool, commands: &mut Vec<Command>) {
     let voices = session.model_info().map(|m| m.voices.clone()).unwrap_or_default();
     let turn = &session.conversation.turns()[n];
     let (mut speaker, mut text) = (turn.speaker, turn.text.clone());
@@ -113,20 +150,20 @@ fn turn_ui(ui: &mut Ui, session: &Session, view: &mut View, n: usize, several: b
                 ui.add_enabled(enabled, Button::new(text).small()).accessible_name(name).clicked()
             };
             if small(ui, "↑", format!("Move turn {} up", n + 1), n > 0) {
-                actions.push(Action::MoveTurnUp(n));
+                commands.push(Command::MoveTurnUp(n));
             }
             if small(ui, "✕", format!("Delete turn {}", n + 1), true) {
-                actions.push(Action::RemoveTurn(n));
+                commands.push(Command::RemoveTurn(n));
             }
             if small(ui, "Speak", format!("Speak turn {}", n + 1), session.is_ready()) {
-                actions.push(Action::Speak(n, n > 0));
+                commands.push(Command::Speak(n, n > 0));
             }
         }
         if let Some(take) = &turn.take
             && several
             && ui.small_button("▶").accessible_name(format!("Play turn {}", n + 1)).clicked()
         {
-            actions.extend([Action::Inspect(take.id.clone()), Action::Play(true)]);
+            commands.push(Command::PlayTake(take.id.clone()));
         }
         if session.conversation.is_stale(n) {
             let stale = ui.small("⚠ turns before it changed");
@@ -140,14 +177,14 @@ fn turn_ui(ui: &mut Ui, session: &Session, view: &mut View, n: usize, several: b
     let edit = edit.hint_text("Text to speak, for example: The little boat sailed across the lake.");
     let response = scroll.show(ui, |ui| ui.add(edit)).inner;
     let response = response.accessible_name(format!("Text of turn {}", n + 1));
-    if !std::mem::replace(&mut view.begun, true) {
+    if !std::mem::replace(begun, true) {
         response.request_focus();
     }
-    if response.has_focus() {
-        view.turn = Some(turn.id);
+    if response.gained_focus() {
+        commands.push(Command::FocusTurn(turn.id));
     }
     if (speaker, &text) != (turn.speaker, &turn.text) {
-        actions.push(Action::EditTurn(n, speaker, text));
+        commands.push(Command::EditTurn(n, speaker, text));
     }
 }
 
@@ -158,35 +195,53 @@ fn context_meter_ui(ui: &mut Ui, session: &Session, last: usize) {
     }
 }
 
-fn voice_prompt_ui(ui: &mut Ui, session: &mut Session, actions: &mut Vec<Action>) {
+fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     ui.horizontal(|ui| {
         ui.strong("Voice prompt");
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
-            actions.push(Action::ChooseVoicePrompt);
+            commands.push(Command::ChooseVoicePrompt);
         }
         if session.conversation.prompt.is_some() && ui.button("✕").accessible_name("Remove the voice prompt").clicked()
         {
-            actions.push(Action::RemoveVoicePrompt);
+            commands.push(Command::RemoveVoicePrompt);
         }
     });
-    if let Some(prompt) = &mut session.conversation.prompt {
+    if let Some(prompt) = &session.conversation.prompt {
+        let (mut text, mut speaker, mut part) = (prompt.text.clone(), prompt.speaker, prompt.part);
         let state = prompt.frames.as_ref().map_or("encoding…".into(), |f| format!("{} frames", f.len()));
         let name = prompt.path.file_name().unwrap_or_default().to_string_lossy();
         ui.label(format!("{name}: {state}"));
-        let edit = TextEdit::singleline(&mut prompt.text).hint_text("What the recording says");
+        let edit = TextEdit::singleline(&mut text).hint_text("What the recording says");
         ui.add(edit).accessible_name("Text of the voice prompt");
         ui.horizontal(|ui| {
             ui.label("speaker");
-            ui.add(DragValue::new(&mut prompt.speaker).range(0..=99)).accessible_name("Speaker of the voice prompt");
+            ui.add(DragValue::new(&mut speaker).range(0..=99)).accessible_name("Speaker of the voice prompt");
+            let play = ui.button("▶").on_hover_text("Hear the part that is used");
+            if play.accessible_name("Play the voice prompt").clicked() {
+                commands.push(Command::PlayVoicePrompt);
+            }
         });
+        ui.horizontal(|ui| {
+            ui.label("from");
+            let from = DragValue::new(&mut part.0).range(0.0..=part.1).speed(0.02).fixed_decimals(2).suffix(" s");
+            ui.add(from).accessible_name("Start of the voice prompt");
+            ui.label("to");
+            let to = DragValue::new(&mut part.1).range(part.0..=f64::MAX).speed(0.02).fixed_decimals(2).suffix(" s");
+            ui.add(to).accessible_name("End of the voice prompt");
+        });
+        if (&text, speaker) != (&prompt.text, prompt.speaker) {
+            commands.push(Command::EditVoicePrompt(text, speaker));
+        }
+        if part != prompt.part {
+            commands.push(Command::TrimVoicePrompt(part.0, part.1));
+        }
     }
 }
 
-fn sampling_ui(ui: &mut Ui, session: &mut Session, model: &ModelInfo) {
+fn sampling_ui(ui: &mut Ui, session: &Session, s: &mut Sampling, settings: &mut Settings, model: &ModelInfo) {
     let stored = session.checkpoint().map(|c| c.tensors.dtype());
     ui.strong("Sampling");
-    mode_ui(ui, &mut session.sampling, stored);
-    let (s, settings) = (&mut session.sampling, &mut session.settings);
+    mode_ui(ui, s, stored);
     egui::Grid::new("sampling").num_columns(3).spacing([8.0, 4.0]).show(ui, |ui| {
         ui.label("");
         ui.small("codebook 0");
@@ -210,9 +265,28 @@ fn sampling_ui(ui: &mut Ui, session: &mut Session, model: &ModelInfo) {
         ui.end_row();
     });
     guard_ui(ui, &mut s.guard, model);
+    precision_ui(ui, s);
 }
 
-fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, stored: Option<crate::data::Dtype>) {
+/// The precision of the language model.
+fn precision_ui(ui: &mut Ui, sampling: &mut Sampling) {
+    ui.horizontal(|ui| {
+        ui.label("Precision");
+        let combo = ComboBox::from_id_salt("precision").selected_text(sampling.precision.name());
+        let shown = combo.show_ui(ui, |ui| {
+            for dtype in Dtype::ALL {
+                ui.selectable_value(&mut sampling.precision, dtype, dtype.name());
+            }
+        });
+        shown.response.accessible_name("Precision");
+        if sampling.mode.info().noise == NoiseSource::TorchStream && sampling.precision != Dtype::Float32 {
+            let note = ui.small("⚠ not PyTorch's tokens");
+            note.on_hover_text("PyTorch's tokens can only be expected in float32");
+        }
+    });
+}
+
+fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, stored: Option<Dtype>) {
     ui.horizontal(|ui| {
         for info in Mode::all() {
             let enabled = info.backend != Backend::Torch || crate::torch::AVAILABLE;
@@ -261,14 +335,14 @@ fn guard_ui(ui: &mut Ui, guard: &mut Option<RangeGuard>, model: &ModelInfo) {
     });
 }
 
-fn presets_ui(ui: &mut Ui, session: &mut Session, view: &mut View) {
+fn presets_ui(ui: &mut Ui, sampling: &mut Sampling, settings: &mut Settings, preset: &mut String) {
     ui.horizontal_wrapped(|ui| {
         let (mut chosen, mut removed) = (None, None);
         ui.menu_button("Presets", |ui| {
-            if session.settings.presets.is_empty() {
+            if settings.presets.is_empty() {
                 ui.label("none yet");
             }
-            for (n, preset) in session.settings.presets.iter().enumerate() {
+            for (n, preset) in settings.presets.iter().enumerate() {
                 ui.horizontal(|ui| {
                     if ui.button(&preset.name).clicked() {
                         chosen = Some(preset.sampling);
@@ -279,19 +353,19 @@ fn presets_ui(ui: &mut Ui, session: &mut Session, view: &mut View) {
                 });
             }
         });
-        let edit = TextEdit::singleline(&mut view.preset).desired_width(90.0).hint_text("name");
+        let edit = TextEdit::singleline(preset).desired_width(90.0).hint_text("name");
         ui.add(edit).accessible_name("Name of the preset");
-        let name = view.preset.trim().to_owned();
+        let name = preset.trim().to_owned();
         if ui.add_enabled(!name.is_empty(), Button::new("Save")).accessible_name("Save as preset").clicked() {
-            session.settings.presets.retain(|p| p.name != name);
-            session.settings.presets.push(Preset { name, sampling: session.sampling });
-            view.preset.clear();
+            settings.presets.retain(|p| p.name != name);
+            settings.presets.push(Preset { name, sampling: *sampling });
+            preset.clear();
         }
-        if let Some(sampling) = chosen {
-            session.sampling = Sampling { seed: session.sampling.seed, ..sampling };
+        if let Some(chosen) = chosen {
+            *sampling = Sampling { seed: sampling.seed, ..chosen };
         }
         if let Some(n) = removed {
-            session.settings.presets.remove(n);
+            settings.presets.remove(n);
         }
     });
 }

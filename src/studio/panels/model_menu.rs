@@ -4,37 +4,37 @@ use std::path::PathBuf;
 
 use egui::Ui;
 
-use super::Action;
-use super::session::Session;
 use crate::checkpoint::CheckpointSpec;
+use crate::studio::command::Command;
+use crate::studio::session::Session;
 
 /// What is in use, as a button; below it what can be opened instead.
-pub(super) fn model_menu_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+pub(super) fn model_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let name = match session.model_info() {
         Some(m) => format!("{} · {} × {} codes", m.name, m.dims.codebooks, m.dims.codec_size),
         None => "No model".into(),
     };
     let device = if cfg!(target_os = "macos") { "Metal" } else { "CPU" };
-    let menu = ui.menu_button(format!("{name} ▼"), |ui| choices_ui(ui, session, actions));
+    let menu = ui.menu_button(format!("{name} ▼"), |ui| choices_ui(ui, session, commands));
     menu.response.on_hover_text(format!("computes on {device}")).accessible_name("Model");
 }
 
 /// Why there is no model, and what can be opened instead.
-pub(super) fn no_model_ui(ui: &mut Ui, session: &Session, why: &str, actions: &mut Vec<Action>) {
+pub(super) fn no_model_ui(ui: &mut Ui, session: &Session, why: &str, commands: &mut Vec<Command>) {
     ui.add_space(24.0);
     ui.vertical_centered(|ui| {
         ui.heading("No model");
         ui.label(why);
         ui.add_space(8.0);
-        choices_ui(ui, session, actions);
+        choices_ui(ui, session, commands);
         ui.label("Takes can be played meanwhile.");
     });
 }
 
-fn choices_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
+fn choices_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let mut open = |ui: &mut Ui, label: String, path: Option<PathBuf>| {
         if ui.button(label).clicked() {
-            actions.push(Action::OpenModel(CheckpointSpec { path, ..CheckpointSpec::default() }));
+            commands.push(Command::OpenModel(CheckpointSpec { path, ..CheckpointSpec::default() }));
             ui.close();
         }
     };
@@ -43,7 +43,7 @@ fn choices_ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
         open(ui, format!("Open {}", path.display()), Some(path.clone()));
     }
     if ui.button("Open a checkpoint's folder…").clicked() {
-        actions.push(Action::ChooseModel);
+        commands.push(Command::ChooseModel);
         ui.close();
     }
 }

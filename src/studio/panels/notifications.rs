@@ -2,19 +2,39 @@
 
 use egui::{Align2, Area, Frame, Id, Label, RichText, ScrollArea, Ui, vec2};
 
-use super::Action;
-use super::state::Notifications;
+use super::{Panel, Slot};
+use crate::studio::command::Command;
+use crate::studio::session::Session;
 
 /// Width of a notification.
 const WIDTH: f32 = 264.0;
 /// Share of the window's height that they take at most.
 const HEIGHT: f32 = 0.5;
 
-pub(super) fn notifications_ui(ui: &Ui, notifications: &Notifications, above: f32, actions: &mut Vec<Action>) {
+/// The list.
+pub(super) struct NotificationList;
+
+impl Panel for NotificationList {
+    fn title(&self) -> &'static str {
+        "Notifications"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Over
+    }
+
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+        notifications_ui(ui, session, commands);
+    }
+}
+
+fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Vec<Command>) {
+    let notifications = &session.notifications;
     if notifications.all().is_empty() {
         return;
     }
-    let area = Area::new(Id::unique("notifications")).anchor(Align2::RIGHT_BOTTOM, vec2(-8.0, -above - 8.0));
+    let corner = ui.max_rect().right_bottom() - vec2(8.0, 8.0);
+    let area = Area::new(Id::unique("notifications")).pivot(Align2::RIGHT_BOTTOM).fixed_pos(corner);
     area.order(egui::Order::Foreground).show(ui.ctx(), |ui| {
         ui.set_width(WIDTH);
         let height = ui.ctx().content_rect().height() * HEIGHT;
@@ -30,7 +50,7 @@ pub(super) fn notifications_ui(ui: &Ui, notifications: &Notifications, above: f3
                     ui.horizontal(|ui| {
                         let dismiss = ui.small_button("Dismiss");
                         if dismiss.accessible_name(format!("Dismiss notification {}", n + 1)).clicked() {
-                            actions.push(Action::Dismiss(n));
+                            commands.push(Command::Dismiss(n));
                         }
                         let copy = ui.small_button("Copy");
                         if copy.accessible_name(format!("Copy notification {}", n + 1)).clicked() {

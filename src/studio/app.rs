@@ -1,0 +1,445 @@
+//! The application: it polls the session, lays out the panels, and runs the commands that they and the keyboard give.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use egui::{Context, Key, Modifiers, Ui};
+
+use super::command::{Ask, COMMANDS, Command};
+use super::dialogs::{Dialogs, Outcome, Purpose, reveal, with_extension};
+use super::panels::{Panel, Slot, panels};
+use super::session::{Session, StudioPaths};
+use super::settings::Theme;
+use super::state::ExportKind;
+use crate::audio::player::Sink;
+use crate::checkpoint::CheckpointSpec;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+
+/// Time between frames while something moves.
+const TICK: Duration = Duration::from_millis(33);
+/// Time within which news of the worker is drawn: 20 times a second is live enough.
+const UPDATE: Duration = Duration::from_millis(50);
+/// Time between writes of the draft while it is edited.
+const DRAFT: Duration = Duration::from_secs(1);
+/// Takes that are made where several are asked for.
+const SEVERAL: usize = 3;
+/// Height of what stands below the clip.
+const DETAIL: f32 = 210.0;
+/// Keys of the pinned clips, in their order.
+const PIN_KEYS: [Key; 9] =
+    [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
+
+/// The application.
+pub struct Studio {
+    /// Its state.
+    pub session: Session,
+    panels: Vec<Box<dyn Panel>>,
+    /// Name of the panel that is shown below the clip.
+    detail: &'static str,
+    dialogs: Dialogs,
+    applied_theme: Option<(Theme, f32)>,
+    draft_saved: Instant,
+    focused: bool,
+    /// Frames painted so far.
+    pub repaints: u64,
+}
+
+impl Studio {
+    /// Creates the application; its threads request repaints of `ctx`.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn new(ctx: &Context, paths: StudioPaths) -> Result<Self> {
+        let woken = ctx.clone();
+        set_fonts(ctx);
+        let session = Session::new(paths, move || woken.request_repaint_after(UPDATE))?;
+        let failed = ctx.clone();
+        session.player.on_failure(move || failed.request_repaint());
+        let panels = panels();
+        let detail = panels.iter().find(|panel| panel.slot() == Slot::Detail).map_or("", |panel| panel.title());
+        Ok(Self {
+            session,
+            panels,
+            detail,
+            dialogs: Dialogs::default(),
+            applied_theme: None,
+            draft_saved: Instant::now(),
+            focused: true,
+            repaints: 0,
+        })
+    }
+
+    fn apply_theme(&mut self, ctx: &Context) {
+        let wanted = (self.session.settings.theme, self.session.settings.scale);
+        if self.applied_theme != Some(wanted) {
+            self.applied_theme = Some(wanted);
+            ctx.set_theme(match wanted.0 {
+                Theme::System => egui::ThemePreference::System,
+                Theme::Light => egui::ThemePreference::Light,
+                Theme::Dark => egui::ThemePreference::Dark,
+            });
+            ctx.set_zoom_factor(wanted.1);
+        }
+    }
+
+    fn handle_keys(&self, ctx: &Context, commands: &mut Vec<Command>) {
+        // Escape closes what is open before it stops anything.
+        let something_open = egui::Popup::is_any_open(ctx) || self.panels.iter().any(|panel| panel.is_open());
+        let typing = ctx.egui_wants_keyboard_input();
+        ctx.input_mut(|i| {
+            for named in COMMANDS {
+                if let Some(key) = named.key
+                    && (!typing || named.works_in_text())
+                    && i.consume_shortcut(&key)
+                {
+                    commands.extend((named.command)(&self.session));
+                }
+            }
+            if i.key_pressed(Key::Escape) && !something_open {
+                commands.push(Command::StopSpeaking);
+            }
+            for (n, key) in PIN_KEYS.into_iter().enumerate() {
+                if !typing && i.consume_key(Modifiers::NONE, key) {
+                    commands.push(Command::HearPinned(n));
+                }
+            }
+        });
+    }
+
+    fn run(&mut self, ctx: &Context, command: Command) {
+        let s = &mut self.session;
+        match command {
+            Command::Speak(n, context) => s.speak_turn(n, context),
+            Command::SpeakOften(n) => s.speak_turn_often(n, false, SEVERAL),
+            Command::SpeakConversation => s.speak_conversation(),
+            Command::PlayConversation => s.play_conversation(),
+            Command::ExportConversation => match s.conversation_audio() {
+                Ok(_) => self.dialogs.open(ctx, Purpose::Conversation),
+                Err(e) => s.notify_error(e),
+            },
+            Command::AddTurn => {
+                let speaker = s.conversation.turns().last().map_or(0, |t| 1 - t.speaker.min(1));
+                let turn = s.conversation.add(speaker, "");
+                s.conversation.focus(turn);
+            }
+            Command::EditTurn(n, speaker, text) => s.conversation.edit(n, speaker, &text),
+            Command::FocusTurn(id) => s.conversation.focus(id),
+            Command::RemoveTurn(n) => s.conversation.remove(n),
+            Command::MoveTurnUp(n) => s.conversation.move_up(n),
+            Command::StopSpeaking => s.generation.stop(),
+            Command::OpenModel(spec) => s.open_model(spec),
+            Command::ChooseModel => self.dialogs.open(ctx, Purpose::Model),
+            Command::ChooseFile => self.dialogs.open(ctx, Purpose::Open),
+            Command::OpenFile(path) => s.open_file(&path),
+            Command::Dismiss(n) => s.notifications.dismiss(n),
+            Command::Inspect(id) => s.inspect(&id),
+            Command::PlayTake(id) => s.play_take(&id),
+            Command::Regenerate(id, seed) => s.regenerate(&id, seed),
+            Command::RegenerateOften(id) => s.regenerate_often(&id, SEVERAL),
+            Command::GenerateInAllModes(id) => s.generate_in_all_modes(&id),
+            Command::Resume(frame) => s.resume(frame),
+            Command::ResumeWith(frame, sampling) => s.resume_with(frame, sampling),
+            Command::Reseed(frame) => s.reseed(frame),
+            Command::ToggleFavourite(id) => {
+                s.try_update_store(|store| store.update(&id, |t| t.favourite = !t.favourite));
+            }
+            Command::Rename(id, name) => s.try_update_store(|store| store.update(&id, |t| t.name = name)),
+            Command::Delete(ids) => s.delete(&ids),
+            Command::UndoDelete => s.try_update_store(|store| store.undo().map(|_| ())),
+            Command::Reveal(folder) => {
+                if let Err(problem) = reveal(&folder) {
+                    s.notify_error(problem);
+                }
+            }
+            Command::CopyCommand(id) => {
+                let line = s.command_line(&id);
+                if let Some(line) = s.report(line) {
+                    ctx.copy_text(line);
+                    s.notify("Copied a command that makes this take again");
+                }
+            }
+            Command::Copy(text) => {
+                s.notify(format!("Copied {text}"));
+                ctx.copy_text(text);
+            }
+            Command::Export(id, kind) => self.dialogs.open(ctx, Purpose::Export(id, kind)),
+            Command::UseSettings(id) => s.use_settings(&id),
+            Command::SetSampling(sampling) => s.sampling = sampling,
+            Command::SetSettings(settings) => s.settings = *settings,
+            Command::ChooseVoicePrompt => self.dialogs.open(ctx, Purpose::VoicePrompt),
+            Command::RemoveVoicePrompt => s.remove_prompt(),
+            Command::EditVoicePrompt(text, speaker) => {
+                s.conversation.prompt.iter_mut().for_each(|p| (p.text, p.speaker) = (text.clone(), speaker));
+            }
+            Command::TrimVoicePrompt(from, to) => s.trim_prompt(from, to),
+            Command::PlayVoicePrompt => s.play_prompt(),
+            Command::Play(playing) => {
+                s.end_audition();
+                let played = s.player.play(playing);
+                s.report(played);
+            }
+            Command::Seek(seconds) => {
+                s.end_audition();
+                s.player.seek(seconds);
+            }
+            Command::SelectRegion(from, to) => {
+                s.end_audition();
+                let looping = s.player.is_looping();
+                s.player.set_region(Some((from, to)), looping);
+            }
+            Command::PlayRegion(from, to, looping) => {
+                s.end_audition();
+                let played = s.player.play_region(from, to, looping);
+                s.report(played);
+            }
+            Command::ToggleLoop => {
+                if let Some((from, to)) = s.player.region() {
+                    let looping = !s.player.is_looping();
+                    s.player.set_region(Some((from, to)), looping);
+                    if looping {
+                        let played = s.player.play(true);
+                        s.report(played);
+                    }
+                }
+            }
+            Command::ClearRegion => s.player.set_region(None, false),
+            Command::SetVolume(volume) => {
+                s.settings.volume = volume;
+                s.player.set_volume(volume);
+            }
+            Command::SetDevice(name) => {
+                s.settings.device.clone_from(&name);
+                let opened = s.player.set_sink(Sink::Device(name));
+                s.report(opened);
+            }
+            Command::HearCodebooks(codebooks) => s.hear_codebooks(codebooks),
+            Command::HearClip => s.hear_clip(),
+            Command::HearPinned(n) => s.hear_pinned(n),
+            Command::TogglePin(id) => s.toggle_pin(&id),
+            Command::UnpinAll => s.unpin_all(),
+            Command::SetAlignment(alignment) => s.pins.alignment = alignment,
+            Command::SetOwnLoudness(own) => s.set_own_loudness(own),
+            Command::Audition(frame, codebook, token) => s.audition(frame, codebook, token),
+            Command::UseToken(frame, codebook, token) => s.use_token(frame, codebook, token),
+            Command::Select(cell) => s.select(cell),
+            Command::SelectCodebook(codebook) => s.view.codebook = codebook,
+            Command::View(axis) => s.view.axis = axis,
+            Command::ShowMap(content) => s.view.map = content,
+            Command::AskWhatIf(sampling) => s.ask_what_if(sampling),
+            Command::NextProblem(forward) => {
+                s.next_problem(forward);
+                self.show("Problems");
+            }
+            Command::Ask(Ask::Show(title)) => self.show(title),
+            Command::Ask(ask) => {
+                let mut commands = Vec::new();
+                self.panels.iter_mut().for_each(|panel| panel.asked(&ask, ctx, &self.session, &mut commands));
+                commands.into_iter().for_each(|command| self.run(ctx, command));
+            }
+        }
+    }
+
+    /// Shows a panel below the clip.
+    fn show(&mut self, title: &'static str) {
+        self.detail = title;
+    }
+
+    fn poll_dialogs(&mut self) {
+        while let Some(outcome) = self.dialogs.poll() {
+            let Outcome::Chosen(purpose, path) = outcome else {
+                self.session.notify_error(
+                    "This system showed no file dialog. On Linux it needs a desktop portal (xdg-desktop-portal) or \
+                     zenity. Recordings can be dropped on the window, and `csm` opens and exports by path",
+                );
+                continue;
+            };
+            match purpose {
+                Purpose::VoicePrompt => self.session.set_prompt(path),
+                Purpose::Model => {
+                    self.session.open_model(CheckpointSpec { path: Some(path), ..CheckpointSpec::default() });
+                }
+                Purpose::Open => self.session.open_file(&path),
+                Purpose::Export(id, kind) => {
+                    let content = self.session.export(&id, kind);
+                    self.write(content, &with_extension(&path, kind.extension()));
+                }
+                Purpose::Conversation => {
+                    let content = self.session.conversation_wav();
+                    self.write(content, &with_extension(&path, ExportKind::Wav.extension()));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, content: Result<Vec<u8>>, to: &Path) {
+        let written = content.and_then(|bytes| write_atomically(to, &bytes));
+        if self.session.report(written).is_some() {
+            self.session.notify(format!("Exported to {}", to.display()));
+        }
+    }
+
+    /// What is drawn of the panels in `slot`.
+    fn slot_ui(&mut self, slot: Slot, ui: &mut Ui, commands: &mut Vec<Command>) {
+        for panel in self.panels.iter_mut().filter(|panel| panel.slot() == slot) {
+            panel.ui(ui, &self.session, commands);
+        }
+    }
+
+    /// Draws a panel by itself; nothing where none has this name. For pictures of panels.
+    pub fn panel_ui(&mut self, title: &str, ui: &mut Ui) {
+        let panel = self.panels.iter_mut().find(|panel| panel.title() == title);
+        // What it would do is not done: it is only looked at.
+        panel.into_iter().for_each(|panel| panel.ui(ui, &self.session, &mut Vec::new()));
+    }
+
+    /// Names of all panels.
+    pub fn panel_titles(&self) -> Vec<&'static str> {
+        self.panels.iter().map(|panel| panel.title()).collect()
+    }
+
+    /// The clip, and one of the panels about it below.
+    fn centre_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        if self.session.model_info().is_some() {
+            let detail = egui::Panel::bottom("detail").resizable(true).default_size(DETAIL).min_size(90.0);
+            detail.show(ui, |ui| {
+                ui.horizontal(|ui| {
+                    for panel in self.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
+                        let tab = ui.selectable_label(self.detail == panel.title(), panel.title());
+                        if tab.clicked() {
+                            self.detail = panel.title();
+                        }
+                    }
+                });
+                let shown = self.panels.iter_mut().find(|panel| panel.title() == self.detail);
+                shown.into_iter().for_each(|panel| panel.ui(ui, &self.session, commands));
+                ui.take_available_space();
+            });
+        }
+        egui::CentralPanel::default().show(ui, |ui| self.slot_ui(Slot::Centre, ui, commands));
+    }
+}
+
+/// Code labels are phonetic; egui's own font lacks such letters, DejaVu Sans has them.
+fn set_fonts(ctx: &Context) {
+    let mut fonts = egui::FontDefinitions::default();
+    let data = egui::FontData::from_static(dejavu::sans::regular());
+    fonts.font_data.insert("DejaVu Sans".into(), std::sync::Arc::new(data));
+    fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
+    ctx.set_fonts(fonts);
+    ctx.all_styles_mut(|style| {
+        // A caret that blinks has the whole window drawn again each time.
+        style.visuals.text_cursor.blink = false;
+        style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
+    });
+}
+
+impl eframe::App for Studio {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.session.poll();
+        self.poll_dialogs();
+        let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
+        for path in dropped.iter().map(|f| f.path().to_owned()) {
+            self.session.set_prompt(path);
+        }
+        self.apply_theme(ctx);
+        self.session.save_settings();
+        if self.session.has_unsaved_draft() {
+            if self.draft_saved.elapsed() >= DRAFT {
+                self.draft_saved = Instant::now();
+                self.session.save_draft();
+            } else {
+                ctx.request_repaint_after(DRAFT);
+            }
+        }
+        // Another window may have been at work on the takes meanwhile.
+        let focused = ctx.input(|i| i.focused);
+        if focused && !std::mem::replace(&mut self.focused, focused) {
+            self.session.refresh_takes();
+        }
+        self.focused = focused;
+        if let Some(left) = self.session.notifications.expire(Instant::now()) {
+            ctx.request_repaint_after(left);
+        }
+        if self.session.player.is_playing() {
+            ctx.request_repaint_after(TICK);
+        }
+    }
+
+    fn on_exit(&mut self) {
+        self.session.save_draft();
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        self.repaints += 1;
+        let mut commands = Vec::new();
+        let ctx = ui.ctx().clone();
+        self.handle_keys(&ctx, &mut commands);
+        egui::Panel::top("bar").show(ui, |ui| self.slot_ui(Slot::Top, ui, &mut commands));
+        egui::Panel::bottom("sound").show(ui, |ui| self.slot_ui(Slot::Bottom, ui, &mut commands));
+        let above_sound = ui.available_rect_before_wrap();
+        let left = egui::Panel::left("compose").default_size(330.0);
+        left.show(ui, |ui| self.slot_ui(Slot::Left, ui, &mut commands));
+        let right = egui::Panel::right("takes").default_size(280.0);
+        right.show(ui, |ui| self.slot_ui(Slot::Right, ui, &mut commands));
+        egui::CentralPanel::no_frame().show(ui, |ui| self.centre_ui(ui, &mut commands));
+        let over = egui::UiBuilder::new().max_rect(above_sound);
+        ui.scope_builder(over, |ui| self.slot_ui(Slot::Over, ui, &mut commands));
+        for command in commands {
+            self.run(&ctx, command);
+        }
+    }
+}
+
+/// Opens the window, with these files, and returns when it is closed.
+///
+/// # Errors
+/// Where there is no display or graphics, or the user's folders cannot be used.
+pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
+    let folders = directories::ProjectDirs::from("", "", "csm-studio")
+        .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
+    let paths = StudioPaths {
+        takes: folders.data_dir().join("takes"),
+        settings: folders.config_dir().join("settings.json"),
+        sink: None,
+        model,
+        open,
+    };
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("CSM Studio")
+        .with_app_id("csm-studio")
+        .with_drag_and_drop(true)
+        .with_inner_size([1240.0, 720.0])
+        .with_min_inner_size([900.0, 560.0]);
+    let options = eframe::NativeOptions { viewport, ..Default::default() };
+    let create = Box::new(|c: &eframe::CreationContext<'_>| {
+        Studio::new(&c.egui_ctx, paths).map(|s| Box::new(s) as Box<dyn eframe::App>).map_err(Into::into)
+    });
+    eframe::run_native("CSM Studio", options, create).map_err(|e| Error::Unavailable {
+        what: format!("the window cannot be opened: {e}"),
+        hint: "`csm generate` speaks without a window".into(),
+        source: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of keys has none of the keys that belong to pinned clips.
+    #[test]
+    fn number_keys_are_the_pinned_clips_alone() {
+        for command in COMMANDS.iter().filter_map(|c| c.key).filter(|key| key.modifiers == Modifiers::NONE) {
+            assert!(!PIN_KEYS.contains(&command.logical_key), "{command:?}");
+        }
+    }
+
+    /// Names are how panels are found.
+    #[test]
+    fn panels_have_names_of_their_own() {
+        let titles: Vec<&str> = panels().iter().map(|panel| panel.title()).collect();
+        let distinct: std::collections::BTreeSet<&str> = titles.iter().copied().collect();
+        assert_eq!(distinct.len(), titles.len(), "{titles:?}");
+        assert!(distinct.contains("Problems"));
+    }
+}

@@ -1,0 +1,60 @@
+//! The list of keys.
+
+use egui::{Context, Grid, Key, Ui, Window};
+
+use super::{Panel, Slot};
+use crate::studio::command::{Ask, COMMANDS, Command};
+use crate::studio::session::Session;
+
+/// Keys that are no commands of the table.
+const OTHER_KEYS: &[(&str, &str)] = &[
+    ("Escape", "Close what is open; else stop speaking and keep what was made"),
+    ("1 to 9", "Hear a pinned take at the same moment"),
+    ("Wheel, Shift+wheel", "Zoom at the pointer, move along"),
+    ("Tab, Shift+Tab", "Next or previous widget"),
+];
+
+/// The list.
+#[derive(Default)]
+pub(super) struct Keys {
+    open: bool,
+}
+
+impl Panel for Keys {
+    fn title(&self) -> &'static str {
+        "Keys"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Over
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _session: &Session, _commands: &mut Vec<Command>) {
+        if self.open && ui.input(|i| i.key_pressed(Key::Escape)) {
+            self.open = false;
+        }
+        let ctx = ui.ctx().clone();
+        let height = ctx.content_rect().height() * 0.7;
+        Window::new("Keys").open(&mut self.open).collapsible(false).vscroll(true).max_height(height).show(&ctx, |ui| {
+            Grid::new("keys").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
+                let named = COMMANDS.iter().filter_map(|c| Some((ctx.format_shortcut(&c.key?), c.title)));
+                let others = OTHER_KEYS.iter().map(|(key, does)| ((*key).to_owned(), *does));
+                for (key, does) in named.chain(others) {
+                    ui.monospace(key);
+                    ui.label(does);
+                    ui.end_row();
+                }
+            });
+        });
+    }
+
+    fn asked(&mut self, ask: &Ask, _ctx: &Context, _session: &Session, _commands: &mut Vec<Command>) {
+        if *ask == Ask::Keys {
+            self.open = !self.open;
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.open
+    }
+}

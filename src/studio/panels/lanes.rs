@@ -1,0 +1,367 @@
+//! Everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map, and an overview. What is
+//! selected in any of them is what is heard.
+
+use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
+
+use super::lane::Lane;
+use super::take_menus::mode_colour;
+use super::token_map::{TokenMap, token_map_ui};
+use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
+use crate::data::{Edit, ModelInfo};
+use crate::studio::command::Command;
+use crate::studio::session::Session;
+use crate::studio::state::{ClipView, Codebooks, Heard, InspectedClip, PEAK, PinnedClip, TimeAxis};
+
+/// Room at the left for names and numbers of the lanes.
+const MARGIN: f32 = 64.0;
+/// Heights.
+const RULER: f32 = 18.0;
+const WAVEFORM: f32 = 72.0;
+const PINNED: f32 = 30.0;
+const STATISTICS: f32 = 78.0;
+const OVERVIEW: f32 = 14.0;
+const LEAST_MAP: f32 = 60.0;
+/// Tallest row of the map.
+const TALLEST_ROW: f32 = 56.0;
+/// Unit of the statistics that share a lane.
+const UNIT: &str = "bits";
+/// Colours of their lines, in the table's order.
+const COLOURS: [Color32; 3] =
+    [Color32::from_rgb(70, 130, 210), Color32::from_rgb(225, 130, 40), Color32::from_rgb(60, 150, 80)];
+/// The curve of the end's probability.
+const END: Color32 = Color32::from_rgb(190, 70, 150);
+const PLAYHEAD: Color32 = Color32::from_rgb(230, 60, 60);
+
+/// A waveform to draw.
+struct Wave<'a> {
+    audio: &'a [f32],
+    peaks: &'a [(f32, f32)],
+    rate: usize,
+}
+
+impl<'a> Wave<'a> {
+    fn of_clip(clip: &'a InspectedClip) -> Self {
+        Self { audio: &clip.audio, peaks: &clip.peaks, rate: clip.rate }
+    }
+
+    fn of_pinned(clip: &'a PinnedClip) -> Self {
+        Self { audio: &clip.audio, peaks: &clip.peaks, rate: clip.rate }
+    }
+
+    fn loudest(&self) -> f32 {
+        self.peaks.iter().fold(0.05f32, |m, (low, high)| m.max(-low).max(*high))
+    }
+}
+
+/// All lanes, in `height`.
+pub(super) fn lanes_ui(
+    ui: &mut Ui,
+    session: &Session,
+    map: &mut TokenMap,
+    model: &ModelInfo,
+    height: f32,
+    commands: &mut Vec<Command>,
+) {
+    let (clip, view) = (&session.inspected, &session.view);
+    let pins = session.pins.clips();
+    let own = clip.audio.len() as f64 / clip.rate.max(1) as f64;
+    let longest = pins.iter().map(PinnedClip::seconds).fold(own, f64::max);
+    let length = longest.max(model.dims.seconds(clip.frames.len()));
+    let mut axis = view.axis;
+    let (from, to) = axis.range(length);
+    let lane = |ui: &mut Ui, height: f32, name: &str| {
+        let (all, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, name));
+        let rect = all.with_min_x(all.left() + MARGIN);
+        ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
+        (Lane { rect, from, to }, response)
+    };
+    ui.spacing_mut().item_spacing.y = 3.0;
+    let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
+    ruler_ui(ui, ruler, session, model, commands);
+    let (waveform, waveform_response) = lane(ui, WAVEFORM, "Waveform");
+    let loudest = Wave::of_clip(clip).loudest();
+    let colour = ui.visuals().widgets.active.fg_stroke.color.gamma_multiply(0.75);
+    draw_wave(ui, waveform, &Wave::of_clip(clip), loudest, colour);
+    name_ui(ui, waveform, 0.5, "sound", ui.visuals().text_color());
+    let mut lanes = vec![(ruler, ruler_response, None), (waveform, waveform_response, None)];
+    for (n, pinned) in pins.iter().enumerate() {
+        let (place, response) = lane(ui, PINNED, &format!("Pinned {}", n + 1));
+        pinned_ui(ui, place, pinned, n, session, commands);
+        lanes.push((place, response, None));
+    }
+    let (statistics, statistics_response) = lane(ui, STATISTICS, "Statistics over time");
+    statistics_ui(ui, statistics, clip, view, model);
+    lanes.push((statistics, statistics_response, None));
+    let fixed = RULER + WAVEFORM + STATISTICS + OVERVIEW + 5.0 * 3.0 + pins.len() as f32 * (PINNED + 3.0);
+    let rows = clip.frames.codebooks().max(model.dims.codebooks);
+    let (place, response) = lane(ui, (height - fixed).clamp(LEAST_MAP, TALLEST_ROW * rows as f32), "Token map");
+    token_map_ui(ui, place, session, map, model);
+    codebooks_ui(ui, place, session, commands);
+    let last = place;
+    lanes.push((place, response, Some(clip.frames.codebooks())));
+    let (overview, overview_response) = lane(ui, OVERVIEW, "Overview");
+    overview_ui(ui, overview, clip, &overview_response, &mut axis, length);
+
+    let whole = Rect::from_min_max(ruler.rect.min, last.rect.max);
+    let painter = ui.painter().with_clip_rect(whole);
+    if let Some((a, b)) = session.player.region() {
+        let part = Rect::from_x_y_ranges(ruler.x(a)..=ruler.x(b), whole.y_range());
+        painter.rect_filled(part, 0.0, ui.visuals().selection.bg_fill.gamma_multiply(0.35));
+    }
+    if !clip.audio.is_empty() {
+        painter.vline(ruler.x(session.player.position()), whole.y_range(), (1.5, PLAYHEAD));
+    }
+    for (lane, response, rows) in lanes {
+        interact(ui, lane, rows, &response, session, &mut axis, model, length, commands);
+    }
+    if axis != view.axis {
+        commands.push(Command::View(axis));
+    }
+}
+
+/// Click, drag and wheel; the same in every lane. `rows`: codebooks of the map.
+fn interact(
+    ui: &Ui,
+    lane: Lane,
+    rows: Option<usize>,
+    response: &Response,
+    session: &Session,
+    axis: &mut TimeAxis,
+    model: &ModelInfo,
+    length: f64,
+    commands: &mut Vec<Command>,
+) {
+    let pointer = response.hover_pos();
+    if let Some(p) = pointer {
+        let (scroll, zoom) = ui.input(|i| (i.smooth_scroll_delta(), i.zoom_delta()));
+        let factor = f64::from(zoom) * f64::from(scroll.y / 250.0).exp();
+        if (factor - 1.0).abs() > 1e-6 {
+            axis.zoom(lane.seconds(p.x), factor, length);
+        }
+        if scroll.x != 0.0 {
+            axis.pan(f64::from(-scroll.x / lane.rect.width()) * (lane.to - lane.from), length);
+        }
+    }
+    if response.double_clicked() {
+        axis.fit();
+        return;
+    }
+    let frames = session.inspected.frames.len();
+    // What is in the margin belongs to the lane's own buttons.
+    let begun = ui.input(|i| i.pointer.press_origin());
+    let in_margin = begun.or(pointer).is_some_and(|p| p.x < lane.rect.left());
+    let position = response.interact_pointer_pos().or(pointer).filter(|_| frames > 0 && !in_margin);
+    let Some(p) = position else { return };
+    let frame = |x: f32| ((lane.seconds(x) * model.dims.frame_rate + 1e-9) as usize).min(frames - 1);
+    if response.clicked() {
+        let n = frame(p.x);
+        let row = |rows: usize| {
+            (((p.y - lane.rect.top()) / lane.rect.height() * rows as f32).max(0.0) as usize).min(rows - 1)
+        };
+        commands.push(Command::Select(Some((n, rows.map_or(session.view.codebook, row)))));
+        commands.push(Command::PlayRegion(model.dims.seconds(n), model.dims.seconds(n + 1), false));
+    } else if response.dragged()
+        && let Some(from) = begun
+    {
+        commands.push(Command::SelectRegion(lane.seconds(from.x), lane.seconds(p.x)));
+    } else if response.drag_stopped()
+        && let Some((from, to)) = session.player.region()
+    {
+        commands.push(Command::PlayRegion(from, to, session.player.is_looping()));
+    }
+}
+
+/// A pinned clip: its number hears it, its waveform is on the common axis.
+fn pinned_ui(ui: &mut Ui, lane: Lane, pinned: &PinnedClip, n: usize, session: &Session, commands: &mut Vec<Command>) {
+    let heard = session.heard == Heard::Pinned(n);
+    let loudest = session.pins.clips().iter().map(|clip| Wave::of_pinned(clip).loudest()).fold(0.05, f32::max);
+    let colour = pinned.sampling.map_or(ui.visuals().weak_text_color(), |s| mode_colour(s.mode));
+    draw_wave(ui, lane, &Wave::of_pinned(pinned), loudest, if heard { colour } else { colour.gamma_multiply(0.6) });
+    let margin = Rect::from_min_max(pos2(lane.rect.left() - MARGIN, lane.rect.top()), lane.rect.left_bottom());
+    let mode = pinned.sampling.map_or("", |s| s.mode.name());
+    let number = egui::Button::selectable(heard, format!("{} {mode}", n + 1)).small().truncate();
+    let number = ui.put(margin.shrink2(vec2(2.0, 5.0)), number);
+    let seed = pinned.sampling.map_or(String::new(), |s| format!(", {}", s.summary()));
+    let number = number.on_hover_text(format!("Hear “{}” at the same moment (key {}){seed}", pinned.name, n + 1));
+    if number.accessible_name(format!("Hear pinned {}", n + 1)).clicked() {
+        commands.push(Command::HearPinned(n));
+    }
+    if heard {
+        ui.painter().rect_stroke(lane.rect, 2.0, (1.5, PLAYHEAD.gamma_multiply(0.8)), egui::StrokeKind::Inside);
+    }
+}
+
+/// Mute and solo of every codebook, in the map's margin.
+fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Command>) {
+    let all = session.inspected.frames.codebooks();
+    if all == 0 {
+        return;
+    }
+    let row = lane.rect.height() / all as f32;
+    let font = FontId::proportional(10.0f32.min(row - 1.0).max(6.0));
+    let mut changed: Option<Codebooks> = None;
+    for codebook in 0..all {
+        let top = lane.rect.top() + codebook as f32 * row;
+        for (at, letter, what) in [(0.0, "M", "Mute"), (17.0, "S", "Solo")] {
+            let left = lane.rect.left() - MARGIN + 4.0 + at;
+            let size = vec2(15.0, row.min(18.0) - 1.0);
+            let rect = Rect::from_center_size(pos2(left + 7.5, top + 0.5 * row), size);
+            let is_mute = letter == "M";
+            let codebooks = &session.codebooks;
+            let on = if is_mute { codebooks.is_muted(codebook) } else { codebooks.is_solo(codebook) };
+            let response = ui.interact(rect, ui.scope_id().with((letter, codebook)), Sense::click());
+            let name = format!("{what} codebook {codebook}");
+            response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, on, &name));
+            let visuals = ui.style().interact_selectable(&response, on);
+            if on || response.hovered() || response.has_focus() {
+                ui.painter().rect_filled(rect, 2.0, visuals.bg_fill);
+            }
+            let colour = if on { visuals.text_color() } else { ui.visuals().weak_text_color() };
+            ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, font.clone(), colour);
+            if response.on_hover_text(name).clicked() {
+                let mut codebooks = codebooks.clone();
+                if is_mute {
+                    codebooks.toggle_mute(codebook);
+                } else {
+                    codebooks.toggle_solo(codebook);
+                }
+                changed = Some(codebooks);
+            }
+        }
+    }
+    commands.extend(changed.map(Command::HearCodebooks));
+}
+
+/// A lane's name in the margin.
+fn name_ui(ui: &Ui, lane: Lane, share: f32, name: &str, colour: Color32) {
+    let at = pos2(lane.rect.left() - 6.0, lane.rect.top() + share * lane.rect.height());
+    ui.painter().text(at, Align2::RIGHT_CENTER, name, FontId::proportional(11.0), colour);
+}
+
+fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Vec<Command>) {
+    let clip = &session.inspected;
+    let painter = ui.painter().with_clip_rect(lane.rect);
+    let colour = ui.visuals().weak_text_color();
+    let step = TimeAxis::ruler_step(lane.to - lane.from, f64::from(lane.rect.width()));
+    let mut mark = (lane.from / step).floor() * step;
+    while mark <= lane.to {
+        let x = lane.x(mark);
+        painter.vline(x, lane.rect.bottom() - 5.0..=lane.rect.bottom(), (1.0, colour));
+        let text = if step < 0.1 { format!("{mark:.2}") } else { format!("{mark:.1}") };
+        painter.text(
+            pos2(x + 3.0, lane.rect.center().y),
+            Align2::LEFT_CENTER,
+            text,
+            FontId::proportional(10.0),
+            colour,
+        );
+        mark += step;
+    }
+    // A flag where the take was edited, which leads to the take it was made from.
+    let parent = clip.take.as_ref().and_then(|id| session.library.store.get(id)?.parent.clone());
+    for (n, edit) in clip.spec.iter().flat_map(|spec| &spec.edits).enumerate() {
+        let at = pos2(lane.x(model.dims.seconds(edit.frame())), lane.rect.top() + 7.0);
+        if !lane.rect.contains(at) {
+            continue;
+        }
+        painter.text(at, Align2::CENTER_CENTER, "▼", FontId::proportional(10.0), PLAYHEAD);
+        let flag =
+            ui.interact(Rect::from_center_size(at, vec2(14.0, 14.0)), ui.scope_id().with(("edit", n)), Sense::click());
+        let name = describe_edit(edit, model);
+        flag.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, parent.is_some(), &name));
+        let tip = if parent.is_some() { format!("{name}. Click: the take it was made from") } else { name };
+        if flag.on_hover_text(tip).clicked() {
+            commands.extend(parent.clone().map(Command::Inspect));
+        }
+    }
+    name_ui(ui, lane, 0.5, "seconds", colour);
+}
+
+/// An edit in words.
+pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {
+    let at = format!("at {:.2} s", model.dims.seconds(edit.frame()));
+    match edit {
+        Edit::Token { codebook, token, .. } => {
+            format!("codebook {codebook}: {} {at}", model.describe_token(*codebook, *token))
+        }
+        Edit::Sampling { sampling, .. } => format!("{} from here, {at}", sampling.summary()),
+        Edit::Seed { seed, .. } => format!("seed {seed} from here, {at}"),
+    }
+}
+
+/// The envelope, a line for each pixel: the same at every scale of the window.
+fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32) {
+    if wave.audio.is_empty() {
+        return;
+    }
+    let (painter, scale) = (ui.painter().with_clip_rect(lane.rect), ui.pixels_per_point());
+    let rate = wave.rate.max(1) as f64;
+    let columns = (lane.rect.width() * scale) as usize;
+    let y = |v: f32| lane.rect.center().y - v / loudest * lane.rect.height() * 0.48;
+    for column in 0..columns {
+        let at = |column: usize| lane.from + column as f64 / columns as f64 * (lane.to - lane.from);
+        let (first, last) = (at(column) * rate, at(column + 1) * rate);
+        // From the peaks where a pixel has many samples, else from the samples themselves.
+        let (low, high) = if last - first > 2.0 * PEAK as f64 {
+            let (first, last) = ((first / PEAK as f64) as usize, (last / PEAK as f64).ceil() as usize);
+            let Some(peaks) = wave.peaks.get(first..last.min(wave.peaks.len()).max(first)) else { break };
+            peaks.iter().fold((0f32, 0f32), |(l, h), p| (l.min(p.0), h.max(p.1)))
+        } else {
+            let (first, last) = (first as usize, (last.ceil() as usize).max(first as usize + 1));
+            let Some(samples) = wave.audio.get(first..last.min(wave.audio.len()).max(first)) else { break };
+            samples.iter().fold((f32::MAX, f32::MIN), |(l, h), s| (l.min(*s), h.max(*s)))
+        };
+        if low <= high {
+            let x = lane.rect.left() + (column as f32 + 0.5) / scale;
+            painter.vline(x, y(high)..=y(low) + 0.5, Stroke::new(1.0 / scale, colour));
+        }
+    }
+}
+
+fn statistics_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, view: &ClipView, model: &ModelInfo) {
+    let codebook = view.codebook.min(model.dims.codebooks - 1);
+    let painter = ui.painter().with_clip_rect(lane.rect);
+    let shown = || STEP_STATISTICS.iter().filter(|s| s.plotted && s.unit == UNIT).zip(COLOURS);
+    let value = |t: usize, statistic: &StepStatistic| clip.steps[t][codebook][statistic.stat];
+    let visible = ((lane.from * model.dims.frame_rate) as usize).saturating_sub(1)
+        ..((lane.to * model.dims.frame_rate) as usize + 2).min(clip.steps.len());
+    // Scaled to the take: most of the range that the vocabulary allows is never used.
+    let all = (0..clip.steps.len()).flat_map(|t| shown().map(move |(s, _)| value(t, s)));
+    let top = all.filter(|v| v.is_finite()).fold(1.0, f64::max);
+    let y = |v: f64| lane.rect.bottom() - 3.0 - (v / top) as f32 * (lane.rect.height() - 8.0);
+    for (n, (statistic, colour)) in shown().enumerate() {
+        let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
+        let points = visible.clone().map(|t| (middle(t), value(t, statistic))).filter(|(_, v)| v.is_finite());
+        let points: Vec<Pos2> = points.map(|(x, v)| pos2(x, y(v))).collect();
+        painter.line(points, (1.6, colour));
+        name_ui(ui, lane, 0.32 + 0.2 * n as f32, statistic.title, colour);
+    }
+    // The end's probability has its own scale: the lane's height is 1.
+    let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
+    let height = |p: f32| lane.rect.bottom() - 3.0 - p * (lane.rect.height() - 8.0);
+    let end = visible.filter_map(|t| Some(pos2(middle(t), height(*clip.end_probability.get(t)?))));
+    painter.line(end.collect::<Vec<_>>(), (1.2, END));
+    name_ui(ui, lane, 0.32 + 0.2 * shown().count() as f32, "p(end)", END);
+    let weak = ui.visuals().weak_text_color();
+    name_ui(ui, lane, 0.1, &format!("{top:.1} bits"), weak);
+}
+
+/// The whole clip in small; the visible part of it can be dragged.
+fn overview_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, response: &Response, axis: &mut TimeAxis, length: f64) {
+    let whole = Lane { from: 0.0, to: length.max(1e-3), ..lane };
+    let painter = ui.painter().with_clip_rect(lane.rect);
+    let wave = Wave::of_clip(clip);
+    draw_wave(ui, whole, &wave, wave.loudest(), ui.visuals().weak_text_color());
+    if (lane.from, lane.to) != (0.0, length) {
+        let part = Rect::from_x_y_ranges(whole.x(lane.from)..=whole.x(lane.to), lane.rect.y_range());
+        painter.rect_stroke(part, 1.0, (1.5, ui.visuals().selection.bg_fill), egui::StrokeKind::Inside);
+    }
+    if response.double_clicked() {
+        axis.fit();
+    } else if let Some(p) = response.interact_pointer_pos() {
+        let (middle, at) = ((lane.from + lane.to) / 2.0, whole.seconds(p.x));
+        axis.pan(at - middle, length);
+    }
+    name_ui(ui, lane, 0.5, "overview", ui.visuals().weak_text_color());
+}

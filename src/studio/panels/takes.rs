@@ -1,0 +1,379 @@
+//! The list of takes, as cards.
+
+use std::collections::BTreeSet;
+
+use egui::{Align, Button, ComboBox, Context, Id, Key, Label, Layout, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour};
+use super::{Panel, Slot};
+use crate::data::{FinishReason, Mode};
+use crate::studio::command::{Ask, Command};
+use crate::studio::session::Session;
+use crate::takes::Take;
+
+/// How takes are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Order {
+    #[default]
+    Newest,
+    Oldest,
+    Longest,
+    Name,
+}
+
+impl Order {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Newest, "Newest"), (Self::Oldest, "Oldest"), (Self::Longest, "Longest"), (Self::Name, "Name")];
+
+    fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// The panel.
+#[derive(Default)]
+pub(super) struct Takes {
+    search: String,
+    favourites: bool,
+    mode: Option<Mode>,
+    order: Order,
+    /// Takes that are chosen for a command on several.
+    chosen: BTreeSet<String>,
+    /// The take that was chosen last: a range begins there.
+    anchor: Option<String>,
+    renaming: Option<(String, String)>,
+    /// Whether the new name is still to get the focus, all of it selected.
+    rename_begins: bool,
+    /// The take that is to come into view.
+    reveal: Option<String>,
+}
+
+impl Panel for Takes {
+    fn title(&self) -> &'static str {
+        "Takes"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Right
+    }
+
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+        ui.add_space(4.0);
+        let found = self.found(session);
+        self.header_ui(ui, session, found.len(), commands);
+        let height = row_height(ui);
+        let mut scroll = ScrollArea::vertical().auto_shrink(false);
+        let row = |id: &String| found.iter().position(|n| session.library.store.takes()[*n].id == *id);
+        if let Some(row) = self.reveal.take().as_ref().and_then(row) {
+            let pitch = height + ui.spacing().item_spacing.y;
+            scroll = scroll.vertical_scroll_offset((row as f32 * pitch - ui.available_height() * 0.4).max(0.0));
+        }
+        scroll.show_rows(ui, height, found.len(), |ui, rows| {
+            for n in &found[rows] {
+                let take = &session.library.store.takes()[*n];
+                // Exactly the height that rows are counted with, whatever is in it.
+                let size = vec2(ui.available_width(), height);
+                ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
+                    ui.set_min_size(size);
+                    self.card_ui(ui, take, &found, session, commands);
+                });
+            }
+        });
+    }
+
+    fn asked(&mut self, ask: &Ask, ctx: &Context, session: &Session, commands: &mut Vec<Command>) {
+        match ask {
+            Ask::Search => ctx.memory_mut(|m| m.request_focus(search_id())),
+            Ask::Rename => {
+                let take = session.inspected.take.as_ref().and_then(|id| session.library.store.get(id));
+                take.into_iter().for_each(|take| self.rename(take));
+            }
+            Ask::Delete => {
+                let ids: Vec<String> = match self.chosen.is_empty() {
+                    true => session.inspected.take.iter().cloned().collect(),
+                    false => std::mem::take(&mut self.chosen).into_iter().collect(),
+                };
+                commands.extend((!ids.is_empty()).then_some(Command::Delete(ids)));
+            }
+            Ask::Step(by) => {
+                let found = self.found(session);
+                let id = |n: usize| session.library.store.takes()[found[n]].id.clone();
+                let now = session.inspected.take.as_ref().and_then(|take| (0..found.len()).find(|n| id(*n) == *take));
+                let next = now.map_or(0, |now| now.saturating_add_signed(*by)).min(found.len().saturating_sub(1));
+                if !found.is_empty() {
+                    self.reveal = Some(id(next));
+                    commands.push(Command::Inspect(id(next)));
+                }
+            }
+            Ask::Show(_) | Ask::Keys | Ask::Palette => {}
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.renaming.is_some()
+    }
+}
+
+fn search_id() -> Id {
+    Id::unique("search takes")
+}
+
+/// Height of a take: a line of widgets and a small one.
+fn row_height(ui: &Ui) -> f32 {
+    let small = ui.text_style_height(&egui::TextStyle::Small);
+    ui.spacing().interact_size.y + ui.spacing().item_spacing.y + small + 4.0
+}
+
+impl Takes {
+    /// Places of the takes that are shown, in order.
+    fn found(&self, session: &Session) -> Vec<usize> {
+        let takes = session.library.store.takes();
+        let mut found = session.library.store.search(&self.search);
+        found.retain(|n| {
+            let take = &takes[*n];
+            (!self.favourites || take.favourite) && self.mode.is_none_or(|m| take.sampling.is_some_and(|s| s.mode == m))
+        });
+        match self.order {
+            Order::Newest => {}
+            Order::Oldest => found.reverse(),
+            Order::Longest => found.sort_by(|a, b| takes[*b].measures.seconds.total_cmp(&takes[*a].measures.seconds)),
+            Order::Name => found.sort_by(|a, b| takes[*a].name.to_lowercase().cmp(&takes[*b].name.to_lowercase())),
+        }
+        found
+    }
+
+    fn rename(&mut self, take: &Take) {
+        self.renaming = Some((take.id.clone(), take.name.clone()));
+        self.rename_begins = true;
+    }
+
+    fn header_ui(&mut self, ui: &mut Ui, session: &Session, found: usize, commands: &mut Vec<Command>) {
+        let all = session.library.store.takes().len();
+        self.chosen.retain(|id| session.library.store.get(id).is_some());
+        ui.horizontal(|ui| {
+            ui.strong("Takes");
+            let shown = if found == all { String::new() } else { format!("{found} of ") };
+            ui.weak(format!("{shown}{all}"));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let undo = ui.add_enabled(session.library.store.can_undo(), Button::new("Undo delete").small());
+                if undo.clicked() {
+                    commands.push(Command::UndoDelete);
+                }
+                ui.toggle_value(&mut self.favourites, "★").accessible_name("Favourites only");
+            });
+        });
+        let edit =
+            TextEdit::singleline(&mut self.search).id(search_id()).hint_text("Search").desired_width(f32::INFINITY);
+        ui.add(edit).accessible_name("Search takes");
+        ui.horizontal(|ui| {
+            let order = ComboBox::from_id_salt("order").width(80.0).selected_text(self.order.name());
+            let shown = order.show_ui(ui, |ui| {
+                for (order, name) in Order::ALL {
+                    ui.selectable_value(&mut self.order, order, name);
+                }
+            });
+            shown.response.accessible_name("Order of the takes");
+            let mode =
+                ComboBox::from_id_salt("mode").width(80.0).selected_text(self.mode.map_or("All modes", Mode::name));
+            let shown = mode.show_ui(ui, |ui| {
+                ui.selectable_value(&mut self.mode, None, "All modes");
+                for info in Mode::all() {
+                    ui.selectable_value(&mut self.mode, Some(info.mode), info.name);
+                }
+            });
+            shown.response.accessible_name("Mode of the takes");
+        });
+        if self.chosen.len() > 1 {
+            ui.horizontal(|ui| {
+                ui.label(format!("{} chosen", self.chosen.len()));
+                if ui.button("Pin").on_hover_text("Compare them").clicked() {
+                    let unpinned = self.chosen.iter().filter(|id| session.pins.place(id).is_none());
+                    commands.extend(unpinned.map(|id| Command::TogglePin(id.clone())));
+                }
+                if ui.button("Delete").on_hover_text("Undo delete brings them back").clicked() {
+                    commands.push(Command::Delete(std::mem::take(&mut self.chosen).into_iter().collect()));
+                }
+                if ui.button("✕").on_hover_text("Choose none").accessible_name("Choose none").clicked() {
+                    self.chosen.clear();
+                }
+            });
+        }
+    }
+
+    fn card_ui(&mut self, ui: &mut Ui, take: &Take, found: &[usize], session: &Session, commands: &mut Vec<Command>) {
+        let inspected = session.inspected.take.as_ref() == Some(&take.id);
+        ui.horizontal(|ui| {
+            let play = ui.add(Button::new("▶").small()).on_hover_text("Play");
+            if play.accessible_name(format!("Play {}", take.name)).clicked() {
+                commands.push(Command::PlayTake(take.id.clone()));
+            }
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let menu = ui.menu_button("…", |ui| self.menu_ui(ui, take, session, commands));
+                menu.response.accessible_name(format!("Menu of {}", take.name));
+                let star = ui.selectable_label(take.favourite, if take.favourite { "★" } else { "☆" });
+                if star.accessible_name(format!("Favourite {}", take.name)).clicked() {
+                    commands.push(Command::ToggleFavourite(take.id.clone()));
+                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    if self.renaming.as_ref().is_some_and(|(id, _)| *id == take.id) {
+                        return self.rename_ui(ui, commands);
+                    }
+                    let name = if take.name.is_empty() { "(no name)" } else { &take.name };
+                    let chosen = inspected || self.chosen.contains(&take.id);
+                    let button = Button::selectable(chosen, name)
+                        .truncate()
+                        .right_text("")
+                        .min_size(vec2(ui.available_width(), 0.0));
+                    let button = ui.add(button).on_hover_ui(|ui| details_ui(ui, take, session));
+                    if button.double_clicked() {
+                        commands.push(Command::PlayTake(take.id.clone()));
+                    } else if button.clicked() {
+                        let modifiers = ui.input(|i| i.modifiers);
+                        self.choose(take, found, session, modifiers.command, modifiers.shift, commands);
+                    }
+                    button.context_menu(|ui| self.menu_ui(ui, take, session, commands));
+                });
+            });
+        });
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            let parent = take.parent.as_ref().filter(|id| session.library.store.get(id).is_some());
+            if let Some(parent) = parent {
+                let link = ui.link(RichText::new("↳").small()).on_hover_text("The take it was made from");
+                if link.accessible_name(format!("Parent of {}", take.name)).clicked() {
+                    self.reveal = Some(parent.clone());
+                    commands.push(Command::Inspect(parent.clone()));
+                }
+            }
+            if let Some(sampling) = take.sampling {
+                ui.label(RichText::new("●").small().color(mode_colour(sampling.mode)));
+            }
+            let mut parts = vec![format!("{:.1} s", take.measures.seconds)];
+            parts.extend(take.sampling.map(|s| s.mode.name().to_owned()));
+            parts.push(format!("speaker {}", take.speaker));
+            parts.extend((take.created > 0).then(|| time_of_day(take.created)));
+            parts.extend(take.edited.then(|| "edited".to_owned()));
+            let other = take.stop.filter(|stop| *stop != FinishReason::Eos);
+            parts.extend(other.map(|stop| stop.badge().to_owned()));
+            parts.extend((!take.measures.findings.is_empty()).then(|| "⚠".to_owned()));
+            ui.add(Label::new(RichText::new(parts.join(" · ")).small()).truncate());
+        });
+    }
+
+    /// A click on a card: with Ctrl one more, with Shift all up to it, else only this one, which is shown.
+    fn choose(
+        &mut self,
+        take: &Take,
+        found: &[usize],
+        session: &Session,
+        one_more: bool,
+        range: bool,
+        commands: &mut Vec<Command>,
+    ) {
+        let id = |n: &usize| &session.library.store.takes()[*n].id;
+        let place = |wanted: &String| found.iter().position(|n| id(n) == wanted);
+        if range
+            && let Some(from) = self.anchor.as_ref().and_then(place)
+            && let Some(to) = place(&take.id)
+        {
+            self.chosen.extend(found[from.min(to)..=from.max(to)].iter().map(|n| id(n).clone()));
+            return;
+        }
+        // A choice of several begins with the one that is shown.
+        if one_more && self.chosen.is_empty() {
+            self.chosen.extend(session.inspected.take.clone());
+        }
+        self.anchor = Some(take.id.clone());
+        if one_more {
+            if !self.chosen.remove(&take.id) {
+                self.chosen.insert(take.id.clone());
+            }
+        } else {
+            self.chosen.clear();
+            commands.push(Command::Inspect(take.id.clone()));
+        }
+    }
+
+    fn rename_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let Some((id, name)) = &mut self.renaming else { return };
+        let mut edit = TextEdit::singleline(name).show(ui);
+        let response = edit.response.response.clone().accessible_name("New name");
+        if self.rename_begins {
+            response.request_focus();
+            let end = egui::text::CCursor::new(name.chars().count());
+            edit.state.cursor.set_char_range(Some(egui::text::CCursorRange::two(egui::text::CCursor::new(0), end)));
+            edit.state.store(ui.ctx(), response.id);
+            self.rename_begins = false;
+        } else if ui.input(|i| i.key_pressed(Key::Escape)) {
+            self.renaming = None;
+        } else if response.lost_focus() {
+            commands.push(Command::Rename(id.clone(), name.clone()));
+            self.renaming = None;
+        }
+    }
+
+    fn menu_ui(&mut self, ui: &mut Ui, take: &Take, session: &Session, commands: &mut Vec<Command>) {
+        let id = || take.id.clone();
+        let pinned = session.pins.place(&take.id).is_some();
+        let mut entry = |ui: &mut Ui, text: &str, command: Command| {
+            if ui.button(text).clicked() {
+                commands.push(command);
+                ui.close();
+            }
+        };
+        entry(ui, if pinned { "Unpin" } else { "Pin to compare" }, Command::TogglePin(id()));
+        entry(ui, "Use these settings", Command::UseSettings(id()));
+        if let Some(sampling) = take.sampling {
+            entry(ui, "Copy the seed", Command::Copy(sampling.seed.to_string()));
+        }
+        entry(ui, "Show in folder", Command::Reveal(session.library.store.path(&take.id)));
+        ui.menu_button("Again", |ui| again_menu_ui(ui, &take.id, commands));
+        ui.menu_button("Export", |ui| export_menu_ui(ui, &take.id, commands));
+        ui.separator();
+        if ui.button("Rename").clicked() {
+            self.rename(take);
+            ui.close();
+        }
+        if ui.button("Delete").clicked() {
+            commands.push(Command::Delete(vec![id()]));
+            ui.close();
+        }
+    }
+}
+
+/// Everything of a take that its card has no room for.
+fn details_ui(ui: &mut Ui, take: &Take, session: &Session) {
+    ui.set_max_width(360.0);
+    ui.label(&take.text);
+    let mut lines = Vec::new();
+    lines.extend(take.sampling.map(|s| format!("{}, {}", s.summary(), s.precision.name())));
+    let stop = take.stop.map_or("unknown end", FinishReason::describe);
+    let measures = &take.measures;
+    lines.push(format!("{} frames, {:.2} s, {stop}", measures.frames, measures.seconds));
+    lines.extend(
+        (measures.real_time_factor > 0.0).then(|| format!("real-time factor {:.2}", measures.real_time_factor)),
+    );
+    lines.extend(measures.findings.iter().map(|finding| format!("⚠ {finding}")));
+    let voice = session.model_info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
+    lines.push(voice.map_or(format!("speaker {}", take.speaker), |v| format!("speaker {} ({})", take.speaker, v.name)));
+    lines.extend(take.model.as_ref().map(|model| format!("made by {}", model.name)));
+    let parent = take.parent.as_ref().and_then(|id| session.library.store.get(id));
+    lines.extend(parent.map(|parent| format!("made from “{}”", parent.name)));
+    lines.push(date(take.created));
+    lines.into_iter().for_each(|line| drop(ui.small(line)));
+}
+
+/// Hour and minute in the user's time zone.
+fn time_of_day(seconds: u64) -> String {
+    local(seconds, "%H:%M")
+}
+
+/// Day and time in the user's time zone.
+fn date(seconds: u64) -> String {
+    local(seconds, "%Y-%m-%d %H:%M")
+}
+
+fn local(seconds: u64, format: &str) -> String {
+    let time = jiff::Timestamp::from_second(seconds.try_into().unwrap_or(i64::MAX));
+    time.map_or(String::new(), |time| time.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime(format).to_string())
+}

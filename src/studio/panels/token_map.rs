@@ -1,0 +1,272 @@
+//! The codebook-by-time map: one texture with a pixel per token, and what the tokens say where there is room.
+
+use egui::{
+    Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, TextureId, TextureOptions, Ui, pos2, vec2,
+};
+
+use super::lane::Lane;
+use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
+use crate::data::ModelInfo;
+use crate::report::plots::colour;
+use crate::studio::command::Command;
+use crate::studio::session::Session;
+use crate::studio::state::{InspectedClip, MapContent};
+
+/// Size of a cell from which it has room for its token.
+const LABELLED: (f32, f32) = (30.0, 11.0);
+/// Share of the draws that the colours of a statistic tell apart; the rest have the brightest.
+const SCALED_TO: f64 = 0.99;
+/// A token that is another one in the other clip.
+const DIFFERENT: Color32 = Color32::from_rgb(225, 120, 40);
+
+/// The texture, and what it shows.
+#[derive(Default)]
+pub(super) struct TokenMap {
+    drawn: Option<Drawn>,
+    texture: Option<TextureHandle>,
+    /// What the brightest colour stands for.
+    brightest: f64,
+}
+
+/// What a picture was made of.
+#[derive(PartialEq)]
+struct Drawn {
+    clip: u64,
+    content: MapContent,
+    /// The other clip, or the answer to a question.
+    other: (usize, u64, String),
+}
+
+fn statistic(content: MapContent) -> Option<&'static StepStatistic> {
+    let MapContent::Statistic(key) = content else { return None };
+    STEP_STATISTICS.iter().find(|s| s.key == key)
+}
+
+fn title(content: MapContent) -> String {
+    match content {
+        MapContent::Tokens => "tokens".into(),
+        MapContent::Statistic(_) => statistic(content).map_or("", |s| s.title).into(),
+        MapContent::Difference(n) => format!("difference to {}", n + 1),
+        MapContent::WhatIf => "what if".into(),
+    }
+}
+
+/// What the map shows, to be chosen, and what its colours mean.
+pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, commands: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        let chosen = session.view.map;
+        let combo = ComboBox::from_id_salt("map").width(110.0).selected_text(title(chosen));
+        let shown = combo.show_ui(ui, |ui| {
+            let statistics = STEP_STATISTICS.iter().filter(|s| s.plotted).map(|s| MapContent::Statistic(s.key));
+            let differences = (0..session.pins.clips().len()).map(MapContent::Difference);
+            let what_if = session.what_if.asked().map(|_| MapContent::WhatIf);
+            for content in std::iter::once(MapContent::Tokens).chain(statistics).chain(differences).chain(what_if) {
+                if ui.selectable_label(content == chosen, title(content)).clicked() {
+                    commands.push(Command::ShowMap(content));
+                }
+            }
+        });
+        shown.response.on_hover_text("What the map shows").accessible_name("What the map shows");
+        legend_ui(ui, session, map);
+        if session.view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame (F)").clicked() {
+            commands.push(Command::Select(None));
+        }
+    });
+}
+
+fn legend_ui(ui: &mut Ui, session: &Session, map: &TokenMap) {
+    match session.view.map {
+        MapContent::Tokens => drop(ui.weak("one colour a token")),
+        content @ MapContent::Statistic(_) => {
+            let Some(statistic) = statistic(content) else { return };
+            let (rect, _) = ui.allocate_exact_size(vec2(60.0, 8.0), egui::Sense::hover());
+            for n in 0..30 {
+                let [r, g, b] = colour(f64::from(n) / 29.0);
+                let left = rect.left() + n as f32 * 2.0;
+                let part = Rect::from_x_y_ranges(left..=left + 2.0, rect.y_range());
+                ui.painter().rect_filled(part, 0.0, Color32::from_rgb(r, g, b));
+            }
+            ui.small(format!("0 to {:.*} {}", statistic.digits, map.brightest, statistic.unit));
+        }
+        MapContent::Difference(_) | MapContent::WhatIf => {
+            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), egui::Sense::hover());
+            ui.painter().rect_filled(rect, 1.0, DIFFERENT);
+            ui.small("another token");
+        }
+    }
+}
+
+/// The other tokens that the map compares with.
+fn other_tokens(session: &Session) -> Option<&crate::data::Codes> {
+    match session.view.map {
+        MapContent::Difference(n) => session.pins.clips().get(n).map(|clip| &clip.frames),
+        MapContent::WhatIf => session.what_if.answer().map(|answer| &answer.tokens),
+        MapContent::Tokens | MapContent::Statistic(_) => None,
+    }
+}
+
+pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut TokenMap, model: &ModelInfo) {
+    let clip = &session.inspected;
+    let (t, k) = (clip.frames.len(), clip.frames.codebooks());
+    if t == 0 {
+        let at = lane.rect.center();
+        let font = FontId::proportional(13.0);
+        ui.painter().text(at, Align2::CENTER_CENTER, "Tokens appear here", font, ui.visuals().weak_text_color());
+        return;
+    }
+    let texture = update_texture(ui, session, map);
+    let painter = ui.painter().with_clip_rect(lane.rect);
+    let image = Rect::from_x_y_ranges(lane.x(0.0)..=lane.x(model.dims.seconds(t)), lane.rect.y_range());
+    painter.image(texture, image, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
+    let size = vec2(image.width() / t as f32, image.height() / k as f32);
+    let cell = |frame: usize, codebook: usize| {
+        Rect::from_min_size(image.min + vec2(frame as f32 * size.x, codebook as f32 * size.y), size)
+    };
+    if size.x >= LABELLED.0 && size.y >= LABELLED.1 {
+        labels_ui(ui, lane, session, map, model, &cell);
+    }
+    let every = (14.0 / size.y).ceil().max(1.0) as usize;
+    for codebook in (0..k).step_by(every) {
+        let at = pos2(lane.rect.left() - 6.0, cell(0, codebook).center().y);
+        let chosen = codebook == session.view.codebook;
+        let colour = if chosen { ui.visuals().strong_text_color() } else { ui.visuals().weak_text_color() };
+        ui.painter().text(at, Align2::RIGHT_CENTER, codebook.to_string(), FontId::proportional(10.0), colour);
+    }
+    // What is not heard is dimmed.
+    for codebook in (0..k).filter(|codebook| !session.codebooks.is_heard(*codebook)) {
+        let row = Rect::from_x_y_ranges(image.x_range(), cell(0, codebook).y_range());
+        painter.rect_filled(row, 0.0, ui.visuals().extreme_bg_color.gamma_multiply(0.8));
+    }
+    if let Some((frame, codebook)) = session.view.cell.filter(|(frame, codebook)| *frame < t && *codebook < k) {
+        let colour = Color32::from_rgb(230, 60, 60);
+        painter.rect_stroke(cell(frame, codebook).expand(1.0), 1.0, (2.0, colour), egui::StrokeKind::Outside);
+    }
+    if let Some(p) =
+        ui.ctx().pointer_hover_pos().filter(|p| lane.rect.contains(*p) && ui.rect_contains_pointer(lane.rect))
+    {
+        let frame = (((p.x - image.left()) / size.x).max(0.0) as usize).min(t - 1);
+        let codebook = (((p.y - image.top()) / size.y).max(0.0) as usize).min(k - 1);
+        tooltip_ui(ui, session, model, frame, codebook);
+    }
+}
+
+/// What the tokens say, in their cells.
+fn labels_ui(
+    ui: &Ui,
+    lane: Lane,
+    session: &Session,
+    map: &TokenMap,
+    model: &ModelInfo,
+    cell: &dyn Fn(usize, usize) -> Rect,
+) {
+    let clip = &session.inspected;
+    let painter = ui.painter().with_clip_rect(lane.rect);
+    for frame in (0..clip.frames.len()).filter(|frame| cell(*frame, 0).intersects(lane.rect)) {
+        for (codebook, id) in clip.frames.frame(frame).iter().enumerate() {
+            let rect = cell(frame, codebook);
+            let label = match model.label(codebook, *id) {
+                "" => id.to_string(),
+                label => label.split([',', ';']).next().unwrap_or(label).to_owned(),
+            };
+            let background = pixel(session, map, frame, codebook);
+            let text = ui.painter().layout_no_wrap(label, FontId::proportional(10.0), contrast(background));
+            let clipped = painter.with_clip_rect(rect.intersect(lane.rect));
+            clipped.galley(rect.left_center() + vec2(3.0, -0.5 * text.size().y), text, Color32::BLACK);
+        }
+    }
+}
+
+fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codebook: usize) {
+    let clip = &session.inspected;
+    let (ctx, layer, id) = (ui.ctx().clone(), ui.layer_id(), ui.scope_id().with("cell"));
+    egui::Tooltip::always_open(ctx, layer, id, egui::PopupAnchor::Pointer).show(|ui| {
+        let id = clip.frames.frame(frame)[codebook];
+        ui.label(format!("frame {frame}, codebook {codebook}: {}", model.describe_token(codebook, id)));
+        if let Some(other) = other_tokens(session).and_then(|other| other.get(frame)) {
+            let text = model.describe_token(codebook, other[codebook]);
+            ui.label(if other[codebook] == id { "there the same".into() } else { format!("there {text}") });
+        }
+        if let Some(stats) = clip.steps.get(frame).map(|s| &s[codebook]) {
+            for s in STEP_STATISTICS.iter().filter(|s| s.plotted) {
+                ui.label(format!("{} {:.*} {}", s.title, s.digits, stats[s.stat], s.unit));
+            }
+        }
+        if let Some(p) = clip.end_probability.get(frame) {
+            ui.label(format!("p(end) {p:.3}"));
+        }
+    });
+}
+
+/// Black or white, whichever is read better on `background`.
+fn contrast(background: Color32) -> Color32 {
+    let [r, g, b, _] = background.to_array();
+    let light = 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
+    if light > 140.0 { Color32::BLACK } else { Color32::WHITE }
+}
+
+/// A token's colour: ids have no order, so neighbours in number are far apart in colour; an id has the same everywhere.
+fn token_colour(id: u32) -> Color32 {
+    let hue = (f64::from(id) * 0.618_033_988_749_895).fract() as f32;
+    let (saturation, value) = (0.35 + 0.2 * ((id / 7) % 3) as f32, 0.45 + 0.2 * ((id / 3) % 3) as f32);
+    egui::epaint::Hsva::new(hue, saturation, value, 1.0).into()
+}
+
+fn pixel(session: &Session, map: &TokenMap, frame: usize, codebook: usize) -> Color32 {
+    let clip = &session.inspected;
+    let id = clip.frames.frame(frame)[codebook];
+    match session.view.map {
+        MapContent::Tokens => token_colour(id),
+        content @ MapContent::Statistic(_) => {
+            let stats = clip.steps.get(frame).map(|s| &s[codebook]);
+            let (Some(stats), Some(statistic)) = (stats, statistic(content)) else { return Color32::GRAY };
+            let value = stats[statistic.stat];
+            let share = if value.is_finite() { value / map.brightest.max(1e-9) } else { 1.0 };
+            let [r, g, b] = colour(share);
+            Color32::from_rgb(r, g, b)
+        }
+        MapContent::Difference(_) | MapContent::WhatIf => {
+            let other = other_tokens(session).and_then(|other| other.get(frame)).and_then(|ids| ids.get(codebook));
+            if other == Some(&id) { token_colour(id).gamma_multiply(0.25) } else { DIFFERENT }
+        }
+    }
+}
+
+/// The largest value of a statistic that the colours tell apart.
+fn brightest(clip: &InspectedClip, statistic: &StepStatistic) -> f64 {
+    let values = clip.steps.iter().flatten().map(|stats| stats[statistic.stat]).filter(|v| v.is_finite());
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let place = (values.len().max(1) - 1) as f64 * SCALED_TO;
+    values.get(place.round() as usize).copied().unwrap_or(1.0).max(1e-9)
+}
+
+fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap) -> TextureId {
+    let clip = &session.inspected;
+    let content = session.view.map;
+    let pinned = match content {
+        MapContent::Difference(n) => session.pins.clips().get(n).map_or(String::new(), |pinned| pinned.take.clone()),
+        _ => String::new(),
+    };
+    let other = (session.pins.clips().len(), session.what_if.version(), pinned);
+    let now = Drawn { clip: clip.version, content, other };
+    if map.drawn.as_ref() == Some(&now)
+        && let Some(texture) = &map.texture
+    {
+        return texture.id();
+    }
+    map.drawn = Some(now);
+    if let Some(statistic) = statistic(content) {
+        map.brightest = brightest(clip, statistic);
+    }
+    let (t, k) = (clip.frames.len(), clip.frames.codebooks());
+    let pixels = (0..k).flat_map(|codebook| (0..t).map(move |frame| (frame, codebook)));
+    let pixels = pixels.map(|(frame, codebook)| pixel(session, map, frame, codebook)).collect();
+    let image = ColorImage::new([t, k], pixels);
+    match &mut map.texture {
+        Some(texture) => {
+            texture.set(image, TextureOptions::NEAREST);
+            texture.id()
+        }
+        None => map.texture.insert(ui.ctx().load_texture("tokens", image, TextureOptions::NEAREST)).id(),
+    }
+}

@@ -1,0 +1,187 @@
+//! What is heard: the clip on view, a pinned one, or something that is not kept.
+
+use super::Session;
+use crate::data::Codes;
+use crate::studio::state::{Alignment, Audition, ClipToSpeak, Codebooks, Heard, PinnedClip, QueuedTask};
+
+/// Frames that are heard before and after a token that is auditioned.
+const AUDITION_BEFORE: usize = 4;
+const AUDITION_AFTER: usize = 4;
+
+impl Session {
+    /// Has the inspected clip decoded with another token in one place and plays what is around it, without keeping it.
+    pub fn audition(&mut self, frame: usize, codebook: usize, token: u32) {
+        let Ok(dims) = self.dims() else { return self.notify(self.model.status().unwrap_or_default()) };
+        let clip = &self.inspected.frames;
+        let end = (frame + 1 + AUDITION_AFTER).min(clip.len());
+        let mut frames = Codes::new(clip.codebooks());
+        for (n, ids) in clip.frames().take(end).enumerate() {
+            let mut ids = ids.to_vec();
+            if n == frame {
+                ids[codebook] = token;
+            }
+            frames.push(&ids);
+        }
+        let part = Some((dims.seconds(frame.saturating_sub(AUDITION_BEFORE)), dims.seconds(end)));
+        self.queue_audition(Audition { frames, codebooks: self.codebooks.clone(), part });
+    }
+
+    /// Hears these codebooks of the inspected clip from now on.
+    pub fn hear_codebooks(&mut self, codebooks: Codebooks) {
+        self.codebooks = codebooks;
+        self.generation.queue.retain(|task| !matches!(task, QueuedTask::Audition(_)));
+        if self.codebooks.heard(self.inspected.frames.codebooks()).is_none() {
+            return self.hear_clip();
+        }
+        let (frames, codebooks) = (self.inspected.frames.clone(), self.codebooks.clone());
+        self.queue_audition(Audition { frames, codebooks, part: None });
+    }
+
+    fn queue_audition(&mut self, audition: Audition) {
+        if self.is_speaking() {
+            return self.notify("A take is being made; stop it first");
+        }
+        // It is waited for by ear: what only the eye waits for begins again after it.
+        if self.generation.is_recomputing() {
+            self.generation.stop_recomputing();
+            self.inspected.forget_draws();
+            let take = self.inspected.take.clone();
+            self.generation.queue.push_back(QueuedTask::TeacherForce { take });
+        }
+        self.generation.queue.push_front(QueuedTask::Audition(audition));
+        self.dispatch_next();
+    }
+
+    pub(super) fn on_audition_decoded(&mut self, audition: &Audition, audio: Vec<f32>) {
+        let rate = self.rate();
+        match audition.part {
+            Some((from, to)) => {
+                self.player.load(&audio, rate);
+                self.heard = Heard::OtherToken;
+                let played = self.player.play_region(from, to, false);
+                self.report(played);
+            }
+            None => {
+                self.player.switch(audio, rate, false);
+                self.heard = Heard::SomeCodebooks;
+            }
+        }
+    }
+
+    /// Hears the clip on view, at the same moment.
+    pub fn hear_clip(&mut self) {
+        if self.heard == Heard::Clip {
+            return;
+        }
+        let length = self.inspected.audio.len() as f64 / self.inspected.rate.max(1) as f64;
+        self.align_position(length);
+        self.player.switch(self.inspected.audio.clone(), self.inspected.rate, self.is_speaking());
+        self.heard = Heard::Clip;
+        self.codebooks = Codebooks::default();
+    }
+
+    /// Hears the clip on view in the place of something that was played by the way; a pinned clip stays.
+    pub fn end_audition(&mut self) {
+        match self.heard {
+            Heard::OtherToken | Heard::Recording => {
+                let position = self.player.position();
+                self.player.load(&self.inspected.audio, self.inspected.rate);
+                self.player.seek(position);
+                self.heard = Heard::Clip;
+                if self.codebooks != Codebooks::default() {
+                    self.hear_codebooks(self.codebooks.clone());
+                }
+            }
+            Heard::Clip | Heard::SomeCodebooks | Heard::Pinned(_) => {}
+        }
+    }
+
+    /// Plays a sound that is not the clip on view.
+    pub(super) fn hear_other(&mut self, samples: &[f32], rate: usize) {
+        self.player.load(samples, rate);
+        self.heard = Heard::Recording;
+        let played = self.player.play(true);
+        self.report(played);
+    }
+
+    /// Hears pinned clip `n`, at the same moment, and goes on playing if something played.
+    pub fn hear_pinned(&mut self, n: usize) {
+        let Some((samples, rate)) = self.pins.heard(n) else { return };
+        self.align_position(samples.len() as f64 / rate.max(1) as f64);
+        self.player.switch(samples, rate, false);
+        self.heard = Heard::Pinned(n);
+    }
+
+    /// Moves the position to where it is in a clip of `length` seconds, where positions are shares of the clip.
+    fn align_position(&mut self, length: f64) {
+        let before = self.player.seconds();
+        if self.pins.alignment == Alignment::Fraction && before > 0.0 {
+            self.player.jump(self.player.position() / before * length);
+        }
+    }
+
+    /// Pins a take, or no longer.
+    pub fn toggle_pin(&mut self, id: &str) {
+        if self.pins.place(id).is_some() {
+            return self.unpin(id);
+        }
+        let pinned = self.read_pinned(id);
+        if let Some(clip) = self.report(pinned)
+            && !self.pins.pin(clip)
+        {
+            self.notify("Nine takes are pinned, one for each number key; unpin one first");
+        }
+    }
+
+    /// Takes a pinned take away.
+    pub fn unpin(&mut self, id: &str) {
+        if let Some(n) = self.pins.place(id)
+            && let Heard::Pinned(heard) = self.heard
+        {
+            if heard == n {
+                self.hear_clip();
+            } else if heard > n {
+                self.heard = Heard::Pinned(heard - 1);
+            }
+        }
+        self.pins.unpin(id);
+    }
+
+    /// Whether pinned clips are heard as loud as they are; what is heard changes at once.
+    pub fn set_own_loudness(&mut self, own: bool) {
+        self.pins.own_loudness = own;
+        if let Heard::Pinned(n) = self.heard {
+            self.hear_pinned(n);
+        }
+    }
+
+    /// Takes all pinned takes away.
+    pub fn unpin_all(&mut self) {
+        if matches!(self.heard, Heard::Pinned(_)) {
+            self.hear_clip();
+        }
+        self.pins.clear();
+    }
+
+    fn read_pinned(&self, id: &str) -> crate::error::Result<PinnedClip> {
+        let rate = self.rate();
+        let (file, audio) = self.read_take(id, rate)?;
+        let name = self.library.store.get(id).map_or(id.to_owned(), |take| take.name.clone());
+        let pinned = PinnedClip::new(id.to_owned(), name, file.frames, audio, rate);
+        Ok(PinnedClip { sampling: file.sampling, stop: file.stop, ..pinned })
+    }
+
+    /// Pins a take that was made to be compared, with the draws that were seen.
+    pub(super) fn pin_made(&mut self, made_for: &ClipToSpeak, id: &str) {
+        let Some(group) = made_for.group else { return };
+        let pinned = self.read_pinned(id);
+        let Some(mut clip) = self.report(pinned) else { return };
+        if self.inspected.take.as_deref() == Some(id) && self.inspected.is_analysed() {
+            clip.logits = self.inspected.logits.clone();
+        }
+        if matches!(self.heard, Heard::Pinned(_)) && self.pins.is_new_group(group) {
+            self.hear_clip(); // what was pinned gives way
+        }
+        self.pins.pin_in_group(clip, group);
+    }
+}

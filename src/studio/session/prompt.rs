@@ -1,0 +1,104 @@
+//! The voice prompt: a recording that is read, encoded and heard before the conversation.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{TryRecvError, channel};
+
+use super::Session;
+use crate::audio::recording;
+use crate::studio::state::{Heard, QueuedTask, VoicePrompt};
+
+impl Session {
+    /// Uses a recording as voice prompt.
+    pub fn set_prompt(&mut self, path: PathBuf) {
+        let Some(info) = self.model_info() else {
+            return self.notify(self.model.status().unwrap_or_default());
+        };
+        let max_seconds = info.dims.seconds(info.dims.max_positions);
+        let (sender, receiver) = channel();
+        let (wake, rate, file) = (self.wake.clone(), info.dims.sample_rate, path.clone());
+        let read = move || {
+            sender.send(recording::read(&file, rate, recording::Length::AtMost(max_seconds))).ok(); // the window may be closed by now
+            wake();
+        };
+        match std::thread::Builder::new().name("csm-recording".into()).spawn(read) {
+            // A recording that is still being read gives way.
+            Ok(_) => self.recording = Some((path, receiver)),
+            Err(e) => self.notify_error(format!("no thread for reading the recording: {e}")),
+        }
+    }
+
+    pub(super) fn poll_recording(&mut self) {
+        let Some((_, receiver)) = &self.recording else { return };
+        let read = match receiver.try_recv() {
+            Ok(read) => read,
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
+                self.recording = None;
+                return self.notify_error("the recording could not be read");
+            }
+        };
+        let Some((path, _)) = self.recording.take() else { return };
+        match read {
+            Ok(recording) => {
+                recording.warnings.iter().for_each(|w| self.notify(w));
+                if let Some(info) = self.model_info().filter(|info| !info.supports_voice_prompt()) {
+                    self.notify(format!(
+                        "{} takes no voice from a recording; it will have no useful effect",
+                        info.name
+                    ));
+                }
+                // What was written about the same recording stays.
+                let known = self.conversation.prompt.take().filter(|prompt| prompt.path == path);
+                let whole = (0.0, recording.samples.len() as f64 / self.rate() as f64);
+                let (text, speaker, part) =
+                    known.map_or((String::new(), 0, whole), |prompt| (prompt.text, prompt.speaker, prompt.part));
+                let prompt = VoicePrompt { path, text, speaker, part, samples: recording.samples, frames: None };
+                self.conversation.prompt = Some(prompt);
+                self.encode_prompt();
+            }
+            Err(e) => {
+                self.generation.to_speak.clear(); // they were to be heard after it
+                self.notify_error(e);
+            }
+        }
+    }
+
+    /// Has the part of the recording encoded that is used.
+    fn encode_prompt(&mut self) {
+        let rate = self.rate();
+        let Some(prompt) = &mut self.conversation.prompt else { return };
+        prompt.frames = None;
+        let task = QueuedTask::Encode { path: prompt.path.clone(), samples: prompt.used(rate).to_vec() };
+        // A part that was to be encoded before is not wanted any more.
+        self.generation.queue.retain(|task| !matches!(task, QueuedTask::Encode { .. }));
+        if self.generation.is_encoding() {
+            self.generation.active = None; // dropping the task cancels it
+        }
+        self.generation.queue.push_back(task);
+        self.dispatch_next();
+    }
+
+    /// Uses only `from..to` seconds of the recording.
+    pub fn trim_prompt(&mut self, from: f64, to: f64) {
+        let rate = self.rate();
+        let Some(prompt) = &mut self.conversation.prompt else { return };
+        if prompt.trim(from, to, rate) {
+            self.encode_prompt();
+        }
+    }
+
+    /// Uses no voice prompt.
+    pub fn remove_prompt(&mut self) {
+        if self.heard == Heard::Recording {
+            self.end_audition();
+        }
+        self.conversation.prompt = None;
+    }
+
+    /// Plays the part of the recording that is used.
+    pub fn play_prompt(&mut self) {
+        let rate = self.rate();
+        let Some(samples) = self.conversation.prompt.as_ref().map(|prompt| prompt.used(rate).to_vec()) else { return };
+        self.hear_other(&samples, rate);
+    }
+}
