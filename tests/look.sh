@@ -1,31 +1,57 @@
 #!/usr/bin/env bash
-# tests/look.sh [WIDTHxHEIGHT]: opens the real window under Xvfb, works it with xdotool, and saves pictures under target/looks.
-# To be looked at; it checks nothing. Needs xvfb, xdotool, imagemagick and mesa-vulkan-drivers, and a release build.
+# tests/look.sh [WIDTHxHEIGHT [THEME [SCALE [MODEL]]]]: opens the real window under Xvfb, works it by keyboard with xdotool, and saves
+# pictures under target/looks. To be looked at; it checks nothing but that the takes are there. Needs xvfb, xdotool, imagemagick and
+# mesa-vulkan-drivers, and a release build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-size=${1:-1280x800}
+size=${1:-1280x800} theme=${2:-dark} scale=${3:-1.0} model=${4:-}
 home=$(mktemp -d)
 export XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home DISPLAY=:77
-mkdir -p target/looks
+mkdir -p target/looks "$home/config/csm-studio"
+printf '{"theme": "%s", "scale": %s, "random_seed": false}' "$theme" "$scale" >"$home/config/csm-studio/settings.json"
 Xvfb "$DISPLAY" -screen 0 "${size}x24" >"$home/xvfb.log" 2>&1 &
 display=$!
 sleep 1
-target/release/csm-studio >"$home/studio.log" 2>&1 &
+target/release/csm-studio ${model:+--model-path "$model"} >"$home/studio.log" 2>&1 &
 window=$!
 trap 'kill $window $display 2>/dev/null || true; sleep 1; rm -rf "$home"' EXIT
 
-picture() { import -window root "target/looks/$size-$1.png"; }
+number=0
+picture() {
+  sleep "${2:-1}"
+  number=$((number + 1))
+  import -window root "target/looks/$size-$theme-$scale-$number-$1.png"
+}
+keys() { xdotool key --delay 40 "$@"; }
+# Runs a command of the palette, found by these words.
+command() {
+  keys ctrl+k
+  sleep 0.5
+  xdotool type --delay 20 "$1"
+  sleep 0.5
+  keys Return
+  sleep "${2:-1}"
+}
 
 sleep 5
-xdotool search --onlyvisible --name "CSM Studio" windowfocus
-picture 1-start
+id=$(xdotool search --onlyvisible --name "CSM Studio" | head -1)
+xdotool windowmove "$id" 0 0 windowsize "$id" "${size%x*}" "${size#*x}" windowfocus "$id"
+picture start
 xdotool type --delay 30 "The little boat sailed across the quiet lake, and nobody said a word."
-xdotool key ctrl+Return
-sleep 2
-picture 2-speaking
-sleep 12
-picture 3-done
-xdotool key F1
-sleep 1
-picture 4-keys
-ls "$XDG_DATA_HOME/csm-studio/takes"
+keys ctrl+Return
+picture speaking 1.5
+sleep 10
+picture done
+command "next problem"
+picture problem
+command "three takes" 12
+keys ctrl+k && sleep 0.5 && picture palette && keys Escape
+# The text gives up the focus, so that keys without Ctrl reach the window.
+command "hear the clip on view"
+keys Tab Tab 2
+picture pinned
+keys F1
+picture keys
+keys Escape
+ls "$XDG_DATA_HOME/csm-studio/takes" | wc -l
+grep -v "XDG_RUNTIME" "$home/studio.log" || true

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::report_args::ReportArgs;
+use super::report_args::{ReportArgs, clip_sound};
 use super::run_job::{run_observed, start_worker};
 use super::{ModelArgs, Outcome};
 use crate::analysis::divergence::Divergence;
@@ -13,7 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{ClipSpec, Dtype, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::report::{CheckpointComparison, ClipReport, Report, StepsUnavailable};
+use crate::report::{CheckpointComparison, ClipReport, FrameCandidates, Report, StepsUnavailable, frame_candidates};
 use crate::worker::{CancelToken, GeneratedClip, WorkerHandle};
 
 /// Seconds of the clip on which two checkpoints are compared: long enough to see a drift.
@@ -66,38 +66,50 @@ fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Rep
     let mut clips = Vec::new();
     for (path, file) in files {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let (steps, audio) = match &worker {
-            None => (Err(StepsUnavailable::NotRequested), None),
+        let Computed { steps, audio, candidates } = match &worker {
+            None => Computed::nothing(StepsUnavailable::NotRequested),
             Some(worker) => teacher_force(worker, checkpoint, &file, path)?,
         };
-        clips.push(ClipReport::new(name, file, steps, audio.as_deref(), &checkpoint.info));
+        let sound = audio.as_deref().map(|audio| clip_sound(&file, audio, &checkpoint.dims())).transpose()?;
+        let clip = ClipReport::new(name, file, steps, audio.as_deref(), &checkpoint.info);
+        clips.push(clip.with_page_content(sound, candidates));
     }
     Ok(Report::new((*checkpoint.info).clone(), clips))
 }
 
-type Steps = Result<Vec<Vec<TokenStats>>, StepsUnavailable>;
+/// What the model computed of a clip: its draws or why there are none, its waveform, and the candidates of its draws.
+struct Computed {
+    steps: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
+    audio: Option<Vec<f32>>,
+    candidates: Vec<FrameCandidates>,
+}
+
+impl Computed {
+    fn nothing(reason: StepsUnavailable) -> Self {
+        Self { steps: Err(reason), audio: None, candidates: Vec::new() }
+    }
+}
 
 /// The draws and the waveform of a token file's clip, computed again; or why the draws cannot be.
-fn teacher_force(
-    worker: &WorkerHandle,
-    checkpoint: &Checkpoint,
-    file: &TokenFile,
-    path: &Path,
-) -> Result<(Steps, Option<Vec<f32>>)> {
+fn teacher_force(worker: &WorkerHandle, checkpoint: &Checkpoint, file: &TokenFile, path: &Path) -> Result<Computed> {
     let sha256 = checkpoint.id()?.sha256;
     if let Some(other) = file.model.as_ref().filter(|m| m.sha256 != sha256) {
-        return Ok((Err(StepsUnavailable::OtherModel(other.clone())), None));
+        return Ok(Computed::nothing(StepsUnavailable::OtherModel(other.clone())));
     }
     let spec = match file.clip_spec(path) {
         Ok(spec) => spec,
-        Err(e) => return Ok((Err(StepsUnavailable::NotReproducible(e.to_string())), None)),
+        Err(e) => return Ok(Computed::nothing(StepsUnavailable::NotReproducible(e.to_string()))),
     };
     let request = GenerationRequest::teacher_forced(&spec, checkpoint.prompt_of(&spec)?, &file.frames);
-    let mut steps = Vec::new();
-    let clip = run_observed(worker, request, CancelToken::default(), |_, stats, _| steps.push(stats))?;
+    let (mut steps, mut candidates) = (Vec::new(), Vec::new());
+    let clip = run_observed(worker, request, CancelToken::default(), |frame, stats, logits| {
+        candidates.push(frame_candidates(&logits, &frame.codes, &frame.sampling));
+        steps.push(stats);
+    })?;
     let frame = steps.len();
     let complete = frame == file.frames.len();
-    Ok((if complete { Ok(steps) } else { Err(StepsUnavailable::Incomplete { frame }) }, Some(clip.audio)))
+    let steps = if complete { Ok(steps) } else { Err(StepsUnavailable::Incomplete { frame }) };
+    Ok(Computed { steps, audio: Some(clip.audio), candidates })
 }
 
 fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, text: &str) -> Result<Report> {
@@ -116,9 +128,10 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
         let request = GenerationRequest::new(&spec, c.prompt_of(&spec)?, max_frames);
         Ok::<_, Error>(GenerationRequest { observe: true, ..request })
     };
-    let (mut reference, mut steps) = (Vec::new(), Vec::new());
+    let (mut reference, mut steps, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
     let worker = start_worker(a)?;
-    let clip = run_observed(&worker, observed(a)?, CancelToken::default(), |_, stats, logits| {
+    let clip = run_observed(&worker, observed(a)?, CancelToken::default(), |frame, stats, logits| {
+        candidates.push(frame_candidates(&logits, &frame.codes, &frame.sampling));
         steps.push(stats);
         reference.push(logits);
     })?;
@@ -141,8 +154,10 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     let (first, second) = (&a.info.name, &b.info.name);
     let same = Err(StepsUnavailable::SameAsFirst);
     let mut clips = vec![
-        ClipReport::new(first.clone(), file(a, &clip)?, Ok(steps), Some(&clip.audio), &a.info),
-        ClipReport::new(second.clone(), file(&b, &free)?, same, Some(&free.audio), &a.info),
+        ClipReport::new(first.clone(), file(a, &clip)?, Ok(steps), Some(&clip.audio), &a.info)
+            .with_page_content(Some(clip_sound(&file(a, &clip)?, &clip.audio, &a.dims())?), candidates),
+        ClipReport::new(second.clone(), file(&b, &free)?, same, Some(&free.audio), &a.info)
+            .with_page_content(Some(clip_sound(&file(&b, &free)?, &free.audio, &b.dims())?), Vec::new()),
     ];
     clips.retain(|c| !c.codes.is_empty()); // an empty clip has no histogram
     let divergence = Divergence::between(&clip.frames, &free.frames);

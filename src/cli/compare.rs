@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::output::message;
 use super::param_args::ParamArgs;
-use super::report_args::ReportArgs;
+use super::report_args::{ReportArgs, clip_sound};
 use super::run_job::{cancel_on_signals, observed, run_batch, start_worker};
 use super::values::{Seeds, mode_parser, parse_seeds};
 use super::{ModelArgs, Outcome};
@@ -13,7 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{ClipSpec, Codes, FinishReason, Logits, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::report::{ClipReport, Report, SeedPair};
+use crate::report::{ClipReport, Report, SeedPair, frame_candidates};
 
 /// Seeds whose clips are made side by side; their logits are held until all modes are through.
 const SEEDS_AT_ONCE: usize = 4;
@@ -79,7 +79,11 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
                 let (sampling, frames) = (clip.sampling, clip.frames.clone());
                 let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, sampling, clip.stop, frames);
                 let name = format!("{}, seed {}", mode.name(), sampling.seed);
-                of_seed.reports.push(ClipReport::new(name, file, Ok(steps), Some(&clip.audio), model));
+                let sound = clip_sound(&file, &clip.audio, &model.dims)?;
+                let draws = clip.frames.frames().zip(&logits);
+                let candidates = draws.map(|(codes, logits)| frame_candidates(logits, codes, &sampling)).collect();
+                let report = ClipReport::new(name, file, Ok(steps), Some(&clip.audio), model);
+                of_seed.reports.push(report.with_page_content(Some(sound), candidates));
                 let clip = ObservedClip { sampling, frames: clip.frames, logits };
                 of_seed.pairs.extend(of_seed.clips.iter().map(|before| compare_pair(before, &clip)));
                 of_seed.clips.push(clip);

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use super::Outcome;
 use super::output::print_line;
+use crate::audio::wav::{self, WavInfo};
+use crate::data::{ModelDims, ModelId, TokenFile};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::report::{Report, csv, html, plots, text};
+use crate::report::{ClipSound, Report, csv, html, plots, text};
 
 /// Flags of commands that write a report.
 #[derive(clap::Args, Debug)]
@@ -23,6 +25,16 @@ pub struct ReportArgs {
     /// Write the plots into this folder
     #[arg(long, value_name = "DIR")]
     png: Option<PathBuf>,
+}
+
+/// The sound of a report's clip, as its WAV file has it.
+pub(super) fn clip_sound(file: &TokenFile, audio: &[f32], dims: &ModelDims) -> Result<ClipSound> {
+    let unknown = || ModelId { name: String::new(), sha256: String::new() };
+    let (model, sampling) = (file.model.clone().unwrap_or_else(unknown), file.sampling);
+    let text = file.text.as_deref().unwrap_or_default();
+    let info = sampling.map(|s| WavInfo::for_clip(&model, text, file.speaker.unwrap_or(0), &s));
+    let (wav, _) = wav::encode(audio, dims.sample_rate, &info.unwrap_or_default())?;
+    Ok(ClipSound::new(wav, audio, dims.sample_rate))
 }
 
 impl ReportArgs {

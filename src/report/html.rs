@@ -5,16 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::model::{ClipReport, Report};
+use super::page::{SCRIPT, STYLE, clip_player, palette, policy};
 use super::plots::{Plot, PlotResult, plots};
-use super::table::{MODES_LEGEND, Table, describe_groups, describe_pair};
-use super::text::render_checkpoints;
+use super::table::{MODES_LEGEND, Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1040px;margin:2em auto;padding:0 1em;color:#222}\
-    table{border-collapse:collapse;font-size:13px;margin:1em 0}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #ddd}\
-    td:last-child,th:last-child{text-align:left}div.wide{overflow-x:auto}svg,img{max-width:100%;height:auto}";
-/// The page may show its own pictures and styles and nothing else.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 /// Most common ids in a row of a page.
 const COMMON: usize = 5;
 
@@ -32,12 +27,16 @@ pub fn html(report: &Report) -> PlotResult<String> {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(policy());
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 h1 { (title) }
+                p class="weak keys" {
+                    kbd { "Space" } " plays, " kbd { "←" } " " kbd { "→" } " " kbd { "↑" } " " kbd { "↓" } " go from draw to draw"
+                    @if report.clips.len() > 1 { ", " kbd { "1" } " to " kbd { "9" } " switch to that clip at the same moment" }
+                }
                 @for clip in &report.clips { (clip_section(clip, &report.model)) }
                 @if compared { h2 { "Comparisons" } }
                 @for groups in &report.groups {
@@ -50,10 +49,15 @@ pub fn html(report: &Report) -> PlotResult<String> {
                     ul { @for pair in &report.pairs { li { (describe_pair(pair)) } } }
                 }
                 @if let Some(comparison) = &report.checkpoints {
-                    p { @for line in render_checkpoints(comparison).lines() { (line) br; } }
+                    h3 { (comparison.a) " against " (comparison.b) " on the same tokens" }
+                    table class="facts" {
+                        @for (name, value) in checkpoint_facts(comparison) { tr { td { (name) } td { (value) } } }
+                    }
                 }
                 h2 { "Plots" }
                 @for figure in figures { (figure) }
+                (palette())
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     };
@@ -68,6 +72,7 @@ fn clip_section(clip: &ClipReport, model: &ModelInfo) -> Markup {
             @if let (Some(text), Some(speaker)) = (&clip.text, clip.speaker) { br; "Speaker " (speaker) ": “" (text) "”" }
             @if let Some(reason) = &clip.steps_unavailable { br; "No statistics of draws: " (reason.to_string()) }
         }
+        (clip_player(clip, model))
         (table(&Table::codebooks(clip, model, COMMON)))
     }
 }
@@ -77,7 +82,13 @@ fn table(table: &Table) -> Markup {
         div class="wide" {
             table {
                 tr { @for column in &table.columns { th { (column) } } }
-                @for row in &table.rows { tr { @for cell in row { td { (cell) } } } }
+                @for row in &table.rows {
+                    tr {
+                        @for (n, cell) in row.iter().enumerate() {
+                            @if n + 1 == row.len() { td class="common" title=(cell) { (cell) } } @else { td { (cell) } }
+                        }
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 mod csv;
 mod html;
 mod model;
+mod page;
+mod page_content;
 pub mod plots;
 mod table;
 mod text;
@@ -10,5 +12,6 @@ mod text;
 pub use self::csv::csv;
 pub use self::html::html;
 pub use self::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, StepsUnavailable};
+pub use self::page_content::{ClipSound, FrameCandidates, frame_candidates};
 pub use self::table::{Table, tables};
 pub use self::text::text;

@@ -1,6 +1,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::page_content::{ClipSound, FrameCandidates};
 use crate::analysis::clip::{CodebookStats, RepetitionStats, trailing_silence};
 use crate::analysis::divergence::{Divergence, DivergenceCause};
 use crate::analysis::groups::{GroupComparison, compare_groups};
@@ -80,6 +81,12 @@ pub struct ClipReport {
     /// Statistics of its draws, `[T][K]`.
     #[serde(skip)]
     pub steps: Option<Vec<Vec<TokenStats>>>,
+    /// Its sound, for a page that plays it.
+    #[serde(skip)]
+    pub sound: Option<ClipSound>,
+    /// Candidates of its draws, `[T][K]`, for a page that lists them.
+    #[serde(skip)]
+    pub candidates: Option<Vec<FrameCandidates>>,
 }
 
 /// Means of the statistics that tables show, in the table's order.
@@ -123,7 +130,16 @@ impl ClipReport {
             steps_unavailable,
             codes,
             steps,
+            sound: None,
+            candidates: None,
         }
+    }
+
+    /// The same with what only a page shows: the sound, and the candidates of the draws where all of them are known.
+    pub fn with_page_content(mut self, sound: Option<ClipSound>, candidates: Vec<FrameCandidates>) -> Self {
+        self.sound = sound;
+        self.candidates = (candidates.len() == self.codes.len() && self.steps.is_some()).then_some(candidates);
+        self
     }
 
     /// Length, settings and end on one line.

@@ -1,6 +1,6 @@
 //! The tables of a report, made once for text and HTML.
 
-use super::model::{ClipReport, ModeComparison, Report, SeedPair};
+use super::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair};
 use crate::analysis::clip::CODEBOOK_STATISTICS;
 use crate::analysis::divergence::Divergence;
 use crate::analysis::groups::GroupComparison;
@@ -124,7 +124,21 @@ pub(super) fn describe_pair(pair: &SeedPair) -> String {
     out
 }
 
-pub(super) fn describe_divergence(divergence: Option<Divergence>) -> String {
+/// A comparison of checkpoints, a fact a line.
+pub(super) fn checkpoint_facts(c: &CheckpointComparison) -> [(&'static str, String); 8] {
+    [
+        ("draws", c.steps.to_string()),
+        ("largest logit difference", format!("{:.2e}", c.max_difference)),
+        ("mean KL", format!("{:.2e} bits", c.mean_kl)),
+        ("largest KL", format!("{:.2e} bits", c.largest_kl)),
+        ("top-1 agreement", format!("{:.2} %", 100.0 * c.top1_agreement)),
+        ("top-k agreement", format!("{:.2} %", 100.0 * c.top_k_agreement)),
+        ("smallest margin of the most likely id", format!("{:.1e}", c.least_margin)),
+        ("clips of the same seed", describe_divergence(c.divergence)),
+    ]
+}
+
+fn describe_divergence(divergence: Option<Divergence>) -> String {
     match divergence {
         None => "are identical".into(),
         Some(Divergence { frame, codebook: Some(k) }) => format!("diverge at frame {frame}, codebook {k}"),

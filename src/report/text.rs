@@ -1,7 +1,7 @@
 //! A report for a terminal.
 
 use super::model::{CheckpointComparison, ClipReport, Report};
-use super::table::{MODES_LEGEND, Table, describe_divergence, describe_groups, describe_pair};
+use super::table::{MODES_LEGEND, Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
 
 /// Most common ids in a row of a terminal.
@@ -51,19 +51,9 @@ fn render_table(table: &Table) -> String {
     out
 }
 
-pub(super) fn render_checkpoints(c: &CheckpointComparison) -> String {
-    format!(
-        "{} against {} on the same tokens ({} draws)\n  largest logit difference {:.2e}; mean KL {:.2e} bits, largest {:.2e}\n  \
-         top-1 agreement {:.2} %, top-k agreement {:.2} %; smallest margin of the most likely id {:.1e}\n  clips of the same seed {}",
-        c.a,
-        c.b,
-        c.steps,
-        c.max_difference,
-        c.mean_kl,
-        c.largest_kl,
-        100.0 * c.top1_agreement,
-        100.0 * c.top_k_agreement,
-        c.least_margin,
-        describe_divergence(c.divergence)
-    )
+fn render_checkpoints(c: &CheckpointComparison) -> String {
+    let facts = checkpoint_facts(c).into_iter().map(|(name, value)| format!("  {name}: {value}"));
+    let lines: Vec<String> =
+        std::iter::once(format!("{} against {} on the same tokens", c.a, c.b)).chain(facts).collect();
+    lines.join("\n")
 }

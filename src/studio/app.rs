@@ -118,6 +118,7 @@ impl Studio {
                 Ok(_) => self.dialogs.open(ctx, Purpose::Conversation),
                 Err(e) => s.notify_error(e),
             },
+            Command::ExportPinned => self.dialogs.open(ctx, Purpose::Pinned),
             Command::AddTurn => {
                 let speaker = s.conversation.turns().last().map_or(0, |t| 1 - t.speaker.min(1));
                 let turn = s.conversation.add(speaker, "");
@@ -263,6 +264,10 @@ impl Studio {
                 Purpose::Export(id, kind) => {
                     let content = self.session.export(&id, kind);
                     self.write(content, &with_extension(&path, kind.extension()));
+                }
+                Purpose::Pinned => {
+                    let content = self.session.pinned_page();
+                    self.write(content, &with_extension(&path, ExportKind::Page.extension()));
                 }
                 Purpose::Conversation => {
                     let content = self.session.conversation_wav();

@@ -24,6 +24,8 @@ pub enum Command {
     PlayConversation,
     /// Write the takes of all turns into one WAV file.
     ExportConversation,
+    /// Write the pinned takes into a page that plays them.
+    ExportPinned,
     /// Add a turn.
     AddTurn,
     /// Who says what in this place.
@@ -216,6 +218,9 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Show the whole clip", key(COMMAND, Key::Num0), |_| Some(Command::View(TimeAxis::default()))),
     named("Hear the clip on view", key(NONE, Key::Num0), |_| Some(Command::HearClip)),
     named("Pin or unpin the clip on view", key(NONE, Key::P), |s| Some(Command::TogglePin(s.inspected.take.clone()?))),
+    named("Export the pinned takes as a page (HTML)…", None, |s| {
+        (!s.pins.clips().is_empty()).then_some(Command::ExportPinned)
+    }),
     named("Unpin all takes", None, |_| Some(Command::UnpinAll)),
     named("Make the take again in all modes", None, |s| Some(Command::GenerateInAllModes(s.inspected.take.clone()?))),
     named("Make three takes with new seeds", None, |s| Some(Command::RegenerateOften(s.inspected.take.clone()?))),

@@ -24,6 +24,8 @@ pub(super) enum Purpose {
     Export(String, ExportKind),
     /// Where to write the conversation.
     Conversation,
+    /// Where to write a page of the pinned takes.
+    Pinned,
 }
 
 /// What became of a dialog.
@@ -70,6 +72,10 @@ impl Dialogs {
             Purpose::Export(id, kind) => {
                 let name = format!("{id}.{}", kind.extension());
                 let future = dialog.set_title("Export").set_file_name(name).save_file();
+                self.wait(ctx, purpose, async move { path(future.await) });
+            }
+            Purpose::Pinned => {
+                let future = dialog.set_title("Export").set_file_name("comparison.html").save_file();
                 self.wait(ctx, purpose, async move { path(future.await) });
             }
             Purpose::Conversation => {

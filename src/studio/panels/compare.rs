@@ -54,6 +54,9 @@ impl Panel for Compare {
             if check.on_hover_text("Integrated loudness (ITU-R BS.1770), never into clipping").changed() {
                 commands.push(Command::SetOwnLoudness(!matched));
             }
+            if ui.button("Export page…").on_hover_text("One file that plays them and compares them").clicked() {
+                commands.push(Command::ExportPinned);
+            }
             if ui.button("Unpin all").clicked() {
                 commands.push(Command::UnpinAll);
             }

@@ -179,8 +179,7 @@ fn pinned_ui(ui: &mut Ui, lane: Lane, pinned: &PinnedClip, n: usize, session: &S
     let colour = pinned.sampling.map_or(ui.visuals().weak_text_color(), |s| mode_colour(s.mode));
     draw_wave(ui, lane, &Wave::of_pinned(pinned), loudest, if heard { colour } else { colour.gamma_multiply(0.6) });
     let margin = Rect::from_min_max(pos2(lane.rect.left() - MARGIN, lane.rect.top()), lane.rect.left_bottom());
-    let mode = pinned.sampling.map_or("", |s| s.mode.name());
-    let number = egui::Button::selectable(heard, format!("{} {mode}", n + 1)).small().truncate();
+    let number = egui::Button::selectable(heard, egui::RichText::new((n + 1).to_string()).color(colour)).small();
     let number = ui.put(margin.shrink2(vec2(2.0, 5.0)), number);
     let seed = pinned.sampling.map_or(String::new(), |s| format!(", {}", s.summary()));
     let number = number.on_hover_text(format!("Hear “{}” at the same moment (key {}){seed}", pinned.name, n + 1));

@@ -250,7 +250,7 @@ impl Takes {
             }
             let mut parts = vec![format!("{:.1} s", take.measures.seconds)];
             parts.extend(take.sampling.map(|s| s.mode.name().to_owned()));
-            parts.push(format!("speaker {}", take.speaker));
+            parts.extend(take.sampling.map(|s| format!("seed {}", s.seed)));
             parts.extend((take.created > 0).then(|| time_of_day(take.created)));
             parts.extend(take.edited.then(|| "edited".to_owned()));
             let other = take.stop.filter(|stop| *stop != FinishReason::Eos);

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Session;
+use crate::analysis::statistics::TokenStats;
 use crate::audio::wav::{self, WavInfo};
 use crate::data::{ClipSpec, Codes, TokenFile};
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file};
-use crate::report::{self, ClipReport, Report, StepsUnavailable};
+use crate::report::{self, ClipReport, ClipSound, Report, StepsUnavailable, frame_candidates};
 use crate::studio::state::{Codebooks, ExportKind, Heard, InspectedClip, QueuedTask};
 use crate::takes::{ClipSummary, Store, Take};
 use crate::text::expected_seconds;
@@ -301,8 +302,10 @@ impl Session {
                 png.map_err(|e| Error::write(folder, e))
             }
             ExportKind::Page => {
-                let page = report::html(&self.take_report(id)?);
-                page.map(String::into_bytes).map_err(|e| Error::write(folder, e))
+                let mut report = self.take_report(id)?;
+                report.clips =
+                    report.clips.into_iter().map(|clip| self.with_page_content(clip, id)).collect::<Result<_>>()?;
+                report::html(&report).map(String::into_bytes).map_err(|e| Error::write(folder, e))
             }
         }
     }
@@ -314,6 +317,47 @@ impl Session {
         let steps = if computed { Ok(self.inspected.steps.clone()) } else { Err(StepsUnavailable::NotComputed) };
         let name = self.library.store.get(id).map_or(id.to_owned(), |t| t.name.clone());
         Ok(Report::new((*info).clone(), vec![ClipReport::new(name, file, steps, None, &info)]))
+    }
+
+    /// The pinned takes on one page, each with its sound, compared with each other.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read, or another model made it.
+    pub fn pinned_page(&self) -> Result<Vec<u8>> {
+        let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
+        let mut clips = Vec::new();
+        for pinned in self.pins.clips() {
+            let file = self.library.read_tokens(&pinned.take, &info.dims)?;
+            // Takes that were seen while they were made bring their draws.
+            let draws = file.frames.frames().zip(&pinned.logits).zip(&pinned.samplings);
+            let steps = draws.map(|((codes, logits), sampling)| TokenStats::measure_frame(logits, codes, sampling));
+            let steps: Vec<_> = steps.collect();
+            let known = steps.len() == file.frames.len() && !steps.is_empty();
+            let steps = if known { Ok(steps) } else { Err(StepsUnavailable::NotComputed) };
+            let clip = ClipReport::new(pinned.name.clone(), file, steps, Some(&pinned.audio), &info);
+            clips.push(self.with_page_content(clip, &pinned.take)?);
+        }
+        let report = Report::new((*info).clone(), clips);
+        report::html(&report).map(String::into_bytes).map_err(|e| Error::write(&self.paths.takes, e))
+    }
+
+    /// A report of take `id` with its sound and, as far as they are known, the candidates of its draws.
+    fn with_page_content(&self, clip: ClipReport, id: &str) -> Result<ClipReport> {
+        let folder = self.library.store.path(id);
+        let sound = read_file(&folder.join("audio.wav"), MEDIA_LIMIT)?;
+        let rate = self.rate();
+        let sound = ClipSound::new(sound, &wav::read(&folder.join("audio.wav"), rate)?, rate);
+        let pinned = self.pins.place(id).map(|n| &self.pins.clips()[n]);
+        let (logits, samplings) = match pinned.filter(|pinned| !pinned.logits.is_empty()) {
+            Some(pinned) => (&pinned.logits[..], &pinned.samplings[..]),
+            None if self.inspected.take.as_deref() == Some(id) => {
+                (&self.inspected.logits[..], &self.inspected.samplings[..])
+            }
+            None => (&[][..], &[][..]),
+        };
+        let frames = clip.codes.frames().zip(logits).zip(samplings);
+        let candidates = frames.map(|((codes, logits), sampling)| frame_candidates(logits, codes, sampling)).collect();
+        Ok(clip.with_page_content(Some(sound), candidates))
     }
 
     /// A command line that makes take `id` again.

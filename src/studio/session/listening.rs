@@ -177,7 +177,7 @@ impl Session {
         let pinned = self.read_pinned(id);
         let Some(mut clip) = self.report(pinned) else { return };
         if self.inspected.take.as_deref() == Some(id) && self.inspected.is_analysed() {
-            clip.logits = self.inspected.logits.clone();
+            (clip.logits, clip.samplings) = (self.inspected.logits.clone(), self.inspected.samplings.clone());
         }
         if matches!(self.heard, Heard::Pinned(_)) && self.pins.is_new_group(group) {
             self.hear_clip(); // what was pinned gives way

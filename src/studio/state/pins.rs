@@ -54,6 +54,8 @@ pub struct PinnedClip {
     pub rate: usize,
     /// Logits of its draws, where it was made while the window looked on: as many frames as there are codes, or none.
     pub logits: Vec<Arc<Logits>>,
+    /// Settings of those draws, per frame.
+    pub samplings: Vec<Sampling>,
     /// Peaks of the waveform.
     pub peaks: Peaks,
     /// How loud it is.
@@ -64,7 +66,19 @@ impl PinnedClip {
     /// Pins a clip; measures it.
     pub fn new(take: String, name: String, frames: Codes, audio: Vec<f32>, rate: usize) -> Self {
         let (peaks, loudness) = (peaks(&audio), Loudness::measure(&audio, rate));
-        Self { take, name, frames, sampling: None, stop: None, audio, rate, logits: Vec::new(), peaks, loudness }
+        Self {
+            take,
+            name,
+            frames,
+            sampling: None,
+            stop: None,
+            audio,
+            rate,
+            logits: Vec::new(),
+            samplings: Vec::new(),
+            peaks,
+            loudness,
+        }
     }
 
     /// Length, seconds.

@@ -1,0 +1,204 @@
+"use strict";
+// Plays each clip, moves a cursor over its lanes, and shows the candidates of the draw that is clicked.
+(() => {
+  const palette = JSON.parse(document.getElementById("palette").textContent);
+  const clips = [];
+
+  // The same colour for a token as in CSM Studio: ids have no order, so neighbours in number are far apart in colour.
+  function tokenColour(id) {
+    const hue = (id * 0.618033988749895) % 1;
+    const s = 0.35 + 0.2 * (Math.floor(id / 7) % 3), v = 0.45 + 0.2 * (Math.floor(id / 3) % 3);
+    const i = Math.floor(hue * 6), f = hue * 6 - i;
+    const p = v * (1 - s), q = v * (1 - f * s), t = v * (1 - (1 - f) * s);
+    const [r, g, b] = [[v, t, p], [q, v, p], [p, v, t], [p, q, v], [t, p, v], [v, p, q]][i % 6];
+    return [r * 255, g * 255, b * 255];
+  }
+
+  function fit(canvas) {
+    const scale = devicePixelRatio || 1;
+    const width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale);
+    if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    return canvas.getContext("2d");
+  }
+
+  class Clip {
+    constructor(section, number) {
+      this.number = number;
+      this.data = JSON.parse(section.querySelector("script").textContent);
+      this.audio = section.querySelector("audio");
+      this.wave = section.querySelector("canvas.wave");
+      this.map = section.querySelector("canvas.map");
+      this.readout = section.querySelector(".readout");
+      this.content = section.querySelector("select");
+      this.seconds = this.data.frames.length * this.data.frameSeconds;
+      this.chosen = null;
+      this.content.addEventListener("change", () => { this.picture = null; this.draw(); });
+      for (const canvas of [this.wave, this.map]) {
+        canvas.addEventListener("click", (event) => this.click(event, canvas));
+      }
+      for (const name of ["timeupdate", "seeked", "pause", "ended"]) {
+        this.audio?.addEventListener(name, () => this.draw());
+      }
+      this.audio?.addEventListener("play", () => { clips.forEach((c) => c !== this && c.audio?.pause()); this.tick(); });
+      addEventListener("resize", () => this.draw());
+      this.draw();
+    }
+
+    tick() {
+      this.draw();
+      if (!this.audio.paused) requestAnimationFrame(() => this.tick());
+    }
+
+    click(event, canvas) {
+      const box = canvas.getBoundingClientRect();
+      const frames = this.data.frames;
+      const frame = Math.min(frames.length - 1, Math.floor((event.clientX - box.left) / box.width * frames.length));
+      const row = Math.floor((event.clientY - box.top) / box.height * frames[0].length);
+      this.choose(frame, canvas === this.map ? row : this.chosen?.[1] ?? 0);
+      if (this.audio) this.audio.currentTime = frame * this.data.frameSeconds;
+    }
+
+    choose(frame, codebook) {
+      this.chosen = [frame, Math.max(0, Math.min(this.data.frames[0].length - 1, codebook))];
+      this.show();
+      this.draw();
+    }
+
+    says(codebook, id) {
+      const label = this.data.labels[codebook]?.[id];
+      return label ? `${id} ${label}` : `${id}`;
+    }
+
+    show() {
+      const [t, k] = this.chosen, id = this.data.frames[t][k];
+      const element = (name, text, parent) => {
+        const made = document.createElement(name);
+        if (text !== undefined) made.textContent = text;
+        parent.appendChild(made);
+        return made;
+      };
+      this.readout.replaceChildren();
+      const at = (t * this.data.frameSeconds).toFixed(2);
+      element("p", `${at} s · frame ${t} · codebook ${k} · token ${this.says(k, id)}`, this.readout);
+      const values = Object.entries(this.data.statistics).map(([name, v]) => `${name} ${v[t]?.[k] ?? "∞"}`);
+      if (values.length) element("p", values.join(" · "), this.readout).className = "weak";
+      const draw = this.data.draws?.[t]?.[k];
+      if (!draw) return;
+      const table = element("table", undefined, element("div", undefined, this.readout));
+      const head = element("tr", undefined, table);
+      ["token", "model", "", "after sampling", ""].forEach((title) => element("th", title, head));
+      for (const [candidate, p, q] of draw) {
+        const row = element("tr", undefined, table);
+        if (candidate === id) row.className = "taken";
+        element("td", this.says(k, candidate), row);
+        for (const [value, kind] of [[p, "bar model"], [q, "bar"]]) {
+          element("td", `${(100 * value).toFixed(1)} %`, row);
+          const bar = element("span", undefined, element("td", undefined, row));
+          bar.className = kind;
+          bar.style.width = `${Math.round(80 * value)}px`;
+        }
+      }
+    }
+
+    draw() {
+      const frames = this.data.frames.length, books = this.data.frames[0].length;
+      const position = this.audio ? this.audio.currentTime / this.seconds : 0;
+      const cursor = (g, canvas) => {
+        if (!this.audio) return;
+        g.fillStyle = "#e63c3c";
+        g.fillRect(position * canvas.width - 1, 0, 2, canvas.height);
+      };
+      let g = fit(this.wave);
+      const { width, height } = this.wave;
+      g.clearRect(0, 0, width, height);
+      const peaks = this.data.peaks, half = peaks.length ? 0.5 : 0;
+      const loudest = peaks.reduce((most, [low, high]) => Math.max(most, -low, high), 0.05);
+      g.fillStyle = getComputedStyle(this.wave).color;
+      for (let x = 0; x < width; x++) {
+        const from = Math.floor(x / width * peaks.length), to = Math.max(from + 1, Math.floor((x + 1) / width * peaks.length));
+        const part = peaks.slice(from, to);
+        const low = Math.min(0, ...part.map((p) => p[0])), high = Math.max(0, ...part.map((p) => p[1]));
+        const middle = height * half / 2;
+        g.fillRect(x, middle - high / loudest * middle, 1, (high - low) / loudest * middle + 0.5);
+      }
+      const book = this.chosen?.[1] ?? 0;
+      const top = height * half, room = height - top - 4;
+      const lines = Object.entries(this.data.statistics).filter(([name]) => name.endsWith("bits"));
+      const most = Math.max(1, ...lines.flatMap(([, v]) => v.map((f) => f[book] ?? 0)));
+      const line = (values, scale, colour) => {
+        g.strokeStyle = colour;
+        g.lineWidth = 1.5 * (devicePixelRatio || 1);
+        g.beginPath();
+        values.forEach((v, t) => g.lineTo((t + 0.5) / frames * width, top + room * (1 - Math.min(1, (v ?? scale) / scale)) + 2));
+        g.stroke();
+      };
+      lines.forEach(([, v], n) => line(v.map((f) => f[book]), most, ["#4682d2", "#e18228", "#3c9650"][n]));
+      if (this.data.end) line(this.data.end, 1, "#be4696");
+      cursor(g, this.wave);
+
+      g = fit(this.map);
+      g.clearRect(0, 0, this.map.width, this.map.height);
+      g.imageSmoothingEnabled = false;
+      this.picture ??= this.paint(frames, books);
+      g.drawImage(this.picture, 0, 0, this.map.width, this.map.height);
+      if (this.chosen) {
+        const [t, k] = this.chosen, w = this.map.width / frames, h = this.map.height / books;
+        g.strokeStyle = "#e63c3c";
+        g.lineWidth = 2 * (devicePixelRatio || 1);
+        g.strokeRect(t * w, k * h, w, h);
+      }
+      cursor(g, this.map);
+    }
+
+    paint(frames, books) {
+      const picture = document.createElement("canvas");
+      picture.width = frames;
+      picture.height = books;
+      const g = picture.getContext("2d"), image = g.createImageData(frames, books);
+      const values = this.data.statistics[this.content.value];
+      const most = values ? Math.max(1e-9, ...values.flat().filter((v) => v !== null)) : 1;
+      for (let k = 0; k < books; k++) {
+        for (let t = 0; t < frames; t++) {
+          const share = values ? (values[t]?.[k] ?? most) / most : 0;
+          const colour = values ? palette[Math.round(share * (palette.length - 1))] : tokenColour(this.data.frames[t][k]);
+          image.data.set([...colour, 255], 4 * (k * frames + t));
+        }
+      }
+      g.putImageData(image, 0, 0);
+      return picture;
+    }
+  }
+
+  document.querySelectorAll("section.clip").forEach((section, n) => clips.push(new Clip(section, n)));
+  if (!clips.length) return;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => clips.forEach((c) => c.draw()));
+
+  // Keys: Space plays, arrows step through frames and codebooks, digits switch to another clip at the same moment.
+  let current = clips[0];
+  clips.forEach((clip) => {
+    clip.audio?.addEventListener("play", () => { current = clip; });
+    for (const canvas of [clip.wave, clip.map]) canvas.addEventListener("click", () => { current = clip; });
+  });
+  addEventListener("keydown", (event) => {
+    if (event.target.matches("select, input, audio") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const other = clips[Number(event.key) - 1];
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (event.key === " " && current.audio) {
+      if (current.audio.paused) current.audio.play(); else current.audio.pause();
+    } else if (steps) {
+      const [t, k] = current.chosen ?? [0, 0];
+      current.choose(Math.max(0, Math.min(current.data.frames.length - 1, t + steps[0])), k + steps[1]);
+      if (current.audio && steps[0]) current.audio.currentTime = current.chosen[0] * current.data.frameSeconds;
+    } else if (other?.audio && current.audio) {
+      const playing = !current.audio.paused;
+      other.audio.currentTime = Math.min(current.audio.currentTime, other.seconds);
+      current.audio.pause();
+      if (playing) other.audio.play();
+      current = other;
+      other.draw();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+})();

@@ -1,0 +1,119 @@
+//! What a page shows of a clip beyond tables and plots: its sound, its lanes, and the candidates of every draw.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, PreEscaped, html as markup};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::model::ClipReport;
+use super::page_content::FrameCandidates;
+use super::plots::colour;
+use crate::analysis::statistics::{STEP_STATISTICS, TokenStats};
+use crate::data::ModelInfo;
+
+/// The page's program and its look.
+pub(super) const SCRIPT: &str = include_str!("../../assets/report/page.js");
+pub(super) const STYLE: &str = include_str!("../../assets/report/page.css");
+
+/// Steps of the colour map.
+const COLOURS: usize = 64;
+
+/// The probability of the end in each frame's candidates, where it is among them.
+fn end_probability(candidates: &[FrameCandidates]) -> Vec<f32> {
+    let of_frame = |frame: &FrameCandidates| {
+        frame.first().and_then(|draw| draw.iter().find(|(id, _, _)| *id == 0)).map_or(0.0, |(_, p, _)| *p)
+    };
+    candidates.iter().map(of_frame).collect()
+}
+
+/// The lanes of a clip, with its sound and draws where they are known.
+pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
+    if clip.codes.is_empty() {
+        return markup! {};
+    }
+    let data = clip_data(clip, model).to_string().replace('<', "\\u003c");
+    let plotted = STEP_STATISTICS.iter().filter(|s| s.plotted && clip.steps.is_some());
+    let height = (14 * clip.codes.codebooks()).clamp(90, 480);
+    markup! {
+        section class="clip" {
+            div class="controls" {
+                @if let Some(sound) = &clip.sound {
+                    audio controls preload="auto" src=(format!("data:audio/wav;base64,{}", STANDARD.encode(&sound.wav))) {}
+                }
+                label {
+                    "Map: "
+                    select {
+                        option value="" { "tokens" }
+                        @for statistic in plotted { option value=(statistic.heading()) { (statistic.title) } }
+                    }
+                }
+            }
+            canvas class="wave" style="height:110px" role="img" aria-label="Waveform, entropy and surprisal over time" {}
+            canvas class="map" style=(format!("height:{height}px")) role="img" aria-label="Tokens over time, a row a codebook" {}
+            @if clip.steps.is_some() {
+                p class="legend weak" {
+                    span style="color:#4682d2" { "entropy" }
+                    span style="color:#e18228" { "surprisal" }
+                    @if clip.candidates.is_some() { span style="color:#be4696" { "p(end)" } }
+                    "of the chosen codebook"
+                }
+            }
+            div class="readout" aria-live="polite" { p class="weak" { "Click a cell to see its draw." } }
+            script type="application/json" { (PreEscaped(data)) }
+        }
+    }
+}
+
+fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
+    let rounded = |x: f64| if x.is_finite() { json!((x * 1e4).round() / 1e4) } else { Value::Null };
+    let statistics = clip.steps.iter().flat_map(|steps| {
+        STEP_STATISTICS.iter().filter(|s| s.plotted).map(move |s| {
+            let frame = |draws: &Vec<TokenStats>| draws.iter().map(|draw| rounded(draw[s.stat])).collect::<Value>();
+            (s.heading(), steps.iter().map(frame).collect::<Value>())
+        })
+    });
+    let share = |p: f32| rounded(f64::from(p));
+    let draws = clip.candidates.as_ref().map(|frames| {
+        let draw = |draw: &Vec<(u32, f32, f32)>| {
+            draw.iter().map(|(id, p, q)| json!([id, share(*p), share(*q)])).collect::<Value>()
+        };
+        frames.iter().map(|frame| frame.iter().map(draw).collect::<Value>()).collect::<Value>()
+    });
+    let end = clip.candidates.as_ref().map(|c| end_probability(c).into_iter().map(share).collect::<Vec<_>>());
+    let sound =
+        clip.sound.as_ref().map(|sound| sound.peaks.iter().map(|(low, high)| json!([share(*low), share(*high)])));
+    json!({
+        "frameSeconds": model.dims.seconds(1),
+        "frames": clip.codes.frames().map(<[u32]>::to_vec).collect::<Vec<_>>(),
+        "labels": labels(clip, model),
+        "statistics": statistics.collect::<Map<_, _>>(),
+        "draws": draws,
+        "end": end,
+        "peaks": sound.map_or(Value::Array(Vec::new()), |peaks| peaks.collect()),
+    })
+}
+
+/// Labels of the ids that the clip or its candidates have, by codebook.
+fn labels(clip: &ClipReport, model: &ModelInfo) -> Vec<Map<String, Value>> {
+    let of_codebook = |k: usize| {
+        let drawn = clip.candidates.iter().flatten().flat_map(|frame| &frame[k]).map(|(id, _, _)| *id);
+        let ids: std::collections::BTreeSet<u32> = clip.codes.column(k).chain(drawn).collect();
+        let labelled = ids.into_iter().map(|id| (id, model.label(k, id))).filter(|(_, label)| !label.is_empty());
+        labelled.map(|(id, label)| (id.to_string(), Value::from(label))).collect()
+    };
+    (0..clip.codes.codebooks()).map(of_codebook).collect()
+}
+
+/// The colour map as JSON.
+pub(super) fn palette() -> Markup {
+    let colours: Vec<[u8; 3]> = (0..COLOURS).map(|n| colour(n as f64 / (COLOURS - 1) as f64)).collect();
+    let colours = serde_json::to_string(&colours).unwrap_or_default(); // plain data, which always has a JSON form
+    markup! { script id="palette" type="application/json" { (PreEscaped(colours)) } }
+}
+
+/// What a page may do: show its own pictures, play its own sounds, run its own program, and nothing else.
+pub(super) fn policy() -> String {
+    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
+    format!("default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'")
+}
