@@ -26,6 +26,10 @@ const DRAFT: Duration = Duration::from_secs(1);
 const SEVERAL: usize = 3;
 /// Height of what stands below the clip.
 const DETAIL: f32 = 210.0;
+/// Its share of a low window.
+const DETAIL_SHARE: f32 = 0.34;
+/// Width of the window below which only one panel stands beside the clip.
+const NARROW: f32 = 860.0;
 /// Keys of the pinned clips, in their order.
 const PIN_KEYS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
@@ -37,6 +41,8 @@ pub struct Studio {
     panels: Vec<Box<dyn Panel>>,
     /// Name of the panel that is shown below the clip.
     detail: &'static str,
+    /// Whether a narrow window shows the takes in the place of the text.
+    takes_at_left: bool,
     dialogs: Dialogs,
     applied_theme: Option<(Theme, f32)>,
     draft_saved: Instant,
@@ -62,6 +68,7 @@ impl Studio {
             session,
             panels,
             detail,
+            takes_at_left: false,
             dialogs: Dialogs::default(),
             applied_theme: None,
             draft_saved: Instant::now(),
@@ -241,8 +248,8 @@ impl Studio {
         }
     }
 
-    /// Shows a panel below the clip.
-    fn show(&mut self, title: &'static str) {
+    /// Shows a panel below the clip, by its name.
+    pub fn show(&mut self, title: &'static str) {
         self.detail = title;
     }
 
@@ -303,10 +310,33 @@ impl Studio {
         self.panels.iter().map(|panel| panel.title()).collect()
     }
 
+    /// What stands beside the clip: text and takes, or one of them in a narrow window.
+    fn sides_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let width = ui.ctx().content_rect().width();
+        let narrow = width < NARROW;
+        let left = egui::Panel::left("compose").default_size(330.0).max_size(width * 0.45);
+        left.show(ui, |ui| {
+            if narrow {
+                ui.horizontal(|ui| {
+                    ui.selectable_value(&mut self.takes_at_left, false, "Compose");
+                    ui.selectable_value(&mut self.takes_at_left, true, "Takes");
+                });
+            }
+            let slot = if narrow && self.takes_at_left { Slot::Right } else { Slot::Left };
+            self.slot_ui(slot, ui, commands);
+        });
+        if !narrow {
+            let right = egui::Panel::right("takes").default_size(280.0).max_size(width * 0.4);
+            right.show(ui, |ui| self.slot_ui(Slot::Right, ui, commands));
+        }
+    }
+
     /// The clip, and one of the panels about it below.
     fn centre_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
         if self.session.model_info().is_some() {
-            let detail = egui::Panel::bottom("detail").resizable(true).default_size(DETAIL).min_size(90.0);
+            let height = DETAIL.min(ui.available_height() * DETAIL_SHARE);
+            let detail = egui::Panel::bottom("detail").resizable(true).default_size(height).min_size(80.0);
+            let detail = detail.max_size(ui.available_height() * 0.7);
             detail.show(ui, |ui| {
                 ui.horizontal(|ui| {
                     for panel in self.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
@@ -383,10 +413,7 @@ impl eframe::App for Studio {
         egui::Panel::top("bar").show(ui, |ui| self.slot_ui(Slot::Top, ui, &mut commands));
         egui::Panel::bottom("sound").show(ui, |ui| self.slot_ui(Slot::Bottom, ui, &mut commands));
         let above_sound = ui.available_rect_before_wrap();
-        let left = egui::Panel::left("compose").default_size(330.0);
-        left.show(ui, |ui| self.slot_ui(Slot::Left, ui, &mut commands));
-        let right = egui::Panel::right("takes").default_size(280.0);
-        right.show(ui, |ui| self.slot_ui(Slot::Right, ui, &mut commands));
+        self.sides_ui(ui, &mut commands);
         egui::CentralPanel::no_frame().show(ui, |ui| self.centre_ui(ui, &mut commands));
         let over = egui::UiBuilder::new().max_rect(above_sound);
         ui.scope_builder(over, |ui| self.slot_ui(Slot::Over, ui, &mut commands));

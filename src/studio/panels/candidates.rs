@@ -135,7 +135,7 @@ fn table_ui(
     commands: &mut Vec<Command>,
 ) {
     let can_use = session.inspected.take.is_some() && session.is_ready();
-    egui::ScrollArea::vertical().id_salt("candidates").auto_shrink(false).show(ui, |ui| {
+    egui::ScrollArea::both().id_salt("candidates").auto_shrink(false).show(ui, |ui| {
         let grid = egui::Grid::new("candidates").num_columns(8).min_col_width(8.0).spacing([8.0, 2.0]).striped(true);
         grid.show(ui, |ui| {
             for heading in ["", "says", "id", "model", "after sampling", "cumulative", "", ""] {

@@ -1,6 +1,6 @@
 //! The compose panel: conversation, voice prompt, sampling settings.
 
-use egui::{Button, ComboBox, DragValue, TextEdit, Ui, vec2};
+use egui::{Button, ComboBox, DragValue, Id, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::data::{
@@ -173,7 +173,11 @@ fn turn_ui(ui: &mut Ui, session: &Session, begun: &mut bool, n: usize, several: 
     let rows = if several { (2, 4) } else { ROWS };
     let line = ui.text_style_height(&egui::TextStyle::Body);
     let scroll = egui::ScrollArea::vertical().id_salt(("text", turn.id)).max_height(rows.1 as f32 * line + 8.0);
-    let edit = TextEdit::multiline(&mut text).desired_rows(rows.0).desired_width(f32::INFINITY);
+    // The focus stays in it whatever comes and goes above.
+    let edit = TextEdit::multiline(&mut text)
+        .id(Id::unique(("text of turn", turn.id)))
+        .desired_rows(rows.0)
+        .desired_width(f32::INFINITY);
     let edit = edit.hint_text("Text to speak, for example: The little boat sailed across the lake.");
     let response = scroll.show(ui, |ui| ui.add(edit)).inner;
     let response = response.accessible_name(format!("Text of turn {}", n + 1));

@@ -1,7 +1,7 @@
 //! Everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map, and an overview. What is
 //! selected in any of them is what is heard.
 
-use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Response, Sense, Ui, pos2, vec2};
 
 use super::lane::Lane;
 use super::take_menus::mode_colour;
@@ -16,10 +16,11 @@ use crate::studio::state::{ClipView, Codebooks, Heard, InspectedClip, PEAK, Pinn
 const MARGIN: f32 = 64.0;
 /// Heights.
 const RULER: f32 = 18.0;
-const WAVEFORM: f32 = 72.0;
 const PINNED: f32 = 30.0;
-const STATISTICS: f32 = 78.0;
 const OVERVIEW: f32 = 14.0;
+const GAP: f32 = 3.0;
+/// Least and greatest height of waveform and statistics, and their share of what is left.
+const CURVES: (f32, f32, f32) = (34.0, 170.0, 0.19);
 const LEAST_MAP: f32 = 60.0;
 /// Tallest row of the map.
 const TALLEST_ROW: f32 = 56.0;
@@ -76,26 +77,26 @@ pub(super) fn lanes_ui(
         ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
         (Lane { rect, from, to }, response)
     };
-    ui.spacing_mut().item_spacing.y = 3.0;
+    ui.spacing_mut().item_spacing.y = GAP;
+    let rows = clip.frames.codebooks().max(model.dims.codebooks);
+    let (curve_height, map_height) = heights(height, pins.len(), rows);
     let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
     ruler_ui(ui, ruler, session, model, commands);
-    let (waveform, waveform_response) = lane(ui, WAVEFORM, "Waveform");
+    let (waveform, waveform_response) = lane(ui, curve_height, "Waveform");
     let loudest = Wave::of_clip(clip).loudest();
     let colour = ui.visuals().widgets.active.fg_stroke.color.gamma_multiply(0.75);
     draw_wave(ui, waveform, &Wave::of_clip(clip), loudest, colour);
-    name_ui(ui, waveform, 0.5, "sound", ui.visuals().text_color());
+    name_ui(ui, waveform, "sound", ui.visuals().text_color());
     let mut lanes = vec![(ruler, ruler_response, None), (waveform, waveform_response, None)];
     for (n, pinned) in pins.iter().enumerate() {
         let (place, response) = lane(ui, PINNED, &format!("Pinned {}", n + 1));
         pinned_ui(ui, place, pinned, n, session, commands);
         lanes.push((place, response, None));
     }
-    let (statistics, statistics_response) = lane(ui, STATISTICS, "Statistics over time");
+    let (statistics, statistics_response) = lane(ui, curve_height, "Statistics over time");
     statistics_ui(ui, statistics, clip, view, model);
     lanes.push((statistics, statistics_response, None));
-    let fixed = RULER + WAVEFORM + STATISTICS + OVERVIEW + 5.0 * 3.0 + pins.len() as f32 * (PINNED + 3.0);
-    let rows = clip.frames.codebooks().max(model.dims.codebooks);
-    let (place, response) = lane(ui, (height - fixed).clamp(LEAST_MAP, TALLEST_ROW * rows as f32), "Token map");
+    let (place, response) = lane(ui, map_height, "Token map");
     token_map_ui(ui, place, session, map, model);
     codebooks_ui(ui, place, session, commands);
     let last = place;
@@ -118,6 +119,18 @@ pub(super) fn lanes_ui(
     if axis != view.axis {
         commands.push(Command::View(axis));
     }
+}
+
+/// Heights of waveform and statistics, each, and of the map with so many rows, where all lanes have `height`. What the map cannot use
+/// is theirs.
+fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32) {
+    let fixed = RULER + OVERVIEW + 5.0 * GAP + pins as f32 * (PINNED + GAP);
+    let left = height - fixed;
+    let (least, most, share) = CURVES;
+    let curve = (left * share).clamp(least, most);
+    let tallest = TALLEST_ROW * rows as f32;
+    let map = (left - 2.0 * curve).clamp(LEAST_MAP, tallest.max(LEAST_MAP));
+    (((left - map) / 2.0).clamp(curve, most), map)
 }
 
 /// Click, drag and wheel; the same in every lane. `rows`: codebooks of the map.
@@ -233,9 +246,15 @@ fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Comma
 }
 
 /// A lane's name in the margin.
-fn name_ui(ui: &Ui, lane: Lane, share: f32, name: &str, colour: Color32) {
-    let at = pos2(lane.rect.left() - 6.0, lane.rect.top() + share * lane.rect.height());
-    ui.painter().text(at, Align2::RIGHT_CENTER, name, FontId::proportional(11.0), colour);
+fn name_ui(ui: &Ui, lane: Lane, name: &str, colour: Color32) {
+    nth_name_ui(ui, lane, (0, 1), name, colour);
+}
+
+/// One of several names in the margin of a lane, below each other.
+fn nth_name_ui(ui: &Ui, lane: Lane, (n, of): (usize, usize), name: &str, colour: Color32) {
+    let room = lane.rect.height() / of as f32;
+    let at = pos2(lane.rect.left() - 6.0, lane.rect.top() + (n as f32 + 0.5) * room);
+    ui.painter().text(at, Align2::RIGHT_CENTER, name, FontId::proportional(11.0f32.min(room)), colour);
 }
 
 fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Vec<Command>) {
@@ -274,7 +293,7 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
             commands.extend(parent.clone().map(Command::Inspect));
         }
     }
-    name_ui(ui, lane, 0.5, "seconds", colour);
+    name_ui(ui, lane, "seconds", colour);
 }
 
 /// An edit in words.
@@ -294,7 +313,9 @@ fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32
     if wave.audio.is_empty() {
         return;
     }
-    let (painter, scale) = (ui.painter().with_clip_rect(lane.rect), ui.pixels_per_point());
+    let scale = ui.pixels_per_point();
+    // One mesh: a shape a pixel would cost more than everything else in the window.
+    let mut mesh = Mesh::default();
     let rate = wave.rate.max(1) as f64;
     let columns = (lane.rect.width() * scale) as usize;
     let y = |v: f32| lane.rect.center().y - v / loudest * lane.rect.height() * 0.48;
@@ -312,16 +333,19 @@ fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32
             samples.iter().fold((f32::MAX, f32::MIN), |(l, h), s| (l.min(*s), h.max(*s)))
         };
         if low <= high {
-            let x = lane.rect.left() + (column as f32 + 0.5) / scale;
-            painter.vline(x, y(high)..=y(low) + 0.5, Stroke::new(1.0 / scale, colour));
+            let left = lane.rect.left() + column as f32 / scale;
+            mesh.add_colored_rect(Rect::from_x_y_ranges(left..=left + 1.0 / scale, y(high)..=y(low) + 0.5), colour);
         }
     }
+    ui.painter().with_clip_rect(lane.rect).add(mesh);
 }
 
 fn statistics_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, view: &ClipView, model: &ModelInfo) {
     let codebook = view.codebook.min(model.dims.codebooks - 1);
     let painter = ui.painter().with_clip_rect(lane.rect);
     let shown = || STEP_STATISTICS.iter().filter(|s| s.plotted && s.unit == UNIT).zip(COLOURS);
+    // The scale, the lines, and the end's probability.
+    let names = shown().count() + 2;
     let value = |t: usize, statistic: &StepStatistic| clip.steps[t][codebook][statistic.stat];
     let visible = ((lane.from * model.dims.frame_rate) as usize).saturating_sub(1)
         ..((lane.to * model.dims.frame_rate) as usize + 2).min(clip.steps.len());
@@ -334,16 +358,16 @@ fn statistics_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, view: &ClipView, mod
         let points = visible.clone().map(|t| (middle(t), value(t, statistic))).filter(|(_, v)| v.is_finite());
         let points: Vec<Pos2> = points.map(|(x, v)| pos2(x, y(v))).collect();
         painter.line(points, (1.6, colour));
-        name_ui(ui, lane, 0.32 + 0.2 * n as f32, statistic.title, colour);
+        nth_name_ui(ui, lane, (n + 1, names), statistic.title, colour);
     }
     // The end's probability has its own scale: the lane's height is 1.
     let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
     let height = |p: f32| lane.rect.bottom() - 3.0 - p * (lane.rect.height() - 8.0);
     let end = visible.filter_map(|t| Some(pos2(middle(t), height(*clip.end_probability.get(t)?))));
     painter.line(end.collect::<Vec<_>>(), (1.2, END));
-    name_ui(ui, lane, 0.32 + 0.2 * shown().count() as f32, "p(end)", END);
+    nth_name_ui(ui, lane, (names - 1, names), "p(end)", END);
     let weak = ui.visuals().weak_text_color();
-    name_ui(ui, lane, 0.1, &format!("{top:.1} bits"), weak);
+    nth_name_ui(ui, lane, (0, names), &format!("{top:.1} bits"), weak);
 }
 
 /// The whole clip in small; the visible part of it can be dragged.
@@ -362,5 +386,20 @@ fn overview_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, response: &Response, a
         let (middle, at) = ((lane.from + lane.to) / 2.0, whole.seconds(p.x));
         axis.pan(at - middle, length);
     }
-    name_ui(ui, lane, 0.5, "overview", ui.visuals().weak_text_color());
+    name_ui(ui, lane, "overview", ui.visuals().weak_text_color());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_use_the_height_there_is() {
+        for (height, pins, rows) in [(1_000.0, 0, 6), (480.0, 3, 32), (700.0, 0, 32), (420.0, 0, 6)] {
+            let (curve, map) = heights(height, pins, rows);
+            let used = RULER + OVERVIEW + 5.0 * GAP + pins as f32 * (PINNED + GAP) + 2.0 * curve + map;
+            assert!(used <= height + 0.1 && (used > height - 1.0 || curve >= CURVES.1), "{height}: {used}");
+            assert!(map <= TALLEST_ROW * rows as f32 && map >= LEAST_MAP);
+        }
+    }
 }

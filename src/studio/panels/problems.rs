@@ -1,6 +1,6 @@
 //! What is worth a second listen, frame by frame.
 
-use egui::{Button, Grid, ScrollArea, Ui};
+use egui::{Button, ScrollArea, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::analysis::problems::Problem;
@@ -42,28 +42,28 @@ impl Panel for Problems {
         });
         let selected = session.view.cell.map(|(t, _)| t);
         let can_speak = clip.take.is_some() && clip.spec.is_some() && session.is_ready();
-        ScrollArea::vertical().id_salt("problems").auto_shrink(false).show(ui, |ui| {
-            Grid::new("problems").num_columns(4).spacing([12.0, 2.0]).striped(true).show(ui, |ui| {
-                for problem in &self.found {
+        let scroll = ScrollArea::vertical().id_salt("problems").auto_shrink(false);
+        let height = ui.spacing().interact_size.y;
+        scroll.show_rows(ui, height, self.found.len(), |ui, rows| {
+            for problem in &self.found[rows] {
+                ui.horizontal(|ui| {
                     let at = format!("{:.2} s", model.dims.seconds(problem.frame));
                     let here = selected == Some(problem.frame);
-                    let hear = ui.add(Button::selectable(here, format!("▶ {at}")).small());
+                    let hear = ui.add(Button::selectable(here, format!("▶ {at}")).min_size(vec2(64.0, 0.0)));
                     if hear.on_hover_text("Hear it").accessible_name(format!("Hear the problem at {at}")).clicked() {
                         let (from, to) = session.around(problem);
                         commands.push(Command::Select(Some((problem.frame, problem.codebook))));
                         commands.push(Command::PlayRegion(from, to, false));
                     }
-                    ui.label(format!("codebook {}", problem.codebook));
-                    ui.label(problem.kind.to_string());
                     let again = ui.add_enabled(can_speak, Button::new("Speak again from just before").small());
                     let name = format!("Speak again from before {at}");
                     if again.on_hover_text("A new take with another seed from there on").accessible_name(name).clicked()
                     {
                         commands.push(Command::Reseed(problem.frame.saturating_sub(1)));
                     }
-                    ui.end_row();
-                }
-            });
+                    ui.label(format!("codebook {}: {}", problem.codebook, problem.kind));
+                });
+            }
         });
     }
 }

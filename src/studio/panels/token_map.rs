@@ -1,5 +1,7 @@
 //! The codebook-by-time map: one texture with a pixel per token, and what the tokens say where there is room.
 
+use std::sync::LazyLock;
+
 use egui::{
     Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, TextureId, TextureOptions, Ui, pos2, vec2,
 };
@@ -206,6 +208,12 @@ fn contrast(background: Color32) -> Color32 {
 
 /// A token's colour: ids have no order, so neighbours in number are far apart in colour; an id has the same everywhere.
 fn token_colour(id: u32) -> Color32 {
+    // Computed once: a map has thousands of tokens and is drawn again for each new frame.
+    static COLOURS: LazyLock<Vec<Color32>> = LazyLock::new(|| (0..1 << 12).map(compute_colour).collect());
+    COLOURS.get(id as usize).copied().unwrap_or_else(|| compute_colour(id))
+}
+
+fn compute_colour(id: u32) -> Color32 {
     let hue = (f64::from(id) * 0.618_033_988_749_895).fract() as f32;
     let (saturation, value) = (0.35 + 0.2 * ((id / 7) % 3) as f32, 0.45 + 0.2 * ((id / 3) % 3) as f32);
     egui::epaint::Hsva::new(hue, saturation, value, 1.0).into()

@@ -97,7 +97,8 @@ fn transport_ui(ui: &mut Ui, session: &Session, devices: &mut Option<Devices>, c
 fn heard_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let (text, back) = match session.heard {
         Heard::Clip => {
-            ui.weak("Click a frame or drag a part to hear it; wheel zooms, double click shows all");
+            let hint = "Click a frame or drag a part to hear it; wheel zooms, double click shows all";
+            ui.add(egui::Label::new(RichText::new(hint).weak()).truncate());
             return;
         }
         Heard::Pinned(n) => {
