@@ -837,6 +837,51 @@ fn the_window_looks_as_it_should() {
     }
 }
 
+/// Every panel alone, with a take of a fixed seed, another one pinned, and a problem; made anew with UPDATE_SNAPSHOTS=1, and then to
+/// be looked at.
+#[test]
+fn each_panel_looks_as_it_should() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "The boat sailed.");
+    let session = &mut window.state_mut().session;
+    (session.settings.random_seed, session.sampling.mode, session.sampling.seed) = (false, Mode::Exact, 7);
+    (session.settings.autoplay, session.sampling.precision) = (false, csm_studio::data::Dtype::Float32);
+    generate(&mut window);
+    let first = window.state().session.inspected.take.clone().unwrap();
+    window.state_mut().session.use_token(4, 0, 900);
+    wait(&mut window, "another take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let second = window.state().session.inspected.take.clone().unwrap();
+    let session = &mut window.state_mut().session;
+    for id in [&first, &second] {
+        // The time at which it was made is another each time.
+        session.try_update_store(|store| store.update(id, |t| t.created = 0));
+        session.toggle_pin(id);
+    }
+    session.inspected.real_time_factor = 0.0;
+    session.select(Some((4, 0)));
+    session.ask_what_if(Some(session.inspected.samplings[0]));
+    session.notify("Exported to a file");
+    wait(&mut window, "the answer", |s| s.session.what_if.answer().is_some());
+    let titles = window.state().panel_titles();
+    let shared = std::rc::Rc::new(std::cell::RefCell::new(window));
+    for title in titles {
+        let inner = shared.clone();
+        let draw = move |ui: &mut egui::Ui| inner.borrow_mut().state_mut().panel_ui(title, ui);
+        let size = match title {
+            "Bar" | "Transport" => [900.0, 44.0],
+            "Compose" | "Takes" => [330.0, 520.0],
+            "Notifications" | "Keys" | "Commands" => [360.0, 200.0],
+            "Clip" => [760.0, 520.0],
+            _ => [760.0, 220.0],
+        };
+        let mut panel = Harness::builder().with_size(size).wgpu().build_ui(draw);
+        Studio::prepare(&panel.ctx);
+        panel.run_steps(6);
+        panel.snapshot(format!("panel-{}", title.to_lowercase().replace(' ', "-")));
+    }
+}
+
 fn a_take(text: &str, created: u64) -> Take {
     Take {
         id: String::new(),

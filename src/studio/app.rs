@@ -1,6 +1,8 @@
 //! The application: it polls the session, lays out the panels, and runs the commands that they and the keyboard give.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use egui::{Context, Key, Modifiers, Ui};
@@ -16,10 +18,10 @@ use crate::checkpoint::CheckpointSpec;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
-/// Time between frames while something moves.
-const TICK: Duration = Duration::from_millis(33);
-/// Time within which news of the worker is drawn: 20 times a second is live enough.
-const UPDATE: Duration = Duration::from_millis(50);
+/// Milliseconds between frames while sound plays, and within which news of the worker is drawn: 20 times a second is live enough.
+const PACE: Pace = Pace { tick: 33, update: 50 };
+/// The same where the processor that speaks has to draw too.
+const SOFTWARE_PACE: Pace = Pace { tick: 100, update: 250 };
 /// Time between writes of the draft while it is edited.
 const DRAFT: Duration = Duration::from_secs(1);
 /// Takes that are made where several are asked for.
@@ -34,6 +36,13 @@ const NARROW: f32 = 860.0;
 const PIN_KEYS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
 
+/// How often the window is drawn, milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    tick: u64,
+    update: u64,
+}
+
 /// The application.
 pub struct Studio {
     /// Its state.
@@ -44,6 +53,9 @@ pub struct Studio {
     /// Whether a narrow window shows the takes in the place of the text.
     takes_at_left: bool,
     dialogs: Dialogs,
+    pace: Pace,
+    /// The pace's `update`, for the threads that wake the window.
+    update: Arc<AtomicU64>,
     applied_theme: Option<(Theme, f32)>,
     draft_saved: Instant,
     focused: bool,
@@ -57,9 +69,11 @@ impl Studio {
     /// # Errors
     /// As [`Session::new`].
     pub fn new(ctx: &Context, paths: StudioPaths) -> Result<Self> {
-        let woken = ctx.clone();
-        set_fonts(ctx);
-        let session = Session::new(paths, move || woken.request_repaint_after(UPDATE))?;
+        let update = Arc::new(AtomicU64::new(PACE.update));
+        let (woken, after) = (ctx.clone(), update.clone());
+        Self::prepare(ctx);
+        let wake = move || woken.request_repaint_after(Duration::from_millis(after.load(Ordering::Relaxed)));
+        let session = Session::new(paths, wake)?;
         let failed = ctx.clone();
         session.player.on_failure(move || failed.request_repaint());
         let panels = panels();
@@ -70,11 +84,33 @@ impl Studio {
             detail,
             takes_at_left: false,
             dialogs: Dialogs::default(),
+            pace: PACE,
+            update,
             applied_theme: None,
             draft_saved: Instant::now(),
             focused: true,
             repaints: 0,
         })
+    }
+
+    /// Gives `ctx` the window's fonts and style. Code labels are phonetic; egui's own font lacks such letters, DejaVu Sans has them.
+    pub fn prepare(ctx: &Context) {
+        let mut fonts = egui::FontDefinitions::default();
+        let data = egui::FontData::from_static(dejavu::sans::regular());
+        fonts.font_data.insert("DejaVu Sans".into(), Arc::new(data));
+        fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
+        ctx.set_fonts(fonts);
+        ctx.all_styles_mut(|style| {
+            // A caret that blinks has the whole window drawn again each time.
+            style.visuals.text_cursor.blink = false;
+            style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
+        });
+    }
+
+    /// The processor draws, which also speaks: it draws less often.
+    fn draw_in_software(&mut self) {
+        self.pace = SOFTWARE_PACE;
+        self.update.store(SOFTWARE_PACE.update, Ordering::Relaxed);
     }
 
     fn apply_theme(&mut self, ctx: &Context) {
@@ -355,20 +391,6 @@ impl Studio {
     }
 }
 
-/// Code labels are phonetic; egui's own font lacks such letters, DejaVu Sans has them.
-fn set_fonts(ctx: &Context) {
-    let mut fonts = egui::FontDefinitions::default();
-    let data = egui::FontData::from_static(dejavu::sans::regular());
-    fonts.font_data.insert("DejaVu Sans".into(), std::sync::Arc::new(data));
-    fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
-    ctx.set_fonts(fonts);
-    ctx.all_styles_mut(|style| {
-        // A caret that blinks has the whole window drawn again each time.
-        style.visuals.text_cursor.blink = false;
-        style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
-    });
-}
-
 impl eframe::App for Studio {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.session.poll();
@@ -397,7 +419,7 @@ impl eframe::App for Studio {
             ctx.request_repaint_after(left);
         }
         if self.session.player.is_playing() {
-            ctx.request_repaint_after(TICK);
+            ctx.request_repaint_after(Duration::from_millis(self.pace.tick));
         }
     }
 
@@ -445,7 +467,12 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         .with_min_inner_size([900.0, 560.0]);
     let options = eframe::NativeOptions { viewport, ..Default::default() };
     let create = Box::new(|c: &eframe::CreationContext<'_>| {
-        Studio::new(&c.egui_ctx, paths).map(|s| Box::new(s) as Box<dyn eframe::App>).map_err(Into::into)
+        let mut studio = Studio::new(&c.egui_ctx, paths)?;
+        let adapter = c.wgpu_render_state.as_ref().map(|state| state.adapter.get_info());
+        if adapter.is_some_and(|adapter| adapter.device_type == eframe::wgpu::DeviceType::Cpu) {
+            studio.draw_in_software();
+        }
+        Ok(Box::new(studio) as Box<dyn eframe::App>)
     });
     eframe::run_native("CSM Studio", options, create).map_err(|e| Error::Unavailable {
         what: format!("the window cannot be opened: {e}"),
