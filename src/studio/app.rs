@@ -334,11 +334,12 @@ impl Studio {
         }
     }
 
-    /// Draws a panel by itself; nothing where none has this name. For pictures of panels.
-    pub fn panel_ui(&mut self, title: &str, ui: &mut Ui) {
-        let panel = self.panels.iter_mut().find(|panel| panel.title() == title);
+    /// What draws a panel by itself, as it is at first; nothing where none has this name. For pictures of panels.
+    pub fn panel_alone(&self, title: &str) -> impl FnMut(&mut Ui) {
+        // A new one: textures of the window's belong to the window's context.
+        let mut panel = panels().into_iter().find(|panel| panel.title() == title);
         // What it would do is not done: it is only looked at.
-        panel.into_iter().for_each(|panel| panel.ui(ui, &self.session, &mut Vec::new()));
+        move |ui| panel.iter_mut().for_each(|panel| panel.ui(ui, &self.session, &mut Vec::new()))
     }
 
     /// Names of all panels.
