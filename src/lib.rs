@@ -77,6 +77,7 @@ pub mod download;
 pub mod engine;
 pub mod error;
 pub mod files;
+pub mod listen;
 pub mod machine;
 pub mod mlx;
 pub mod quantize;

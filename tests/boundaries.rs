@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("quantize", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "sampling"]),
     ("audio", &["data", "error", "files"]),
     ("takes", &["data", "error", "files"]),
+    ("listen", &["analysis", "audio", "data", "error", "files"]),
     ("report", &["analysis", "data", "error"]),
     ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
     (
@@ -60,6 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "error",
             "files",
+            "listen",
             "machine",
             "mlx",
             "quantize",
@@ -91,7 +93,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rfd", &["studio"]),
     ("jiff", &["studio"]),
     ("plotters", &["report", "verify"]),
-    ("maud", &["report"]),
+    ("maud", &["listen", "report"]),
     ("tokenizers", &["checkpoint"]),
     ("tracing_subscriber", &["diagnostics"]),
 ];

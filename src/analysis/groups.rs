@@ -80,11 +80,11 @@ fn sum(group: &[SeededHistogram]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::permutation::SplitMix;
     use super::*;
+    use crate::data::RepeatableRandom;
 
     fn clips(from: u64, n: u64, ids: usize) -> Vec<(u64, Codes)> {
-        let mut random = SplitMix(from);
+        let mut random = RepeatableRandom::new(from);
         let mut frame = || [random.below(ids) as u32, random.below(ids) as u32];
         (0..n).map(|seed| (seed, Codes::from_frames((0..60).map(|_| frame())).unwrap())).collect()
     }

@@ -102,12 +102,12 @@ pub fn jensen_shannon(a: &[u64], b: &[u64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::permutation::SplitMix;
     use super::*;
+    use crate::data::RepeatableRandom;
 
     #[test]
     fn distances_keep_their_bounds_and_symmetries() {
-        let mut random = SplitMix(1);
+        let mut random = RepeatableRandom::new(1);
         for _ in 0..200 {
             let mut histogram = || (0..12).map(|_| random.below(9) as u64).chain([1]).collect::<Vec<u64>>();
             let (a, b) = (histogram(), histogram());

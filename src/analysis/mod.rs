@@ -2,8 +2,10 @@
 //! are `f64`. Entropies and divergences are in bits.
 //!
 //! [`statistics`], [`what_if`]: one draw. [`clip`], [`problems`]: one clip. [`histogram`], [`groups`]: clips against clips. [`logit_diff`], [`divergence`]: two
-//! computations of the same clip.
+//! computations of the same clip. [`binomial`], [`bootstrap`]: votes of listeners.
 
+pub mod binomial;
+pub mod bootstrap;
 pub mod chi_square;
 pub mod clip;
 pub mod divergence;

@@ -1,6 +1,7 @@
 //! A permutation test over clips. Tokens of one clip are not independent, so whole clips are relabelled.
 
 use super::histogram::jensen_shannon;
+use crate::data::RepeatableRandom;
 
 /// Relabellings; the smallest p-value is one over this plus one.
 pub const PERMUTATIONS: usize = 999;
@@ -15,7 +16,7 @@ pub(super) fn permutation_p(a: &[SeededHistogram], b: &[SeededHistogram], sum_a:
         return None;
     }
     let observed = jensen_shannon(sum_a, sum_b);
-    let mut random = SplitMix(0x5eed);
+    let mut random = RepeatableRandom::new(0x5eed);
     // Equal seeds on both sides and in order: swap within pairs. Else shuffle all clips.
     let paired = a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.0 == y.0);
     let all: Vec<&SeededHistogram> = a.iter().chain(b).collect();
@@ -29,7 +30,7 @@ pub(super) fn permutation_p(a: &[SeededHistogram], b: &[SeededHistogram], sum_a:
                 }
             }
         } else {
-            (1..order.len()).rev().for_each(|i| order.swap(i, random.below(i + 1)));
+            random.shuffle(&mut order);
         }
         let mut first = vec![0u64; sum_a.len()];
         for i in &order[..a.len()] {
@@ -40,18 +41,4 @@ pub(super) fn permutation_p(a: &[SeededHistogram], b: &[SeededHistogram], sum_a:
         as_far += usize::from(jensen_shannon(&first, &second) >= observed - 1e-12);
     }
     Some(as_far as f64 / (PERMUTATIONS + 1) as f64)
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014). Seeded with a constant, so that a report is reproducible.
-pub(super) struct SplitMix(pub(super) u64);
-
-impl SplitMix {
-    /// A number from 0 to n - 1.
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (((z ^ (z >> 31)) as u128 * n as u128) >> 64) as usize
-    }
 }

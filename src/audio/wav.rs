@@ -19,16 +19,24 @@ use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 /// # Errors
 /// [`Error::Read`] and [`Error::InvalidFile`].
 pub fn read(path: &Path, rate: usize) -> Result<Vec<f32>> {
-    let bytes = read_file(path, MEDIA_LIMIT)?;
-    let reader = WavReader::new(Cursor::new(bytes)).map_err(|e| Error::parse(path, "expected a WAV file", e))?;
+    decode(&read_file(path, MEDIA_LIMIT)?, rate)
+        .map_err(|e| Error::parse(path, "expected a WAV file that is not damaged", e))
+}
+
+/// A WAV file's content as mono samples at `rate`.
+///
+/// # Errors
+/// What hound finds wrong with it.
+pub fn decode(bytes: &[u8], rate: usize) -> Result<Vec<f32>, hound::Error> {
+    let reader = WavReader::new(Cursor::new(bytes))?;
     let spec = reader.spec();
-    let samples = samples(reader).map_err(|e| Error::parse(path, "is damaged", e))?;
+    let samples = samples(reader)?;
     let channels = usize::from(spec.channels.max(1));
     let mono: Vec<f32> = samples.chunks_exact(channels).map(|f| f.iter().sum::<f32>() / channels as f32).collect();
     Ok(resample(&mono, spec.sample_rate.max(1) as usize, rate))
 }
 
-fn samples(mut reader: WavReader<Cursor<Vec<u8>>>) -> Result<Vec<f32>, hound::Error> {
+fn samples(mut reader: WavReader<Cursor<&[u8]>>) -> Result<Vec<f32>, hound::Error> {
     let spec = reader.spec();
     match spec.sample_format {
         SampleFormat::Float => reader.samples::<f32>().collect(),

@@ -6,6 +6,7 @@ mod compare;
 mod doctor;
 mod download;
 mod generate;
+mod listen;
 mod output;
 mod param_args;
 mod progress;
@@ -66,6 +67,9 @@ enum Command {
     Download(download::DownloadArgs),
     /// Write a checkpoint quantised, in the form that mlx-audio reads, and say what it costs
     Quantize(quantize::QuantizeArgs),
+    /// Make a listening test, listen, and see what the votes say
+    #[command(subcommand)]
+    Listen(listen::ListenCommand),
     /// List the voices of a checkpoint
     Voices(voices::VoicesArgs),
 }
@@ -94,6 +98,7 @@ pub fn csm() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Download(args) => download::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Listen(command) => listen::run(&command),
         Command::Voices(args) => voices::run(&args),
     })
 }

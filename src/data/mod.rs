@@ -13,6 +13,7 @@ mod mode;
 mod model_info;
 mod params;
 mod prompt;
+mod random;
 mod token_file;
 
 pub use clip_spec::{ClipSpec, Edit, Turn};
@@ -26,4 +27,5 @@ pub use mode::{Backend, Mode, ModeInfo, NoiseSource};
 pub use model_info::{Labels, ModelId, ModelInfo, Voice};
 pub use params::{PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
 pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
+pub use random::RepeatableRandom;
 pub use token_file::{FORMAT, TokenFile, VERSION};

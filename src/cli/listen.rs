@@ -1,0 +1,314 @@
+//! `csm listen`: listening tests without a window. See [`crate::listen`].
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::Outcome;
+use super::output::{message, print_line};
+use crate::audio::player::{Player, Sink};
+use crate::audio::wav;
+use crate::data::TokenFile;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::listen::{
+    Choice, ListeningReport, ListeningTest, PlannedSound, Results, Run, TestKind, TestPlan, html_report, test_page,
+};
+
+/// Samples a second of a test's sounds: Mimi's.
+const RATE: usize = 24_000;
+
+/// What to do with listening tests.
+#[derive(clap::Subcommand, Debug)]
+pub enum ListenCommand {
+    /// Make a test: one file, and a page for listeners without this program
+    New(NewArgs),
+    /// Listen to a test in the terminal; goes on where it was stopped
+    Run(RunArgs),
+    /// Pool the results of all listeners
+    Report(ReportArgs),
+}
+
+/// Flags of `csm listen new`.
+#[derive(clap::Args, Debug)]
+pub struct NewArgs {
+    /// What is asked: which of two X is (abx), which is better (preference), how good each is (rating, opinion)
+    #[arg(long, value_parser = TestKind::ALL.map(|(_, name)| name))]
+    kind: String,
+    /// A condition: its name and its sounds, WAV files or takes (folders). The n-th sound of every condition is of the same text
+    #[arg(long = "condition", value_name = "NAME=FILE,…", required = true)]
+    conditions: Vec<Condition>,
+    /// The test's file
+    #[arg(long, value_name = "FILE", default_value = "test.json")]
+    output: PathBuf,
+    /// Write the test as a page, too: it plays and asks offline, and gives its results as a file
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Trials of each text and pair of conditions (abx, preference) or each text (rating, opinion); fixed before the test
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    trials: u16,
+    /// Trials that are asked once more, to see whether listeners agree with themselves
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    repeats: usize,
+    /// The question as listeners read it [default: the usual one of its kind]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    question: String,
+    /// Leave sounds as loud as they are
+    #[arg(long)]
+    own_loudness: bool,
+    /// What order and places are drawn from [default: random, and recorded in the test]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// A condition on the command line.
+#[derive(Clone, Debug)]
+struct Condition {
+    name: String,
+    files: Vec<PathBuf>,
+}
+
+impl FromStr for Condition {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, files)) if !name.is_empty() && !files.is_empty() => {
+                Ok(Self { name: name.into(), files: files.split(',').map(PathBuf::from).collect() })
+            }
+            _ => Err("expected NAME=FILE,FILE,…".into()),
+        }
+    }
+}
+
+/// Flags of `csm listen run`.
+#[derive(clap::Args, Debug)]
+pub struct RunArgs {
+    /// The test's file
+    #[arg(value_name = "TEST")]
+    test: PathBuf,
+    /// Where the answers are kept; a file that is there already is gone on with
+    #[arg(long, value_name = "FILE", default_value = "results.json")]
+    results: PathBuf,
+    /// Who listens
+    #[arg(long, value_name = "NAME", default_value = "anonymous")]
+    listener: String,
+    /// What you listen with: headphones or loudspeakers
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    device: String,
+}
+
+/// Flags of `csm listen report`.
+#[derive(clap::Args, Debug)]
+pub struct ReportArgs {
+    /// The test's file
+    #[arg(value_name = "TEST")]
+    test: PathBuf,
+    /// Results of its listeners
+    #[arg(value_name = "RESULTS", required = true)]
+    results: Vec<PathBuf>,
+    /// Print the report as JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// Write a table with a row per trial, listener and sound
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write a page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+pub(super) fn run(command: &ListenCommand) -> Result<Outcome> {
+    match command {
+        ListenCommand::New(args) => new(args),
+        ListenCommand::Run(args) => listen(args),
+        ListenCommand::Report(args) => report(args),
+    }
+}
+
+fn new(args: &NewArgs) -> Result<Outcome> {
+    let kind = TestKind::ALL.into_iter().find(|(_, name)| *name == args.kind).map_or(TestKind::Abx, |(kind, _)| kind);
+    let seed = args.seed.map_or_else(random_seed, Ok)?;
+    let read = |condition: &Condition| {
+        let sounds = condition.files.iter().map(|path| read_sound(path)).collect::<Result<Vec<_>>>()?;
+        Ok((condition.name.clone(), sounds))
+    };
+    let plan = TestPlan {
+        kind,
+        question: args.question.clone(),
+        conditions: args.conditions.iter().map(read).collect::<Result<_>>()?,
+        repetitions: args.trials.into(),
+        repeats: args.repeats,
+        match_loudness: !args.own_loudness,
+        seed,
+    };
+    let test = ListeningTest::new(&plan)?;
+    test.write(&args.output)?;
+    if let Some(page) = &args.page {
+        write_atomically(page, test_page(&test).as_bytes())?;
+    }
+    print_line(&format!("{}: {} trials", args.output.display(), test.trials.len()))?;
+    print_line(&test.describe_power())?;
+    Ok(Outcome::Done)
+}
+
+fn random_seed() -> Result<u64> {
+    getrandom::u64().map(|seed| seed >> 32).map_err(|e| Error::Unavailable {
+        what: "the system gives no random number".into(),
+        hint: "give a seed".into(),
+        source: Some(Box::new(e)),
+    })
+}
+
+/// A WAV file, or a take's folder with what made it.
+fn read_sound(path: &Path) -> Result<PlannedSound> {
+    let (file, tokens) = match path.is_dir() {
+        true => (path.join("audio.wav"), Some(TokenFile::read_own(&path.join("tokens.json"))?)),
+        false => (path.to_owned(), None),
+    };
+    let samples = wav::read(&file, RATE)?;
+    let sampling = tokens.and_then(|tokens| tokens.sampling);
+    Ok(PlannedSound { source: path.display().to_string(), samples, rate: RATE, sampling })
+}
+
+fn listen(args: &RunArgs) -> Result<Outcome> {
+    let test = ListeningTest::read(&args.test)?;
+    let results = match args.results.exists() {
+        true => Results::read(&args.results, &test)?,
+        false => Results::new(&test, &args.listener, &args.device),
+    };
+    let sounds = (0..test.stimuli.len()).map(|n| decode(&test, n, &args.test)).collect::<Result<Vec<_>>>()?;
+    let mut player = Player::new(Sink::Device(None));
+    let mut run = Run::new(&test, results);
+    let mut begun = Instant::now();
+    let mut lines = std::io::stdin().lock().lines();
+    while let Some((n, _)) = run.trial() {
+        let names: Vec<String> = (0..run.buttons().len()).map(|button| button_name(&test, button)).collect();
+        message!("\nTrial {} of {}: {}", n + 1, test.trials.len(), test.question);
+        message!("{}", keys(test.kind, &names));
+        std::io::stderr().flush().ok(); // a prompt that is late is no reason to stop
+        let Some(line) = lines.next().transpose().map_err(|e| Error::read("(standard input)", e))? else { break };
+        match parse(line.trim(), test.kind, names.len()) {
+            Some(Said::Play(button)) => {
+                if let Some(stimulus) = run.hear(button) {
+                    player.load(&sounds[stimulus], RATE);
+                    player.play(true)?;
+                }
+            }
+            Some(Said::Answer(choice)) => {
+                let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+                match run.answer(choice, at, begun.elapsed().as_secs_f64()) {
+                    Ok(()) => {
+                        player.play(false)?;
+                        begun = Instant::now();
+                        run.results().write(&args.results)?;
+                    }
+                    Err(e) => message!("{e}"),
+                }
+            }
+            Some(Said::Undo) => {
+                run.undo();
+                run.results().write(&args.results)?;
+            }
+            Some(Said::Quit) => break,
+            None => message!("not understood: {line:?}"),
+        }
+    }
+    let (answered, all) = (run.results().answers.len(), test.trials.len());
+    let rest = if answered < all { "; run it again to go on" } else { "" };
+    print_line(&format!("{}: {answered} of {all} trials answered{rest}", args.results.display()))?;
+    Ok(Outcome::Done)
+}
+
+fn decode(test: &ListeningTest, stimulus: usize, path: &Path) -> Result<Vec<f32>> {
+    let damaged = |e: String| Error::file(path, format!("sound {stimulus} cannot be decoded: {e}"));
+    let bytes = test.wav(stimulus).map_err(|e| damaged(e.to_string()))?;
+    wav::decode(&bytes, RATE).map_err(|e| damaged(e.to_string()))
+}
+
+fn button_name(test: &ListeningTest, button: usize) -> String {
+    match (test.kind, button) {
+        (TestKind::Abx, 2) => "X".into(),
+        _ => char::from(b'A' + (button % 26) as u8).to_string(),
+    }
+}
+
+/// What can be typed.
+fn keys(kind: TestKind, names: &[String]) -> String {
+    let play: Vec<String> = names.iter().enumerate().map(|(n, name)| format!("{} plays {name}", n + 1)).collect();
+    let answer = match kind {
+        TestKind::Abx => "a: X is A, b: X is B",
+        TestKind::Preference => "a: A is better, b: B is better, =: equally good",
+        TestKind::Rating => "v 70 40 …: values of all, 0 to 100",
+        TestKind::Opinion => "v 1 to v 5: the value",
+    };
+    format!("{}; {answer}; u takes the last answer back, q stops", play.join(", "))
+}
+
+/// A line of the listener.
+enum Said {
+    Play(usize),
+    Answer(Choice),
+    Undo,
+    Quit,
+}
+
+fn parse(line: &str, kind: TestKind, buttons: usize) -> Option<Said> {
+    match line {
+        "u" => return Some(Said::Undo),
+        "q" => return Some(Said::Quit),
+        "=" if kind == TestKind::Preference => return Some(Said::Answer(Choice::Tie)),
+        "a" if matches!(kind, TestKind::Abx | TestKind::Preference) => return Some(Said::Answer(Choice::First)),
+        "b" if matches!(kind, TestKind::Abx | TestKind::Preference) => return Some(Said::Answer(Choice::Second)),
+        _ => {}
+    }
+    if let Some(values) = line.strip_prefix("v ") {
+        let values = values.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
+        return Some(Said::Answer(Choice::Values(values)));
+    }
+    line.parse().ok().filter(|n| (1..=buttons).contains(n)).map(|n: usize| Said::Play(n - 1))
+}
+
+fn report(args: &ReportArgs) -> Result<Outcome> {
+    let test = ListeningTest::read(&args.test)?;
+    let results = args.results.iter().map(|path| Results::read(path, &test)).collect::<Result<Vec<_>>>()?;
+    let report = ListeningReport::new(&test, &results);
+    if let Some(path) = &args.csv {
+        write_atomically(path, &csv_table(&report).map_err(|e| Error::write(path, e))?)?;
+    }
+    if let Some(path) = &args.html {
+        write_atomically(path, html_report(&report).as_bytes())?;
+    }
+    print_line(&if args.json { report.json() } else { report.text() })?;
+    Ok(Outcome::Done)
+}
+
+fn csv_table(report: &ListeningReport) -> std::result::Result<Vec<u8>, crate::error::BoxError> {
+    let (columns, rows) = report.rows();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns)?;
+    for row in rows {
+        writer.write_record(row)?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_understood() {
+        assert!(matches!(parse("2", TestKind::Abx, 3), Some(Said::Play(1))));
+        assert!(parse("4", TestKind::Abx, 3).is_none() && parse("=", TestKind::Abx, 3).is_none());
+        assert!(matches!(parse("=", TestKind::Preference, 2), Some(Said::Answer(Choice::Tie))));
+        let values = |line| match parse(line, TestKind::Rating, 2) {
+            Some(Said::Answer(Choice::Values(values))) => values,
+            _ => Vec::new(),
+        };
+        assert_eq!(values("v 70 40.5"), [70.0, 40.5]);
+        assert!(values("v x").is_empty() && parse("a", TestKind::Rating, 2).is_none());
+        assert!("exact=a.wav,b.wav".parse::<Condition>().is_ok_and(|c| c.files.len() == 2));
+        assert!("exact".parse::<Condition>().is_err());
+    }
+}

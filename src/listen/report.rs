@@ -1,0 +1,523 @@
+//! What the votes of all listeners say.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Answer, Choice, ListeningTest, Results, TestKind};
+use crate::analysis::binomial::{Sides, binomial_p, clopper_pearson, holm, power, trials_needed, wilson};
+use crate::analysis::bootstrap::{Vote, mean_interval};
+
+/// Level of significance.
+const ALPHA: f64 = 0.05;
+/// Confidence of the intervals.
+const CONFIDENCE: f64 = 0.95;
+/// True shares whose detection is stated before a test.
+const EFFECTS: [f64; 3] = [0.6, 0.7, 0.8];
+/// Power that is asked for.
+const POWER: f64 = 0.8;
+
+/// A question that votes answer with yes or no.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// What was asked: "X told from each other", "exact preferred to native".
+    pub question: String,
+    /// Votes for it.
+    pub successes: u64,
+    /// Votes for and against.
+    pub trials: u64,
+    /// Votes for neither; they are not among the trials.
+    pub ties: u64,
+    /// Exact p-value against even chances.
+    pub p: f64,
+    /// The same corrected for the number of questions (Holm).
+    pub p_corrected: f64,
+    /// Clopper-Pearson interval of the true share, 95 %.
+    pub clopper_pearson: (f64, f64),
+    /// Wilson's interval, 95 %.
+    pub wilson: (f64, f64),
+}
+
+/// How good a condition was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConditionScore {
+    /// The condition.
+    pub condition: String,
+    /// Values given.
+    pub votes: usize,
+    /// Their mean, and its 95 % interval from a bootstrap over listeners and items.
+    pub mean: f64,
+    /// The interval.
+    pub interval: (f64, f64),
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ListenerSummary {
+    /// The name.
+    pub listener: String,
+    /// Answers given, and trials there are.
+    pub answers: (usize, usize),
+    /// Trials that were asked twice and answered alike, and how many were; of values, within a tenth of the scale.
+    pub consistent: (usize, usize),
+}
+
+/// The votes of all listeners.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ListeningReport {
+    /// The question.
+    pub question: String,
+    /// The kind of test.
+    pub kind: TestKind,
+    /// How the places were balanced.
+    pub balance: String,
+    /// The listeners.
+    pub listeners: Vec<ListenerSummary>,
+    /// Over all listeners and items.
+    pub findings: Vec<Finding>,
+    /// By item; corrected among each other.
+    pub by_item: Vec<Finding>,
+    /// By listener; corrected among each other.
+    pub by_listener: Vec<Finding>,
+    /// Scores of rating and opinion.
+    pub scores: Vec<ConditionScore>,
+    #[serde(skip)]
+    rows: Vec<Vec<String>>,
+}
+
+/// A vote for the first of two conditions, the second, or neither.
+struct PairVote {
+    listener: usize,
+    item: usize,
+    /// The conditions: the smaller number first.
+    pair: (usize, usize),
+    /// `Some(true)` for the first; of an ABX trial, for the right answer.
+    first: Option<bool>,
+}
+
+impl ListeningReport {
+    /// Pools `results` of `test`. Trials that were asked once more count for consistency only.
+    pub fn new(test: &ListeningTest, results: &[Results]) -> Self {
+        let mut votes = Vec::new();
+        let mut values: BTreeMap<usize, Vec<Vote>> = BTreeMap::new();
+        for (listener, results) in results.iter().enumerate() {
+            for answer in results.answers.iter().filter(|a| test.trials[a.trial].repeats.is_none()) {
+                votes.extend(pair_votes(test, listener, answer));
+                for (condition, vote) in value_votes(test, listener, answer) {
+                    values.entry(condition).or_default().push(vote);
+                }
+            }
+        }
+        let scores = values.iter().filter_map(|(condition, votes)| {
+            let (mean, interval) = mean_interval(votes)?;
+            Some(ConditionScore { condition: test.conditions[*condition].clone(), votes: votes.len(), mean, interval })
+        });
+        let items: std::collections::BTreeSet<usize> = test.stimuli.iter().map(|s| s.item).collect();
+        let of_item = |item: usize| (format!("item {}", item + 1), votes.iter().filter(|v| v.item == item).collect());
+        let of_listener =
+            |n: usize| (results[n].listener.clone(), votes.iter().filter(|v| v.listener == n).collect::<Vec<_>>());
+        Self {
+            question: test.question.clone(),
+            kind: test.kind,
+            balance: balance(test),
+            listeners: results.iter().map(|results| summary(test, results)).collect(),
+            findings: findings(test, [(String::new(), votes.iter().collect())]),
+            by_item: findings(test, items.into_iter().map(of_item)),
+            by_listener: findings(test, (0..results.len()).map(of_listener)),
+            scores: scores.collect(),
+            rows: results.iter().flat_map(|results| rows(test, results)).collect(),
+        }
+    }
+
+    /// The report as JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() // plain data, which always has a JSON form
+    }
+
+    /// The report as text.
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.question.clone(), self.balance.clone()];
+        lines.extend(self.listeners.iter().map(|l| {
+            let repeated = if l.consistent.1 == 0 {
+                String::new()
+            } else {
+                format!(", {} of {} repeats alike", l.consistent.0, l.consistent.1)
+            };
+            format!("  {}: {} of {} trials{repeated}", l.listener, l.answers.0, l.answers.1)
+        }));
+        for score in &self.scores {
+            let (low, high) = score.interval;
+            lines.push(format!(
+                "{}: mean {:.2} [{low:.2}, {high:.2}] of {} votes (95 %, bootstrap over listeners and items)",
+                score.condition, score.mean, score.votes
+            ));
+        }
+        for (title, findings) in [("", &self.findings), ("by item", &self.by_item), ("by listener", &self.by_listener)]
+        {
+            if !title.is_empty() && findings.len() > 1 {
+                lines.push(format!("{title} (p-values of {} questions, corrected by Holm's method)", findings.len()));
+            }
+            if title.is_empty() || findings.len() > 1 {
+                lines.extend(findings.iter().map(|f| format!("  {}", self.describe(f))));
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// A finding in words, with what it excludes.
+    pub fn describe(&self, f: &Finding) -> String {
+        let ties = if f.ties == 0 { String::new() } else { format!(", {} ties left out", f.ties) };
+        let (low, high) = f.clopper_pearson;
+        let sides = if self.kind == TestKind::Abx { "one-sided" } else { "two-sided" };
+        let excluded = match self.kind {
+            TestKind::Abx => format!("a listener who is right in more than {:.0} % is excluded", 100.0 * high),
+            _ => format!("shares below {:.0} % and above {:.0} % are excluded", 100.0 * low, 100.0 * high),
+        };
+        format!(
+            "{}: {} of {}{ties}; p = {:.4} ({sides}), corrected {:.4}; true share {low:.2} to {high:.2} (95 %, Clopper-Pearson; Wilson \
+             {:.2} to {:.2}): {excluded}",
+            f.question, f.successes, f.trials, f.p, f.p_corrected, f.wilson.0, f.wilson.1
+        )
+    }
+
+    /// Headings and rows of the table with a row a trial and listener.
+    pub fn rows(&self) -> (&'static [&'static str], &[Vec<String>]) {
+        (&COLUMNS, &self.rows)
+    }
+}
+
+/// Columns of the table of answers.
+const COLUMNS: [&str; 15] = [
+    "listener",
+    "device",
+    "trial",
+    "repeats",
+    "item",
+    "button",
+    "condition",
+    "source",
+    "sha256",
+    "gain_db",
+    "seed",
+    "answer",
+    "at",
+    "seconds",
+    "version",
+];
+
+fn rows(test: &ListeningTest, results: &Results) -> Vec<Vec<String>> {
+    let of_answer = |answer: &Answer| {
+        let trial = &test.trials[answer.trial];
+        let row = |(button, n): (usize, &usize)| {
+            let stimulus = &test.stimuli[*n];
+            let said = match &answer.choice {
+                Choice::First => (button == 0).to_string(),
+                Choice::Second => (button == 1).to_string(),
+                Choice::Tie => "tie".into(),
+                Choice::Values(values) => values[button].to_string(),
+            };
+            let x = if trial.x == Some(button) { " (X)" } else { "" };
+            vec![
+                results.listener.clone(),
+                results.device.clone(),
+                answer.trial.to_string(),
+                trial.repeats.map_or(String::new(), |n| n.to_string()),
+                stimulus.item.to_string(),
+                format!("{}{x}", button_name(button)),
+                test.conditions[stimulus.condition].clone(),
+                stimulus.source.clone(),
+                stimulus.sha256.clone(),
+                format!("{:.2}", stimulus.gain_db),
+                stimulus.sampling.map_or(String::new(), |s| s.seed.to_string()),
+                said,
+                answer.at.to_string(),
+                format!("{:.1}", answer.seconds),
+                results.version.clone(),
+            ]
+        };
+        trial.stimuli.iter().enumerate().map(row).collect::<Vec<_>>()
+    };
+    results.answers.iter().flat_map(of_answer).collect()
+}
+
+/// A, B, C and so on.
+fn button_name(button: usize) -> char {
+    char::from(b'A' + (button % 26) as u8)
+}
+
+/// Votes on pairs of conditions: of a rating, every pair of its values.
+fn pair_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<PairVote> {
+    let trial = &test.trials[answer.trial];
+    let condition = |place: usize| test.stimuli[trial.stimuli[place]].condition;
+    let item = test.stimuli[trial.stimuli[0]].item;
+    let vote = |a: usize, b: usize, first: Option<bool>| {
+        let (a, b) = (condition(a), condition(b));
+        let first = if a < b { first } else { first.map(|first| !first) };
+        PairVote { listener, item, pair: (a.min(b), a.max(b)), first }
+    };
+    match (&answer.choice, trial.x) {
+        (choice, Some(x)) => {
+            let right = matches!((choice, x), (Choice::First, 0) | (Choice::Second, 1));
+            vec![PairVote { listener, item, pair: (0, 1), first: Some(right) }]
+        }
+        (Choice::First, None) => vec![vote(0, 1, Some(true))],
+        (Choice::Second, None) => vec![vote(0, 1, Some(false))],
+        (Choice::Tie, None) => vec![vote(0, 1, None)],
+        (Choice::Values(values), None) => {
+            let pairs = (0..values.len()).flat_map(|a| (a + 1..values.len()).map(move |b| (a, b)));
+            let compare = |(a, b): (usize, usize)| {
+                let order = values[a].total_cmp(&values[b]);
+                vote(a, b, order.is_ne().then_some(order.is_gt()))
+            };
+            pairs.map(compare).collect()
+        }
+    }
+}
+
+fn value_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<(usize, Vote)> {
+    let Choice::Values(values) = &answer.choice else { return Vec::new() };
+    let trial = &test.trials[answer.trial];
+    let vote = |(n, value): (&usize, &f64)| {
+        let stimulus = &test.stimuli[*n];
+        (stimulus.condition, Vote { listener, item: stimulus.item, value: *value })
+    };
+    trial.stimuli.iter().zip(values).map(vote).collect()
+}
+
+/// Tests of each pair of conditions among each of `groups` of votes, corrected together.
+fn findings<'a>(test: &ListeningTest, groups: impl IntoIterator<Item = (String, Vec<&'a PairVote>)>) -> Vec<Finding> {
+    let sides = sides(test.kind);
+    let mut found = Vec::new();
+    for (group, votes) in groups {
+        let pairs: std::collections::BTreeSet<(usize, usize)> = votes.iter().map(|vote| vote.pair).collect();
+        for pair in pairs {
+            let of_pair = || votes.iter().filter(|vote| vote.pair == pair);
+            let successes = of_pair().filter(|vote| vote.first == Some(true)).count() as u64;
+            let ties = of_pair().filter(|vote| vote.first.is_none()).count() as u64;
+            let trials = of_pair().count() as u64 - ties;
+            let (a, b) = (&test.conditions[pair.0], &test.conditions[pair.1]);
+            let asked = match test.kind {
+                TestKind::Abx => format!("{a} told from {b}"),
+                _ => format!("{a} better than {b}"),
+            };
+            let p = binomial_p(trials, successes, sides);
+            found.push(Finding {
+                question: if group.is_empty() { asked } else { format!("{group}: {asked}") },
+                successes,
+                trials,
+                ties,
+                p,
+                p_corrected: p,
+                clopper_pearson: clopper_pearson(trials, successes, CONFIDENCE),
+                wilson: wilson(trials, successes),
+            });
+        }
+    }
+    let corrected = holm(&found.iter().map(|finding| finding.p).collect::<Vec<_>>());
+    found.iter_mut().zip(corrected).for_each(|(finding, p)| finding.p_corrected = p);
+    found
+}
+
+fn sides(kind: TestKind) -> Sides {
+    if kind == TestKind::Abx { Sides::One } else { Sides::Two }
+}
+
+fn summary(test: &ListeningTest, results: &Results) -> ListenerSummary {
+    let choice = |trial: usize| results.answers.iter().find(|a| a.trial == trial).map(|a| &a.choice);
+    let repeated = test.trials.iter().enumerate().filter_map(|(n, trial)| Some((choice(n)?, choice(trial.repeats?)?)));
+    let repeated: Vec<_> = repeated.collect();
+    let range = if test.kind == TestKind::Rating { 100.0 } else { 4.0 };
+    // A repeated trial has its buttons in the opposite order.
+    let alike = |(again, first): &(&Choice, &Choice)| match (again, first) {
+        (Choice::First, Choice::Second) | (Choice::Second, Choice::First) | (Choice::Tie, Choice::Tie) => true,
+        (Choice::Values(again), Choice::Values(first)) => {
+            again.iter().rev().zip(first).all(|(a, b)| (a - b).abs() <= 0.1 * range)
+        }
+        _ => false,
+    };
+    ListenerSummary {
+        listener: results.listener.clone(),
+        answers: (results.answers.len(), test.trials.len()),
+        consistent: (repeated.iter().filter(|pair| alike(pair)).count(), repeated.len()),
+    }
+}
+
+/// How often each condition stands at each place.
+fn balance(test: &ListeningTest) -> String {
+    let mut places: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let asked = || test.trials.iter().filter(|trial| trial.repeats.is_none());
+    for trial in asked() {
+        for (place, n) in trial.stimuli.iter().enumerate() {
+            *places.entry((place, test.stimuli[*n].condition)).or_default() += 1;
+        }
+    }
+    let shown = places
+        .iter()
+        .map(|((place, condition), n)| format!("{} {} {n}×", button_name(*place), test.conditions[*condition]));
+    let mut parts: Vec<String> = shown.collect();
+    if test.kind == TestKind::Abx {
+        let first = asked().filter(|trial| trial.x == Some(0)).count();
+        parts.push(format!("X is A {first}×, B {}×", asked().count() - first));
+    }
+    format!("Places (order drawn from seed {}): {}", test.seed, parts.join(", "))
+}
+
+/// What `trials` can find, in words, and how many trials effects need: to be read before a test.
+pub(super) fn describe_power(kind: TestKind, trials: u64) -> String {
+    let sides = sides(kind);
+    let effect = |p: f64| {
+        let needed = trials_needed(p, POWER, ALPHA, sides);
+        let needed = needed.map_or("more than 2,000".into(), |n| n.to_string());
+        let share = format!("{:.0}/{:.0}", 100.0 * p, 100.0 * (1.0 - p));
+        format!(
+            "a true {share} is found with {:.0} % (80 % needs {needed} trials)",
+            100.0 * power(trials, p, ALPHA, sides)
+        )
+    };
+    let found: Vec<String> = EFFECTS.iter().map(|p| effect(*p)).collect();
+    let real = 100.0 * power(trials, 0.5, ALPHA, sides);
+    format!("With {trials} votes on a pair: {}; chance alone is significant in {real:.1} %", found.join("; "))
+}
+
+impl ListeningTest {
+    /// What the test can find with one listener, in words: to be read before it.
+    pub fn describe_power(&self) -> String {
+        let pairs = self.conditions.len() * self.conditions.len().saturating_sub(1) / 2;
+        let asked = self.trials.iter().filter(|trial| trial.repeats.is_none()).count() as u64;
+        match self.kind {
+            TestKind::Abx | TestKind::Preference => describe_power(self.kind, asked / pairs.max(1) as u64),
+            TestKind::Rating => describe_power(self.kind, asked),
+            TestKind::Opinion => format!("{asked} opinions; an interval of their mean is reported, and no test"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_file::tests::plan;
+    use super::super::{Run, Trial};
+    use super::*;
+    use crate::data::RepeatableRandom;
+
+    /// A listener: what they answer to a trial.
+    type Listener<'a> = dyn FnMut(&ListeningTest, &Trial, &mut RepeatableRandom) -> Choice + 'a;
+
+    fn listen(test: &ListeningTest, name: &str, random: &mut RepeatableRandom, listener: &mut Listener<'_>) -> Results {
+        let mut run = Run::new(test, Results::new(test, name, "simulated"));
+        while let Some((_, trial)) = run.trial() {
+            for button in 0..run.buttons().len() {
+                run.hear(button);
+            }
+            let choice = listener(test, trial, random);
+            run.answer(choice, 0, 1.0).unwrap();
+        }
+        run.results().clone()
+    }
+
+    fn right(trial: &Trial) -> Choice {
+        if trial.x == Some(0) { Choice::First } else { Choice::Second }
+    }
+
+    fn coin(random: &mut RepeatableRandom) -> Choice {
+        if random.below(2) == 0 { Choice::First } else { Choice::Second }
+    }
+
+    /// Right with probability `percent` / 100.
+    fn biased(percent: usize, trial: &Trial, random: &mut RepeatableRandom) -> Choice {
+        if random.below(100) < percent {
+            right(trial)
+        } else if right(trial) == Choice::First {
+            Choice::Second
+        } else {
+            Choice::First
+        }
+    }
+
+    /// 10,000 sessions of listeners who guess, with as many trials as make the exact test's real level 4.7 to 4.9 %: that is how often
+    /// they are significant.
+    #[test]
+    fn guessing_is_significant_as_often_as_it_may_be() {
+        let mut random = RepeatableRandom::new(5);
+        for (kind, trials) in [(TestKind::Abx, 23), (TestKind::Preference, 17)] {
+            let test = ListeningTest::new(&plan(kind, 2, 1, trials)).unwrap();
+            let significant = (0..10_000).filter(|_| {
+                let results = listen(&test, "guessing", &mut random, &mut |_, _, random| coin(random));
+                ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
+            });
+            let share = significant.count() as f64 / 10_000.0;
+            assert!((0.04..=0.06).contains(&share), "{kind:?}: {share}");
+        }
+        // A rating of two is a preference by its values.
+        let test = ListeningTest::new(&plan(TestKind::Rating, 2, 1, 17)).unwrap();
+        let mut guess = |_: &ListeningTest, _: &Trial, random: &mut RepeatableRandom| {
+            Choice::Values(vec![random.below(100) as f64, random.below(100) as f64 + 0.5])
+        };
+        let significant = (0..2_000).filter(|_| {
+            let results = listen(&test, "guessing", &mut random, &mut guess);
+            ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
+        });
+        let share = significant.count() as f64 / 2_000.0;
+        assert!((0.035..=0.065).contains(&share), "rating: {share}");
+    }
+
+    #[test]
+    fn a_70_percent_listener_is_found_as_often_as_promised() {
+        let test = ListeningTest::new(&plan(TestKind::Abx, 2, 1, 37)).unwrap();
+        let mut random = RepeatableRandom::new(9);
+        let found = (0..4_000).filter(|_| {
+            let results = listen(&test, "70 %", &mut random, &mut |_, trial, random| biased(70, trial, random));
+            ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
+        });
+        let share = found.count() as f64 / 4_000.0;
+        let promised = power(37, 0.7, ALPHA, Sides::One);
+        assert!((share - promised).abs() < 0.02, "{share} of {promised}");
+        assert!(test.describe_power().contains("70/30"), "{}", test.describe_power());
+    }
+
+    #[test]
+    fn perfect_one_sided_and_careless_listeners_are_what_they_are() {
+        let repeated = super::super::TestPlan { repeats: 8, ..plan(TestKind::Abx, 2, 2, 8) };
+        let test = ListeningTest::new(&repeated).unwrap();
+        let mut random = RepeatableRandom::new(2);
+        let perfect = listen(&test, "perfect", &mut random, &mut |_, trial, _| right(trial));
+        let always_a = listen(&test, "always A", &mut random, &mut |_, _, _| Choice::First);
+        let report = ListeningReport::new(&test, &[perfect, always_a]);
+        assert_eq!((report.by_listener[0].successes, report.by_listener[0].trials), (16, 16));
+        assert!(report.by_listener[0].p < 1e-4 && report.by_listener[0].p_corrected == 2.0 * report.by_listener[0].p);
+        assert_eq!((report.by_listener[1].successes, report.by_listener[1].p), (8, binomial_p(16, 8, Sides::One)));
+        assert_eq!(report.listeners[0].consistent, (8, 8));
+        assert_eq!(report.listeners[1].consistent, (0, 8), "the places change, the answer does not");
+        assert_eq!(report.by_item.len(), 2);
+        assert!(report.text().contains("X is A 8×, B 8×"), "{}", report.text());
+        assert_eq!(report.rows().1.len(), 2 * 24 * 2);
+    }
+
+    #[test]
+    fn scores_pairs_and_ties_are_told() {
+        let test = ListeningTest::new(&plan(TestKind::Rating, 3, 4, 1)).unwrap();
+        let mut random = RepeatableRandom::new(3);
+        let mut prefers_last = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| {
+            let value = |n: &usize| 20.0 * test.stimuli[*n].condition as f64 + random.below(10) as f64;
+            Choice::Values(trial.stimuli.iter().map(value).collect())
+        };
+        let results: Vec<Results> =
+            (0..5).map(|n| listen(&test, &format!("listener {n}"), &mut random, &mut prefers_last)).collect();
+        let report = ListeningReport::new(&test, &results);
+        let means: Vec<f64> = report.scores.iter().map(|score| score.mean).collect();
+        assert!(means[0] < means[1] && means[1] < means[2] && report.scores.iter().all(|s| s.votes == 20));
+        assert_eq!(report.findings.len(), 3);
+        assert!(report.findings.iter().all(|f| f.successes == 0 && f.trials == 20 && f.p_corrected < 0.001));
+
+        let test = ListeningTest::new(&plan(TestKind::Preference, 2, 1, 10)).unwrap();
+        let mut ties = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| match random.below(3) {
+            0 => Choice::Tie,
+            _ if test.stimuli[trial.stimuli[0]].condition == 1 => Choice::First,
+            _ => Choice::Second,
+        };
+        let results = listen(&test, "likes 1", &mut random, &mut ties);
+        let report = ListeningReport::new(&test, &[results]);
+        let finding = &report.findings[0];
+        assert!(finding.successes == 0 && finding.ties > 0 && finding.trials + finding.ties == 10, "{finding:?}");
+        assert!(report.text().contains("ties left out"), "{}", report.text());
+    }
+}

@@ -1,0 +1,243 @@
+//! One listener's way through a test. It knows nothing of windows and sound devices.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ListeningTest, TestKind, Trial};
+use crate::error::{Error, Result};
+use crate::files::{JSON_LIMIT, read_file, write_atomically};
+
+/// The format's name and version.
+const FORMAT: &str = "csm-listening-results/1";
+
+/// What a listener said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// The first button: of an ABX trial "X is A".
+    First,
+    /// The second button: of an ABX trial "X is B".
+    Second,
+    /// Equally good (preference only).
+    Tie,
+    /// A value a sound, in the order of the buttons: 0 to 100 of a rating, 1 to 5 of an opinion.
+    Values(Vec<f64>),
+}
+
+/// An answered trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The trial, from 0.
+    pub trial: usize,
+    /// What was said.
+    pub choice: Choice,
+    /// Seconds since 1970.
+    pub at: u64,
+    /// Seconds that the listener took.
+    pub seconds: f64,
+}
+
+/// What a listener said in a whole test, or as far as they came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// The format's name and version.
+    pub format: String,
+    /// SHA-256 of the test.
+    pub test_sha256: String,
+    /// Who listened.
+    pub listener: String,
+    /// What they listened with.
+    pub device: String,
+    /// Version of the program that asked.
+    pub version: String,
+    /// The answers, in the order of their trials.
+    pub answers: Vec<Answer>,
+}
+
+impl Results {
+    /// No answers yet.
+    pub fn new(test: &ListeningTest, listener: &str, device: &str) -> Self {
+        Self {
+            format: FORMAT.into(),
+            test_sha256: test.sha256(),
+            listener: listener.into(),
+            device: device.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Reads results of `test`.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::InvalidFile`] where they are another test's or do not fit it.
+    pub fn read(path: &Path, test: &ListeningTest) -> Result<Self> {
+        let bytes = read_file(path, JSON_LIMIT)?;
+        let results: Self = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::parse(path, "expected results of a listening test", e))?;
+        if results.format != FORMAT {
+            return Err(Error::file(path, format!("expected the format {FORMAT}, got {:?}", results.format)));
+        }
+        if results.test_sha256 != test.sha256() {
+            return Err(Error::file(path, "these are results of another test"));
+        }
+        for (n, answer) in results.answers.iter().enumerate() {
+            let fits = answer.trial == n && test.trials.get(n).is_some_and(|t| check(test, t, &answer.choice).is_ok());
+            if !fits {
+                return Err(Error::file(path, format!("answer {n} does not fit the test")));
+            }
+        }
+        Ok(results)
+    }
+
+    /// Writes the results, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self).unwrap_or_default(); // plain data, which always has a JSON form
+        write_atomically(path, &json)
+    }
+}
+
+/// Checks that `choice` answers `trial`.
+fn check(test: &ListeningTest, trial: &Trial, choice: &Choice) -> Result<()> {
+    let range = match test.kind {
+        TestKind::Rating => 0.0..=100.0,
+        _ => 1.0..=5.0,
+    };
+    let fits = match (test.kind, choice) {
+        (TestKind::Abx, Choice::First | Choice::Second) => true,
+        (TestKind::Preference, Choice::First | Choice::Second | Choice::Tie) => true,
+        (TestKind::Rating | TestKind::Opinion, Choice::Values(values)) => {
+            values.len() == trial.stimuli.len() && values.iter().all(|v| range.contains(v))
+        }
+        _ => false,
+    };
+    let expected = match test.kind {
+        TestKind::Abx => "A or B".to_owned(),
+        TestKind::Preference => "A, B or a tie".to_owned(),
+        TestKind::Rating => format!("{} values from 0 to 100", trial.stimuli.len()),
+        TestKind::Opinion => "a value from 1 to 5".to_owned(),
+    };
+    if fits { Ok(()) } else { Err(Error::invalid("answer", expected, format!("{choice:?}"))) }
+}
+
+/// A run through a test.
+pub struct Run<'a> {
+    test: &'a ListeningTest,
+    results: Results,
+    /// Buttons of the open trial that have been heard.
+    heard: BTreeSet<usize>,
+}
+
+impl<'a> Run<'a> {
+    /// Begins a test, or goes on after the last answer of `results`.
+    pub fn new(test: &'a ListeningTest, results: Results) -> Self {
+        Self { test, results, heard: BTreeSet::new() }
+    }
+
+    /// The open trial and its number; `None` at the end.
+    pub fn trial(&self) -> Option<(usize, &'a Trial)> {
+        let n = self.results.answers.len();
+        self.test.trials.get(n).map(|trial| (n, trial))
+    }
+
+    /// The sounds of the open trial, in the order of their buttons; X is the third of an ABX trial.
+    pub fn buttons(&self) -> Vec<usize> {
+        let Some((_, trial)) = self.trial() else { return Vec::new() };
+        let x = trial.x.map(|x| trial.stimuli[x]);
+        trial.stimuli.iter().copied().chain(x).collect()
+    }
+
+    /// The listener has begun to hear a button's sound; which one it is.
+    pub fn hear(&mut self, button: usize) -> Option<usize> {
+        let stimulus = self.buttons().get(button).copied()?;
+        self.heard.insert(button);
+        Some(stimulus)
+    }
+
+    /// Whether every button has been heard, so that an answer counts.
+    pub fn can_answer(&self) -> bool {
+        let all = self.buttons().len();
+        all > 0 && (0..all).all(|button| self.heard.contains(&button))
+    }
+
+    /// Answers the open trial, which took `seconds`; `at` is the time, seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] where not everything has been heard, or the choice is none of this test's.
+    pub fn answer(&mut self, choice: Choice, at: u64, seconds: f64) -> Result<()> {
+        let Some((n, trial)) = self.trial() else { return Err(Error::invalid("answer", "an open trial", "the end")) };
+        if !self.can_answer() {
+            return Err(Error::invalid("answer", "every sound of the trial to be heard before", "one not heard"));
+        }
+        check(self.test, trial, &choice)?;
+        self.results.answers.push(Answer { trial: n, choice, at, seconds });
+        self.heard.clear();
+        Ok(())
+    }
+
+    /// Takes back the last answer; its trial is open again, and everything of it has been heard. Whether there was one.
+    pub fn undo(&mut self) -> bool {
+        let undone = self.results.answers.pop().is_some();
+        if undone {
+            self.heard = (0..self.buttons().len()).collect();
+        }
+        undone
+    }
+
+    /// What was said so far.
+    pub fn results(&self) -> &Results {
+        &self.results
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_file::tests::plan;
+    use super::*;
+
+    #[test]
+    fn only_what_was_heard_is_answered_and_the_last_answer_can_be_taken_back() {
+        let test = ListeningTest::new(&plan(TestKind::Abx, 2, 1, 4)).unwrap();
+        let mut run = Run::new(&test, Results::new(&test, "me", "headphones"));
+        let trial = run.trial().unwrap().1;
+        assert_eq!(run.buttons(), [trial.stimuli[0], trial.stimuli[1], trial.stimuli[trial.x.unwrap()]]);
+        assert!(run.answer(Choice::First, 0, 1.0).is_err(), "nothing has been heard");
+        assert_eq!(run.hear(2), Some(run.buttons()[2]));
+        assert!(run.hear(9).is_none() && !run.can_answer());
+        for button in 0..2 {
+            run.hear(button);
+        }
+        assert!(run.answer(Choice::Tie, 0, 1.0).unwrap_err().to_string().contains("A or B"));
+        run.answer(Choice::First, 0, 1.0).unwrap();
+        assert!(!run.can_answer() && run.trial().unwrap().0 == 1, "the next trial is heard anew");
+        assert!(run.undo() && run.trial().unwrap().0 == 0 && run.can_answer());
+        run.answer(Choice::Second, 0, 1.0).unwrap();
+        assert_eq!(run.results().answers[0].choice, Choice::Second);
+    }
+
+    /// Written after every answer, a run goes on at the same trial after the program was killed.
+    #[test]
+    fn a_run_goes_on_after_its_last_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        let test = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 1)).unwrap();
+        let mut run = Run::new(&test, Results::new(&test, "me", ""));
+        for button in 0..3 {
+            run.hear(button);
+        }
+        assert!(run.answer(Choice::Values(vec![1.0, 2.0]), 0, 1.0).is_err());
+        assert!(run.answer(Choice::Values(vec![1.0, 2.0, 101.0]), 0, 1.0).is_err());
+        run.answer(Choice::Values(vec![1.0, 50.0, 100.0]), 5, 1.0).unwrap();
+        run.results().write(&path).unwrap();
+        let read = Results::read(&path, &test).unwrap();
+        assert_eq!(&read, run.results());
+        assert_eq!(Run::new(&test, read).trial().unwrap().0, 1);
+        let other = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 2)).unwrap();
+        assert!(Results::read(&path, &other).unwrap_err().to_string().contains("another test"));
+    }
+}

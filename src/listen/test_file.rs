@@ -1,0 +1,414 @@
+//! A listening test: its sounds and its trials, in one file.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::audio::loudness::{Loudness, decibels, matching_gains};
+use crate::audio::wav::{self, WavInfo};
+use crate::data::{RepeatableRandom, Sampling};
+use crate::error::{Error, Result};
+use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
+
+/// The format's name and version.
+const FORMAT: &str = "csm-listening-test/1";
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestKind {
+    /// Is X the same as A or as B? One of them it is.
+    Abx,
+    /// Which of two is better, or are they equally good?
+    Preference,
+    /// How good is each of several, 0 to 100? No reference is given (ITU-R BS.2132).
+    Rating,
+    /// How good is this one, 1 to 5 (ITU-T P.800's absolute category rating)?
+    Opinion,
+}
+
+impl TestKind {
+    /// All of them, with their names on the command line.
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Abx, "abx"), (Self::Preference, "preference"), (Self::Rating, "rating"), (Self::Opinion, "opinion")];
+
+    /// The question that a listener reads, where the test's maker asks none.
+    pub fn question(self) -> &'static str {
+        match self {
+            Self::Abx => "Is X the same as A or as B?",
+            Self::Preference => "Which of the two sounds better?",
+            Self::Rating => "How good does each of them sound, from 0 (bad) to 100 (excellent)?",
+            Self::Opinion => "How good does it sound: 1 bad, 2 poor, 3 fair, 4 good, 5 excellent?",
+        }
+    }
+}
+
+/// A sound of a test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stimulus {
+    /// What it is of, from 0: the same text in every condition.
+    pub item: usize,
+    /// Its condition, from 0.
+    pub condition: usize,
+    /// Where it came from.
+    pub source: String,
+    /// SHA-256 of the sound in this file, hexadecimal.
+    pub sha256: String,
+    /// Gain that was applied to match its loudness, decibels.
+    pub gain_db: f64,
+    /// Integrated loudness before that, LUFS, where it has one.
+    pub loudness: Option<f64>,
+    /// Length, seconds.
+    pub seconds: f64,
+    /// Settings that made it, where that is known.
+    pub sampling: Option<Sampling>,
+    /// The sound: a WAV file in base64.
+    pub wav: String,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Sounds in the order of their buttons; of an ABX trial A and B.
+    pub stimuli: Vec<usize>,
+    /// The place in `stimuli` of what X is, of an ABX trial.
+    #[serde(default)]
+    pub x: Option<usize>,
+    /// The trial that this one repeats, to see whether the listener says the same again.
+    #[serde(default)]
+    pub repeats: Option<usize>,
+}
+
+/// A listening test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListeningTest {
+    /// The format's name and version.
+    pub format: String,
+    /// What is asked.
+    pub kind: TestKind,
+    /// The question as the listener reads it.
+    pub question: String,
+    /// Names of the conditions; a listener does not see them.
+    pub conditions: Vec<String>,
+    /// The sounds.
+    pub stimuli: Vec<Stimulus>,
+    /// The trials, in their order.
+    pub trials: Vec<Trial>,
+    /// What order and places were drawn from.
+    pub seed: u64,
+    /// Version of the program that made it.
+    pub version: String,
+}
+
+/// What a test is made of.
+#[derive(Clone, Debug)]
+pub struct TestPlan {
+    /// What is asked.
+    pub kind: TestKind,
+    /// The question; empty for the usual one.
+    pub question: String,
+    /// Conditions: a name and a sound an item each, in the same order.
+    pub conditions: Vec<(String, Vec<PlannedSound>)>,
+    /// Trials of each item and pair (ABX, preference) or each item (the others).
+    pub repetitions: usize,
+    /// Trials that are asked once more, at most half of them.
+    pub repeats: usize,
+    /// Whether sounds are brought to one loudness.
+    pub match_loudness: bool,
+    /// What order and places are drawn from.
+    pub seed: u64,
+}
+
+/// A sound that is to become part of a test.
+#[derive(Clone, Debug)]
+pub struct PlannedSound {
+    /// Where it came from.
+    pub source: String,
+    /// Mono samples.
+    pub samples: Vec<f32>,
+    /// Samples a second.
+    pub rate: usize,
+    /// Settings that made it, where that is known.
+    pub sampling: Option<Sampling>,
+}
+
+impl ListeningTest {
+    /// Makes a test. Each item's trials are balanced: every clip stands as often in each place as can be, and X is A as often as B.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] where the conditions do not have the same items, or are too few for the kind of test.
+    pub fn new(plan: &TestPlan) -> Result<Self> {
+        let items = plan.conditions.first().map_or(0, |(_, sounds)| sounds.len());
+        let least = if plan.kind == TestKind::Opinion { 1 } else { 2 };
+        if plan.conditions.len() < least || items == 0 {
+            let got = format!("{} with {items} sounds", plan.conditions.len());
+            return Err(Error::invalid("condition", format!("at least {least} conditions with a sound each"), got));
+        }
+        if plan.kind == TestKind::Abx && plan.conditions.len() > 2 {
+            return Err(Error::invalid(
+                "condition",
+                "two conditions: ABX tells two from each other",
+                plan.conditions.len(),
+            ));
+        }
+        if let Some((name, sounds)) = plan.conditions.iter().find(|(_, sounds)| sounds.len() != items) {
+            let got = format!("{} in {name:?}", sounds.len());
+            return Err(Error::invalid("condition", format!("{items} sounds in each, in the same order"), got));
+        }
+        let stimuli = (0..items).map(|item| stimuli_of_item(plan, item)).collect::<Result<Vec<_>>>()?.concat();
+        let conditions = plan.conditions.len();
+        let mut random = RepeatableRandom::new(plan.seed);
+        let mut trials = trials(plan, items, conditions, &mut random);
+        random.shuffle(&mut trials);
+        // Trials that are asked once more come at the end: as far from the first time as can be.
+        let again: Vec<Trial> = (0..plan.repeats.min(trials.len() / 2))
+            .map(|n| Trial { repeats: Some(n), stimuli: swapped(&trials[n].stimuli), x: trials[n].x.map(|x| 1 - x) })
+            .collect();
+        trials.extend(again);
+        let question = if plan.question.is_empty() { plan.kind.question().into() } else { plan.question.clone() };
+        Ok(Self {
+            format: FORMAT.into(),
+            kind: plan.kind,
+            question,
+            conditions: plan.conditions.iter().map(|(name, _)| name.clone()).collect(),
+            stimuli,
+            trials,
+            seed: plan.seed,
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    /// Reads a test.
+    ///
+    /// # Errors
+    /// [`Error::Read`], and [`Error::InvalidFile`] with what is wrong with it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = read_file(path, MEDIA_LIMIT)?;
+        let test: Self =
+            serde_json::from_slice(&bytes).map_err(|e| Error::parse(path, "expected a listening test", e))?;
+        if test.format != FORMAT {
+            return Err(Error::file(path, format!("expected the format {FORMAT}, got {:?}", test.format)));
+        }
+        let least = |trial: &Trial| match test.kind {
+            TestKind::Abx => trial.stimuli.len() == 2 && trial.x.is_some_and(|x| x < 2),
+            TestKind::Preference => trial.stimuli.len() == 2,
+            TestKind::Rating => trial.stimuli.len() >= 2,
+            TestKind::Opinion => trial.stimuli.len() == 1,
+        };
+        let fits = |trial: &Trial| {
+            least(trial)
+                && trial.stimuli.iter().all(|n| *n < test.stimuli.len())
+                && trial.repeats.is_none_or(|n| n < test.trials.len())
+        };
+        if let Some(n) = test.trials.iter().position(|trial| !fits(trial)) {
+            return Err(Error::file(
+                path,
+                format!("trial {n} does not fit the kind of the test or names a sound that is not there"),
+            ));
+        }
+        for (n, stimulus) in test.stimuli.iter().enumerate() {
+            if stimulus.condition >= test.conditions.len() {
+                return Err(Error::file(path, format!("sound {n} is of a condition that is not there")));
+            }
+            if hash(&test.wav(n).map_err(|e| Error::parse(path, format!("sound {n} is damaged"), e))?)
+                != stimulus.sha256
+            {
+                return Err(Error::file(path, format!("sound {n} is not the one that the test was made with")));
+            }
+        }
+        Ok(test)
+    }
+
+    /// Writes the test, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let json = serde_json::to_vec(self).unwrap_or_default(); // plain data, which always has a JSON form
+        write_atomically(path, &json)
+    }
+
+    /// SHA-256 of what a listener is asked and hears, by which results know the test.
+    pub fn sha256(&self) -> String {
+        let sounds: Vec<&str> = self.stimuli.iter().map(|s| s.sha256.as_str()).collect();
+        let asked = (&self.format, self.kind, &self.question, &self.conditions, sounds, &self.trials, self.seed);
+        hash(serde_json::to_string(&asked).unwrap_or_default().as_bytes()) // plain data, which always has a JSON form
+    }
+
+    /// The WAV file of a sound.
+    ///
+    /// # Errors
+    /// Where it is not base64.
+    pub fn wav(&self, stimulus: usize) -> std::result::Result<Vec<u8>, base64::DecodeError> {
+        STANDARD.decode(&self.stimuli[stimulus].wav)
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn swapped(places: &[usize]) -> Vec<usize> {
+    places.iter().rev().copied().collect()
+}
+
+/// The sounds of an item, in every condition, at one loudness.
+fn stimuli_of_item(plan: &TestPlan, item: usize) -> Result<Vec<Stimulus>> {
+    let sounds: Vec<&PlannedSound> = plan.conditions.iter().map(|(_, sounds)| &sounds[item]).collect();
+    let loudness: Vec<Loudness> = sounds.iter().map(|s| Loudness::measure(&s.samples, s.rate)).collect();
+    let gains = if plan.match_loudness { matching_gains(&loudness) } else { vec![1.0; sounds.len()] };
+    let stimulus = |(condition, sound): (usize, &&PlannedSound)| {
+        let samples: Vec<f32> = sound.samples.iter().map(|s| s * gains[condition]).collect();
+        // Nothing in the file's metadata may tell the conditions apart.
+        let (bytes, _) = wav::encode(&samples, sound.rate, &WavInfo::default())?;
+        Ok(Stimulus {
+            item,
+            condition,
+            source: sound.source.clone(),
+            sha256: hash(&bytes),
+            gain_db: decibels(gains[condition]),
+            loudness: loudness[condition].integrated,
+            seconds: samples.len() as f64 / sound.rate.max(1) as f64,
+            sampling: sound.sampling,
+            wav: STANDARD.encode(bytes),
+        })
+    };
+    sounds.iter().enumerate().map(stimulus).collect()
+}
+
+/// The trials, not yet shuffled. Places take turns, beginning with a drawn one, so that they are balanced.
+fn trials(plan: &TestPlan, items: usize, conditions: usize, random: &mut RepeatableRandom) -> Vec<Trial> {
+    let stimulus = |item: usize, condition: usize| item * conditions + condition;
+    let all: Vec<usize> = (0..conditions).collect();
+    let mut trials = Vec::new();
+    match plan.kind {
+        TestKind::Abx | TestKind::Preference => {
+            let pairs = all.iter().flat_map(|a| all[a + 1..].iter().map(move |b| (*a, *b)));
+            for (a, b) in pairs {
+                // All of a pair's trials take turns together: with an even number every place is as frequent as any other.
+                let mut turn = random.below(4);
+                for item in 0..items {
+                    for _ in 0..plan.repetitions {
+                        let stimuli = vec![stimulus(item, a), stimulus(item, b)];
+                        let stimuli = if usize::is_multiple_of(turn, 2) { stimuli } else { swapped(&stimuli) };
+                        let x = (plan.kind == TestKind::Abx).then_some((turn / 2) % 2);
+                        trials.push(Trial { stimuli, x, repeats: None });
+                        turn += 1;
+                    }
+                }
+            }
+        }
+        TestKind::Rating => {
+            for item in 0..items {
+                let first = random.below(conditions);
+                for n in 0..plan.repetitions {
+                    // A shift by one each time: every condition comes to every place.
+                    let place = |m: usize| stimulus(item, (first + n + m) % conditions);
+                    trials.push(Trial { stimuli: (0..conditions).map(place).collect(), x: None, repeats: None });
+                }
+            }
+        }
+        TestKind::Opinion => {
+            let each = (0..items).flat_map(|item| all.iter().map(move |condition| stimulus(item, *condition)));
+            let often = each.flat_map(|n| std::iter::repeat_n(n, plan.repetitions));
+            trials.extend(often.map(|n| Trial { stimuli: vec![n], x: None, repeats: None }));
+        }
+    }
+    trials
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn plan(kind: TestKind, conditions: usize, items: usize, repetitions: usize) -> TestPlan {
+        let sound = |condition: usize, item: usize| {
+            let amplitude = 0.1 * (condition + 1) as f32;
+            let samples = (0..12_000).map(|n| amplitude * (n as f32 * (0.05 + 0.01 * item as f32)).sin()).collect();
+            PlannedSound { source: format!("{condition}-{item}.wav"), samples, rate: 24_000, sampling: None }
+        };
+        let sounds = |condition| (0..items).map(|item| sound(condition, item)).collect();
+        TestPlan {
+            kind,
+            question: String::new(),
+            conditions: (0..conditions).map(|c| (format!("condition {c}"), sounds(c))).collect(),
+            repetitions,
+            repeats: 0,
+            match_loudness: true,
+            seed: 7,
+        }
+    }
+
+    #[test]
+    fn places_are_balanced_and_orders_repeatable() {
+        let test = ListeningTest::new(&plan(TestKind::Abx, 2, 2, 8)).unwrap();
+        assert_eq!(test.trials.len(), 16);
+        let count = |is: &dyn Fn(&Trial) -> bool| test.trials.iter().filter(|t| is(t)).count();
+        assert_eq!(count(&|t| t.x == Some(0)), 8, "X is A as often as B");
+        assert_eq!(count(&|t| test.stimuli[t.stimuli[0]].condition == 0), 8, "A is each condition as often");
+        assert_eq!(count(&|t| t.x == Some(0) && test.stimuli[t.stimuli[0]].condition == 0), 4, "whatever X is");
+        assert_eq!(test, ListeningTest::new(&plan(TestKind::Abx, 2, 2, 8)).unwrap());
+        let other = TestPlan { seed: 8, ..plan(TestKind::Abx, 2, 2, 8) };
+        assert_ne!(test.trials, ListeningTest::new(&other).unwrap().trials);
+
+        let rating = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 3)).unwrap();
+        for condition in 0..3 {
+            for place in 0..3 {
+                let there = rating.trials.iter().filter(|t| rating.stimuli[t.stimuli[place]].condition == condition);
+                assert_eq!(there.count(), 2);
+            }
+        }
+        assert_eq!(ListeningTest::new(&plan(TestKind::Preference, 3, 2, 2)).unwrap().trials.len(), 3 * 2 * 2);
+        let repeated = TestPlan { repeats: 3, ..plan(TestKind::Opinion, 2, 4, 1) };
+        let repeated = ListeningTest::new(&repeated).unwrap();
+        assert_eq!(repeated.trials.len(), 11);
+        assert_eq!(repeated.trials[8].stimuli, repeated.trials[0].stimuli);
+    }
+
+    #[test]
+    fn sounds_are_equally_loud_and_tell_nothing() {
+        let mut longer = plan(TestKind::Preference, 2, 1, 2);
+        longer.conditions.iter_mut().for_each(|(_, sounds)| sounds[0].samples = sounds[0].samples.repeat(3));
+        let test = ListeningTest::new(&longer).unwrap();
+        let loudness = |n: usize| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.wav");
+            std::fs::write(&path, test.wav(n).unwrap()).unwrap();
+            Loudness::measure(&wav::read(&path, 24_000).unwrap(), 24_000).integrated.unwrap()
+        };
+        assert!((loudness(0) - loudness(1)).abs() < 0.1, "{} {}", loudness(0), loudness(1));
+        assert!(test.stimuli[1].gain_db < -5.9 && test.stimuli[0].gain_db == 0.0 || test.stimuli[0].gain_db > 0.0);
+        let bytes = test.wav(0).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("condition"));
+    }
+
+    #[test]
+    fn a_test_is_read_back_and_a_changed_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.json");
+        let test = ListeningTest::new(&plan(TestKind::Rating, 2, 2, 1)).unwrap();
+        test.write(&path).unwrap();
+        let read = ListeningTest::read(&path).unwrap();
+        assert_eq!((read.sha256(), &read.trials), (test.sha256(), &test.trials));
+        let refused = |change: &dyn Fn(&mut ListeningTest), why: &str| {
+            let mut changed = test.clone();
+            change(&mut changed);
+            changed.write(&path).unwrap();
+            let error = ListeningTest::read(&path).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        refused(&|t| t.format = "other/2".into(), "csm-listening-test/1");
+        refused(&|t| t.trials[1].stimuli = vec![99, 0], "trial 1");
+        refused(&|t| t.stimuli[0].wav = STANDARD.encode("other"), "sound 0");
+        refused(&|t| t.stimuli[1].condition = 5, "condition");
+        for (kind, conditions, items) in [(TestKind::Abx, 3, 1), (TestKind::Abx, 1, 1), (TestKind::Rating, 2, 0)] {
+            assert!(ListeningTest::new(&plan(kind, conditions, items, 1)).is_err());
+        }
+        let mut uneven = plan(TestKind::Preference, 2, 2, 1);
+        uneven.conditions[1].1.pop();
+        assert!(ListeningTest::new(&uneven).unwrap_err().to_string().contains("in each"));
+    }
+}
