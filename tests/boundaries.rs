@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "error",
             "files",
+            "listen",
             "report",
             "sampling",
             "takes",

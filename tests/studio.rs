@@ -10,6 +10,7 @@ use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
 use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
+use csm_studio::listen::TestKind;
 use csm_studio::studio::Studio;
 use csm_studio::studio::session::StudioPaths;
 use csm_studio::studio::settings::Theme;
@@ -837,6 +838,67 @@ fn the_window_looks_as_it_should() {
     }
 }
 
+/// A test of pinned takes is written, opened, and gone through by keyboard: only what was heard is answered, an answer can be taken back,
+/// and a window that is closed in the middle goes on at the same trial.
+#[test]
+fn a_listening_test_is_done_by_keyboard() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    for mode in ["native", "exact"] {
+        click(&mut window, mode);
+        generate(&mut window);
+        let id = window.state().session.inspected.take.clone().unwrap();
+        window.state_mut().session.toggle_pin(&id);
+    }
+    for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
+        let file = folder.path().join(format!("{kind:?}.json"));
+        window.state_mut().session.make_test(kind, &file);
+        assert!(file.with_extension("html").exists(), "{:?}", window.state().session.notifications.all());
+        window.state_mut().session.open_file(&file);
+        window.run_steps(3);
+        let all = window.state().session.listening.as_ref().unwrap().run().test().trials.len();
+        let answered = |w: &Window<'_>| w.state().session.listening.as_ref().unwrap().run().results().answers.len();
+        for n in 0..all {
+            window.key_press(egui::Key::A);
+            window.key_press(egui::Key::Enter);
+            window.run_steps(2);
+            assert_eq!(answered(&window), n, "{kind:?}: nothing has been heard");
+            for key in [egui::Key::Num1, egui::Key::Num2, egui::Key::Num3] {
+                window.key_press(key);
+                window.run_steps(2);
+            }
+            let answer = if kind == TestKind::Rating { egui::Key::Enter } else { egui::Key::A };
+            if kind == TestKind::Rating {
+                window.key_press(egui::Key::ArrowRight);
+                window.run_steps(2);
+            }
+            window.key_press(answer);
+            window.run_steps(2);
+            assert_eq!(answered(&window), n + 1, "{kind:?}: {:?}", window.state().session.notifications.all());
+            if n == 2 {
+                window.key_press(egui::Key::U);
+                window.run_steps(2);
+                assert_eq!(answered(&window), 2);
+                window.key_press(answer);
+                window.run_steps(2);
+                // As after a crash: what was answered is in the file, and the open trial is the next one.
+                window.state_mut().session.listening = None;
+                window.state_mut().session.open_file(&file);
+                window.run_steps(3);
+                assert_eq!(answered(&window), 3);
+            }
+        }
+        let report = window.state().session.listening.as_ref().unwrap().report().unwrap();
+        assert!(report.contains("p = "), "{report}");
+        window.key_press(egui::Key::Escape);
+        window.run_steps(2);
+        assert!(window.state().session.listening.is_none());
+        assert_eq!(window.state().session.heard, Heard::Clip);
+    }
+}
+
 /// Every panel alone, with a take of a fixed seed, another one pinned, and a problem; made anew with UPDATE_SNAPSHOTS=1, and then to
 /// be looked at.
 #[test]
@@ -877,7 +939,9 @@ fn each_panel_looks_as_it_should() {
         let size = match title {
             "Bar" | "Transport" => [900.0, 44.0],
             "Compose" | "Takes" => [330.0, 520.0],
-            "Notifications" | "Keys" | "Commands" => [360.0, 200.0],
+            // Shown only where they are open.
+            "Keys" | "Commands" | "Listening test" => continue,
+            "Notifications" => [360.0, 200.0],
             "Clip" => [760.0, 520.0],
             _ => [760.0, 220.0],
         };

@@ -1,6 +1,7 @@
 //! One listener's way through a test. It knows nothing of windows and sound devices.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -125,22 +126,22 @@ fn check(test: &ListeningTest, trial: &Trial, choice: &Choice) -> Result<()> {
     if fits { Ok(()) } else { Err(Error::invalid("answer", expected, format!("{choice:?}"))) }
 }
 
-/// A run through a test.
-pub struct Run<'a> {
-    test: &'a ListeningTest,
+/// A run through a test, which it borrows or shares.
+pub struct Run<T> {
+    test: T,
     results: Results,
     /// Buttons of the open trial that have been heard.
     heard: BTreeSet<usize>,
 }
 
-impl<'a> Run<'a> {
+impl<T: Deref<Target = ListeningTest>> Run<T> {
     /// Begins a test, or goes on after the last answer of `results`.
-    pub fn new(test: &'a ListeningTest, results: Results) -> Self {
+    pub fn new(test: T, results: Results) -> Self {
         Self { test, results, heard: BTreeSet::new() }
     }
 
     /// The open trial and its number; `None` at the end.
-    pub fn trial(&self) -> Option<(usize, &'a Trial)> {
+    pub fn trial(&self) -> Option<(usize, &Trial)> {
         let n = self.results.answers.len();
         self.test.trials.get(n).map(|trial| (n, trial))
     }
@@ -174,7 +175,7 @@ impl<'a> Run<'a> {
         if !self.can_answer() {
             return Err(Error::invalid("answer", "every sound of the trial to be heard before", "one not heard"));
         }
-        check(self.test, trial, &choice)?;
+        check(&self.test, trial, &choice)?;
         self.results.answers.push(Answer { trial: n, choice, at, seconds });
         self.heard.clear();
         Ok(())
@@ -187,6 +188,21 @@ impl<'a> Run<'a> {
             self.heard = (0..self.buttons().len()).collect();
         }
         undone
+    }
+
+    /// The test.
+    pub fn test(&self) -> &ListeningTest {
+        &self.test
+    }
+
+    /// Whether a button of the open trial has been heard.
+    pub fn was_heard(&self, button: usize) -> bool {
+        self.heard.contains(&button)
+    }
+
+    /// Who listens.
+    pub fn set_listener(&mut self, name: &str) {
+        self.results.listener = name.into();
     }
 
     /// What was said so far.
@@ -204,7 +220,7 @@ mod tests {
     fn only_what_was_heard_is_answered_and_the_last_answer_can_be_taken_back() {
         let test = ListeningTest::new(&plan(TestKind::Abx, 2, 1, 4)).unwrap();
         let mut run = Run::new(&test, Results::new(&test, "me", "headphones"));
-        let trial = run.trial().unwrap().1;
+        let trial = run.trial().unwrap().1.clone();
         assert_eq!(run.buttons(), [trial.stimuli[0], trial.stimuli[1], trial.stimuli[trial.x.unwrap()]]);
         assert!(run.answer(Choice::First, 0, 1.0).is_err(), "nothing has been heard");
         assert_eq!(run.hear(2), Some(run.buttons()[2]));

@@ -15,6 +15,8 @@ use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
 /// The format's name and version.
 const FORMAT: &str = "csm-listening-test/1";
+/// The name alone; it stands at the start of the file.
+const FORMAT_NAME: &str = "csm-listening-test";
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +181,13 @@ impl ListeningTest {
             seed: plan.seed,
             version: env!("CARGO_PKG_VERSION").into(),
         })
+    }
+
+    /// Whether the file at `path` says that it is a listening test.
+    pub fn is_one(path: &Path) -> bool {
+        let mut start = [0; 64];
+        let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start));
+        read.is_ok_and(|n| String::from_utf8_lossy(&start[..n]).contains(FORMAT_NAME))
     }
 
     /// Reads a test.

@@ -127,6 +127,9 @@ impl Studio {
     }
 
     fn handle_keys(&self, ctx: &Context, commands: &mut Vec<Command>) {
+        if self.panels.iter().any(|panel| panel.takes_keys(&self.session)) {
+            return;
+        }
         // Escape closes what is open before it stops anything.
         let something_open = egui::Popup::is_any_open(ctx) || self.panels.iter().any(|panel| panel.is_open());
         let typing = ctx.egui_wants_keyboard_input();
@@ -264,6 +267,13 @@ impl Studio {
             Command::UnpinAll => s.unpin_all(),
             Command::SetAlignment(alignment) => s.pins.alignment = alignment,
             Command::SetOwnLoudness(own) => s.set_own_loudness(own),
+            Command::MakeTest(kind) => self.dialogs.open(ctx, Purpose::Test(kind)),
+            Command::HearButton(button) => s.hear_button(button),
+            Command::RateTrial(values) => s.listening.iter_mut().for_each(|test| test.values.clone_from(&values)),
+            Command::AnswerTrial(choice) => s.answer_trial(choice),
+            Command::UndoAnswer => s.undo_answer(),
+            Command::NameListener(name) => s.listening.iter_mut().for_each(|test| test.set_listener(&name)),
+            Command::CloseTest => s.close_test(),
             Command::Audition(frame, codebook, token) => s.audition(frame, codebook, token),
             Command::UseToken(frame, codebook, token) => s.use_token(frame, codebook, token),
             Command::Select(cell) => s.select(cell),
@@ -308,6 +318,7 @@ impl Studio {
                     let content = self.session.export(&id, kind);
                     self.write(content, &with_extension(&path, kind.extension()));
                 }
+                Purpose::Test(kind) => self.session.make_test(kind, &with_extension(&path, "json")),
                 Purpose::Pinned => {
                     let content = self.session.pinned_page();
                     self.write(content, &with_extension(&path, ExportKind::Page.extension()));

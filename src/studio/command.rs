@@ -10,6 +10,7 @@ use super::settings::{Settings, Theme};
 use super::state::{Alignment, Codebooks, ExportKind, MapContent, TimeAxis, TurnId};
 use crate::checkpoint::CheckpointSpec;
 use crate::data::Sampling;
+use crate::listen::{Choice, TestKind};
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +127,20 @@ pub enum Command {
     SetAlignment(Alignment),
     /// Whether pinned clips are heard as loud as they are.
     SetOwnLoudness(bool),
+    /// Ask for a file and write a listening test of the pinned takes.
+    MakeTest(TestKind),
+    /// Hear a button of the listening test's open trial.
+    HearButton(usize),
+    /// Values that are being given in the open trial.
+    RateTrial(Vec<f64>),
+    /// Answer the open trial.
+    AnswerTrial(Choice),
+    /// Take the last answer back.
+    UndoAnswer,
+    /// Who listens.
+    NameListener(String),
+    /// Close the listening test; the answers are kept.
+    CloseTest,
     /// Hear this token in this place (frame, codebook) without keeping it.
     Audition(usize, usize, u32),
     /// Make a new take with this token in this place.
@@ -220,6 +235,15 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Pin or unpin the clip on view", key(NONE, Key::P), |s| Some(Command::TogglePin(s.inspected.take.clone()?))),
     named("Export the pinned takes as a page (HTML)…", None, |s| {
         (!s.pins.clips().is_empty()).then_some(Command::ExportPinned)
+    }),
+    named("Make an ABX test of the two pinned takes…", None, |s| {
+        (s.pins.clips().len() == 2).then_some(Command::MakeTest(TestKind::Abx))
+    }),
+    named("Make a preference test of the pinned takes…", None, |s| {
+        (s.pins.clips().len() > 1).then_some(Command::MakeTest(TestKind::Preference))
+    }),
+    named("Make a rating test of the pinned takes…", None, |s| {
+        (s.pins.clips().len() > 1).then_some(Command::MakeTest(TestKind::Rating))
     }),
     named("Unpin all takes", None, |_| Some(Command::UnpinAll)),
     named("Make the take again in all modes", None, |s| Some(Command::GenerateInAllModes(s.inspected.take.clone()?))),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use egui::Context;
 
 use super::state::ExportKind;
+use crate::listen::TestKind;
 
 /// A dialog that ends so soon was not closed by a person.
 const TOO_SOON: Duration = Duration::from_millis(200);
@@ -26,6 +27,8 @@ pub(super) enum Purpose {
     Conversation,
     /// Where to write a page of the pinned takes.
     Pinned,
+    /// Where to write a listening test of them.
+    Test(TestKind),
 }
 
 /// What became of a dialog.
@@ -76,6 +79,10 @@ impl Dialogs {
             }
             Purpose::Pinned => {
                 let future = dialog.set_title("Export").set_file_name("comparison.html").save_file();
+                self.wait(ctx, purpose, async move { path(future.await) });
+            }
+            Purpose::Test(_) => {
+                let future = dialog.set_title("Listening test").set_file_name("listening-test.json").save_file();
                 self.wait(ctx, purpose, async move { path(future.await) });
             }
             Purpose::Conversation => {

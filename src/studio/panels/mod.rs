@@ -7,6 +7,7 @@ mod compose;
 mod keys;
 mod lane;
 mod lanes;
+mod listening_test;
 mod model_menu;
 mod notifications;
 mod palette;
@@ -57,6 +58,11 @@ pub(super) trait Panel {
     /// Does what is asked, if that is its concern.
     fn asked(&mut self, _ask: &Ask, _ctx: &Context, _session: &Session, _commands: &mut Vec<Command>) {}
 
+    /// Whether all keys are its own for now.
+    fn takes_keys(&self, _session: &Session) -> bool {
+        false
+    }
+
     /// Whether it has something open that Escape closes.
     fn is_open(&self) -> bool {
         false
@@ -79,5 +85,6 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(notifications::NotificationList),
         Box::new(keys::Keys::default()),
         Box::new(palette::Palette::default()),
+        Box::new(listening_test::ListeningTestPanel),
     ]
 }

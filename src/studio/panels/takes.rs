@@ -224,7 +224,7 @@ impl Takes {
                         .truncate()
                         .right_text("")
                         .min_size(vec2(ui.available_width(), 0.0));
-                    let button = ui.add(button).on_hover_ui(|ui| details_ui(ui, take, session));
+                    let button = ui.add(button).on_hover_ui(|ui| details_ui(ui, take, session)).accessible_name(name);
                     if button.double_clicked() {
                         commands.push(Command::PlayTake(take.id.clone()));
                     } else if button.clicked() {

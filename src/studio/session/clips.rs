@@ -9,6 +9,7 @@ use crate::audio::wav::{self, WavInfo};
 use crate::data::{ClipSpec, Codes, TokenFile};
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file};
+use crate::listen::ListeningTest;
 use crate::report::{self, ClipReport, ClipSound, Report, StepsUnavailable, frame_candidates};
 use crate::studio::state::{Codebooks, ExportKind, Heard, InspectedClip, QueuedTask};
 use crate::takes::{ClipSummary, Store, Take};
@@ -184,6 +185,7 @@ impl Session {
                 let audio = wav::read(path, rate)?;
                 self.view_clip(None, path, TokenFile::default(), &audio, rate);
             }
+            "json" if ListeningTest::is_one(path) => self.open_test(path),
             "json" | "npy" | "safetensors" => {
                 let Some(info) = self.model_info() else {
                     return Err(Error::file(path, "its tokens cannot be heard without a model"));

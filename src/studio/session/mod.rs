@@ -6,6 +6,7 @@ mod inspecting;
 mod listening;
 mod prompt;
 mod speaking;
+mod testing;
 
 pub use self::speaking::RegenerateSeed;
 
@@ -18,7 +19,7 @@ use std::time::Instant;
 use super::settings::Settings;
 use super::state::{
     ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Model, ModelNews,
-    Notifications, Pins, QueuedTask, TaskNews, Wake, WhatIfQuestion,
+    Notifications, OpenTest, Pins, QueuedTask, TaskNews, Wake, WhatIfQuestion,
 };
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording::Recording;
@@ -86,6 +87,8 @@ pub struct Session {
     pub what_if: WhatIfQuestion,
     /// Clips to compare.
     pub pins: Pins,
+    /// The listening test that is open.
+    pub listening: Option<OpenTest>,
     /// What the player has.
     pub heard: Heard,
     /// The takes.
@@ -140,6 +143,7 @@ impl Session {
             codebooks: Codebooks::default(),
             what_if: WhatIfQuestion::default(),
             pins: Pins::default(),
+            listening: None,
             heard: Heard::default(),
             library: Library { store },
             player,

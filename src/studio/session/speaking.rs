@@ -34,13 +34,17 @@ impl Session {
 
     /// A random seed of 32 bits, which is easier to copy than one of 64.
     fn random_seed(&mut self) -> Option<u64> {
-        match getrandom::u64() {
-            Ok(seed) => Some(seed >> 32),
-            Err(e) => {
-                self.notify_error(format!("the system gives no random number: {e}"));
-                None
-            }
-        }
+        let seed = self.random_number();
+        self.report(seed)
+    }
+
+    /// A random number of 32 bits.
+    pub(super) fn random_number(&self) -> Result<u64> {
+        getrandom::u64().map(|seed| seed >> 32).map_err(|e| Error::Unavailable {
+            what: "the system gives no random number".into(),
+            hint: "choose a seed".into(),
+            source: Some(Box::new(e)),
+        })
     }
 
     /// Speaks turn `n`, after the turns before it where `with_context`; those of them that have not been spoken are spoken first. A
