@@ -33,8 +33,8 @@
 //! - [`mlx`], [`torch`]: the model on MLX (with the codec) and on PyTorch. They compute the same in different ways, so that one
 //!   can check the other. Where MLX has no GPU, `mlx/cpu` computes a transformer's step as one operation of MLX's graph.
 //! - [`worker`]: runs tasks on MLX's thread; a [`worker::Task`] is the typed handle of one.
-//! - [`audio`], [`takes`], [`report`], [`verify`]: playback and WAV files; kept clips; results as text, CSV, HTML and plots; the
-//!   checks of `csm verify`.
+//! - [`audio`], [`takes`], [`report`], [`verify`], [`listen`]: playback, loudness and WAV files; kept clips; results as text, CSV, HTML
+//!   and plots; the checks of `csm verify`; listening tests.
 //! - [`studio`], [`cli`]: the front ends. Neither touches MLX.
 //! - [`diagnostics`]: the log.
 //!
@@ -47,8 +47,11 @@
 //! - **a statistic of a draw**: a variant and an entry in `analysis/statistics.rs`, and SciPy's value in
 //!   `tests/goldens/measures.py`.
 //! - **a checkpoint format**: a file in `checkpoint/format/` and a line in its `MODEL_FORMATS` or `CODEC_FORMATS`.
-//! - **a panel**: a file in `studio/` with a `…_ui` function, and a line in `Studio::ui`. Changes are `Action`s; what it knows without
-//!   a window lies in `studio/state/`. **A lane** on the time axis: a line in `studio/lanes.rs`.
+//! - **a panel**: a file in `studio/panels/` that implements `Panel`, and a line in `panels()`. It draws the session and returns
+//!   `Command`s; what is known without a window lies in `studio/state/`. **A key or an entry of the palette**: a line in
+//!   `studio/command.rs`. **A lane** on the time axis: a line in `panels/lanes.rs`.
+//! - **a kind of export**: a variant and a line in `studio/state/library.rs`, its content in `studio/session/clips.rs`.
+//! - **a kind of listening test**: a variant in `listen/test_file.rs`; the compiler asks for the rest.
 //! - **a command**: a file in `cli/`, and a line in `cli/mod.rs`.
 //! - **a check of `csm verify`**: a file in `verify/`, and a line in its `CHECKS`.
 //!

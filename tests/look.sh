@@ -9,6 +9,10 @@ home=$(mktemp -d)
 export XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home DISPLAY=:77
 mkdir -p target/looks "$home/config/csm-studio"
 printf '{"theme": "%s", "scale": %s, "random_seed": false}' "$theme" "$scale" >"$home/config/csm-studio/settings.json"
+if [ ! -e /dev/snd ]; then # sound goes nowhere, and takes no time
+  printf 'pcm.!default { type file slave.pcm null file /dev/null format raw }\npcm.null { type null }\n' >"$home/asound.conf"
+  export ALSA_CONFIG_PATH=$home/asound.conf
+fi
 Xvfb "$DISPLAY" -screen 0 "${size}x24" >"$home/xvfb.log" 2>&1 &
 display=$!
 sleep 1
@@ -18,6 +22,7 @@ trap 'kill $window $display 2>/dev/null || true; sleep 1; rm -rf "$home"' EXIT
 
 number=0
 picture() {
+  xdotool mousemove 5 5 # a pointer over the map shows what is under it
   sleep "${2:-1}"
   number=$((number + 1))
   import -window root "target/looks/$size-$theme-$scale-$number-$1.png"
@@ -49,7 +54,10 @@ keys ctrl+k && sleep 0.5 && picture palette && keys Escape
 # The text gives up the focus, so that keys without Ctrl reach the window.
 command "hear the clip on view"
 keys Tab Tab 2
+command "show the comparison"
 picture pinned
+command "show candidates"
+picture candidates
 keys F1
 picture keys
 keys Escape

@@ -30,6 +30,8 @@ const SEVERAL: usize = 3;
 const DETAIL: f32 = 210.0;
 /// Its share of a low window.
 const DETAIL_SHARE: f32 = 0.34;
+/// Height that the clip needs at least: its header and its lanes.
+const LEAST_CLIP: f32 = 256.0;
 /// Width of the window below which only one panel stands beside the clip.
 const NARROW: f32 = 860.0;
 /// Keys of the pinned clips, in their order.
@@ -384,7 +386,8 @@ impl Studio {
         if self.session.model_info().is_some() {
             let height = DETAIL.min(ui.available_height() * DETAIL_SHARE);
             let detail = egui::Panel::bottom("detail").resizable(true).default_size(height).min_size(80.0);
-            let detail = detail.max_size(ui.available_height() * 0.7);
+            // However large it was made in a higher window, the clip keeps the room that its lanes need.
+            let detail = detail.max_size((ui.available_height() - LEAST_CLIP).max(80.0));
             detail.show(ui, |ui| {
                 ui.horizontal(|ui| {
                     for panel in self.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
@@ -511,6 +514,8 @@ mod tests {
         let titles: Vec<&str> = panels().iter().map(|panel| panel.title()).collect();
         let distinct: std::collections::BTreeSet<&str> = titles.iter().copied().collect();
         assert_eq!(distinct.len(), titles.len(), "{titles:?}");
-        assert!(distinct.contains("Problems"));
+        assert!(
+            ["Candidates", "Statistics", "Problems", "What if", "Compare"].iter().all(|title| distinct.contains(title))
+        );
     }
 }

@@ -219,6 +219,11 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Play the conversation", None, |_| Some(Command::PlayConversation)),
     named("Export the conversation as WAV…", None, |_| Some(Command::ExportConversation)),
     named("Add a turn", key(COMMAND, Key::T), |_| Some(Command::AddTurn)),
+    named("Show candidates", None, |_| Some(Command::Ask(Ask::Show("Candidates")))),
+    named("Show statistics", None, |_| Some(Command::Ask(Ask::Show("Statistics")))),
+    named("Show problems", None, |_| Some(Command::Ask(Ask::Show("Problems")))),
+    named("Show what if", None, |_| Some(Command::Ask(Ask::Show("What if")))),
+    named("Show the comparison", None, |_| Some(Command::Ask(Ask::Show("Compare")))),
     named("Play or stop", key(NONE, Key::Space), |s| Some(Command::Play(!s.player.is_playing()))),
     named("Loop the selected part", key(NONE, Key::L), |_| Some(Command::ToggleLoop)),
     named("One frame back", key(NONE, Key::ArrowLeft), |s| Some(Command::Seek(s.player.position() - frame(s)))),
@@ -297,7 +302,10 @@ fn settings(session: &Session, change: fn(&mut Settings)) -> Option<Command> {
 impl NamedCommand {
     /// Whether its key works while a text is being edited.
     pub fn works_in_text(&self) -> bool {
-        self.key.is_some_and(|k| k.modifiers.command || matches!(k.logical_key, Key::F1 | Key::F2))
+        // Ctrl or Cmd with an arrow moves the caret.
+        let moves = |key| matches!(key, Key::ArrowUp | Key::ArrowDown | Key::ArrowLeft | Key::ArrowRight);
+        let works = |key| matches!(key, Key::F1 | Key::F2);
+        self.key.is_some_and(|k| (k.modifiers.command && !moves(k.logical_key)) || works(k.logical_key))
     }
 }
 

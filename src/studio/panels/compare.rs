@@ -74,20 +74,16 @@ impl Panel for Compare {
         });
         let gains = session.pins.gains();
         ScrollArea::both().id_salt("compare").auto_shrink(false).show(ui, |ui| {
-            egui::Grid::new("pins").num_columns(5).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
+            egui::Grid::new("pins").num_columns(7).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
                 for (n, clip) in pins.iter().enumerate() {
                     let hear = Button::selectable(session.heard == Heard::Pinned(n), format!("▶ {}", n + 1)).small();
                     if ui.add(hear).accessible_name(format!("Hear {}", n + 1)).clicked() {
                         commands.extend([Command::HearPinned(n), Command::Play(true)]);
                     }
-                    let name: String = clip.name.chars().take(28).collect();
-                    if ui.link(name).on_hover_text("Show this take").clicked() {
+                    let name: String = clip.name.chars().take(16).collect();
+                    if ui.link(name).on_hover_text(format!("Show “{}”", clip.name)).clicked() {
                         commands.push(Command::Inspect(clip.take.clone()));
                     }
-                    ui.small(clip.sampling.map_or(String::new(), |s| s.summary()));
-                    let loudness = clip.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
-                    ui.small(format!("{:.2} s · {loudness} · gain {:+.1} dB", clip.seconds(), decibels(gains[n])));
-                    ui.small(&self.rows[n]);
                     let map = ui
                         .add(Button::new("Map").small())
                         .on_hover_text("Where its tokens differ from the clip on view");
@@ -98,6 +94,10 @@ impl Panel for Compare {
                     if unpin.accessible_name(format!("Unpin {}", n + 1)).clicked() {
                         commands.push(Command::TogglePin(clip.take.clone()));
                     }
+                    ui.small(&self.rows[n]);
+                    ui.small(clip.sampling.map_or(String::new(), |s| s.summary()));
+                    let loudness = clip.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
+                    ui.small(format!("{:.2} s · {loudness} · gain {:+.1} dB", clip.seconds(), decibels(gains[n])));
                     ui.end_row();
                 }
             });

@@ -104,7 +104,10 @@ impl Session {
     /// Deletes takes; one undo brings all of them back.
     pub fn delete(&mut self, ids: &[String]) {
         ids.iter().for_each(|id| self.unpin(id));
-        self.try_update_store(|store| store.delete_all(ids));
+        let deleted = self.library.store.delete_all(ids);
+        if self.report(deleted).is_none() {
+            return;
+        }
         match ids.len() {
             1 => self.notify("Deleted; “Undo delete” brings it back"),
             n => self.notify(format!("{n} takes deleted; “Undo delete” brings them back")),

@@ -8,7 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{ClipSpec, Edit, FinishReason, Mode, Sampling, Turn, is_speakable};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::studio::state::{ClipToSpeak, QueuedTask, SpokenTurn, TurnId, TurnToSpeak};
+use crate::studio::state::{ClipToSpeak, Heard, QueuedTask, SpokenTurn, TurnId, TurnToSpeak};
 use crate::text::Script;
 use crate::worker::GeneratedClip;
 
@@ -134,7 +134,7 @@ impl Session {
         }
         let Some(mut next) = self.generation.to_speak.pop_front() else { return };
         let between_pieces = next.pieces.is_some();
-        if between_pieces && self.settings.autoplay && self.player.is_playing() {
+        if between_pieces && self.settings.autoplay && self.heard == Heard::Clip && self.player.is_playing() {
             return self.generation.to_speak.push_front(next);
         }
         let mut pieces = next.pieces.take().unwrap_or_else(|| self.cut_turn(next.turn));

@@ -16,7 +16,7 @@ impl Session {
     pub fn make_test(&mut self, kind: TestKind, path: &Path) {
         let made = self.plan_test(kind).and_then(|test| {
             test.write(path)?;
-            let page = path.with_extension("html");
+            let page = path.with_extension("page.html");
             write_atomically(&page, test_page(&test).as_bytes())?;
             Ok((test, page))
         });
