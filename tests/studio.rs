@@ -822,7 +822,11 @@ fn a_small_window_with_large_text_hides_nothing() {
     let text = window.get_by_label("Text of turn 1").rect();
     let map = window.get_by_label("Token map").rect();
     assert!(map.left() >= text.right() && map.right() <= screen.right(), "{map:?} beside {text:?}");
-    assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("Candidates").rect().top());
+    assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("▶ Play").rect().top());
+    click(&mut window, "Statistics");
+    assert!(window.query_by_label("Token map").is_none(), "they take turns");
+    click(&mut window, "Clip");
+    assert!(window.query_by_label("Token map").is_some());
     assert!(window.get_by_label("Speak").rect().bottom() <= screen.bottom());
     click(&mut window, "Takes");
     assert!(window.query_by_label("Search takes").is_some() && window.query_by_label("Text of turn 1").is_none());

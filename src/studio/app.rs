@@ -9,7 +9,7 @@ use egui::{Context, Key, Modifiers, Ui};
 
 use super::command::{Ask, COMMANDS, Command};
 use super::dialogs::{Dialogs, Outcome, Purpose, reveal, with_extension};
-use super::panels::{Panel, Slot, panels};
+use super::panels::{Panel, Slot, least_clip_height, panels};
 use super::session::{Session, StudioPaths};
 use super::settings::Theme;
 use super::state::ExportKind;
@@ -28,10 +28,9 @@ const DRAFT: Duration = Duration::from_secs(1);
 const SEVERAL: usize = 3;
 /// Height of what stands below the clip.
 const DETAIL: f32 = 210.0;
-/// Its share of a low window.
+/// Its share of a window that is not high, and its least height; where there is no room for that it takes turns with the clip.
 const DETAIL_SHARE: f32 = 0.34;
-/// Height that the clip needs at least: its header and its lanes.
-const LEAST_CLIP: f32 = 256.0;
+const LEAST_DETAIL: f32 = 130.0;
 /// Width of the window below which only one panel stands beside the clip.
 const NARROW: f32 = 860.0;
 /// Keys of the pinned clips, in their order.
@@ -52,6 +51,8 @@ pub struct Studio {
     panels: Vec<Box<dyn Panel>>,
     /// Name of the panel that is shown below the clip.
     detail: &'static str,
+    /// Whether a low window shows that in the place of the clip.
+    detail_alone: bool,
     /// Whether a narrow window shows the takes in the place of the text.
     takes_at_left: bool,
     dialogs: Dialogs,
@@ -84,6 +85,7 @@ impl Studio {
             session,
             panels,
             detail,
+            detail_alone: false,
             takes_at_left: false,
             dialogs: Dialogs::default(),
             pace: PACE,
@@ -287,7 +289,10 @@ impl Studio {
                 s.next_problem(forward);
                 self.show("Problems");
             }
-            Command::Ask(Ask::Show(title)) => self.show(title),
+            Command::Ask(Ask::Show(title)) => {
+                self.show(title);
+                self.detail_alone = true;
+            }
             Command::Ask(ask) => {
                 let mut commands = Vec::new();
                 self.panels.iter_mut().for_each(|panel| panel.asked(&ask, ctx, &self.session, &mut commands));
@@ -383,26 +388,53 @@ impl Studio {
 
     /// The clip, and one of the panels about it below.
     fn centre_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        if self.session.model_info().is_some() {
-            let height = DETAIL.min(ui.available_height() * DETAIL_SHARE);
-            let detail = egui::Panel::bottom("detail").resizable(true).default_size(height).min_size(80.0);
-            // However large it was made in a higher window, the clip keeps the room that its lanes need.
-            let detail = detail.max_size((ui.available_height() - LEAST_CLIP).max(80.0));
-            detail.show(ui, |ui| {
-                ui.horizontal(|ui| {
-                    for panel in self.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
-                        let tab = ui.selectable_label(self.detail == panel.title(), panel.title());
-                        if tab.clicked() {
-                            self.detail = panel.title();
-                        }
-                    }
-                });
-                let shown = self.panels.iter_mut().find(|panel| panel.title() == self.detail);
-                shown.into_iter().for_each(|panel| panel.ui(ui, &self.session, commands));
-                ui.take_available_space();
-            });
+        if self.session.model_info().is_none() {
+            egui::CentralPanel::default().show(ui, |ui| self.slot_ui(Slot::Centre, ui, commands));
+            return;
         }
+        let room = ui.available_height() - least_clip_height(&self.session);
+        if room < LEAST_DETAIL {
+            egui::CentralPanel::default().show(ui, |ui| self.low_centre_ui(ui, commands));
+            return;
+        }
+        let height = DETAIL.min(ui.available_height() * DETAIL_SHARE);
+        let detail = egui::Panel::bottom("detail").resizable(true).default_size(height);
+        // However large it was made in a higher window, the clip keeps the room that its lanes need.
+        detail.min_size(LEAST_DETAIL).max_size(room).show(ui, |ui| {
+            ui.horizontal(|ui| self.tabs_ui(ui, true));
+            self.detail_ui(ui, commands);
+        });
         egui::CentralPanel::default().show(ui, |ui| self.slot_ui(Slot::Centre, ui, commands));
+    }
+
+    /// In a low window the clip and what is about it take turns.
+    fn low_centre_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        ui.horizontal_wrapped(|ui| {
+            let clip = ui.selectable_label(!self.detail_alone, "Clip");
+            self.detail_alone &= !clip.clicked();
+            if self.tabs_ui(ui, self.detail_alone) {
+                self.detail_alone = true;
+            }
+        });
+        if self.detail_alone { self.detail_ui(ui, commands) } else { self.slot_ui(Slot::Centre, ui, commands) }
+    }
+
+    /// The panels about the clip, to be chosen; whether one was.
+    fn tabs_ui(&mut self, ui: &mut Ui, shown: bool) -> bool {
+        let mut chosen = false;
+        for panel in self.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
+            if ui.selectable_label(shown && self.detail == panel.title(), panel.title()).clicked() {
+                (self.detail, chosen) = (panel.title(), true);
+            }
+        }
+        chosen
+    }
+
+    /// The chosen panel about the clip.
+    fn detail_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let shown = self.panels.iter_mut().find(|panel| panel.title() == self.detail);
+        shown.into_iter().for_each(|panel| panel.ui(ui, &self.session, commands));
+        ui.take_available_space();
     }
 }
 

@@ -11,6 +11,9 @@ use crate::data::{FinishReason, ModelInfo};
 use crate::studio::command::Command;
 use crate::studio::session::Session;
 
+/// Width below which what can be done with a take is one menu.
+const NARROW: f32 = 560.0;
+
 /// The panel.
 #[derive(Default)]
 pub(super) struct Clip {
@@ -51,15 +54,10 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut V
         // The buttons at the right come first, so that a long name gives way to them.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(take) = take {
-                let id = || take.id.clone();
-                ui.menu_button("Export ▼", |ui| export_menu_ui(ui, &take.id, commands));
-                ui.menu_button("Again ▼", |ui| again_menu_ui(ui, &take.id, commands));
-                if ui.button("Use these settings").on_hover_text("For the next take").clicked() {
-                    commands.push(Command::UseSettings(id()));
-                }
-                let mut pinned = session.pins.place(&take.id).is_some();
-                if ui.toggle_value(&mut pinned, "Pin").on_hover_text("Compare it with other takes (P)").clicked() {
-                    commands.push(Command::TogglePin(id()));
+                if ui.available_width() < NARROW {
+                    ui.menu_button("Take ▼", |ui| take_ui(ui, session, &take.id, commands));
+                } else {
+                    take_ui(ui, session, &take.id, commands);
                 }
             }
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -68,6 +66,19 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut V
             });
         });
     });
+}
+
+/// What can be done with the take as a whole.
+fn take_ui(ui: &mut Ui, session: &Session, id: &str, commands: &mut Vec<Command>) {
+    ui.menu_button("Export ▼", |ui| export_menu_ui(ui, id, commands));
+    ui.menu_button("Again ▼", |ui| again_menu_ui(ui, id, commands));
+    if ui.button("Use these settings").on_hover_text("For the next take").clicked() {
+        commands.push(Command::UseSettings(id.to_owned()));
+    }
+    let mut pinned = session.pins.place(id).is_some();
+    if ui.toggle_value(&mut pinned, "Pin").on_hover_text("Compare it with other takes (P)").clicked() {
+        commands.push(Command::TogglePin(id.to_owned()));
+    }
 }
 
 fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Vec<Command>) {

@@ -16,7 +16,8 @@ use crate::studio::state::{ClipView, Codebooks, Heard, InspectedClip, PEAK, Pinn
 const MARGIN: f32 = 64.0;
 /// Heights.
 const RULER: f32 = 18.0;
-const PINNED: f32 = 30.0;
+/// Greatest and least height of a pinned clip.
+const PINNED: (f32, f32) = (30.0, 12.0);
 const OVERVIEW: f32 = 14.0;
 const GAP: f32 = 3.0;
 /// Least and greatest height of waveform and statistics, and their share of what is left.
@@ -79,7 +80,7 @@ pub(super) fn lanes_ui(
     };
     ui.spacing_mut().item_spacing.y = GAP;
     let rows = clip.frames.codebooks().max(model.dims.codebooks);
-    let (curve_height, map_height) = heights(height, pins.len(), rows);
+    let (pinned_height, curve_height, map_height) = heights(height, pins.len(), rows);
     let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
     ruler_ui(ui, ruler, session, model, commands);
     let (waveform, waveform_response) = lane(ui, curve_height, "Waveform");
@@ -89,7 +90,7 @@ pub(super) fn lanes_ui(
     name_ui(ui, waveform, "sound", ui.visuals().text_color());
     let mut lanes = vec![(ruler, ruler_response, None), (waveform, waveform_response, None)];
     for (n, pinned) in pins.iter().enumerate() {
-        let (place, response) = lane(ui, PINNED, &format!("Pinned {}", n + 1));
+        let (place, response) = lane(ui, pinned_height, &format!("Pinned {}", n + 1));
         pinned_ui(ui, place, pinned, n, session, commands);
         lanes.push((place, response, None));
     }
@@ -121,16 +122,24 @@ pub(super) fn lanes_ui(
     }
 }
 
-/// Heights of waveform and statistics, each, and of the map with so many rows, where all lanes have `height`. What the map cannot use
-/// is theirs.
-fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32) {
-    let fixed = RULER + OVERVIEW + 5.0 * GAP + pins as f32 * (PINNED + GAP);
+/// Heights of a pinned clip, of waveform and statistics, each, and of the map with so many rows, where all lanes have `height`. What
+/// the map cannot use is theirs.
+fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
+    let others = RULER + OVERVIEW + 5.0 * GAP;
+    let for_pins = (height - others - 2.0 * CURVES.0 - LEAST_MAP) / pins.max(1) as f32 - GAP;
+    let pinned = for_pins.clamp(PINNED.1, PINNED.0);
+    let fixed = others + pins as f32 * (pinned + GAP);
     let left = height - fixed;
     let (least, most, share) = CURVES;
     let curve = (left * share).clamp(least, most);
     let tallest = TALLEST_ROW * rows as f32;
     let map = (left - 2.0 * curve).clamp(LEAST_MAP, tallest.max(LEAST_MAP));
-    (((left - map) / 2.0).clamp(curve, most), map)
+    (pinned, ((left - map) / 2.0).clamp(curve, most), map)
+}
+
+/// Height that all lanes need at least, with so many pinned clips.
+pub(super) fn least_height(pins: usize) -> f32 {
+    RULER + OVERVIEW + 5.0 * GAP + 2.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
 }
 
 /// Click, drag and wheel; the same in every lane. `rows`: codebooks of the map.
@@ -395,10 +404,13 @@ mod tests {
 
     #[test]
     fn lanes_use_the_height_there_is() {
-        for (height, pins, rows) in [(1_000.0, 0, 6), (480.0, 3, 32), (700.0, 0, 32), (420.0, 0, 6)] {
-            let (curve, map) = heights(height, pins, rows);
-            let used = RULER + OVERVIEW + 5.0 * GAP + pins as f32 * (PINNED + GAP) + 2.0 * curve + map;
+        for (height, pins, rows) in
+            [(1_000.0, 0, 6), (480.0, 3, 32), (700.0, 0, 32), (420.0, 9, 6), (least_height(4), 4, 32)]
+        {
+            let (pinned, curve, map) = heights(height, pins, rows);
+            let used = RULER + OVERVIEW + 5.0 * GAP + pins as f32 * (pinned + GAP) + 2.0 * curve + map;
             assert!(used <= height + 0.1 && (used > height - 1.0 || curve >= CURVES.1), "{height}: {used}");
+            assert!(height >= least_height(pins));
             assert!(map <= TALLEST_ROW * rows as f32 && map >= LEAST_MAP);
         }
     }

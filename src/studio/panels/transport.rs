@@ -98,7 +98,10 @@ fn heard_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     let (text, back) = match session.heard {
         Heard::Clip => {
             let hint = "Click a frame or drag a part to hear it; wheel zooms, double click shows all";
-            ui.add(egui::Label::new(RichText::new(hint).weak()).truncate());
+            // In a narrow window it would only be a second line.
+            if ui.available_width() > 300.0 {
+                ui.add(egui::Label::new(RichText::new(hint).weak()).truncate());
+            }
             return;
         }
         Heard::Pinned(n) => {
