@@ -19,6 +19,16 @@ pub fn memory() -> Option<Memory> {
     (memory.total > 0).then_some(memory)
 }
 
+/// What MLX computes on, with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
+pub fn device() -> String {
+    let kind = if cfg!(target_os = "macos") { "Metal" } else { "CPU" };
+    let processor = sysinfo::System::new().ok().and_then(|mut system| {
+        system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+        system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).filter(|brand| !brand.is_empty())
+    });
+    processor.map_or(kind.to_owned(), |name| format!("{kind}, {name}"))
+}
+
 /// The most memory that this process has held, in bytes; `None` where the system does not tell.
 pub fn peak_memory() -> Option<u64> {
     // SAFETY: the call fills the structure, whose numbers may all be 0.

@@ -42,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
             "files",
             "listen",
+            "machine",
             "report",
             "sampling",
             "takes",

@@ -641,6 +641,13 @@ fn codebooks_are_muted_and_heard() {
     assert!(window.query_by_label("Mute codebook 1").is_some());
     click(&mut window, "Hear the clip on view");
     assert_eq!(window.state().session.heard, Heard::Clip);
+    // What is no longer wanted is not heard when it is decoded.
+    let session = &mut window.state_mut().session;
+    session.hear_codebooks(csm_studio::studio::state::Codebooks::first(1, 6));
+    session.hear_codebooks(csm_studio::studio::state::Codebooks::default());
+    std::thread::sleep(Duration::from_millis(300));
+    window.run_steps(5);
+    assert_eq!(window.state().session.heard, Heard::Clip);
     click(&mut window, "Solo codebook 0");
     wait(&mut window, "the decoding", |s| s.session.heard == Heard::SomeCodebooks);
     assert!(!window.state().session.codebooks.is_heard(1) && window.state().session.codebooks.is_heard(0));
@@ -823,11 +830,15 @@ fn a_small_window_with_large_text_hides_nothing() {
     let map = window.get_by_label("Token map").rect();
     assert!(map.left() >= text.right() && map.right() <= screen.right(), "{map:?} beside {text:?}");
     assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("▶ Play").rect().top());
+    assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("Candidates").rect().top());
+    // Lower still, the clip and what is about it take turns.
+    window.set_size(egui::vec2(1024.0 / 1.5, 420.0));
+    window.run_steps(5);
     click(&mut window, "Statistics");
-    assert!(window.query_by_label("Token map").is_none(), "they take turns");
+    assert!(window.query_by_label("Token map").is_none());
     click(&mut window, "Clip");
     assert!(window.query_by_label("Token map").is_some());
-    assert!(window.get_by_label("Speak").rect().bottom() <= screen.bottom());
+    assert!(window.get_by_label("Speak").rect().bottom() <= window.ctx.content_rect().bottom());
     click(&mut window, "Takes");
     assert!(window.query_by_label("Search takes").is_some() && window.query_by_label("Text of turn 1").is_none());
 }

@@ -43,6 +43,16 @@
       keep();
       begin();
     }, "primary");
+    if (again) button("Begin anew as another listener", screen, anew);
+  }
+
+  function anew() {
+    stop();
+    results = { ...results, listener: "", device: "", answers: [] };
+    [heard, values, last] = [new Set(), [], null];
+    keep();
+    screen.replaceChildren();
+    welcome();
   }
 
   const trial = () => test.trials[results.answers.length];
@@ -163,6 +173,7 @@
       const link = element("a", undefined, screen, { href: URL.createObjectURL(file), download: `results-${name}.json` });
       link.click();
       link.remove();
+      if (!screen.querySelector(".anew")) button("Another listener", screen, anew, "anew");
     }, "primary");
     button("Undo the last answer", screen, undo);
   }

@@ -183,7 +183,7 @@ fn listen(args: &RunArgs) -> Result<Outcome> {
     let mut begun = Instant::now();
     let mut lines = std::io::stdin().lock().lines();
     while let Some((n, _)) = run.trial() {
-        let names: Vec<String> = (0..run.buttons().len()).map(|button| button_name(&test, button)).collect();
+        let names: Vec<String> = (0..run.buttons().len()).map(|button| test.kind.button_name(button)).collect();
         message!("\nTrial {} of {}: {}", n + 1, test.trials.len(), test.question);
         message!("{}", keys(test.kind, &names));
         std::io::stderr().flush().ok(); // a prompt that is late is no reason to stop
@@ -224,13 +224,6 @@ fn decode(test: &ListeningTest, stimulus: usize, path: &Path) -> Result<Vec<f32>
     let damaged = |e: String| Error::file(path, format!("sound {stimulus} cannot be decoded: {e}"));
     let bytes = test.wav(stimulus).map_err(|e| damaged(e.to_string()))?;
     wav::decode(&bytes, RATE).map_err(|e| damaged(e.to_string()))
-}
-
-fn button_name(test: &ListeningTest, button: usize) -> String {
-    match (test.kind, button) {
-        (TestKind::Abx, 2) => "X".into(),
-        _ => char::from(b'A' + (button % 26) as u8).to_string(),
-    }
 }
 
 /// What can be typed.

@@ -227,7 +227,7 @@ fn rows(test: &ListeningTest, results: &Results) -> Vec<Vec<String>> {
                 answer.trial.to_string(),
                 trial.repeats.map_or(String::new(), |n| n.to_string()),
                 stimulus.item.to_string(),
-                format!("{}{x}", button_name(button)),
+                format!("{}{x}", test.kind.button_name(button)),
                 test.conditions[stimulus.condition].clone(),
                 stimulus.source.clone(),
                 stimulus.sha256.clone(),
@@ -242,11 +242,6 @@ fn rows(test: &ListeningTest, results: &Results) -> Vec<Vec<String>> {
         trial.stimuli.iter().enumerate().map(row).collect::<Vec<_>>()
     };
     results.answers.iter().flat_map(of_answer).collect()
-}
-
-/// A, B, C and so on.
-fn button_name(button: usize) -> char {
-    char::from(b'A' + (button % 26) as u8)
 }
 
 /// Votes on pairs of conditions: of a rating, every pair of its values.
@@ -355,9 +350,9 @@ fn balance(test: &ListeningTest) -> String {
             *places.entry((place, test.stimuli[*n].condition)).or_default() += 1;
         }
     }
-    let shown = places
-        .iter()
-        .map(|((place, condition), n)| format!("{} {} {n}×", button_name(*place), test.conditions[*condition]));
+    let shown = places.iter().map(|((place, condition), n)| {
+        format!("{} {} {n}×", test.kind.button_name(*place), test.conditions[*condition])
+    });
     let mut parts: Vec<String> = shown.collect();
     if test.kind == TestKind::Abx {
         let first = asked().filter(|trial| trial.x == Some(0)).count();

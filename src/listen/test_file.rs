@@ -37,6 +37,14 @@ impl TestKind {
     pub const ALL: [(Self, &'static str); 4] =
         [(Self::Abx, "abx"), (Self::Preference, "preference"), (Self::Rating, "rating"), (Self::Opinion, "opinion")];
 
+    /// What stands on a button: A, B, C and so on; X on the third one of an ABX trial.
+    pub fn button_name(self, button: usize) -> String {
+        match (self, button) {
+            (Self::Abx, 2) => "X".into(),
+            _ => char::from(b'A' + (button % 26) as u8).to_string(),
+        }
+    }
+
     /// The question that a listener reads, where the test's maker asks none.
     pub fn question(self) -> &'static str {
         match self {

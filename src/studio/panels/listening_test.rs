@@ -75,7 +75,7 @@ fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands:
         for button in 0..run.buttons().len() {
             let playing = test.button == Some(button) && session.player.is_playing();
             let heard = if run.was_heard(button) { " ✓" } else { "" };
-            let name = button_name(run.test().kind, button);
+            let name = run.test().kind.button_name(button);
             let play = Button::selectable(playing, RichText::new(format!("▶ {name}{heard}")).size(18.0));
             let play = ui.add(play.min_size(vec2(84.0, 40.0))).on_hover_text(format!("{}", button + 1));
             if play.accessible_name(format!("Hear {name}")).clicked() {
@@ -97,11 +97,11 @@ fn votes_ui(ui: &mut Ui, test: &OpenTest, session: &Session, commands: &mut Vec<
             let mut values = values(test);
             for (button, value) in values.iter_mut().enumerate() {
                 ui.horizontal(|ui| {
-                    ui.monospace(button_name(kind, button));
+                    ui.monospace(kind.button_name(button));
                     // Only what is playing is rated.
                     let playing = test.button == Some(button) && session.player.is_playing();
                     let slider = Slider::new(value, 0.0..=100.0).fixed_decimals(0);
-                    let name = format!("Rating of {}", button_name(kind, button));
+                    let name = format!("Rating of {}", kind.button_name(button));
                     ui.add_enabled_ui(playing, |ui| ui.add(slider).accessible_name(name));
                 });
             }
@@ -144,13 +144,6 @@ fn answers(kind: TestKind) -> Vec<(String, Key, Choice)> {
 fn values(test: &OpenTest) -> Vec<f64> {
     let all = test.run().buttons().len();
     (0..all).map(|button| test.values.get(button).copied().unwrap_or(50.0)).collect()
-}
-
-fn button_name(kind: TestKind, button: usize) -> String {
-    match (kind, button) {
-        (TestKind::Abx, 2) => "X".into(),
-        _ => char::from(b'A' + (button % 26) as u8).to_string(),
-    }
 }
 
 fn end_ui(ui: &mut Ui, test: &OpenTest) {

@@ -1,6 +1,7 @@
 //! The model's name as a menu of what can be opened, and what to do where there is none.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use egui::Ui;
 
@@ -14,9 +15,10 @@ pub(super) fn model_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<C
         Some(m) => format!("{} · {} × {} codes", m.name, m.dims.codebooks, m.dims.codec_size),
         None => "No model".into(),
     };
-    let device = if cfg!(target_os = "macos") { "Metal" } else { "CPU" };
+    // The machine stays the same: it is asked once.
+    static DEVICE: LazyLock<String> = LazyLock::new(crate::machine::device);
     let menu = ui.menu_button(format!("{name} ▼"), |ui| choices_ui(ui, session, commands));
-    menu.response.on_hover_text(format!("computes on {device}")).accessible_name("Model");
+    menu.response.on_hover_text(format!("Computes on {}", *DEVICE)).accessible_name("Model");
 }
 
 /// Why there is no model, and what can be opened instead.

@@ -234,6 +234,7 @@ impl Session {
         self.heard = Heard::Clip;
         self.codebooks = Codebooks::default();
         self.generation.stop_recomputing();
+        self.generation.stop_auditions();
         if same_model && self.inspected.spec.is_some() {
             self.generation.queue.push_back(QueuedTask::TeacherForce { take });
         } else if has_tokens {

@@ -28,8 +28,11 @@ impl Session {
 
     /// Hears these codebooks of the inspected clip from now on.
     pub fn hear_codebooks(&mut self, codebooks: Codebooks) {
+        if self.is_speaking() {
+            return self.notify("A take is being made; stop it first");
+        }
         self.codebooks = codebooks;
-        self.generation.queue.retain(|task| !matches!(task, QueuedTask::Audition(_)));
+        self.generation.stop_auditions(); // what they would be heard for is not wanted any more
         if self.codebooks.heard(self.inspected.frames.codebooks()).is_none() {
             return self.hear_clip();
         }
@@ -85,7 +88,13 @@ impl Session {
         match self.heard {
             Heard::OtherToken | Heard::Recording => {
                 let position = self.player.position();
-                self.player.load(&self.inspected.audio, self.inspected.rate);
+                if self.is_speaking() {
+                    // More of it is to come.
+                    self.player.begin(self.inspected.rate);
+                    self.player.push(&self.inspected.audio);
+                } else {
+                    self.player.load(&self.inspected.audio, self.inspected.rate);
+                }
                 self.player.seek(position);
                 self.heard = Heard::Clip;
                 if self.codebooks != Codebooks::default() {

@@ -273,6 +273,14 @@ impl Generation {
         }
     }
 
+    /// Drops what was to be heard of a clip: another one is on view, or something else of it is wanted.
+    pub fn stop_auditions(&mut self) {
+        self.queue.retain(|task| !matches!(task, QueuedTask::Audition(_)));
+        if matches!(self.active, Some(ActiveTask::Audition { .. })) {
+            self.active = None; // dropping the task cancels it
+        }
+    }
+
     /// The take that is being made belongs to this turn of a text in pieces; what the next piece hears.
     pub fn piece_was_spoken(&mut self, turn: Turn) {
         if let Some(next) = self.to_speak.front_mut().filter(|next| next.pieces.is_some()) {
