@@ -109,7 +109,7 @@ fn heard_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
             (format!("Pinned {}: {}", n + 1, name.chars().take(24).collect::<String>()), Command::HearClip)
         }
         Heard::OtherToken => ("Another token, not kept".into(), Command::Play(false)),
-        Heard::Recording => ("The voice prompt".into(), Command::Play(false)),
+        Heard::Recording => ("Another sound".into(), Command::Play(false)),
         Heard::SomeCodebooks => {
             let all = session.inspected.frames.codebooks();
             let heard = (0..all).filter(|k| session.codebooks.is_heard(*k)).count();
