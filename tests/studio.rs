@@ -940,6 +940,12 @@ fn a_listening_test_is_done_by_keyboard() {
         }
         let report = window.state().session.listening.as_ref().unwrap().report().unwrap();
         assert!(report.contains("p = "), "{report}");
+        // No answer is changed by somebody who has seen what they say.
+        assert!(window.query_by_label_contains("p = ").is_none());
+        click(&mut window, "Show what the answers say");
+        window.key_press(egui::Key::U);
+        window.run_steps(2);
+        assert_eq!(answered(&window), all);
         window.key_press(egui::Key::Escape);
         window.run_steps(2);
         assert!(window.state().session.listening.is_none());

@@ -143,6 +143,10 @@ fn new(args: &NewArgs) -> Result<Outcome> {
         seed,
     };
     let test = ListeningTest::new(&plan)?;
+    if args.output.exists() {
+        let problem = "it is there already, and results of it could no longer be read; choose another name";
+        return Err(Error::file(&args.output, problem));
+    }
     test.write(&args.output)?;
     if let Some(page) = &args.page {
         write_atomically(page, test_page(&test).as_bytes())?;

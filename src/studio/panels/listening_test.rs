@@ -17,7 +17,11 @@ const BUTTON_KEYS: [Key; 9] =
 const OPINIONS: [&str; 5] = ["1 bad", "2 poor", "3 fair", "4 good", "5 excellent"];
 
 /// The panel.
-pub(super) struct ListeningTestPanel;
+#[derive(Default)]
+pub(super) struct ListeningTestPanel {
+    /// Whether the listener has seen what the answers say: from then on none is changed.
+    report_shown: bool,
+}
 
 impl Panel for ListeningTestPanel {
     fn title(&self) -> &'static str {
@@ -29,17 +33,20 @@ impl Panel for ListeningTestPanel {
     }
 
     fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-        let Some(test) = &session.listening else { return };
+        let Some(test) = &session.listening else {
+            self.report_shown = false;
+            return;
+        };
         Modal::new(egui::Id::unique("listening test")).show(ui.ctx(), |ui| {
             ui.set_width(WIDTH);
             match test.run().trial() {
                 Some((n, _)) => trial_ui(ui, session, test, n, commands),
-                None => end_ui(ui, test),
+                None => end_ui(ui, test, &mut self.report_shown),
             }
             ui.add_space(8.0);
             ui.horizontal(|ui| {
-                let answered = !test.run().results().answers.is_empty();
-                if ui.add_enabled(answered, Button::new("Undo the last answer (U)")).clicked() {
+                let can_undo = !test.run().results().answers.is_empty() && !self.report_shown;
+                if ui.add_enabled(can_undo, Button::new("Undo the last answer (U)")).clicked() {
                     commands.push(Command::UndoAnswer);
                 }
                 if ui.button("Close").on_hover_text("What was answered is kept; open the test again to go on").clicked()
@@ -48,7 +55,7 @@ impl Panel for ListeningTestPanel {
                 }
             });
         });
-        keys(ui, test, commands);
+        keys(ui, test, !self.report_shown, commands);
     }
 
     fn takes_keys(&self, session: &Session) -> bool {
@@ -146,15 +153,18 @@ fn values(test: &OpenTest) -> Vec<f64> {
     (0..all).map(|button| test.values.get(button).copied().unwrap_or(50.0)).collect()
 }
 
-fn end_ui(ui: &mut Ui, test: &OpenTest) {
+fn end_ui(ui: &mut Ui, test: &OpenTest, report_shown: &mut bool) {
     ui.heading("Thank you");
     ui.label(format!("Your answers are in {}. Send this file back.", test.results_path().display()));
-    if let Some(report) = test.report() {
+    if !*report_shown {
+        let show = ui.button("Show what the answers say");
+        *report_shown = show.on_hover_text("After that no answer can be taken back").clicked();
+    } else if let Some(report) = test.report() {
         egui::ScrollArea::vertical().max_height(320.0).show(ui, |ui| ui.label(report));
     }
 }
 
-fn keys(ui: &Ui, test: &OpenTest, commands: &mut Vec<Command>) {
+fn keys(ui: &Ui, test: &OpenTest, can_undo: bool, commands: &mut Vec<Command>) {
     if ui.ctx().egui_wants_keyboard_input() {
         return;
     }
@@ -189,7 +199,7 @@ fn keys(ui: &Ui, test: &OpenTest, commands: &mut Vec<Command>) {
         if kind == TestKind::Rating && pressed(Key::Enter) {
             commands.push(Command::AnswerTrial(Choice::Values(values(test))));
         }
-        if pressed(Key::U) {
+        if pressed(Key::U) && can_undo {
             commands.push(Command::UndoAnswer);
         }
         if pressed(Key::Escape) {

@@ -91,6 +91,6 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(notifications::NotificationList),
         Box::new(keys::Keys::default()),
         Box::new(palette::Palette::default()),
-        Box::new(listening_test::ListeningTestPanel),
+        Box::new(listening_test::ListeningTestPanel::default()),
     ]
 }

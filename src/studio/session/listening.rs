@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::data::Codes;
-use crate::studio::state::{Alignment, Audition, ClipToSpeak, Codebooks, Heard, PinnedClip, QueuedTask};
+use crate::studio::state::{Alignment, Audition, ClipToSpeak, Codebooks, Heard, MapContent, PinnedClip, QueuedTask};
 
 /// Frames that are heard before and after a token that is auditioned.
 const AUDITION_BEFORE: usize = 4;
@@ -154,6 +154,14 @@ impl Session {
             }
         }
         self.pins.unpin(id);
+        self.forget_difference();
+    }
+
+    /// Other clips are pinned: the map no longer shows the difference to what was in a place before.
+    fn forget_difference(&mut self) {
+        if matches!(self.view.map, MapContent::Difference(_)) {
+            self.view.map = MapContent::Tokens;
+        }
     }
 
     /// Whether pinned clips are heard as loud as they are; what is heard changes at once.
@@ -170,6 +178,7 @@ impl Session {
             self.hear_clip();
         }
         self.pins.clear();
+        self.forget_difference();
     }
 
     fn read_pinned(&self, id: &str) -> crate::error::Result<PinnedClip> {
@@ -188,8 +197,12 @@ impl Session {
         if self.inspected.take.as_deref() == Some(id) && self.inspected.is_analysed() {
             (clip.logits, clip.samplings) = (self.inspected.logits.clone(), self.inspected.samplings.clone());
         }
-        if matches!(self.heard, Heard::Pinned(_)) && self.pins.is_new_group(group) {
-            self.hear_clip(); // what was pinned gives way
+        if self.pins.is_new_group(group) {
+            // What was pinned gives way.
+            self.forget_difference();
+            if matches!(self.heard, Heard::Pinned(_)) {
+                self.hear_clip();
+            }
         }
         self.pins.pin_in_group(clip, group);
     }
