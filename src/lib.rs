@@ -70,6 +70,7 @@
 //! - **divergence**: the first difference between two clips; also the Kullback-Leibler and Jensen-Shannon divergences of
 //!   distributions.
 
+pub mod acoustics;
 pub mod analysis;
 pub mod audio;
 pub mod checkpoint;

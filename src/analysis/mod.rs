@@ -1,7 +1,7 @@
 //! Statistics on plain data. Every function states its formula, range and unit; probabilities are `f32` as in the samplers, sums
 //! are `f64`. Entropies and divergences are in bits.
 //!
-//! [`statistics`], [`what_if`]: one draw. [`clip`], [`problems`]: one clip. [`histogram`], [`groups`]: clips against clips. [`logit_diff`], [`divergence`]: two
+//! [`statistics`], [`what_if`]: one draw. [`clip`], [`problems`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips against clips. [`logit_diff`], [`divergence`]: two
 //! computations of the same clip. [`binomial`], [`bootstrap`]: votes of listeners.
 
 pub mod binomial;
@@ -16,6 +16,7 @@ pub mod permutation;
 pub mod problems;
 pub mod statistics;
 pub mod what_if;
+pub mod word_errors;
 
 /// Kullback-Leibler divergence of `q` from `p`, `sum p log2(p / q)`, in bits, 0 and up (Kullback and Leibler 1951). The sum runs
 /// over the support of `p`; it is infinite where `p` has mass and `q` has none.
