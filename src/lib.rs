@@ -85,6 +85,7 @@ pub mod listen;
 pub mod machine;
 pub mod mlx;
 pub mod quantize;
+pub mod recogniser;
 pub mod report;
 pub mod sampling;
 pub mod studio;

@@ -16,7 +16,7 @@ const FLOOR_DECIBELS: f64 = 80.0;
 const PITCH_OFFSET: usize = 2;
 
 /// What two clips are compared by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SoundFeatures {
     mel: Frames,
     cepstra: Frames,
@@ -46,19 +46,68 @@ impl SoundFeatures {
     }
 }
 
-/// How far apart two clips of one rate are. All are 0 for equal clips and have no upper bound.
+/// How far apart two clips of one rate are. All are 0 for equal clips and have no upper bound. [`SOUND_DISTANCES`] defines them.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct SoundDistance {
-    /// Mel-cepstral distortion: mean over the warped frames of the Euclidean distance of the mel cepstra `i` = 2 to 16,
-    /// `sum over n of X_n cos(i (n - 1/2) pi / 20)` of 20 bands' log10 energies (Kubichek 1993), as mel-cepstral-distance 0.0.4
-    /// computes it. Values of other definitions (in dB, of WORLD's spectra) are on another scale.
+    /// Mel-cepstral distortion.
     pub mel_cepstral: f64,
-    /// Log-spectral distance, dB: mean over the warped frames of the root mean square over frequency of the difference in dB (Gray and
-    /// Markel 1976), 80 dB below each clip's largest at least.
+    /// Log-spectral distance, dB.
     pub log_spectral: f64,
-    /// Root mean square of the difference in fundamental frequency, semitones, over warped frames that are voiced in both; `None`
-    /// without such.
+    /// Difference in fundamental frequency, semitones; `None` where no frames beside each other are both voiced.
     pub pitch: Option<f64>,
+}
+
+/// A distance: how it is called, and how it is computed.
+pub struct DistanceMeasure {
+    /// Its name in a table.
+    pub title: &'static str,
+    /// Its unit; empty for a number without one.
+    pub unit: &'static str,
+    /// Formula and source.
+    pub definition: &'static str,
+    value: fn(&SoundDistance) -> Option<f64>,
+}
+
+/// All distances of two clips.
+pub static SOUND_DISTANCES: [DistanceMeasure; 3] = [
+    DistanceMeasure {
+        title: "MCD",
+        unit: "",
+        definition: "mel-cepstral distortion, the mean over warped frames of the Euclidean distance of the mel cepstra i = 2 to 16, \
+                     sum over n of X_n cos(i (n - 1/2) pi / 20) of the log10 energies X of 20 mel bands (Kubichek 1993, as \
+                     mel-cepstral-distance 0.0.4 computes it; values in dB of other definitions are on another scale)",
+        value: |d| Some(d.mel_cepstral),
+    },
+    DistanceMeasure {
+        title: "LSD",
+        unit: "dB",
+        definition: "log-spectral distance, the mean over warped frames of the root mean square over frequency of the difference in \
+                     dB (Gray and Markel 1976); below -80 dB of a clip's largest value nothing is told apart",
+        value: |d| Some(d.log_spectral),
+    },
+    DistanceMeasure {
+        title: "F0",
+        unit: "semitones",
+        definition: "root mean square of the difference in fundamental frequency over warped frames that are voiced in both",
+        value: |d| d.pitch,
+    },
+];
+
+impl DistanceMeasure {
+    /// Its value.
+    pub fn value(&self, distance: &SoundDistance) -> Option<f64> {
+        (self.value)(distance)
+    }
+
+    /// A value with two digits; `–` where there is none.
+    pub fn show(&self, value: Option<f64>) -> String {
+        value.map_or("–".into(), |value| format!("{value:.2}"))
+    }
+
+    /// Name and unit.
+    pub fn heading(&self) -> String {
+        if self.unit.is_empty() { self.title.to_owned() } else { format!("{}, {}", self.title, self.unit) }
+    }
 }
 
 /// Compares two clips; `None` if one is empty or both are longer than two minutes.

@@ -43,8 +43,8 @@ impl Frames {
     }
 
     /// Frames of another width, each made of the one here.
-    pub fn map(&self, width: usize, mut of_frame: impl FnMut(&[f64]) -> Vec<f64>) -> Self {
-        Self { width, values: self.iter().flat_map(|frame| of_frame(frame)).collect() }
+    pub fn map(&self, width: usize, of_frame: impl FnMut(&[f64]) -> Vec<f64>) -> Self {
+        Self { width, values: self.iter().flat_map(of_frame).collect() }
     }
 }
 

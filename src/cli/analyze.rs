@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::report_args::{ReportArgs, clip_sound};
+use super::report_args::ReportArgs;
 use super::run_job::{run_observed, start_worker};
 use super::{ModelArgs, Outcome};
 use crate::analysis::divergence::Divergence;
@@ -63,16 +63,17 @@ fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Rep
         files.push((path, TokenFile::read(&tokens, &checkpoint.dims())?));
     }
     let worker = if args.no_steps { None } else { Some(start_worker(checkpoint)?) };
-    let mut clips = Vec::new();
+    let (mut clips, cancel) = (Vec::new(), CancelToken::default());
     for (path, file) in files {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let Computed { steps, audio, candidates } = match &worker {
             None => Computed::nothing(StepsUnavailable::NotRequested),
             Some(worker) => teacher_force(worker, checkpoint, &file, path)?,
         };
-        let sound = audio.as_deref().map(|audio| clip_sound(&file, audio, &checkpoint.dims())).transpose()?;
-        let clip = ClipReport::new(name, file, steps, audio.as_deref(), &checkpoint.info);
-        clips.push(clip.with_page_content(sound, candidates));
+        clips.push(match audio {
+            Some(audio) => args.output.clip_report(name, file, steps, candidates, &audio, &checkpoint.info, &cancel)?,
+            None => ClipReport::new(name, file, steps, None, &checkpoint.info),
+        });
     }
     Ok(Report::new((*checkpoint.info).clone(), clips))
 }
@@ -153,11 +154,18 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     };
     let (first, second) = (&a.info.name, &b.info.name);
     let same = Err(StepsUnavailable::SameAsFirst);
+    let cancel = CancelToken::default();
     let mut clips = vec![
-        ClipReport::new(first.clone(), file(a, &clip)?, Ok(steps), Some(&clip.audio), &a.info)
-            .with_page_content(Some(clip_sound(&file(a, &clip)?, &clip.audio, &a.dims())?), candidates),
-        ClipReport::new(second.clone(), file(&b, &free)?, same, Some(&free.audio), &a.info)
-            .with_page_content(Some(clip_sound(&file(&b, &free)?, &free.audio, &b.dims())?), Vec::new()),
+        args.output.clip_report(
+            first.clone(),
+            file(a, &clip)?,
+            Ok(steps),
+            candidates,
+            &clip.audio,
+            &a.info,
+            &cancel,
+        )?,
+        args.output.clip_report(second.clone(), file(&b, &free)?, same, Vec::new(), &free.audio, &a.info, &cancel)?,
     ];
     clips.retain(|c| !c.codes.is_empty()); // an empty clip has no histogram
     let divergence = Divergence::between(&clip.frames, &free.frames);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::output::message;
 use super::param_args::ParamArgs;
-use super::report_args::{ReportArgs, clip_sound};
+use super::report_args::ReportArgs;
 use super::run_job::{cancel_on_signals, observed, run_batch, start_worker};
 use super::values::{Seeds, mode_parser, parse_seeds};
 use super::{ModelArgs, Outcome};
@@ -79,11 +79,17 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
                 let (sampling, frames) = (clip.sampling, clip.frames.clone());
                 let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, sampling, clip.stop, frames);
                 let name = format!("{}, seed {}", mode.name(), sampling.seed);
-                let sound = clip_sound(&file, &clip.audio, &model.dims)?;
                 let draws = clip.frames.frames().zip(&logits);
                 let candidates = draws.map(|(codes, logits)| frame_candidates(logits, codes, &sampling)).collect();
-                let report = ClipReport::new(name, file, Ok(steps), Some(&clip.audio), model);
-                of_seed.reports.push(report.with_page_content(Some(sound), candidates));
+                of_seed.reports.push(args.output.clip_report(
+                    name,
+                    file,
+                    Ok(steps),
+                    candidates,
+                    &clip.audio,
+                    model,
+                    &cancel,
+                )?);
                 let clip = ObservedClip { sampling, frames: clip.frames, logits };
                 of_seed.pairs.extend(of_seed.clips.iter().map(|before| compare_pair(before, &clip)));
                 of_seed.clips.push(clip);

@@ -7,7 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use super::model::{ClipReport, Report};
 use super::page::{SCRIPT, STYLE, clip_player, palette, policy};
 use super::plots::{Plot, PlotResult, plots};
-use super::table::{MODES_LEGEND, Table, checkpoint_facts, describe_groups, describe_pair};
+use super::sound_tables::{describe_recognition, sound_tables};
+use super::table::{Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
 
 /// Most common ids in a row of a page.
@@ -42,7 +43,6 @@ pub fn html(report: &Report) -> PlotResult<String> {
                 @for groups in &report.groups {
                     h3 { (describe_groups(groups)) }
                     (table(&Table::modes(groups)))
-                    p { (MODES_LEGEND) }
                 }
                 @if !report.pairs.is_empty() {
                     h3 { "The same seed in two modes" }
@@ -54,6 +54,7 @@ pub fn html(report: &Report) -> PlotResult<String> {
                         @for (name, value) in checkpoint_facts(comparison) { tr { td { (name) } td { (value) } } }
                     }
                 }
+                @for (caption, measured) in sound_tables(report) { h3 { (caption) } (table(&measured)) }
                 h2 { "Plots" }
                 @for figure in figures { (figure) }
                 (palette())
@@ -70,6 +71,7 @@ fn clip_section(clip: &ClipReport, model: &ModelInfo) -> Markup {
         p {
             (clip.headline(model))
             @if let (Some(text), Some(speaker)) = (&clip.text, clip.speaker) { br; "Speaker " (speaker) ": “" (text) "”" }
+            @if let Some(recognition) = describe_recognition(clip) { br; (recognition) }
             @if let Some(reason) = &clip.steps_unavailable { br; "No statistics of draws: " (reason.to_string()) }
         }
         (clip_player(clip, model))
@@ -90,6 +92,9 @@ fn table(table: &Table) -> Markup {
                     }
                 }
             }
+        }
+        @if !table.legend.is_empty() {
+            p class="legend weak" { @for (n, line) in table.legend.iter().enumerate() { @if n > 0 { br; } (line) } }
         }
     }
 }

@@ -6,12 +6,16 @@ mod model;
 mod page;
 mod page_content;
 pub mod plots;
+mod ranking;
+mod sound_tables;
 mod table;
 mod text;
 
 pub use self::csv::csv;
 pub use self::html::html;
-pub use self::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, StepsUnavailable};
+pub use self::model::{
+    CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, SoundPair, StepsUnavailable,
+};
 pub use self::page_content::{ClipSound, FrameCandidates, frame_candidates};
 pub use self::table::{Table, tables};
 pub use self::text::text;

@@ -1,13 +1,18 @@
+use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::page_content::{ClipSound, FrameCandidates};
+use super::ranking;
+use crate::acoustics::distances::{SoundDistance, SoundFeatures, distance};
+use crate::acoustics::measures::{Sound, SoundValues};
 use crate::analysis::clip::{CodebookStats, RepetitionStats, trailing_silence};
 use crate::analysis::divergence::{Divergence, DivergenceCause};
 use crate::analysis::groups::{GroupComparison, compare_groups};
 use crate::analysis::histogram::{jensen_shannon, joint_counts};
 use crate::analysis::logit_diff::LogitDiff;
 use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
+use crate::analysis::word_errors::{WordErrors, words};
 use crate::data::{Codes, FinishReason, Mode, ModelId, ModelInfo, SILENCE_LEVEL, Sampling, TokenFile};
 
 /// Why a clip's draws have no statistics.
@@ -68,6 +73,12 @@ pub struct ClipReport {
     pub repetition: RepetitionStats,
     /// Silence at its end, seconds, where its waveform was computed.
     pub trailing_silence: Option<f64>,
+    /// Measures of its sound, where it was measured.
+    pub acoustics: Option<SoundValues>,
+    /// What a recogniser heard, where one was asked.
+    pub word_errors: Option<WordErrors>,
+    /// Why there is nothing that a recogniser heard, though one was asked.
+    pub recogniser_failed: Option<String>,
     /// Statistics of its codebooks.
     pub codebooks: Vec<CodebookStats>,
     /// Means over its draws by codebook and statistic, where the draws were computed.
@@ -81,6 +92,9 @@ pub struct ClipReport {
     /// Statistics of its draws, `[T][K]`.
     #[serde(skip)]
     pub steps: Option<Vec<Vec<TokenStats>>>,
+    /// What its sound is compared with others by.
+    #[serde(skip)]
+    features: Option<SoundFeatures>,
     /// Its sound, for a page that plays it.
     #[serde(skip)]
     pub sound: Option<ClipSound>,
@@ -125,14 +139,35 @@ impl ClipReport {
             frames: codes.len(),
             repetition: RepetitionStats::measure(&codes),
             trailing_silence: audio.map(silence),
+            acoustics: None,
+            word_errors: None,
+            recogniser_failed: None,
             codebooks: codebooks.clone().map(|k| CodebookStats::measure(&codes, k, &model.dims)).collect(),
             means: steps.as_deref().map(|s| codebooks.map(|k| means(s, k)).collect()),
             steps_unavailable,
             codes,
             steps,
+            features: None,
             sound: None,
             candidates: None,
         }
+    }
+
+    /// The same with what can be measured of its sound, `rate` samples a second.
+    pub fn with_acoustics(mut self, audio: &[f32], rate: usize) -> Self {
+        let said = self.text.as_deref().map(|text| words(text).len()).filter(|words| *words > 0);
+        self.acoustics = Some(SoundValues::measure(&Sound::new(audio, rate, said)));
+        self.features = Some(SoundFeatures::new(audio, rate));
+        self
+    }
+
+    /// The same with what a recogniser heard, or why it did not.
+    pub fn with_transcript(mut self, heard: Result<String, String>) -> Self {
+        match heard {
+            Ok(heard) => self.word_errors = self.text.as_deref().and_then(|text| WordErrors::measure(text, &heard)),
+            Err(problem) => self.recogniser_failed = Some(problem),
+        }
+        self
     }
 
     /// The same with what only a page shows: the sound, and the candidates of the draws where all of them are known.
@@ -194,6 +229,18 @@ pub struct SeedPair {
     pub divergence: Option<Divergence>,
     /// Why, where both modes draw from the same noise.
     pub cause: Option<DivergenceCause>,
+}
+
+/// Two clips by their sound.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SoundPair {
+    /// Place of the first one in the report.
+    pub a: usize,
+    /// Place of the second one.
+    pub b: usize,
+    /// How far apart they are.
+    #[serde(flatten)]
+    pub distance: SoundDistance,
 }
 
 /// Two checkpoints on the same tokens.
@@ -258,6 +305,10 @@ pub struct Report {
     pub pairs: Vec<SeedPair>,
     /// Jensen-Shannon divergence, bits, of every clip from every other (all codebooks together), with two clips or more.
     pub distances: Vec<Vec<f64>>,
+    /// Clips whose sound was measured against each other.
+    pub sound_distances: Vec<SoundPair>,
+    /// Places in `clips`, best first by what can be measured; empty for one clip.
+    pub ranking: Vec<usize>,
     /// Checkpoint against checkpoint.
     pub checkpoints: Option<CheckpointComparison>,
 }
@@ -266,7 +317,9 @@ impl Report {
     /// Reports `clips`. Clips of different modes are compared as groups.
     pub fn new(model: ModelInfo, clips: Vec<ClipReport>) -> Self {
         let (distances, groups) = (distances(&clips, &model), compare_modes(&clips, &model));
-        Self { model, clips, groups, pairs: Vec::new(), distances, checkpoints: None }
+        let sound_distances = sound_distances(&clips);
+        let ranking = if clips.len() > 1 { ranking::rank(&clips) } else { Vec::new() };
+        Self { model, clips, groups, pairs: Vec::new(), distances, sound_distances, ranking, checkpoints: None }
     }
 
     /// The report as JSON.
@@ -281,6 +334,15 @@ fn distances(clips: &[ClipReport], model: &ModelInfo) -> Vec<Vec<f64>> {
     }
     let histograms: Vec<Vec<u64>> = clips.iter().map(|c| joint_counts(&c.codes, model.dims.vocab)).collect();
     histograms.iter().map(|a| histograms.iter().map(|b| jensen_shannon(a, b)).collect()).collect()
+}
+
+fn sound_distances(clips: &[ClipReport]) -> Vec<SoundPair> {
+    let pairs: Vec<(usize, usize)> = (0..clips.len()).flat_map(|b| (0..b).map(move |a| (a, b))).collect();
+    let compare = |(a, b): (usize, usize)| {
+        let distance = distance(clips[a].features.as_ref()?, clips[b].features.as_ref()?)?;
+        Some(SoundPair { a, b, distance })
+    };
+    pairs.into_par_iter().filter_map(compare).collect()
 }
 
 fn compare_modes(clips: &[ClipReport], model: &ModelInfo) -> Vec<ModeComparison> {

@@ -1,6 +1,7 @@
 //! The tables of a report, made once for text and HTML.
 
 use super::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair};
+use super::sound_tables::sound_tables;
 use crate::analysis::clip::CODEBOOK_STATISTICS;
 use crate::analysis::divergence::Divergence;
 use crate::analysis::groups::GroupComparison;
@@ -13,6 +14,8 @@ use crate::data::ModelInfo;
 pub struct Table {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
+    /// What the columns mean, a line each.
+    pub(super) legend: Vec<String>,
 }
 
 /// All tables of a report, with their captions.
@@ -22,7 +25,7 @@ pub fn tables(report: &Report) -> Vec<(String, Table)> {
         (caption, Table::codebooks(clip, &report.model, TOP_IN_TABLES))
     };
     let groups = report.groups.iter().map(|groups| (describe_groups(groups), Table::modes(groups)));
-    report.clips.iter().map(clip).chain(groups).collect()
+    report.clips.iter().map(clip).chain(groups).chain(sound_tables(report)).collect()
 }
 
 /// Most common ids in a row of a table.
@@ -37,6 +40,11 @@ impl Table {
     /// Its rows, each with a cell a column.
     pub fn rows(&self) -> &[Vec<String>] {
         &self.rows
+    }
+
+    /// What its columns mean, a line each; empty where their headings say all.
+    pub fn legend(&self) -> &[String] {
+        &self.legend
     }
 
     /// A clip's codebooks: counts, means over draws where they were computed, and the `common` most common ids.
@@ -57,7 +65,7 @@ impl Table {
             row.push(ids.collect::<Vec<_>>().join(", "));
             row
         };
-        Self { columns, rows: clip.codebooks.iter().map(row).collect() }
+        Self { columns, rows: clip.codebooks.iter().map(row).collect(), legend: Vec::new() }
     }
 
     /// Two modes as groups, a row per codebook and one for all.
@@ -76,12 +84,12 @@ impl Table {
             "p (chi-square)".into(),
         ];
         let rows = comparison.codebooks.iter().chain([&comparison.all]).map(group_row);
-        Self { columns: columns.into(), rows: rows.collect() }
+        Self { columns: columns.into(), rows: rows.collect(), legend: vec![MODES_LEGEND.into()] }
     }
 }
 
 /// What the columns of [`Table::modes`] mean.
-pub(super) const MODES_LEGEND: &str = "between: pairs of clips from both modes; within: pairs of one mode with different seeds, the \
+const MODES_LEGEND: &str = "between: pairs of clips from both modes; within: pairs of one mode with different seeds, the \
                                        baseline of chance. Use the permutation p-value: tokens of one clip are not independent, \
                                        which chi-square assumes.";
 

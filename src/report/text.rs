@@ -1,7 +1,8 @@
 //! A report for a terminal.
 
 use super::model::{CheckpointComparison, ClipReport, Report};
-use super::table::{MODES_LEGEND, Table, checkpoint_facts, describe_groups, describe_pair};
+use super::sound_tables::{describe_recognition, sound_tables};
+use super::table::{Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
 
 /// Most common ids in a row of a terminal.
@@ -14,7 +15,10 @@ pub fn text(report: &Report) -> String {
         out += &render_clip(clip, &report.model);
     }
     for groups in &report.groups {
-        out += &format!("{}\n{}  {MODES_LEGEND}\n\n", describe_groups(groups), render_table(&Table::modes(groups)));
+        out += &format!("{}\n{}\n", describe_groups(groups), render_table(&Table::modes(groups)));
+    }
+    for (caption, table) in sound_tables(report) {
+        out += &format!("{caption}\n{}\n", render_table(&table));
     }
     if !report.pairs.is_empty() {
         let pairs: Vec<String> = report.pairs.iter().map(|p| format!("  {}\n", describe_pair(p))).collect();
@@ -32,10 +36,13 @@ fn render_clip(clip: &ClipReport, model: &ModelInfo) -> String {
     if let Some(reason) = &clip.steps_unavailable {
         out += &format!("  no statistics of draws: {reason}\n");
     }
+    if let Some(recognition) = describe_recognition(clip) {
+        out += &format!("  {recognition}\n");
+    }
     out + "\n"
 }
 
-/// Columns as wide as their widest cell, numbers to the right.
+/// Columns as wide as their widest cell, numbers to the right; the legend below.
 fn render_table(table: &Table) -> String {
     let lines: Vec<&Vec<String>> = std::iter::once(&table.columns).chain(&table.rows).collect();
     let width = |n: usize| lines.iter().map(|line| line[n].chars().count()).max().unwrap_or(0);
@@ -48,7 +55,7 @@ fn render_table(table: &Table) -> String {
         }
         out += &format!("  {}\n", line[last]);
     }
-    out
+    out + &table.legend.iter().map(|line| format!("  {line}\n")).collect::<String>()
 }
 
 fn render_checkpoints(c: &CheckpointComparison) -> String {

@@ -1,0 +1,137 @@
+//! A speech recogniser that the user names: a command that gets a WAV file and prints what it heard.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// What stands for the file's path in a command.
+const PLACEHOLDER: &str = "{wav}";
+/// Time after which a command is stopped: recognisers load models of gigabytes, and clips are short.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Time between two looks at whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A command that recognises speech.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recogniser {
+    words: Vec<String>,
+}
+
+impl Recogniser {
+    /// Reads a command line with quotes as a shell has them; no shell runs it. `{wav}` stands for the file's path, which follows the
+    /// last word where it does not appear.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for an empty line and an open quote.
+    pub fn parse(line: &str) -> Result<Self> {
+        let words = shlex::split(line).filter(|words| !words.is_empty());
+        let mut words = words.ok_or_else(|| Error::invalid("recogniser", "a command", format!("“{line}”")))?;
+        if !words.iter().any(|word| word.contains(PLACEHOLDER)) {
+            words.push(PLACEHOLDER.into());
+        }
+        Ok(Self { words })
+    }
+
+    /// What the command prints on its standard output for the content of a WAV file. Ends early, with nothing, once `cancelled` says so.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the command cannot be started, fails, takes more than five minutes or prints no text.
+    pub fn transcribe(&self, wav: &[u8], cancelled: impl Fn() -> bool) -> Result<String> {
+        let failed = |source: std::io::Error| self.failure("cannot be run", Some(source.into()));
+        let file = tempfile::Builder::new().suffix(".wav").tempfile().map_err(failed)?;
+        std::fs::write(file.path(), wav).map_err(failed)?;
+        let mut child = self.command(file.path()).spawn().map_err(failed)?;
+        // Both pipes are read while the command runs: a full one would stop it.
+        let (said, complaints) = (read_in_background(child.stdout.take()), read_in_background(child.stderr.take()));
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                break status;
+            }
+            if cancelled() || begun.elapsed() > PATIENCE {
+                stop(&mut child);
+                let late = || self.failure(&format!("did not end within {} s", PATIENCE.as_secs()), None);
+                return Err(if cancelled() { Error::Cancelled } else { late() });
+            }
+            std::thread::sleep(LOOK);
+        };
+        let text = |bytes: std::thread::JoinHandle<Vec<u8>>| String::from_utf8(bytes.join().unwrap_or_default());
+        if !status.success() {
+            let complaint = text(complaints).unwrap_or_default();
+            let last = complaint.trim().lines().last().unwrap_or_default().to_owned();
+            return Err(self.failure(&format!("ended with {status}: {last}"), None));
+        }
+        text(said).map_err(|e| self.failure("printed something else than text", Some(e.into())))
+    }
+
+    fn command(&self, wav: &Path) -> Command {
+        let path = wav.to_string_lossy();
+        let words: Vec<String> = self.words.iter().map(|word| word.replace(PLACEHOLDER, &path)).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn failure(&self, problem: &str, source: Option<crate::error::BoxError>) -> Error {
+        Error::Unavailable {
+            what: format!("the recogniser “{}” {problem}", self.words.join(" ")),
+            hint: "give a command that takes the path of a WAV file and prints what it heard".into(),
+            source,
+        }
+    }
+}
+
+fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe
+            && let Err(e) = pipe.read_to_end(&mut bytes)
+        {
+            tracing::warn!("the recogniser's output ends early: {e}");
+        }
+        bytes
+    })
+}
+
+fn stop(child: &mut Child) {
+    if let Err(e) = child.kill().and_then(|()| child.wait().map(drop)) {
+        tracing::warn!("the recogniser cannot be stopped: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn never() -> bool {
+        false
+    }
+
+    #[test]
+    fn a_command_gets_the_file_and_its_output_is_the_transcript() {
+        let recogniser = Recogniser::parse("cat").unwrap();
+        assert_eq!(recogniser.transcribe(b"hello", never).unwrap(), "hello");
+        let quoted = Recogniser::parse("sh -c 'echo heard; test -s \"$1\"' name {wav}").unwrap();
+        assert_eq!(quoted.transcribe(b"RIFF", never).unwrap(), "heard\n");
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told() {
+        for line in ["", "  ", "say 'something"] {
+            assert!(Recogniser::parse(line).is_err(), "{line}");
+        }
+        let message = |line: &str| Recogniser::parse(line).unwrap().transcribe(b"", never).unwrap_err().to_string();
+        assert!(message("no-such-recogniser").contains("no-such-recogniser"));
+        assert!(message("sh -c 'echo no model >&2; exit 3'").contains("no model"));
+    }
+
+    #[test]
+    fn a_command_can_be_cancelled() {
+        let begun = Instant::now();
+        let stopped = Recogniser::parse("sleep 60 #").unwrap().transcribe(b"", || true);
+        assert!(matches!(stopped, Err(Error::Cancelled)) && begun.elapsed() < Duration::from_secs(20));
+    }
+}

@@ -1,0 +1,119 @@
+//! Tables of what was measured of the sound.
+
+use super::model::{ClipReport, Report, SoundPair};
+use super::ranking;
+use super::table::Table;
+use crate::acoustics::distances::SOUND_DISTANCES;
+use crate::acoustics::measures::SOUND_MEASURES;
+use crate::data::{FinishReason, Mode};
+
+/// Pairs of clips up to which each has a row; more are summed up by mode.
+const MOST_PAIRS: usize = 15;
+
+/// The tables, with their captions; none of clips whose sound was not measured.
+pub(super) fn sound_tables(report: &Report) -> Vec<(String, Table)> {
+    let mut tables = Vec::new();
+    if report.clips.iter().any(|clip| clip.acoustics.is_some()) {
+        tables.push(("The sound, measured".into(), measures(&report.clips)));
+    }
+    if !report.sound_distances.is_empty() {
+        tables.push(("How far apart the clips sound".into(), distances(report)));
+    }
+    if report.ranking.len() > 1 {
+        tables.push(("Clips by what can be measured, best first".into(), ranked(report)));
+    }
+    tables
+}
+
+fn definition(title: &str, definition: &str) -> String {
+    format!("{title}: {definition}")
+}
+
+fn measures(clips: &[ClipReport]) -> Table {
+    let columns = std::iter::once("clip".to_owned()).chain(SOUND_MEASURES.iter().map(|m| m.heading()));
+    let row = |clip: &ClipReport| {
+        let values = clip.acoustics.as_ref();
+        let cells = SOUND_MEASURES.iter().enumerate().map(|(n, m)| m.show(values.and_then(|values| values.0[n])));
+        std::iter::once(clip.name.clone()).chain(cells).collect()
+    };
+    Table {
+        columns: columns.collect(),
+        rows: clips.iter().map(row).collect(),
+        legend: SOUND_MEASURES.iter().map(|m| definition(m.title, m.definition)).collect(),
+    }
+}
+
+fn distances(report: &Report) -> Table {
+    let headings = SOUND_DISTANCES.iter().map(|d| d.heading());
+    let legend = SOUND_DISTANCES.iter().map(|d| definition(d.title, d.definition)).collect();
+    let name = |clip: usize| report.clips[clip].name.clone();
+    if report.sound_distances.len() <= MOST_PAIRS {
+        let row = |pair: &SoundPair| {
+            let cells = SOUND_DISTANCES.iter().map(|d| d.show(d.value(&pair.distance)));
+            [name(pair.a), name(pair.b)].into_iter().chain(cells).collect()
+        };
+        let columns = ["clip".to_owned(), "and".into()].into_iter().chain(headings).collect();
+        return Table { columns, rows: report.sound_distances.iter().map(row).collect(), legend };
+    }
+    let mode = |clip: usize| report.clips[clip].sampling.map(|s| s.mode);
+    let mut rows = Vec::new();
+    for (n, a) in Mode::all().iter().enumerate() {
+        for b in &Mode::all()[n..] {
+            let modes = (Some(a.mode), Some(b.mode));
+            let of = |pair: &&SoundPair| {
+                let found = (mode(pair.a), mode(pair.b));
+                found == modes || found == (modes.1, modes.0)
+            };
+            let pairs: Vec<&SoundPair> = report.sound_distances.iter().filter(of).collect();
+            if pairs.is_empty() {
+                continue;
+            }
+            let cells = SOUND_DISTANCES.iter().map(|d| {
+                let values: Vec<f64> = pairs.iter().filter_map(|pair| d.value(&pair.distance)).collect();
+                let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+                d.show(mean)
+            });
+            let head = [a.name.to_owned(), b.name.to_owned(), pairs.len().to_string()];
+            rows.push(head.into_iter().chain(cells).collect());
+        }
+    }
+    let columns = ["mode", "and", "pairs"].map(str::to_owned).into_iter().chain(headings).collect();
+    Table { columns, rows, legend }
+}
+
+fn ranked(report: &Report) -> Table {
+    let columns = ["", "clip", "ended", "equal frames", "longest pause, s", "WER, %", "CER, %", "what is wrong"];
+    let pause = SOUND_MEASURES.iter().position(|m| m.key == "longest_pause_s");
+    let row = |(place, clip): (usize, &usize)| {
+        let clip = &report.clips[*clip];
+        let percent = |rate: Option<f64>| rate.map_or("–".into(), |rate| format!("{:.1}", 100.0 * rate));
+        let errors = clip.word_errors.as_ref();
+        let values = clip.acoustics.as_ref();
+        vec![
+            (place + 1).to_string(),
+            clip.name.clone(),
+            clip.stop.map_or("–", FinishReason::badge).to_owned(),
+            clip.repetition.longest_run.to_string(),
+            pause.map_or(String::new(), |n| SOUND_MEASURES[n].show(values.and_then(|values| values.0[n]))),
+            percent(errors.map(|e| e.word_error_rate)),
+            percent(errors.map(|e| e.character_error_rate)),
+            ranking::faults(clip).join(", "),
+        ]
+    };
+    let legend = "Clips that ended by themselves come first, then those with less that is wrong, fewer wrong words, fewer wrong \
+                  characters.";
+    Table {
+        columns: columns.map(str::to_owned).into(),
+        rows: report.ranking.iter().enumerate().map(row).collect(),
+        legend: vec![legend.into()],
+    }
+}
+
+/// What a recogniser heard, in a line.
+pub(super) fn describe_recognition(clip: &ClipReport) -> Option<String> {
+    let heard = clip.word_errors.as_ref().map(|e| {
+        let rates = (100.0 * e.word_error_rate, 100.0 * e.character_error_rate);
+        format!("recognised with {:.1} % of words and {:.1} % of characters wrong: {}", rates.0, rates.1, e.aligned())
+    });
+    heard.or_else(|| clip.recogniser_failed.as_ref().map(|problem| format!("not recognised: {problem}")))
+}
