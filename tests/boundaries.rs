@@ -45,6 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "files",
             "listen",
             "machine",
+            "recogniser",
             "report",
             "sampling",
             "takes",

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use super::model::{ClipReport, Report};
 use super::page::{SCRIPT, STYLE, clip_player, palette, policy};
 use super::plots::{Plot, PlotResult, plots};
-use super::sound_tables::{describe_recognition, sound_tables};
+use super::sound_tables::sound_tables;
 use super::table::{Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
 
@@ -71,7 +71,6 @@ fn clip_section(clip: &ClipReport, model: &ModelInfo) -> Markup {
         p {
             (clip.headline(model))
             @if let (Some(text), Some(speaker)) = (&clip.text, clip.speaker) { br; "Speaker " (speaker) ": “" (text) "”" }
-            @if let Some(recognition) = describe_recognition(clip) { br; (recognition) }
             @if let Some(reason) = &clip.steps_unavailable { br; "No statistics of draws: " (reason.to_string()) }
         }
         (clip_player(clip, model))

@@ -17,5 +17,6 @@ pub use self::model::{
     CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, SoundPair, StepsUnavailable,
 };
 pub use self::page_content::{ClipSound, FrameCandidates, frame_candidates};
+pub use self::sound_tables::sound_tables;
 pub use self::table::{Table, tables};
 pub use self::text::text;

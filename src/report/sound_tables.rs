@@ -11,7 +11,7 @@ use crate::data::{FinishReason, Mode};
 const MOST_PAIRS: usize = 15;
 
 /// The tables, with their captions; none of clips whose sound was not measured.
-pub(super) fn sound_tables(report: &Report) -> Vec<(String, Table)> {
+pub fn sound_tables(report: &Report) -> Vec<(String, Table)> {
     let mut tables = Vec::new();
     if report.clips.iter().any(|clip| clip.acoustics.is_some()) {
         tables.push(("The sound, measured".into(), measures(&report.clips)));
@@ -21,6 +21,12 @@ pub(super) fn sound_tables(report: &Report) -> Vec<(String, Table)> {
     }
     if report.ranking.len() > 1 {
         tables.push(("Clips by what can be measured, best first".into(), ranked(report)));
+    }
+    let recognised = report.clips.iter().filter_map(|clip| Some(vec![clip.name.clone(), describe_recognition(clip)?]));
+    let rows: Vec<Vec<String>> = recognised.collect();
+    if !rows.is_empty() {
+        let columns = ["clip", "what the recogniser heard"].map(str::to_owned).into();
+        tables.push(("What was recognised".into(), Table { columns, rows, legend: Vec::new() }));
     }
     tables
 }
@@ -110,7 +116,7 @@ fn ranked(report: &Report) -> Table {
 }
 
 /// What a recogniser heard, in a line.
-pub(super) fn describe_recognition(clip: &ClipReport) -> Option<String> {
+fn describe_recognition(clip: &ClipReport) -> Option<String> {
     let heard = clip.word_errors.as_ref().map(|e| {
         let rates = (100.0 * e.word_error_rate, 100.0 * e.character_error_rate);
         format!("recognised with {:.1} % of words and {:.1} % of characters wrong: {}", rates.0, rates.1, e.aligned())

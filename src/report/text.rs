@@ -1,7 +1,7 @@
 //! A report for a terminal.
 
 use super::model::{CheckpointComparison, ClipReport, Report};
-use super::sound_tables::{describe_recognition, sound_tables};
+use super::sound_tables::sound_tables;
 use super::table::{Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
 
@@ -35,9 +35,6 @@ fn render_clip(clip: &ClipReport, model: &ModelInfo) -> String {
     out += &render_table(&Table::codebooks(clip, model, COMMON));
     if let Some(reason) = &clip.steps_unavailable {
         out += &format!("  no statistics of draws: {reason}\n");
-    }
-    if let Some(recognition) = describe_recognition(clip) {
-        out += &format!("  {recognition}\n");
     }
     out + "\n"
 }

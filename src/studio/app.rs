@@ -271,6 +271,9 @@ impl Studio {
             Command::UnpinAll => s.unpin_all(),
             Command::SetAlignment(alignment) => s.pins.alignment = alignment,
             Command::SetOwnLoudness(own) => s.set_own_loudness(own),
+            Command::MeasureSound => s.measure_sounds(),
+            Command::SetRecogniser(command) => s.settings.recogniser = command,
+            Command::Recognise => s.recognise_sounds(),
             Command::MakeTest(kind) => self.dialogs.open(ctx, Purpose::Test(kind)),
             Command::HearButton(button) => s.hear_button(button),
             Command::RateTrial(values) => s.listening.iter_mut().for_each(|test| test.values.clone_from(&values)),
@@ -547,7 +550,9 @@ mod tests {
         let distinct: std::collections::BTreeSet<&str> = titles.iter().copied().collect();
         assert_eq!(distinct.len(), titles.len(), "{titles:?}");
         assert!(
-            ["Candidates", "Statistics", "Problems", "What if", "Compare"].iter().all(|title| distinct.contains(title))
+            ["Candidates", "Statistics", "Problems", "Sound", "What if", "Compare"]
+                .iter()
+                .all(|title| distinct.contains(title))
         );
     }
 }

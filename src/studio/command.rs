@@ -127,6 +127,12 @@ pub enum Command {
     SetAlignment(Alignment),
     /// Whether pinned clips are heard as loud as they are.
     SetOwnLoudness(bool),
+    /// Measure the sounds on view.
+    MeasureSound,
+    /// The command that recognises speech.
+    SetRecogniser(String),
+    /// Ask it what it hears in the sounds on view.
+    Recognise,
     /// Ask for a file and write a listening test of the pinned takes.
     MakeTest(TestKind),
     /// Hear a button of the listening test's open trial.
@@ -222,6 +228,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Show candidates", None, |_| Some(Command::Ask(Ask::Show("Candidates")))),
     named("Show statistics", None, |_| Some(Command::Ask(Ask::Show("Statistics")))),
     named("Show problems", None, |_| Some(Command::Ask(Ask::Show("Problems")))),
+    named("Show measures of the sound", None, |_| Some(Command::Ask(Ask::Show("Sound")))),
     named("Show what if", None, |_| Some(Command::Ask(Ask::Show("What if")))),
     named("Show the comparison", None, |_| Some(Command::Ask(Ask::Show("Compare")))),
     named("Play or stop", key(NONE, Key::Space), |s| Some(Command::Play(!s.player.is_playing()))),

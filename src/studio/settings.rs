@@ -54,6 +54,8 @@ pub struct Settings {
     pub autoplay: bool,
     /// Named sampling settings.
     pub presets: Vec<Preset>,
+    /// Command that recognises speech; empty where there is none.
+    pub recogniser: String,
     /// Checkpoints that were opened, the last one first.
     pub recent_models: Vec<PathBuf>,
 }
@@ -70,6 +72,7 @@ impl Default for Settings {
             max_seconds: 10.0,
             autoplay: true,
             presets: Vec::new(),
+            recogniser: String::new(),
             recent_models: Vec::new(),
         }
     }

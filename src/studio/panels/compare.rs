@@ -2,7 +2,7 @@
 
 use egui::{Button, ScrollArea, Ui};
 
-use super::statistics::table_ui;
+use super::statistics::tables_ui;
 use super::{Panel, Slot};
 use crate::audio::loudness::decibels;
 use crate::listen::TestKind;
@@ -101,11 +101,8 @@ impl Panel for Compare {
                     ui.end_row();
                 }
             });
-            for (n, (caption, table)) in self.tables.iter().enumerate() {
-                ui.add_space(6.0);
-                ui.strong(caption);
-                table_ui(ui, n, table);
-            }
+            ui.add_space(6.0);
+            tables_ui(ui, &self.tables);
         });
     }
 }

@@ -12,6 +12,7 @@ mod model_menu;
 mod notifications;
 mod palette;
 mod problems;
+mod sound;
 mod statistics;
 mod take_menus;
 mod takes;
@@ -86,6 +87,7 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(candidates::Candidates),
         Box::new(statistics::Statistics::default()),
         Box::new(problems::Problems::default()),
+        Box::new(sound::Sound::default()),
         Box::new(what_if::WhatIf),
         Box::new(compare::Compare::default()),
         Box::new(notifications::NotificationList),

@@ -36,17 +36,25 @@ impl Panel for Statistics {
             (self.made_of, self.tables) = (now, Arc::new(session.statistics()));
         }
         ScrollArea::both().id_salt("statistics").auto_shrink(false).show(ui, |ui| {
-            for (n, (caption, table)) in self.tables.iter().enumerate() {
-                ui.add(Label::new(RichText::new(caption).strong()).extend());
-                table_ui(ui, n, table);
-                ui.add_space(8.0);
-            }
+            tables_ui(ui, &self.tables);
         });
     }
 }
 
+/// Tables of a report, with their captions.
+pub(super) fn tables_ui(ui: &mut Ui, tables: &[(String, Table)]) {
+    for (n, (caption, table)) in tables.iter().enumerate() {
+        let caption = ui.add(Label::new(RichText::new(caption).strong()).extend());
+        if !table.legend().is_empty() {
+            caption.on_hover_text(table.legend().join("\n"));
+        }
+        table_ui(ui, n, table);
+        ui.add_space(8.0);
+    }
+}
+
 /// A table of a report.
-pub(super) fn table_ui(ui: &mut Ui, id: usize, table: &Table) {
+fn table_ui(ui: &mut Ui, id: usize, table: &Table) {
     Grid::new(("table", id)).striped(true).spacing([14.0, 2.0]).show(ui, |ui| {
         for column in table.columns() {
             ui.small(column);

@@ -186,7 +186,7 @@ impl Session {
         let (file, audio) = self.read_take(id, rate)?;
         let name = self.library.store.get(id).map_or(id.to_owned(), |take| take.name.clone());
         let pinned = PinnedClip::new(id.to_owned(), name, file.frames, audio, rate);
-        Ok(PinnedClip { sampling: file.sampling, stop: file.stop, ..pinned })
+        Ok(PinnedClip { text: file.text, sampling: file.sampling, stop: file.stop, ..pinned })
     }
 
     /// Pins a take that was made to be compared, with the draws that were seen.

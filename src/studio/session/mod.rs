@@ -1,6 +1,7 @@
 //! The window's state without the window: it holds the parts of [`super::state`] together and moves news between them and the
 //! worker.
 
+mod background;
 mod clips;
 mod inspecting;
 mod listening;
@@ -8,21 +9,20 @@ mod prompt;
 mod speaking;
 mod testing;
 
+use self::background::Finished;
 pub use self::speaking::RegenerateSeed;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::settings::Settings;
 use super::state::{
-    ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Model, ModelNews,
-    Notifications, OpenTest, Pins, QueuedTask, TaskNews, Wake, WhatIfQuestion,
+    ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Measured, Model,
+    ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, Wake, WhatIfQuestion,
 };
 use crate::audio::player::{Player, Sink};
-use crate::audio::recording::Recording;
 use crate::checkpoint::{Checkpoint, CheckpointSpec};
 use crate::data::{Dtype, Mode, ModelDims, ModelInfo, Sampling};
 use crate::engine::GenerationRequest;
@@ -68,8 +68,12 @@ pub struct Session {
     wake: Wake,
     /// What the worker does and what waits for it.
     pub generation: Generation,
+    /// What threads have finished.
+    finished: Finished,
     /// A recording that is being read for the voice prompt.
-    recording: Option<(PathBuf, Receiver<Result<Recording>>)>,
+    recording: Option<PathBuf>,
+    /// What was measured of the sounds on view.
+    pub measured: Measured,
     /// Files that are opened as soon as it is known whether there is a model.
     to_open: VecDeque<PathBuf>,
     /// The conversation.
@@ -135,7 +139,9 @@ impl Session {
             paths,
             wake,
             generation: Generation::default(),
+            finished: Finished::default(),
             recording: None,
+            measured: Measured::default(),
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,
             inspected: InspectedClip::default(),
@@ -209,7 +215,7 @@ impl Session {
             self.on_model(news);
         }
         self.what_if.poll();
-        self.poll_recording();
+        self.poll_background();
         self.poll_task();
         self.open_next_model();
         self.open_waiting_files();

@@ -1,10 +1,10 @@
 //! The voice prompt: a recording that is read, encoded and heard before the conversation.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{TryRecvError, channel};
 
 use super::Session;
-use crate::audio::recording;
+use crate::audio::recording::{self, Recording};
+use crate::error::Result;
 use crate::studio::state::{Heard, QueuedTask, VoicePrompt};
 
 impl Session {
@@ -14,30 +14,19 @@ impl Session {
             return self.notify(self.model.status().unwrap_or_default());
         };
         let max_seconds = info.dims.seconds(info.dims.max_positions);
-        let (sender, receiver) = channel();
-        let (wake, rate, file) = (self.wake.clone(), info.dims.sample_rate, path.clone());
-        let read = move || {
-            sender.send(recording::read(&file, rate, recording::Length::AtMost(max_seconds))).ok(); // the window may be closed by now
-            wake();
-        };
-        match std::thread::Builder::new().name("csm-recording".into()).spawn(read) {
-            // A recording that is still being read gives way.
-            Ok(_) => self.recording = Some((path, receiver)),
-            Err(e) => self.notify_error(format!("no thread for reading the recording: {e}")),
-        }
+        let (rate, file) = (info.dims.sample_rate, path.clone());
+        self.recording = Some(path.clone());
+        let read = move || recording::read(&file, rate, recording::Length::AtMost(max_seconds));
+        self.in_background(read, move |session, read| {
+            // A recording that was still being read when another one was chosen gives way.
+            if session.recording.as_ref() == Some(&path) {
+                session.recording = None;
+                session.on_recording(path, read);
+            }
+        });
     }
 
-    pub(super) fn poll_recording(&mut self) {
-        let Some((_, receiver)) = &self.recording else { return };
-        let read = match receiver.try_recv() {
-            Ok(read) => read,
-            Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => {
-                self.recording = None;
-                return self.notify_error("the recording could not be read");
-            }
-        };
-        let Some((path, _)) = self.recording.take() else { return };
+    fn on_recording(&mut self, path: PathBuf, read: Result<Recording>) {
         match read {
             Ok(recording) => {
                 recording.warnings.iter().for_each(|w| self.notify(w));

@@ -7,6 +7,7 @@ mod generation;
 mod inspector;
 mod library;
 mod listening;
+mod measured;
 mod model;
 mod notifications;
 mod pins;
@@ -20,6 +21,7 @@ pub use generation::{ActiveTask, Audition, ClipToSpeak, Generation, QueuedTask, 
 pub use inspector::{ClipView, InspectedClip, MapContent, PEAK, Peaks};
 pub use library::{ExportKind, Library};
 pub use listening::{OpenTest, RATE as TEST_RATE};
+pub use measured::{Measured, MeasuredSounds};
 pub use model::{Model, ModelNews, Wake};
 pub use notifications::{Notification, Notifications};
 pub use pins::{Alignment, Heard, PinnedClip, Pins};

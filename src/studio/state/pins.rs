@@ -50,6 +50,8 @@ pub struct PinnedClip {
     pub stop: Option<FinishReason>,
     /// The waveform.
     pub audio: Vec<f32>,
+    /// What it says, where that is known.
+    pub text: Option<String>,
     /// Samples a second.
     pub rate: usize,
     /// Logits of its draws, where it was made while the window looked on: as many frames as there are codes, or none.
@@ -70,6 +72,7 @@ impl PinnedClip {
             take,
             name,
             frames,
+            text: None,
             sampling: None,
             stop: None,
             audio,

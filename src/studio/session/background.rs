@@ -1,0 +1,111 @@
+//! Work that would hold the window up, on threads of its own.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::Session;
+use crate::data::TokenFile;
+use crate::recogniser::Recogniser;
+use crate::report::{self, ClipReport, Report, StepsUnavailable};
+use crate::studio::state::MeasuredSounds;
+
+type Then = Box<dyn FnOnce(&mut Session) + Send>;
+
+/// What threads have finished and the window has not taken in yet.
+pub(super) struct Finished {
+    sender: Sender<Then>,
+    receiver: Receiver<Then>,
+}
+
+impl Default for Finished {
+    fn default() -> Self {
+        let (sender, receiver) = channel();
+        Self { sender, receiver }
+    }
+}
+
+impl Session {
+    /// Computes something on a thread of its own and then does something with it here. A computation that panics has no result and is
+    /// told.
+    pub(super) fn in_background<T: Send + 'static>(
+        &mut self,
+        compute: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut Self, T) + Send + 'static,
+    ) {
+        let (sender, wake) = (self.finished.sender.clone(), self.wake.clone());
+        let work = move || {
+            let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute));
+            let finish: Then = Box::new(move |session: &mut Self| match computed {
+                Ok(value) => then(session, value),
+                Err(_) => session.notify_error("something failed in the background; the log has the details"),
+            });
+            sender.send(finish).ok(); // the window may be closed by now
+            wake();
+        };
+        if let Err(e) = std::thread::Builder::new().name("csm-background".into()).spawn(work) {
+            self.notify_error(format!("the system gives no thread: {e}"));
+        }
+    }
+
+    /// Takes in what threads have finished.
+    pub(super) fn poll_background(&mut self) {
+        while let Ok(then) = self.finished.receiver.try_recv() {
+            then(self);
+        }
+    }
+
+    /// Which sounds the measures are to be of.
+    pub fn sounds_on_view(&self) -> MeasuredSounds {
+        (self.inspected.version, self.pins.clips().iter().map(|clip| clip.take.clone()).collect())
+    }
+
+    /// Measures the sounds on view.
+    pub fn measure_sounds(&mut self) {
+        self.measure_with(None);
+    }
+
+    /// Measures the sounds on view and asks the recogniser of the settings what it hears in them.
+    pub fn recognise_sounds(&mut self) {
+        let recogniser = Recogniser::parse(&self.settings.recogniser);
+        if let Some(recogniser) = self.report(recogniser) {
+            self.measure_with(Some(recogniser));
+        }
+    }
+
+    fn measure_with(&mut self, recogniser: Option<Recogniser>) {
+        let Some(info) = self.model_info() else { return };
+        let sounds = self.sounds_on_view();
+        let mut clips = Vec::new();
+        let on_view = &self.inspected;
+        let pinned = on_view.take.as_ref().is_some_and(|take| self.pins.place(take).is_some());
+        if !on_view.audio.is_empty() && !pinned {
+            let text = on_view.spec.as_ref().map(|spec| spec.text.clone());
+            let sampling = on_view.spec.as_ref().map(|spec| spec.sampling);
+            let frames = on_view.frames.clone();
+            let file = TokenFile { frames, text, sampling, stop: on_view.stop, ..TokenFile::default() };
+            clips.push(("on view".to_owned(), file, on_view.audio.clone(), on_view.rate));
+        }
+        for (n, clip) in self.pins.clips().iter().enumerate() {
+            let (frames, text) = (clip.frames.clone(), clip.text.clone());
+            let file = TokenFile { frames, text, sampling: clip.sampling, stop: clip.stop, ..TokenFile::default() };
+            clips.push((format!("{}: {}", n + 1, clip.name), file, clip.audio.clone(), clip.rate));
+        }
+        self.measured.begin(sounds.clone());
+        let compute = move || {
+            let measure = |(name, file, audio, rate): (String, TokenFile, Vec<f32>, usize)| {
+                let asked = recogniser.as_ref().filter(|_| file.text.is_some());
+                let heard = asked.map(|recogniser| {
+                    let (wav, _) = crate::audio::wav::encode(&audio, rate, &crate::audio::wav::WavInfo::default())?;
+                    recogniser.transcribe(&wav, || false)
+                });
+                let clip = ClipReport::new(name, file, Err(StepsUnavailable::NotRequested), Some(&audio), &info);
+                let clip = clip.with_acoustics(&audio, rate);
+                match heard {
+                    Some(heard) => clip.with_transcript(heard.map_err(|e| e.to_string())),
+                    None => clip,
+                }
+            };
+            report::sound_tables(&Report::new((*info).clone(), clips.into_iter().map(measure).collect()))
+        };
+        self.in_background(compute, move |session, tables| session.measured.finish(&sounds, tables));
+    }
+}
