@@ -10,11 +10,11 @@ use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
 use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
-use csm_studio::listen::TestKind;
+use csm_studio::listen::{ListeningTest, Template, TestKind};
 use csm_studio::studio::Studio;
 use csm_studio::studio::session::StudioPaths;
 use csm_studio::studio::settings::Theme;
-use csm_studio::studio::state::Heard;
+use csm_studio::studio::state::{Heard, TestRequest};
 use csm_studio::takes::{ClipSummary, Store, Take};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -902,7 +902,10 @@ fn a_listening_test_is_done_by_keyboard() {
     }
     for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
         let file = folder.path().join(format!("{kind:?}.json"));
-        window.state_mut().session.make_test(kind, &file);
+        let takes = window.state().session.pins.names();
+        let request = TestRequest { kind, template: Template::Modes, takes, low_anchor: false };
+        window.state_mut().session.make_test(request, &file);
+        wait(&mut window, "the test", |_| file.with_extension("page.html").exists());
         assert!(file.with_extension("page.html").exists(), "{:?}", window.state().session.notifications.all());
         window.state_mut().session.open_file(&file);
         window.run_steps(3);
@@ -1075,4 +1078,52 @@ fn a_kill_at_any_moment_loses_no_kept_take() {
         assert_eq!(TokenFile::read(&path.join("tokens.json"), &demo_dims()).unwrap().frames.len(), 100);
         assert_eq!(wav::read(&path.join("audio.wav"), 24_000).unwrap().len(), 48_000);
     }
+}
+
+/// A test of codebook counts: each take is decoded from some of its codebooks and from all.
+#[test]
+fn a_listening_test_is_made_of_codebook_counts() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    let id = window.state().session.inspected.take.clone().unwrap();
+    let session = &mut window.state_mut().session;
+    let templates: Vec<Template> =
+        session.templates_for(std::slice::from_ref(&id)).iter().map(|(template, ..)| *template).collect();
+    assert_eq!(templates, [Template::Codebooks], "one take differs from itself in nothing else");
+    let file = folder.path().join("codebooks.json");
+    let request =
+        TestRequest { kind: TestKind::Rating, template: Template::Codebooks, takes: vec![id], low_anchor: true };
+    session.make_test(request, &file);
+    wait(&mut window, "the test", |_| file.exists());
+    let test = ListeningTest::read(&file).unwrap();
+    let expected = ["the first codebook", "the first 2 codebooks", "the first 3 codebooks", "all codebooks"];
+    assert_eq!(test.conditions[..4], expected);
+    assert!(test.conditions[4].contains("low anchor"));
+    let sound = |n: usize| wav::decode(&test.wav(n).unwrap(), 24_000).unwrap();
+    let whole = &window.state().session.inspected.audio;
+    assert_eq!(sound(3).len(), whole.len());
+    assert_ne!(sound(0), sound(3));
+}
+
+/// What can be measured of the sound is shown, and what the user's recogniser hears in it.
+#[test]
+fn the_sound_is_measured_and_recognised() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.settings.recogniser = "sh -c 'test -s \"$0\" && echo The boat sailed away' {wav}".into();
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    click(&mut window, "Sound");
+    wait(&mut window, "the measures", |s| !s.session.measured.tables().is_empty());
+    click(&mut window, "Recognise");
+    wait(&mut window, "the recogniser", |s| s.session.measured.tables().len() > 1);
+    let tables = window.state().session.measured.tables().to_vec();
+    let (heading, value) = (&tables[0].1.columns()[1], &tables[0].1.rows()[0][1]);
+    assert!(heading.contains("LUFS") && value.parse::<f64>().is_ok_and(|lufs| (-60.0..0.0).contains(&lufs)));
+    let recognised = &tables[1].1.rows()[0][1];
+    assert!(recognised.contains("33.3 % of words") && recognised.contains("[→ away]"), "{recognised}");
 }

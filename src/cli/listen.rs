@@ -3,18 +3,24 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::Outcome;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use super::output::{message, print_line};
+use super::run_job::start_worker;
+use super::{ModelArgs, Outcome, warn_of_other_model};
 use crate::audio::player::{Player, Sink};
 use crate::audio::wav;
 use crate::data::TokenFile;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::listen::{
-    Choice, ListeningReport, ListeningTest, PlannedSound, Results, Run, TestKind, TestPlan, html_report, test_page,
+    Choice, ListeningReport, ListeningTest, PlannedSound, Results, Run, TakeSound, Template, TestKind, TestPlan,
+    html_report, test_page,
 };
+use crate::worker::CancelToken;
 
 /// Samples a second of a test's sounds: Mimi's.
 const RATE: usize = 24_000;
@@ -37,8 +43,20 @@ pub struct NewArgs {
     #[arg(long, value_parser = TestKind::ALL.map(|(_, name)| name))]
     kind: String,
     /// A condition: its name and its sounds, WAV files or takes (folders). The n-th sound of every condition is of the same text
-    #[arg(long = "condition", value_name = "NAME=FILE,…", required = true)]
+    #[arg(long = "condition", value_name = "NAME=FILE,…", required_unless_present = "by")]
     conditions: Vec<Condition>,
+    /// Takes (folders) that are sorted into conditions by what they were made with; takes of the same text stand beside each other
+    #[arg(value_name = "TAKE", requires = "by", conflicts_with = "conditions")]
+    takes: Vec<PathBuf>,
+    /// What the conditions are: takes, or what they differ in. Codebook counts decode each take from an eighth, a quarter, half and all of
+    /// its codebooks
+    #[arg(long, value_name = "SETTING", value_parser = template_parser(), requires = "takes")]
+    by: Option<Template>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Add a condition that is surely worse, the first one without what lies above 3.5 kHz: who does not hear that did not listen
+    #[arg(long)]
+    low_anchor: bool,
     /// The test's file
     #[arg(long, value_name = "FILE", default_value = "test.json")]
     output: PathBuf,
@@ -129,16 +147,17 @@ pub(super) fn run(command: &ListenCommand) -> Result<Outcome> {
 fn new(args: &NewArgs) -> Result<Outcome> {
     let kind = TestKind::ALL.into_iter().find(|(_, name)| *name == args.kind).map_or(TestKind::Abx, |(kind, _)| kind);
     let seed = args.seed.map_or_else(random_seed, Ok)?;
-    let read = |condition: &Condition| {
-        let sounds = condition.files.iter().map(|path| read_sound(path)).collect::<Result<Vec<_>>>()?;
-        Ok((condition.name.clone(), sounds))
+    let conditions = match args.by {
+        None => args.conditions.iter().map(read_condition).collect::<Result<_>>()?,
+        Some(template) => template.conditions(&read_takes(args, template)?)?,
     };
     let plan = TestPlan {
         kind,
         question: args.question.clone(),
-        conditions: args.conditions.iter().map(read).collect::<Result<_>>()?,
+        conditions,
         repetitions: args.trials.into(),
         repeats: args.repeats,
+        low_anchor: args.low_anchor,
         match_loudness: !args.own_loudness,
         seed,
     };
@@ -164,15 +183,52 @@ fn random_seed() -> Result<u64> {
     })
 }
 
+fn read_condition(condition: &Condition) -> Result<(String, Vec<PlannedSound>)> {
+    let sounds = condition.files.iter().map(|path| Ok(read_sound(path)?.sound)).collect::<Result<Vec<_>>>()?;
+    Ok((condition.name.clone(), sounds))
+}
+
 /// A WAV file, or a take's folder with what made it.
-fn read_sound(path: &Path) -> Result<PlannedSound> {
+fn read_sound(path: &Path) -> Result<TakeSound> {
     let (file, tokens) = match path.is_dir() {
-        true => (path.join("audio.wav"), Some(TokenFile::read_own(&path.join("tokens.json"))?)),
-        false => (path.to_owned(), None),
+        true => (path.join("audio.wav"), TokenFile::read_own(&path.join("tokens.json"))?),
+        false => (path.to_owned(), TokenFile::default()),
     };
     let samples = wav::read(&file, RATE)?;
-    let sampling = tokens.and_then(|tokens| tokens.sampling);
-    Ok(PlannedSound { source: path.display().to_string(), samples, rate: RATE, sampling })
+    let source = path.display().to_string();
+    let sound = PlannedSound { source: source.clone(), samples, rate: RATE, sampling: tokens.sampling };
+    let model = tokens.model.map(|model| model.name);
+    Ok(TakeSound { name: source, text: tokens.text, speaker: tokens.speaker, model, codebooks: None, sound })
+}
+
+/// The takes of the command line; for codebook counts, each as often as there are counts.
+fn read_takes(args: &NewArgs, template: Template) -> Result<Vec<TakeSound>> {
+    let takes = args.takes.iter().map(|path| read_sound(path)).collect::<Result<Vec<_>>>()?;
+    if template != Template::Codebooks {
+        return Ok(takes);
+    }
+    let checkpoint = Arc::new(args.model.open()?);
+    let worker = start_worker(&checkpoint)?;
+    let codebooks = checkpoint.dims().codebooks;
+    let mut decoded = Vec::new();
+    for count in Template::codebook_counts(codebooks) {
+        for (take, path) in takes.iter().zip(&args.takes) {
+            let tokens = TokenFile::read(&path.join("tokens.json"), &checkpoint.dims())?;
+            warn_of_other_model(path, &tokens, &checkpoint)?;
+            let heard = count.map(|count| (0..codebooks).map(|k| k < count).collect());
+            let samples = worker.decode_codebooks(tokens.frames, heard, CancelToken::default())?.wait(|_| {})?;
+            let sound = PlannedSound { samples, rate: checkpoint.dims().sample_rate, ..take.sound.clone() };
+            decoded.push(TakeSound { codebooks: count, sound, ..take.clone() });
+        }
+    }
+    Ok(decoded)
+}
+
+/// Parses what takes are sorted by.
+fn template_parser() -> impl TypedValueParser<Value = Template> {
+    let find = |name: &str| Template::ALL.iter().find(|(_, known, _)| *known == name).map(|(template, ..)| *template);
+    let values = PossibleValuesParser::new(Template::ALL.map(|(_, name, _)| name));
+    values.try_map(move |name| find(&name).ok_or("no such setting"))
 }
 
 fn listen(args: &RunArgs) -> Result<Outcome> {

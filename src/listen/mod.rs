@@ -7,9 +7,11 @@
 mod page;
 mod report;
 mod run;
+mod template;
 mod test_file;
 
 pub use self::page::{html_report, test_page};
 pub use self::report::{ConditionScore, Finding, ListeningReport};
 pub use self::run::{Answer, Choice, Results, Run};
+pub use self::template::{TakeSound, Template};
 pub use self::test_file::{ListeningTest, PlannedSound, Stimulus, TestKind, TestPlan, Trial};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::audio::loudness::{Loudness, decibels, matching_gains};
+use crate::audio::resample::resample;
 use crate::audio::wav::{self, WavInfo};
 use crate::data::{RepeatableRandom, Sampling};
 use crate::error::{Error, Result};
@@ -17,6 +18,10 @@ use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 const FORMAT: &str = "csm-listening-test/1";
 /// The name alone; it stands at the start of the file.
 const FORMAT_NAME: &str = "csm-listening-test";
+
+/// What the low anchor is called, and the highest frequency that it has, Hz.
+const ANCHOR: &str = "low anchor (3.5 kHz)";
+const ANCHOR_HERTZ: usize = 3_500;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +131,9 @@ pub struct TestPlan {
     pub repetitions: usize,
     /// Trials that are asked once more, at most half of them.
     pub repeats: usize,
+    /// Whether a condition is added that is surely worse: the first one's sounds without what lies above 3.5 kHz (the low anchor of ITU-R
+    /// BS.1534). A listener who does not rate it below the others did not listen.
+    pub low_anchor: bool,
     /// Whether sounds are brought to one loudness.
     pub match_loudness: bool,
     /// What order and places are drawn from.
@@ -151,6 +159,8 @@ impl ListeningTest {
     /// # Errors
     /// [`Error::InvalidValue`] where the conditions do not have the same items, or are too few for the kind of test.
     pub fn new(plan: &TestPlan) -> Result<Self> {
+        let with_anchor = TestPlan { conditions: [plan.conditions.clone(), anchor(plan)].concat(), ..plan.clone() };
+        let plan = if plan.low_anchor { &with_anchor } else { plan };
         let items = plan.conditions.first().map_or(0, |(_, sounds)| sounds.len());
         let least = if plan.kind == TestKind::Opinion { 1 } else { 2 };
         if plan.conditions.len() < least || items == 0 {
@@ -272,6 +282,17 @@ fn swapped(places: &[usize]) -> Vec<usize> {
     places.iter().rev().copied().collect()
 }
 
+/// The low anchor as a condition; none where there is nothing to make it of.
+fn anchor(plan: &TestPlan) -> Vec<(String, Vec<PlannedSound>)> {
+    let dull = |sound: &PlannedSound| {
+        let low = resample(&sound.samples, sound.rate, 2 * ANCHOR_HERTZ);
+        let samples = resample(&low, 2 * ANCHOR_HERTZ, sound.rate);
+        PlannedSound { source: format!("{}, low-passed", sound.source), samples, sampling: None, ..sound.clone() }
+    };
+    let first = plan.conditions.first();
+    first.map(|(_, sounds)| (ANCHOR.to_owned(), sounds.iter().map(dull).collect())).into_iter().collect()
+}
+
 /// The sounds of an item, in every condition, at one loudness.
 fn stimuli_of_item(plan: &TestPlan, item: usize) -> Result<Vec<Stimulus>> {
     let sounds: Vec<&PlannedSound> = plan.conditions.iter().map(|(_, sounds)| &sounds[item]).collect();
@@ -354,6 +375,7 @@ pub(super) mod tests {
             conditions: (0..conditions).map(|c| (format!("condition {c}"), sounds(c))).collect(),
             repetitions,
             repeats: 0,
+            low_anchor: false,
             match_loudness: true,
             seed: 7,
         }
@@ -427,5 +449,22 @@ pub(super) mod tests {
         let mut uneven = plan(TestKind::Preference, 2, 2, 1);
         uneven.conditions[1].1.pop();
         assert!(ListeningTest::new(&uneven).unwrap_err().to_string().contains("in each"));
+    }
+    #[test]
+    fn the_low_anchor_is_dull_and_equally_loud() {
+        let mut random = RepeatableRandom::new(3);
+        let noise = (0..24_000).map(|_| random.below(1_000) as f32 / 1_000.0 - 0.5).collect();
+        let sound = PlannedSound { source: "noise".into(), samples: noise, rate: 24_000, sampling: None };
+        let conditions = ["a", "b"].map(|name| (name.to_owned(), vec![sound.clone()])).into();
+        let plan = TestPlan { conditions, low_anchor: true, ..plan(TestKind::Rating, 2, 1, 1) };
+        let test = ListeningTest::new(&plan).unwrap();
+        assert_eq!(test.conditions[2], ANCHOR);
+        let heard = |n: usize| wav::decode(&test.wav(n).unwrap(), 24_000).unwrap();
+        let loudness = |n: usize| Loudness::measure(&heard(n), 24_000).integrated.unwrap();
+        assert!((loudness(0) - loudness(2)).abs() < 0.05);
+        // Differences from sample to sample grow with frequency.
+        let steps = |n: usize| heard(n).windows(2).map(|w| f64::from(w[1] - w[0]).powi(2)).sum::<f64>();
+        assert!(steps(2) < 0.3 * steps(0), "{} against {}", steps(2), steps(0));
+        assert_eq!(test.trials[0].stimuli.len(), 3);
     }
 }

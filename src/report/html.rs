@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use super::model::{ClipReport, Report};
+use super::clip::ClipReport;
+use super::model::Report;
 use super::page::{SCRIPT, STYLE, clip_player, palette, policy};
 use super::plots::{Plot, PlotResult, plots};
 use super::sound_tables::sound_tables;

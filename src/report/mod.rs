@@ -1,5 +1,6 @@
 //! Results of the analysis as data, and their forms: text, CSV, HTML, plots.
 
+mod clip;
 mod csv;
 mod html;
 mod model;
@@ -9,14 +10,15 @@ pub mod plots;
 mod ranking;
 mod sound_tables;
 mod table;
+mod tables;
 mod text;
 
+pub use self::clip::{ClipReport, StepsUnavailable};
 pub use self::csv::csv;
 pub use self::html::html;
-pub use self::model::{
-    CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair, SoundPair, StepsUnavailable,
-};
+pub use self::model::{CheckpointComparison, ModeComparison, Report, SeedPair, SoundPair};
 pub use self::page_content::{ClipSound, FrameCandidates, frame_candidates};
 pub use self::sound_tables::sound_tables;
-pub use self::table::{Table, tables};
+pub use self::table::Table;
+pub use self::tables::tables;
 pub use self::text::text;

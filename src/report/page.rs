@@ -6,7 +6,7 @@ use maud::{Markup, PreEscaped, html as markup};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::model::ClipReport;
+use super::clip::ClipReport;
 use super::page_content::FrameCandidates;
 use super::plots::colour;
 use crate::analysis::statistics::{STEP_STATISTICS, TokenStats};

@@ -1,6 +1,6 @@
 //! Clips in the order of what can be measured of them.
 
-use super::model::ClipReport;
+use super::clip::ClipReport;
 use crate::data::FinishReason;
 
 /// Equal frames in a row from which they count as a repetition.

@@ -1,6 +1,7 @@
 //! Tables of what was measured of the sound.
 
-use super::model::{ClipReport, Report, SoundPair};
+use super::clip::ClipReport;
+use super::model::{Report, SoundPair};
 use super::ranking;
 use super::table::Table;
 use crate::acoustics::distances::SOUND_DISTANCES;

@@ -1,7 +1,7 @@
 //! The tables of a report, made once for text and HTML.
 
-use super::model::{CheckpointComparison, ClipReport, ModeComparison, Report, SeedPair};
-use super::sound_tables::sound_tables;
+use super::clip::ClipReport;
+use super::model::{CheckpointComparison, ModeComparison, SeedPair};
 use crate::analysis::clip::CODEBOOK_STATISTICS;
 use crate::analysis::divergence::Divergence;
 use crate::analysis::groups::GroupComparison;
@@ -17,19 +17,6 @@ pub struct Table {
     /// What the columns mean, a line each.
     pub(super) legend: Vec<String>,
 }
-
-/// All tables of a report, with their captions.
-pub fn tables(report: &Report) -> Vec<(String, Table)> {
-    let clip = |clip: &ClipReport| {
-        let caption = format!("{}: {}", clip.name, clip.headline(&report.model));
-        (caption, Table::codebooks(clip, &report.model, TOP_IN_TABLES))
-    };
-    let groups = report.groups.iter().map(|groups| (describe_groups(groups), Table::modes(groups)));
-    report.clips.iter().map(clip).chain(groups).chain(sound_tables(report)).collect()
-}
-
-/// Most common ids in a row of a table.
-const TOP_IN_TABLES: usize = 5;
 
 impl Table {
     /// Its headings.

@@ -1,6 +1,7 @@
 //! A report for a terminal.
 
-use super::model::{CheckpointComparison, ClipReport, Report};
+use super::clip::ClipReport;
+use super::model::{CheckpointComparison, Report};
 use super::sound_tables::sound_tables;
 use super::table::{Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;

@@ -274,7 +274,7 @@ impl Studio {
             Command::MeasureSound => s.measure_sounds(),
             Command::SetRecogniser(command) => s.settings.recogniser = command,
             Command::Recognise => s.recognise_sounds(),
-            Command::MakeTest(kind) => self.dialogs.open(ctx, Purpose::Test(kind)),
+            Command::MakeTest(request) => self.dialogs.open(ctx, Purpose::Test(request)),
             Command::HearButton(button) => s.hear_button(button),
             Command::RateTrial(values) => s.listening.iter_mut().for_each(|test| test.values.clone_from(&values)),
             Command::AnswerTrial(choice) => s.answer_trial(choice),
@@ -328,7 +328,7 @@ impl Studio {
                     let content = self.session.export(&id, kind);
                     self.write(content, &with_extension(&path, kind.extension()));
                 }
-                Purpose::Test(kind) => self.session.make_test(kind, &with_extension(&path, "json")),
+                Purpose::Test(request) => self.session.make_test(request, &with_extension(&path, "json")),
                 Purpose::Pinned => {
                     let content = self.session.pinned_page();
                     self.write(content, &with_extension(&path, ExportKind::Page.extension()));

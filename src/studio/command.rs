@@ -7,10 +7,10 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::session::{RegenerateSeed, Session};
 use super::settings::{Settings, Theme};
-use super::state::{Alignment, Codebooks, ExportKind, MapContent, TimeAxis, TurnId};
+use super::state::{Alignment, Codebooks, ExportKind, MapContent, TestRequest, TimeAxis, TurnId};
 use crate::checkpoint::CheckpointSpec;
 use crate::data::Sampling;
-use crate::listen::{Choice, TestKind};
+use crate::listen::{Choice, Template, TestKind};
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,8 +133,8 @@ pub enum Command {
     SetRecogniser(String),
     /// Ask it what it hears in the sounds on view.
     Recognise,
-    /// Ask for a file and write a listening test of the pinned takes.
-    MakeTest(TestKind),
+    /// Ask for a file and write a listening test.
+    MakeTest(TestRequest),
     /// Hear a button of the listening test's open trial.
     HearButton(usize),
     /// Values that are being given in the open trial.
@@ -249,13 +249,13 @@ pub static COMMANDS: &[NamedCommand] = &[
         (!s.pins.clips().is_empty()).then_some(Command::ExportPinned)
     }),
     named("Make an ABX test of the two pinned takes…", None, |s| {
-        (s.pins.clips().len() == 2).then_some(Command::MakeTest(TestKind::Abx))
+        (s.pins.clips().len() == 2).then(|| test_of_pinned(s, TestKind::Abx))
     }),
     named("Make a preference test of the pinned takes…", None, |s| {
-        (s.pins.clips().len() > 1).then_some(Command::MakeTest(TestKind::Preference))
+        (s.pins.clips().len() > 1).then(|| test_of_pinned(s, TestKind::Preference))
     }),
     named("Make a rating test of the pinned takes…", None, |s| {
-        (s.pins.clips().len() > 1).then_some(Command::MakeTest(TestKind::Rating))
+        (s.pins.clips().len() > 1).then(|| test_of_pinned(s, TestKind::Rating))
     }),
     named("Unpin all takes", None, |_| Some(Command::UnpinAll)),
     named("Make the take again in all modes", None, |s| Some(Command::GenerateInAllModes(s.inspected.take.clone()?))),
@@ -293,6 +293,11 @@ pub static COMMANDS: &[NamedCommand] = &[
 /// The place of the turn that is being edited, else of the last one.
 fn edited(session: &Session) -> usize {
     session.conversation.edited()
+}
+
+/// A test in which each pinned take is a condition.
+fn test_of_pinned(session: &Session, kind: TestKind) -> Command {
+    Command::MakeTest(TestRequest { kind, template: Template::Takes, takes: session.pins.names(), low_anchor: false })
 }
 
 /// Seconds of a frame.

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use egui::Context;
 
-use super::state::ExportKind;
-use crate::listen::TestKind;
+use super::state::{ExportKind, TestRequest};
 
 /// A dialog that ends so soon was not closed by a person.
 const TOO_SOON: Duration = Duration::from_millis(200);
@@ -27,8 +26,8 @@ pub(super) enum Purpose {
     Conversation,
     /// Where to write a page of the pinned takes.
     Pinned,
-    /// Where to write a listening test of them.
-    Test(TestKind),
+    /// Where to write a listening test.
+    Test(TestRequest),
 }
 
 /// What became of a dialog.

@@ -3,9 +3,9 @@
 use egui::{Button, ScrollArea, Ui};
 
 use super::statistics::tables_ui;
+use super::take_menus::test_menu_ui;
 use super::{Panel, Slot};
 use crate::audio::loudness::decibels;
-use crate::listen::TestKind;
 use crate::report::Table;
 use crate::studio::command::Command;
 use crate::studio::session::Session;
@@ -58,16 +58,7 @@ impl Panel for Compare {
             if ui.button("Export page…").on_hover_text("One file that plays them and compares them").clicked() {
                 commands.push(Command::ExportPinned);
             }
-            ui.menu_button("Listening test ▼", |ui| {
-                for (kind, name) in TestKind::ALL.into_iter().filter(|(kind, _)| *kind != TestKind::Opinion) {
-                    let enough = pins.len() == 2 || (pins.len() > 2 && kind != TestKind::Abx);
-                    let entry = ui.add_enabled(enough, Button::new(format!("{name}…")));
-                    if entry.on_hover_text("A test of these takes, and a page for listeners elsewhere").clicked() {
-                        commands.push(Command::MakeTest(kind));
-                        ui.close();
-                    }
-                }
-            });
+            ui.menu_button("Listening test ▼", |ui| test_menu_ui(ui, session, &session.pins.names(), commands));
             if ui.button("Unpin all").clicked() {
                 commands.push(Command::UnpinAll);
             }

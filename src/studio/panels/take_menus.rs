@@ -1,11 +1,12 @@
 //! What stands for a take wherever it is shown: the colour of its mode, and the menus of what can be done with it.
 
-use egui::{Color32, Ui};
+use egui::{Button, Color32, Ui};
 
 use crate::data::Mode;
+use crate::listen::TestKind;
 use crate::studio::command::Command;
-use crate::studio::session::RegenerateSeed;
-use crate::studio::state::ExportKind;
+use crate::studio::session::{RegenerateSeed, Session};
+use crate::studio::state::{ExportKind, TestRequest};
 
 /// The colour that stands for a mode.
 pub(super) fn mode_colour(mode: Mode) -> Color32 {
@@ -29,6 +30,30 @@ pub(super) fn again_menu_ui(ui: &mut Ui, id: &str, commands: &mut Vec<Command>) 
             commands.push(command);
             ui.close();
         }
+    }
+}
+
+/// Listening tests of takes: by what they can be told apart, and what is asked.
+pub(super) fn test_menu_ui(ui: &mut Ui, session: &Session, takes: &[String], commands: &mut Vec<Command>) {
+    let templates = session.templates_for(takes);
+    if templates.is_empty() {
+        ui.weak("A test needs two takes that differ");
+    }
+    for (template, title, conditions) in templates {
+        ui.menu_button(format!("{title} ({conditions})"), |ui| {
+            for (kind, name) in TestKind::ALL {
+                let fits = kind != TestKind::Abx || conditions == 2;
+                let entry = ui.add_enabled(fits, Button::new(format!("{name}…")));
+                let entry = entry.on_hover_text(format!("{}, and a page for listeners elsewhere", kind.question()));
+                let entry = entry.on_disabled_hover_text("ABX tells two conditions from each other");
+                let anchored = kind == TestKind::Rating && ui.button(format!("{name} with a low anchor…")).clicked();
+                if entry.clicked() || anchored {
+                    let takes = takes.to_vec();
+                    commands.push(Command::MakeTest(TestRequest { kind, template, takes, low_anchor: anchored }));
+                    ui.close();
+                }
+            }
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use egui::{Align, Button, ComboBox, Context, Id, Key, Label, Layout, RichText, ScrollArea, TextEdit, Ui, vec2};
 
-use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour};
+use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour, test_menu_ui};
 use super::{Panel, Slot};
 use crate::data::{FinishReason, Mode};
 use crate::studio::command::{Ask, Command};
@@ -190,6 +190,8 @@ impl Takes {
                     let unpinned = self.chosen.iter().filter(|id| session.pins.place(id).is_none());
                     commands.extend(unpinned.map(|id| Command::TogglePin(id.clone())));
                 }
+                let chosen: Vec<String> = self.chosen.iter().cloned().collect();
+                ui.menu_button("Test ▼", |ui| test_menu_ui(ui, session, &chosen, commands));
                 if ui.button("Delete").on_hover_text("Undo delete brings them back").clicked() {
                     commands.push(Command::Delete(std::mem::take(&mut self.chosen).into_iter().collect()));
                 }

@@ -20,7 +20,7 @@ use std::time::Instant;
 use super::settings::Settings;
 use super::state::{
     ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Measured, Model,
-    ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, Wake, WhatIfQuestion,
+    ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, TestInMaking, Wake, WhatIfQuestion,
 };
 use crate::audio::player::{Player, Sink};
 use crate::checkpoint::{Checkpoint, CheckpointSpec};
@@ -91,6 +91,8 @@ pub struct Session {
     pub what_if: WhatIfQuestion,
     /// Clips to compare.
     pub pins: Pins,
+    /// A listening test whose sounds are being decoded.
+    test_in_making: Option<TestInMaking>,
     /// The listening test that is open.
     pub listening: Option<OpenTest>,
     /// What the player has.
@@ -149,6 +151,7 @@ impl Session {
             codebooks: Codebooks::default(),
             what_if: WhatIfQuestion::default(),
             pins: Pins::default(),
+            test_in_making: None,
             listening: None,
             heard: Heard::default(),
             library: Library { store },
@@ -291,6 +294,7 @@ impl Session {
                     let rate = self.rate();
                     self.view_clip(None, &path, *file, &audio, rate);
                 }
+                TaskNews::DecodedForTest(audio) => self.on_decoded_for_test(audio),
                 TaskNews::NotSpoken(e) => {
                     self.finish_sound();
                     self.generation.to_speak.clear();
@@ -320,6 +324,9 @@ impl Session {
             }
             QueuedTask::Decode { path, file } => {
                 worker.decode(file.frames.clone(), cancel).map(|task| Some(ActiveTask::Decode { path, file, task }))
+            }
+            QueuedTask::DecodeForTest { frames, heard } => {
+                worker.decode_codebooks(frames, heard, cancel).map(|task| Some(ActiveTask::DecodeForTest { task }))
             }
             QueuedTask::Audition(audition) => {
                 let heard = audition.codebooks.heard(audition.frames.codebooks());

@@ -31,6 +31,13 @@ pub enum QueuedTask {
         /// Its content.
         file: Box<TokenFile>,
     },
+    /// Decode these codebooks of some codes for a listening test.
+    DecodeForTest {
+        /// The codes.
+        frames: Codes,
+        /// Whether each codebook is heard; `None` for all.
+        heard: Option<Vec<bool>>,
+    },
     /// Decode codes to be heard in the place of the inspected clip.
     Audition(Audition),
 }
@@ -118,6 +125,11 @@ pub enum ActiveTask {
         /// The task.
         task: Task<Vec<f32>>,
     },
+    /// Codes are decoded for a listening test.
+    DecodeForTest {
+        /// The task.
+        task: Task<Vec<f32>>,
+    },
     /// A token file is decoded.
     Decode {
         /// The file.
@@ -143,6 +155,8 @@ pub enum TaskNews {
     Auditioned(Audition, Vec<f32>),
     /// A token file is decoded.
     Decoded(PathBuf, Box<TokenFile>, Vec<f32>),
+    /// Codes of a listening test are decoded.
+    DecodedForTest(Vec<f32>),
     /// No take was made.
     NotSpoken(Error),
     /// A voice prompt was not encoded.
@@ -205,6 +219,11 @@ impl Generation {
                     Some(Update::Done(Ok(audio))) => return Some(TaskNews::Auditioned(audition, audio)),
                     Some(Update::Done(Err(e))) => return Some(TaskNews::Failed(e)),
                     Some(Update::Event(_)) | None => (ActiveTask::Audition { audition, task }, None),
+                },
+                ActiveTask::DecodeForTest { task } => match task.try_next() {
+                    Some(Update::Done(Ok(audio))) => return Some(TaskNews::DecodedForTest(audio)),
+                    Some(Update::Done(Err(e))) => return Some(TaskNews::Failed(e)),
+                    Some(Update::Event(_)) | None => (ActiveTask::DecodeForTest { task }, None),
                 },
                 ActiveTask::Decode { path, file, task } => match task.try_next() {
                     Some(Update::Done(Ok(audio))) => return Some(TaskNews::Decoded(path, file, audio)),

@@ -11,6 +11,7 @@ mod measured;
 mod model;
 mod notifications;
 mod pins;
+mod test_in_making;
 mod time_axis;
 mod what_if;
 
@@ -25,5 +26,6 @@ pub use measured::{Measured, MeasuredSounds};
 pub use model::{Model, ModelNews, Wake};
 pub use notifications::{Notification, Notifications};
 pub use pins::{Alignment, Heard, PinnedClip, Pins};
+pub use test_in_making::{TestInMaking, TestRequest};
 pub use time_axis::TimeAxis;
 pub use what_if::WhatIfQuestion;

@@ -108,6 +108,11 @@ impl Pins {
         &self.clips
     }
 
+    /// The takes, in the same order.
+    pub fn names(&self) -> Vec<String> {
+        self.clips.iter().map(|clip| clip.take.clone()).collect()
+    }
+
     /// The place of a take.
     pub fn place(&self, take: &str) -> Option<usize> {
         self.clips.iter().position(|clip| clip.take == take)

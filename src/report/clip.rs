@@ -1,0 +1,200 @@
+//! One clip of a report.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::page_content::{ClipSound, FrameCandidates};
+use crate::acoustics::distances::SoundFeatures;
+use crate::acoustics::measures::{Sound, SoundValues};
+use crate::analysis::clip::{CodebookStats, RepetitionStats, trailing_silence};
+use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
+use crate::analysis::word_errors::{WordErrors, words};
+use crate::data::{Codes, FinishReason, ModelId, ModelInfo, SILENCE_LEVEL, Sampling, TokenFile};
+
+/// Why a clip's draws have no statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepsUnavailable {
+    /// The user did not ask for them.
+    NotRequested,
+    /// They have not been computed in the window.
+    NotComputed,
+    /// The clip was made by another model.
+    OtherModel(ModelId),
+    /// The file does not say how the clip was made: what is missing.
+    NotReproducible(String),
+    /// An all-zero frame in the file's middle would end the clip there.
+    Incomplete {
+        /// That frame.
+        frame: usize,
+    },
+    /// They are those of the first clip, which has the same tokens up to the first difference.
+    SameAsFirst,
+}
+
+impl std::fmt::Display for StepsUnavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotRequested => write!(f, "not requested"),
+            Self::NotComputed => write!(f, "not computed yet; open the take first"),
+            Self::OtherModel(model) => write!(f, "made by another model ({}); open that model to see them", model.name),
+            Self::NotReproducible(missing) => write!(f, "{missing}"),
+            Self::Incomplete { frame } => write!(f, "frame {frame} is all zeros, which ends the speech"),
+            Self::SameAsFirst => write!(f, "see the first clip"),
+        }
+    }
+}
+
+impl Serialize for StepsUnavailable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One clip.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClipReport {
+    /// Its name in the report.
+    pub name: String,
+    /// What is said, where that is known.
+    pub text: Option<String>,
+    /// Who says it.
+    pub speaker: Option<u32>,
+    /// Settings at the start.
+    pub sampling: Option<Sampling>,
+    /// Why it ended; `None` where the file does not say.
+    pub stop: Option<FinishReason>,
+    /// Its length in frames.
+    pub frames: usize,
+    /// Its repetitions.
+    pub repetition: RepetitionStats,
+    /// Silence at its end, seconds, where its waveform was computed.
+    pub trailing_silence: Option<f64>,
+    /// Measures of its sound, where it was measured.
+    pub acoustics: Option<SoundValues>,
+    /// What a recogniser heard, where one was asked.
+    pub word_errors: Option<WordErrors>,
+    /// Why there is nothing that a recogniser heard, though one was asked.
+    pub recogniser_failed: Option<String>,
+    /// Statistics of its codebooks.
+    pub codebooks: Vec<CodebookStats>,
+    /// Means over its draws by codebook and statistic, where the draws were computed.
+    #[serde(serialize_with = "means_as_json")]
+    pub means: Option<Vec<TokenMeans>>,
+    /// Why they were not.
+    pub steps_unavailable: Option<StepsUnavailable>,
+    /// Its codes.
+    #[serde(skip)]
+    pub codes: Codes,
+    /// Statistics of its draws, `[T][K]`.
+    #[serde(skip)]
+    pub steps: Option<Vec<Vec<TokenStats>>>,
+    /// What its sound is compared with others by.
+    #[serde(skip)]
+    pub(super) features: Option<SoundFeatures>,
+    /// Its sound, for a page that plays it.
+    #[serde(skip)]
+    pub sound: Option<ClipSound>,
+    /// Candidates of its draws, `[T][K]`, for a page that lists them.
+    #[serde(skip)]
+    pub candidates: Option<Vec<FrameCandidates>>,
+}
+
+/// Means of the statistics that tables show, in the table's order.
+pub type TokenMeans = Vec<(Stat, f64)>;
+
+fn means_as_json<S: Serializer>(means: &Option<Vec<TokenMeans>>, serializer: S) -> Result<S::Ok, S::Error> {
+    let row = |means: &TokenMeans| {
+        let field = |(stat, mean): &(Stat, f64)| (STEP_STATISTICS[*stat as usize].key.to_owned(), Value::from(*mean));
+        means.iter().map(field).collect::<Map<_, _>>()
+    };
+    means.as_ref().map(|rows| rows.iter().map(row).collect::<Vec<_>>()).serialize(serializer)
+}
+
+impl ClipReport {
+    /// Reports the clip of a token file. `steps` are its draws, or why there are none; `audio` its waveform, if it was computed.
+    pub fn new(
+        name: String,
+        file: TokenFile,
+        steps: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
+        audio: Option<&[f32]>,
+        model: &ModelInfo,
+    ) -> Self {
+        let codes = file.frames;
+        let silence = |a: &[f32]| trailing_silence(a, SILENCE_LEVEL) as f64 / model.dims.sample_rate as f64;
+        let (steps, steps_unavailable) = match steps {
+            Ok(steps) => (Some(steps), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let codebooks = 0..model.dims.codebooks;
+        Self {
+            name,
+            text: file.text,
+            speaker: file.speaker,
+            sampling: file.sampling,
+            stop: file.stop,
+            frames: codes.len(),
+            repetition: RepetitionStats::measure(&codes),
+            trailing_silence: audio.map(silence),
+            acoustics: None,
+            word_errors: None,
+            recogniser_failed: None,
+            codebooks: codebooks.clone().map(|k| CodebookStats::measure(&codes, k, &model.dims)).collect(),
+            means: steps.as_deref().map(|s| codebooks.map(|k| means(s, k)).collect()),
+            steps_unavailable,
+            codes,
+            steps,
+            features: None,
+            sound: None,
+            candidates: None,
+        }
+    }
+
+    /// The same with what can be measured of its sound, `rate` samples a second.
+    pub fn with_acoustics(mut self, audio: &[f32], rate: usize) -> Self {
+        let said = self.text.as_deref().map(|text| words(text).len()).filter(|words| *words > 0);
+        self.acoustics = Some(SoundValues::measure(&Sound::new(audio, rate, said)));
+        self.features = Some(SoundFeatures::new(audio, rate));
+        self
+    }
+
+    /// The same with what a recogniser heard, or why it did not.
+    pub fn with_transcript(mut self, heard: Result<String, String>) -> Self {
+        match heard {
+            Ok(heard) => self.word_errors = self.text.as_deref().and_then(|text| WordErrors::measure(text, &heard)),
+            Err(problem) => self.recogniser_failed = Some(problem),
+        }
+        self
+    }
+
+    /// The same with what only a page shows: the sound, and the candidates of the draws where all of them are known.
+    pub fn with_page_content(mut self, sound: Option<ClipSound>, candidates: Vec<FrameCandidates>) -> Self {
+        self.sound = sound;
+        self.candidates = (candidates.len() == self.codes.len() && self.steps.is_some()).then_some(candidates);
+        self
+    }
+
+    /// Length, settings and end on one line.
+    pub fn headline(&self, model: &ModelInfo) -> String {
+        let stop = self.stop.map_or("the file does not say how it ended", FinishReason::describe);
+        let mut parts = vec![format!("{} frames, {:.2} s, {stop}", self.frames, model.dims.seconds(self.frames))];
+        parts.extend(self.sampling.map(|s| s.summary()));
+        let r = &self.repetition;
+        if r.longest_run > 1 {
+            parts.push(format!("at most {} equal frames in a row (from frame {})", r.longest_run, r.longest_run_from));
+        }
+        if r.zero_frames > 0 {
+            parts.push(format!("{} all-zero frames", r.zero_frames));
+        }
+        parts.extend(self.trailing_silence.map(|s| format!("{s:.2} s of silence at the end")));
+        parts.join("; ")
+    }
+}
+
+fn means(steps: &[Vec<TokenStats>], codebook: usize) -> TokenMeans {
+    let mean = |stat: Stat| {
+        let values = steps.iter().map(|frame| frame[codebook][stat]).filter(|v| v.is_finite());
+        let (n, sum) = values.fold((0usize, 0.0), |(n, sum), v| (n + 1, sum + v));
+        sum / n.max(1) as f64
+    };
+    STEP_STATISTICS.iter().filter(|s| s.in_tables).map(|s| (s.stat, mean(s.stat))).collect()
+}
