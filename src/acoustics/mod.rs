@@ -5,4 +5,5 @@ pub mod alignment;
 pub mod distances;
 pub mod measures;
 pub mod pitch;
+pub mod spectrogram;
 pub mod spectrum;

@@ -268,6 +268,7 @@ impl Studio {
             Command::HearClip => s.hear_clip(),
             Command::HearPinned(n) => s.hear_pinned(n),
             Command::TogglePin(id) => s.toggle_pin(&id),
+            Command::PinHeard => s.pin_heard(),
             Command::UnpinAll => s.unpin_all(),
             Command::SetAlignment(alignment) => s.pins.alignment = alignment,
             Command::SetOwnLoudness(own) => s.set_own_loudness(own),
@@ -287,6 +288,7 @@ impl Studio {
             Command::SelectCodebook(codebook) => s.view.codebook = codebook,
             Command::View(axis) => s.view.axis = axis,
             Command::ShowMap(content) => s.view.map = content,
+            Command::ShowSpectrograms(shown) => s.view.spectrograms = shown,
             Command::AskWhatIf(sampling) => s.ask_what_if(sampling),
             Command::NextProblem(forward) => {
                 s.next_problem(forward);

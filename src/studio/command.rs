@@ -121,6 +121,8 @@ pub enum Command {
     HearPinned(usize),
     /// Pin a take to be compared, or no longer.
     TogglePin(String),
+    /// Pin what is heard of the clip on view: the take, a file that is no take, some codebooks; or no longer.
+    PinHeard,
     /// Take all pinned takes away.
     UnpinAll,
     /// How a position in one pinned clip is found in another one.
@@ -159,6 +161,8 @@ pub enum Command {
     View(TimeAxis),
     /// What the token map shows.
     ShowMap(MapContent),
+    /// Whether lanes of sound show mel spectrograms.
+    ShowSpectrograms(bool),
     /// Ask what these settings would have drawn; `None` asks nothing.
     AskWhatIf(Option<Sampling>),
     /// Select and hear the next problem of the clip, or the one before.
@@ -243,8 +247,11 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Regenerate from here with the settings", None, |s| Some(Command::Resume(s.view.cell?.0))),
     named("Follow the newest frame", key(NONE, Key::F), |_| Some(Command::Select(None))),
     named("Show the whole clip", key(COMMAND, Key::Num0), |_| Some(Command::View(TimeAxis::default()))),
+    named("Waveforms or mel spectrograms", key(NONE, Key::M), |s| {
+        Some(Command::ShowSpectrograms(!s.view.spectrograms))
+    }),
     named("Hear the clip on view", key(NONE, Key::Num0), |_| Some(Command::HearClip)),
-    named("Pin or unpin the clip on view", key(NONE, Key::P), |s| Some(Command::TogglePin(s.inspected.take.clone()?))),
+    named("Pin or unpin what is heard of the clip on view", key(NONE, Key::P), |_| Some(Command::PinHeard)),
     named("Export the pinned takes as a page (HTML)…", None, |s| {
         (!s.pins.clips().is_empty()).then_some(Command::ExportPinned)
     }),

@@ -4,6 +4,7 @@ use egui::{Button, RichText, Ui};
 
 use super::lanes::lanes_ui;
 use super::model_menu::no_model_ui;
+use super::spectrograms::Spectrograms;
 use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour};
 use super::token_map::{TokenMap, content_ui};
 use super::{Panel, Slot};
@@ -18,6 +19,7 @@ const NARROW: f32 = 560.0;
 #[derive(Default)]
 pub(super) struct Clip {
     map: TokenMap,
+    pictures: Spectrograms,
 }
 
 impl Panel for Clip {
@@ -40,7 +42,7 @@ impl Panel for Clip {
         header_ui(ui, session, &model, commands);
         content_ui(ui, session, &self.map, commands);
         let height = ui.available_height();
-        lanes_ui(ui, session, &mut self.map, &model, height, commands);
+        lanes_ui(ui, session, &mut self.map, &mut self.pictures, &model, height, commands);
     }
 }
 

@@ -72,7 +72,9 @@ impl Panel for Compare {
                         commands.extend([Command::HearPinned(n), Command::Play(true)]);
                     }
                     let name: String = clip.name.chars().take(16).collect();
-                    if ui.link(name).on_hover_text(format!("Show “{}”", clip.name)).clicked() {
+                    if !clip.is_take {
+                        ui.label(name).on_hover_text(&clip.name);
+                    } else if ui.link(name).on_hover_text(format!("Show “{}”", clip.name)).clicked() {
                         commands.push(Command::Inspect(clip.take.clone()));
                     }
                     let map = ui

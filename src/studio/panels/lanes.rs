@@ -4,6 +4,7 @@
 use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Response, Sense, Ui, pos2, vec2};
 
 use super::lane::Lane;
+use super::spectrograms::Spectrograms;
 use super::take_menus::mode_colour;
 use super::token_map::{TokenMap, token_map_ui};
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
@@ -60,12 +61,14 @@ pub(super) fn lanes_ui(
     ui: &mut Ui,
     session: &Session,
     map: &mut TokenMap,
+    pictures: &mut Spectrograms,
     model: &ModelInfo,
     height: f32,
     commands: &mut Vec<Command>,
 ) {
     let (clip, view) = (&session.inspected, &session.view);
-    let pins = session.pins.clips();
+    // Only those with a key of their own have a lane.
+    let pins = session.pins.in_lanes();
     let own = clip.audio.len() as f64 / clip.rate.max(1) as f64;
     let longest = pins.iter().map(PinnedClip::seconds).fold(own, f64::max);
     let length = longest.max(model.dims.seconds(clip.frames.len()));
@@ -86,12 +89,15 @@ pub(super) fn lanes_ui(
     let (waveform, waveform_response) = lane(ui, curve_height, "Waveform");
     let loudest = Wave::of_clip(clip).loudest();
     let colour = ui.visuals().widgets.active.fg_stroke.color.gamma_multiply(0.75);
-    draw_wave(ui, waveform, &Wave::of_clip(clip), loudest, colour);
+    match clip.spectrogram.as_ref().filter(|_| view.spectrograms) {
+        Some(spectrogram) => pictures.draw(ui, waveform, "on view", spectrogram, own),
+        None => draw_wave(ui, waveform, &Wave::of_clip(clip), loudest, colour),
+    }
     name_ui(ui, waveform, "sound", ui.visuals().text_color());
     let mut lanes = vec![(ruler, ruler_response, None), (waveform, waveform_response, None)];
     for (n, pinned) in pins.iter().enumerate() {
         let (place, response) = lane(ui, pinned_height, &format!("Pinned {}", n + 1));
-        pinned_ui(ui, place, pinned, n, session, commands);
+        pinned_ui(ui, place, pinned, n, session, pictures, commands);
         lanes.push((place, response, None));
     }
     let (statistics, statistics_response) = lane(ui, curve_height, "Statistics over time");
@@ -195,11 +201,23 @@ fn interact(
 }
 
 /// A pinned clip: its number hears it, its waveform is on the common axis.
-fn pinned_ui(ui: &mut Ui, lane: Lane, pinned: &PinnedClip, n: usize, session: &Session, commands: &mut Vec<Command>) {
+fn pinned_ui(
+    ui: &mut Ui,
+    lane: Lane,
+    pinned: &PinnedClip,
+    n: usize,
+    session: &Session,
+    pictures: &mut Spectrograms,
+    commands: &mut Vec<Command>,
+) {
     let heard = session.heard == Heard::Pinned(n);
     let loudest = session.pins.clips().iter().map(|clip| Wave::of_pinned(clip).loudest()).fold(0.05, f32::max);
     let colour = pinned.sampling.map_or(ui.visuals().weak_text_color(), |s| mode_colour(s.mode));
-    draw_wave(ui, lane, &Wave::of_pinned(pinned), loudest, if heard { colour } else { colour.gamma_multiply(0.6) });
+    if session.view.spectrograms {
+        pictures.draw(ui, lane, &pinned.take, &pinned.spectrogram, pinned.seconds());
+    } else {
+        draw_wave(ui, lane, &Wave::of_pinned(pinned), loudest, if heard { colour } else { colour.gamma_multiply(0.6) });
+    }
     let margin = Rect::from_min_max(pos2(lane.rect.left() - MARGIN, lane.rect.top()), lane.rect.left_bottom());
     let number = egui::Button::selectable(heard, egui::RichText::new((n + 1).to_string()).color(colour)).small();
     let number = ui.put(margin.shrink2(vec2(2.0, 5.0)), number);
@@ -213,6 +231,37 @@ fn pinned_ui(ui: &mut Ui, lane: Lane, pinned: &PinnedClip, n: usize, session: &S
     }
 }
 
+/// The bar between the margin and the map: as long as the codebooks from the first one on that are heard; dragging it changes them.
+fn first_codebooks_ui(ui: &Ui, lane: Lane, session: &Session, all: usize) -> Option<Codebooks> {
+    let right = lane.rect.left() - MARGIN + 42.0;
+    let bar = Rect::from_x_y_ranges(right - 4.0..=right, lane.rect.y_range());
+    let response =
+        ui.interact(bar.expand2(vec2(1.0, 0.0)), ui.scope_id().with("first codebooks"), Sense::click_and_drag());
+    let heard = session.codebooks.leading(all);
+    response.widget_info(|| egui::WidgetInfo::slider(true, heard as f64, "First codebooks that are heard"));
+    let response = response
+        .on_hover_text("Drag to hear only the first codebooks")
+        .on_hover_cursor(egui::CursorIcon::ResizeVertical);
+    ui.painter().rect_filled(bar, 1.0, ui.visuals().extreme_bg_color);
+    let length = bar.height() * heard as f32 / all as f32;
+    let visuals = ui.style().interact(&response);
+    ui.painter().rect_filled(
+        Rect::from_min_size(bar.min, vec2(bar.width(), length)),
+        1.0,
+        visuals.fg_stroke.color.gamma_multiply(0.6),
+    );
+    let keys = |key| response.has_focus() && ui.input(|i| i.key_pressed(key));
+    let wanted = match response.interact_pointer_pos() {
+        Some(p) if response.clicked() || response.dragged() => {
+            ((p.y - bar.top()) / bar.height() * all as f32).ceil().clamp(1.0, all as f32) as usize
+        }
+        _ if keys(egui::Key::Minus) => heard.saturating_sub(1).max(1),
+        _ if keys(egui::Key::Plus) => (heard + 1).min(all),
+        _ => heard,
+    };
+    (wanted != heard).then(|| Codebooks::first(wanted, all))
+}
+
 /// Mute and solo of every codebook, in the map's margin.
 fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Command>) {
     let all = session.inspected.frames.codebooks();
@@ -221,7 +270,7 @@ fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Comma
     }
     let row = lane.rect.height() / all as f32;
     let font = FontId::proportional(10.0f32.min(row - 1.0).max(6.0));
-    let mut changed: Option<Codebooks> = None;
+    let mut changed = first_codebooks_ui(ui, lane, session, all);
     for codebook in 0..all {
         let top = lane.rect.top() + codebook as f32 * row;
         for (at, letter, what) in [(0.0, "M", "Mute"), (17.0, "S", "Solo")] {

@@ -13,6 +13,7 @@ mod notifications;
 mod palette;
 mod problems;
 mod sound;
+mod spectrograms;
 mod statistics;
 mod take_menus;
 mod takes;
@@ -73,7 +74,7 @@ pub(super) trait Panel {
 /// Height that the clip needs at least in the middle: its two lines of controls and its lanes.
 pub(super) fn least_clip_height(session: &Session) -> f32 {
     const CONTROLS: f32 = 76.0;
-    CONTROLS + lanes::least_height(session.pins.clips().len())
+    CONTROLS + lanes::least_height(session.pins.in_lanes().len())
 }
 
 /// All panels, in the order in which they are laid out. A new one is a file and a line here.

@@ -68,6 +68,11 @@ pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, command
                 }
             }
         });
+        let mut spectrograms = session.view.spectrograms;
+        let toggle = ui.toggle_value(&mut spectrograms, "Mel");
+        if toggle.on_hover_text("Mel spectrograms in the place of waveforms (M)").clicked() {
+            commands.push(Command::ShowSpectrograms(spectrograms));
+        }
         shown.response.on_hover_text("What the map shows").accessible_name("What the map shows");
         legend_ui(ui, session, map);
         if session.view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame (F)").clicked() {

@@ -1,8 +1,10 @@
 //! Work that would hold the window up, on threads of its own.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Session;
+use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::data::TokenFile;
 use crate::recogniser::Recogniser;
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
@@ -51,6 +53,26 @@ impl Session {
         while let Ok(then) = self.finished.receiver.try_recv() {
             then(self);
         }
+    }
+
+    /// Has the spectrogram of the clip on view computed, where it is wanted and the clip is whole.
+    pub(super) fn poll_spectrogram(&mut self) {
+        let clip = &self.inspected;
+        let wanted = self.view.spectrograms && clip.spectrogram.is_none() && !clip.audio.is_empty();
+        if !wanted || self.is_speaking() || self.spectrogram_asked == Some(clip.version) {
+            return;
+        }
+        let (version, audio, rate) = (clip.version, clip.audio.clone(), clip.rate);
+        self.spectrogram_asked = Some(version);
+        self.in_background(
+            move || Arc::new(MelSpectrogram::measure(&audio, rate)),
+            move |session, spectrogram| {
+                // Draws that are computed meanwhile change its version, but not its sound; another clip has another one asked for.
+                if session.spectrogram_asked == Some(version) {
+                    session.inspected.spectrogram = Some(spectrogram);
+                }
+            },
+        );
     }
 
     /// Which sounds the measures are to be of.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file};
 use crate::listen::ListeningTest;
 use crate::report::{self, ClipReport, ClipSound, Report, StepsUnavailable, frame_candidates};
-use crate::studio::state::{Codebooks, ExportKind, Heard, InspectedClip, QueuedTask};
+use crate::studio::state::{Codebooks, ExportKind, Heard, InspectedClip, PinnedClip, QueuedTask};
 use crate::takes::{ClipSummary, Store, Take};
 use crate::text::expected_seconds;
 use crate::worker::{Event, GeneratedClip};
@@ -224,6 +224,7 @@ impl Session {
                 .as_ref()
                 .and_then(|id| self.library.store.get(id))
                 .map_or(0.0, |t| t.measures.real_time_factor),
+            name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             take: take.clone(),
             frames: file.frames,
             version: self.inspected.version + 1,
@@ -336,8 +337,18 @@ impl Session {
     pub fn pinned_page(&self) -> Result<Vec<u8>> {
         let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
         let mut clips = Vec::new();
-        for pinned in self.pins.clips() {
-            let file = self.library.read_tokens(&pinned.take, &info.dims)?;
+        let fits = |pinned: &&PinnedClip| pinned.frames.codebooks() == info.dims.codebooks && !pinned.frames.is_empty();
+        for pinned in self.pins.clips().iter().filter(fits) {
+            let file = match pinned.is_take {
+                true => self.library.read_tokens(&pinned.take, &info.dims)?,
+                false => TokenFile {
+                    frames: pinned.frames.clone(),
+                    text: pinned.text.clone(),
+                    sampling: pinned.sampling,
+                    stop: pinned.stop,
+                    ..TokenFile::default()
+                },
+            };
             // Takes that were seen while they were made bring their draws.
             let draws = file.frames.frames().zip(&pinned.logits).zip(&pinned.samplings);
             let steps = draws.map(|((codes, logits), sampling)| TokenStats::measure_frame(logits, codes, sampling));
@@ -345,7 +356,17 @@ impl Session {
             let known = steps.len() == file.frames.len() && !steps.is_empty();
             let steps = if known { Ok(steps) } else { Err(StepsUnavailable::NotComputed) };
             let clip = ClipReport::new(pinned.name.clone(), file, steps, Some(&pinned.audio), &info);
-            clips.push(self.with_page_content(clip, &pinned.take)?);
+            let clip = clip.with_acoustics(&pinned.audio, pinned.rate);
+            clips.push(match pinned.is_take {
+                true => self.with_page_content(clip, &pinned.take)?,
+                false => {
+                    let (wav, _) = wav::encode(&pinned.audio, pinned.rate, &WavInfo::default())?;
+                    clip.with_page_content(Some(ClipSound::new(wav, &pinned.audio, pinned.rate)), Vec::new())
+                }
+            });
+        }
+        if clips.is_empty() {
+            return Err(Error::invalid("pinned takes", "takes of the model that is open", "none"));
         }
         let report = Report::new((*info).clone(), clips);
         report::html(&report).map(String::into_bytes).map_err(|e| Error::write(&self.paths.takes, e))

@@ -65,6 +65,7 @@ impl Session {
                 self.report(played);
             }
             None => {
+                self.limited.clone_from(&audio);
                 self.player.switch(audio, rate, false);
                 self.heard = Heard::SomeCodebooks;
             }
@@ -135,10 +136,48 @@ impl Session {
             return self.unpin(id);
         }
         let pinned = self.read_pinned(id);
-        if let Some(clip) = self.report(pinned)
-            && !self.pins.pin(clip)
-        {
-            self.notify("Nine takes are pinned, one for each number key; unpin one first");
+        if let Some(clip) = self.report(pinned) {
+            self.pin(clip);
+        }
+    }
+
+    /// Pins what is heard of the clip on view, or no longer: the take, the file where it is no take, or some of its codebooks.
+    pub fn pin_heard(&mut self) {
+        let take = self.inspected.take.clone();
+        let limited = (self.heard == Heard::SomeCodebooks).then(|| self.codebooks.clone());
+        match (take, limited) {
+            (Some(id), None) => self.toggle_pin(&id),
+            (take, limited) => {
+                let all = self.inspected.frames.codebooks();
+                let part = limited.as_ref().map_or(String::new(), |codebooks| format!(", {}", codebooks.describe(all)));
+                let whole = take.as_ref().and_then(|id| self.library.store.get(id)).map(|take| take.name.clone());
+                let name = format!("{}{part}", whole.unwrap_or_else(|| self.inspected.name.clone()));
+                // Not a take's id: those have no comma and no folder.
+                let id = format!("{}{part}", take.unwrap_or_else(|| format!("file/{}", self.inspected.name)));
+                if self.pins.place(&id).is_some() {
+                    return self.unpin(&id);
+                }
+                let audio = if limited.is_some() { self.limited.clone() } else { self.inspected.audio.clone() };
+                if audio.is_empty() {
+                    return;
+                }
+                let pinned = PinnedClip::new(id, name, self.inspected.frames.clone(), audio, self.inspected.rate);
+                let spec = self.inspected.spec.as_ref();
+                let pinned = PinnedClip {
+                    text: spec.map(|spec| spec.text.clone()),
+                    sampling: spec.map(|spec| spec.sampling),
+                    stop: self.inspected.stop,
+                    is_take: false,
+                    ..pinned
+                };
+                self.pin(pinned);
+            }
+        }
+    }
+
+    fn pin(&mut self, clip: PinnedClip) {
+        if !self.pins.pin(clip) {
+            self.notify("A hundred sounds are pinned; unpin one first");
         }
     }
 

@@ -72,6 +72,8 @@ pub struct Session {
     finished: Finished,
     /// A recording that is being read for the voice prompt.
     recording: Option<PathBuf>,
+    /// Version of the clip whose spectrogram was asked for last.
+    spectrogram_asked: Option<u64>,
     /// What was measured of the sounds on view.
     pub measured: Measured,
     /// Files that are opened as soon as it is known whether there is a model.
@@ -87,6 +89,8 @@ pub struct Session {
     pub view: ClipView,
     /// Which of its codebooks are heard.
     pub codebooks: Codebooks,
+    /// The sound of those, where they are not all.
+    limited: Vec<f32>,
     /// What other settings would have drawn.
     pub what_if: WhatIfQuestion,
     /// Clips to compare.
@@ -143,12 +147,14 @@ impl Session {
             generation: Generation::default(),
             finished: Finished::default(),
             recording: None,
+            spectrogram_asked: None,
             measured: Measured::default(),
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,
             inspected: InspectedClip::default(),
             view: ClipView::default(),
             codebooks: Codebooks::default(),
+            limited: Vec::new(),
             what_if: WhatIfQuestion::default(),
             pins: Pins::default(),
             test_in_making: None,
@@ -219,6 +225,7 @@ impl Session {
         }
         self.what_if.poll();
         self.poll_background();
+        self.poll_spectrogram();
         self.poll_task();
         self.open_next_model();
         self.open_waiting_files();

@@ -13,6 +13,22 @@ impl Codebooks {
         Self { muted: (n.max(1)..all).collect(), solo: Vec::new() }
     }
 
+    /// Which of `all` codebooks are heard, in words.
+    pub fn describe(&self, all: usize) -> String {
+        let heard: Vec<String> = (0..all).filter(|k| self.is_heard(*k)).map(|k| k.to_string()).collect();
+        match (heard.len(), self.leading(all)) {
+            (n, _) if n == all => "all codebooks".into(),
+            (n, leading) if n == leading && n > 1 => format!("the first {n} codebooks"),
+            (1, _) => format!("codebook {}", heard[0]),
+            _ => format!("codebooks {}", heard.join(", ")),
+        }
+    }
+
+    /// How many codebooks are heard from the first one on without a gap.
+    pub fn leading(&self, all: usize) -> usize {
+        (0..all).take_while(|k| self.is_heard(*k)).count()
+    }
+
     /// Mutes a codebook, or no longer.
     pub fn toggle_mute(&mut self, codebook: usize) {
         toggle(&mut self.muted, codebook);
@@ -68,6 +84,7 @@ mod tests {
         codebooks.toggle_mute(1);
         assert_eq!(codebooks, Codebooks::default());
         assert_eq!(Codebooks::first(2, 4).heard(4), Some(vec![true, true, false, false]));
+        assert_eq!((Codebooks::first(2, 4).leading(4), Codebooks::default().leading(4)), (2, 4));
         assert_eq!((Codebooks::first(4, 4), Codebooks::first(0, 2)), (Codebooks::default(), Codebooks::first(1, 2)));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::TimeAxis;
+use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::analysis::problems::{ClipFacts, Problem, find_problems};
 use crate::analysis::statistics::TokenStats;
 use crate::data::{ClipSpec, Codes, FinishReason, Logits, Sampling};
@@ -43,6 +44,10 @@ pub struct InspectedClip {
     pub guarded: Vec<Vec<bool>>,
     /// Smallest and largest sample of every [`PEAK`] samples.
     pub peaks: Peaks,
+    /// Its mel spectrogram, once it was asked for and computed.
+    pub spectrogram: Option<Arc<MelSpectrogram>>,
+    /// Its name, where it is no take: the file's.
+    pub name: String,
     /// Its waveform.
     pub audio: Vec<f32>,
     /// Samples a second.
@@ -136,6 +141,8 @@ pub struct ClipView {
     pub axis: TimeAxis,
     /// What the token map shows.
     pub map: MapContent,
+    /// Whether lanes of sound show mel spectrograms, not waveforms.
+    pub spectrograms: bool,
 }
 
 impl ClipView {

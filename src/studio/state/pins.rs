@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::inspector::{Peaks, peaks};
+use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::audio::loudness::{Loudness, matching_gains};
 use crate::data::{Codes, FinishReason, Logits, Sampling};
 
-/// Clips that can be pinned: as many as there are number keys.
-pub const MOST: usize = 9;
+/// Most clips that are pinned: their waveforms are held in memory.
+const MOST: usize = 100;
+/// Clips that have a number key, and a lane.
+const WITH_KEYS: usize = 9;
 
 /// How a position in one clip is found in another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,8 +61,12 @@ pub struct PinnedClip {
     pub logits: Vec<Arc<Logits>>,
     /// Settings of those draws, per frame.
     pub samplings: Vec<Sampling>,
+    /// Whether it is a take, not only a sound.
+    pub is_take: bool,
     /// Peaks of the waveform.
     pub peaks: Peaks,
+    /// Mel spectrogram.
+    pub spectrogram: Arc<MelSpectrogram>,
     /// How loud it is.
     pub loudness: Loudness,
 }
@@ -68,6 +75,7 @@ impl PinnedClip {
     /// Pins a clip; measures it.
     pub fn new(take: String, name: String, frames: Codes, audio: Vec<f32>, rate: usize) -> Self {
         let (peaks, loudness) = (peaks(&audio), Loudness::measure(&audio, rate));
+        let spectrogram = Arc::new(MelSpectrogram::measure(&audio, rate));
         Self {
             take,
             name,
@@ -79,7 +87,9 @@ impl PinnedClip {
             rate,
             logits: Vec::new(),
             samplings: Vec::new(),
+            is_take: true,
             peaks,
+            spectrogram,
             loudness,
         }
     }
@@ -106,6 +116,11 @@ impl Pins {
     /// The clips, in the order of their keys.
     pub fn clips(&self) -> &[PinnedClip] {
         &self.clips
+    }
+
+    /// Those that have a lane and a number key.
+    pub fn in_lanes(&self) -> &[PinnedClip] {
+        &self.clips[..self.clips.len().min(WITH_KEYS)]
     }
 
     /// The takes, in the same order.

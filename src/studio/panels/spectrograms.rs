@@ -1,0 +1,62 @@
+//! Mel spectrograms as textures.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use egui::{Color32, ColorImage, Rect, TextureHandle, TextureOptions, Ui, pos2};
+
+use super::lane::Lane;
+use crate::acoustics::spectrogram::MelSpectrogram;
+use crate::report::plots::colour;
+
+/// Textures by the sound's name. One that was not drawn for a frame is dropped.
+#[derive(Default)]
+pub(super) struct Spectrograms {
+    textures: HashMap<String, Drawn>,
+    frame: u64,
+}
+
+struct Drawn {
+    of: Arc<MelSpectrogram>,
+    texture: TextureHandle,
+    frame: u64,
+}
+
+impl Spectrograms {
+    /// Draws a spectrogram of so many seconds.
+    pub(super) fn draw(&mut self, ui: &Ui, lane: Lane, name: &str, of: &Arc<MelSpectrogram>, seconds: f64) {
+        let frame = ui.ctx().cumulative_frame_nr();
+        if frame != self.frame {
+            let before = self.frame;
+            self.textures.retain(|_, drawn| drawn.frame >= before);
+            self.frame = frame;
+        }
+        let known = self.textures.get_mut(name).filter(|drawn| Arc::ptr_eq(&drawn.of, of));
+        let texture = match known {
+            Some(drawn) => {
+                drawn.frame = frame;
+                drawn.texture.id()
+            }
+            None => {
+                let texture = ui.ctx().load_texture(format!("mel {name}"), picture(of), TextureOptions::LINEAR);
+                let id = texture.id();
+                self.textures.insert(name.to_owned(), Drawn { of: of.clone(), texture, frame });
+                id
+            }
+        };
+        let image = Rect::from_x_y_ranges(lane.x(0.0)..=lane.x(seconds), lane.rect.y_range());
+        let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+        ui.painter().with_clip_rect(lane.rect).image(texture, image, whole, Color32::WHITE);
+    }
+}
+
+/// High bands at the top.
+fn picture(of: &MelSpectrogram) -> ColorImage {
+    let [columns, bands] = of.size();
+    let pixels = (0..bands).rev().flat_map(|band| (0..columns).map(move |column| (column, band)));
+    let pixel = |(column, band)| {
+        let [r, g, b] = colour(f64::from(of.level(column, band)) / 255.0);
+        Color32::from_rgb(r, g, b)
+    };
+    ColorImage::new([columns, bands], pixels.map(pixel).collect())
+}
