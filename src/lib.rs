@@ -70,6 +70,11 @@
 //! - **divergence**: the first difference between two clips; also the Kullback-Leibler and Jensen-Shannon divergences of
 //!   distributions.
 
+/// Aborts where the audio callback allocates or frees; in a release build nothing looks.
+#[cfg(any(debug_assertions, test))]
+#[global_allocator]
+static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
+
 pub mod acoustics;
 pub mod analysis;
 pub mod audio;

@@ -85,6 +85,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("mlx_rs", &["mlx"]),
     ("tch", &["torch"]),
     ("cpal", &["audio"]),
+    ("assert_no_alloc", &["audio", "lib"]),
     ("ebur128", &["audio"]),
     ("hound", &["audio"]),
     ("ureq", &["download"]),

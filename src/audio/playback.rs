@@ -1,8 +1,10 @@
 //! The audio callback: it reads shared samples at a position, with gain ramps at every jump. It takes no lock, allocates nothing
-//! and drops no clip.
+//! and drops no clip: a debug build, and the unit tests, abort where it does.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
+
+use assert_no_alloc::assert_no_alloc;
 
 /// Length of a fade at starts, stops and jumps, seconds.
 pub const FADE_SECONDS: f64 = 0.005;
@@ -258,6 +260,10 @@ impl Renderer {
 
     /// Fills a mono block. Another clip that has come takes over at the same position, after this one has faded out.
     pub fn render(&mut self, out: &mut [f32]) {
+        assert_no_alloc(|| self.render_block(out));
+    }
+
+    fn render_block(&mut self, out: &mut [f32]) {
         self.transport.calls.fetch_add(1, Relaxed);
         let mut rest = out;
         // A clip is replaced only while there is room to return the old one.
@@ -436,6 +442,46 @@ mod tests {
                 "block {block}: the other clip at the same moment"
             );
         }
+    }
+
+    /// What a switch adds to a tone far from its own frequency: the power above 4 kHz of a window of 85 ms around it, in dB of full
+    /// scale.
+    fn splatter(samples: &[f32], rate: f64) -> f64 {
+        const LENGTH: usize = 4_096;
+        let transform = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(LENGTH);
+        let hann = |n: usize| 0.5 - 0.5 * (2.0 * std::f64::consts::PI * n as f64 / LENGTH as f64).cos();
+        let mut windowed: Vec<f64> = (0..LENGTH).map(|n| f64::from(samples[n]) * hann(n)).collect();
+        let mut spectrum = transform.make_output_vec();
+        transform.process(&mut windowed, &mut spectrum).unwrap();
+        let above = &spectrum[(4_000.0 / rate * LENGTH as f64) as usize..];
+        // A sine of full scale has (LENGTH / 4)^2 in its bin, times 1.5 over the window's main lobe.
+        let full = 1.5 * (LENGTH as f64 / 4.0).powi(2);
+        10.0 * (above.iter().map(|x| x.norm_sqr()).sum::<f64>() / full).log10()
+    }
+
+    #[test]
+    fn a_switch_adds_less_than_a_thousandth_of_full_scale_where_a_cut_adds_more() {
+        let rate = 48_000.0;
+        let tone = |phase: f64| -> Vec<f32> {
+            let at = |n: usize| (2.0 * std::f64::consts::PI * 440.0 * n as f64 / rate + phase).sin() as f32;
+            (0..20_000).map(at).collect()
+        };
+        let (first, second) = (tone(0.3), tone(0.3 + std::f64::consts::PI));
+        let t = Arc::new(Transport::default());
+        let (mut renderer, mut sender) = Renderer::new(t.clone(), rate as usize);
+        t.set_playing(true);
+        sender.send(Arc::new(SharedAudio::finished(&first)));
+        let mut out = vec![0.0; 5_000];
+        renderer.render(&mut out);
+        sender.send(Arc::new(SharedAudio::finished(&second)));
+        let mut after = vec![0.0; 5_000];
+        renderer.render(&mut after);
+        out.extend(after);
+        let around = 5_000 - 1_900;
+        let switched = splatter(&out[around..], rate);
+        assert!(switched < -60.0, "{switched} dBFS");
+        let cut: Vec<f32> = first[..5_000].iter().chain(&second[5_000..]).copied().collect();
+        assert!(splatter(&cut[around..], rate) > -40.0, "a cut is heard: the measure can fail");
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! that a lost device loses no position.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::buffering::Buffering;
-use super::device::{self, OutputStream};
+use super::device;
 use super::playback::{ClipSender, Renderer, SHORTEST_REGION, SharedAudio, Transport};
 use super::resample::{StreamResampler, resample};
 use crate::error::{Error, Result};
@@ -32,8 +33,13 @@ pub enum Sink {
 
 /// What asks for samples; dropping it stops that.
 enum ActiveSink {
-    Device { _stream: OutputStream },
-    Null { stop: Arc<AtomicBool> },
+    /// Its thread ends the stream once this is dropped.
+    Device {
+        _keep: Sender<()>,
+    },
+    Null {
+        stop: Arc<AtomicBool>,
+    },
 }
 
 impl Drop for ActiveSink {
@@ -42,6 +48,26 @@ impl Drop for ActiveSink {
             stop.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// A sink that asks for samples.
+struct OpenedSink {
+    rate: usize,
+    active: ActiveSink,
+    sender: ClipSender,
+}
+
+/// A device that is being opened.
+struct Opening {
+    result: Receiver<Result<OpenedSink>>,
+    recovery: Option<Recovery>,
+}
+
+/// Why a device is opened again.
+struct Recovery {
+    lost: String,
+    /// Whether it is the default device in the place of the chosen one.
+    on_default: bool,
 }
 
 /// A clip that is still being made, on its way to the device's rate.
@@ -55,6 +81,9 @@ struct StreamingSource {
 pub struct Player {
     sink: Sink,
     active: Option<(ActiveSink, ClipSender)>,
+    opening: Option<Opening>,
+    /// Whether devices are opened without waiting for them.
+    in_background: bool,
     rate: usize,
     transport: Arc<Transport>,
     /// The clip at its own rate.
@@ -84,6 +113,10 @@ struct DeviceFailure {
 impl DeviceFailure {
     fn report(&self, reason: String) {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.wake();
+    }
+
+    fn wake(&self) {
         self.wake.get().into_iter().for_each(|wake| wake());
     }
 
@@ -102,6 +135,8 @@ impl Player {
         Self {
             sink,
             active: None,
+            opening: None,
+            in_background: false,
             rate: 24_000,
             transport: Arc::default(),
             source: Vec::new(),
@@ -118,8 +153,14 @@ impl Player {
         }
     }
 
-    /// Calls `wake` when the device has failed, so that [`Player::recover_device`] is asked soon.
-    pub fn on_failure(&self, wake: impl Fn() + Send + Sync + 'static) {
+    /// The same, but devices are opened in the background: playing begins when they are there, and [`Player::poll_device`] reports what
+    /// goes wrong.
+    pub fn in_background(self) -> Self {
+        Self { in_background: true, ..self }
+    }
+
+    /// Calls `wake` when there is news of the device, so that [`Player::poll_device`] is asked soon.
+    pub fn on_device_news(&self, wake: impl Fn() + Send + Sync + 'static) {
         self.failed.wake.set(Box::new(wake)).ok(); // once is enough
     }
 
@@ -335,7 +376,7 @@ impl Player {
             return Ok(());
         }
         self.sink = sink;
-        self.active = None;
+        (self.active, self.opening) = (None, None);
         if self.is_playing() { self.open() } else { Ok(()) }
     }
 
@@ -349,12 +390,19 @@ impl Player {
         self.interruptions
     }
 
-    /// Reopens the device after a failure, or the default one where it is gone; the chosen device stays the chosen one. To be called
-    /// every frame.
+    /// Takes in what a device has said since the last time. One that has failed is opened again, or the default one where it is gone; the
+    /// chosen device stays the chosen one. To be called every frame.
     ///
     /// # Errors
     /// [`Error::Unavailable`] once per failure, whether or not playing goes on.
-    pub fn recover_device(&mut self) -> Result<()> {
+    pub fn poll_device(&mut self) -> Result<()> {
+        if let Some(Opening { result, recovery }) = self.opening.take() {
+            match result.try_recv() {
+                Ok(opened) => return self.finish_opening(opened, recovery),
+                Err(TryRecvError::Empty) => self.opening = Some(Opening { result, recovery }),
+                Err(TryRecvError::Disconnected) => return self.finish_opening(Err(opener_died()), recovery),
+            }
+        }
         let Some(reason) = self.failed.take() else { return Ok(()) };
         self.active = None;
         let lost = format!("the sound device stopped: {reason}");
@@ -363,22 +411,7 @@ impl Player {
             tracing::warn!("{lost}");
             return Ok(());
         }
-        if self.open().is_ok() {
-            tracing::warn!("{lost}; opened again");
-            return Ok(());
-        }
-        let chosen = std::mem::replace(&mut self.sink, Sink::Device(None));
-        self.transport.set_playing(true);
-        let opened = self.open();
-        self.sink = chosen;
-        match opened {
-            Ok(()) => Err(Error::unavailable(lost, "playing continues on the default device")),
-            Err(e) => Err(Error::Unavailable {
-                what: lost,
-                hint: "connect or choose another output device".into(),
-                source: Some(e.into()),
-            }),
-        }
+        self.open_sink(&self.sink.clone(), Some(Recovery { lost, on_default: false }))
     }
 
     /// Waits until the finished clip has been played.
@@ -401,36 +434,120 @@ impl Player {
         Ok(())
     }
 
-    /// Opens the sink. Without a device nothing plays, and the position stays.
+    /// Opens the sink, now or in the background. Without a device nothing plays, and the position stays.
     fn open(&mut self) -> Result<()> {
-        let position = self.position();
-        let transport = self.transport.clone();
-        let mut sender = None;
-        let mut renderer = |rate: usize| {
-            transport.seek((position * rate as f64) as usize);
-            let (renderer, ends) = Renderer::new(transport.clone(), rate);
-            sender = Some(ends);
-            renderer
-        };
-        let opened = match &self.sink {
-            Sink::Device(name) => {
-                let failed = self.failed.clone();
-                let make_callback = |rate| {
-                    let mut renderer = renderer(rate);
-                    move |out: &mut [f32]| renderer.render(out)
-                };
-                let stream = device::open(name.as_deref(), make_callback, move |reason| failed.report(reason));
-                stream.map(|s| (s.rate, ActiveSink::Device { _stream: s }))
-            }
-            Sink::Null { rate } => null_sink(renderer(*rate), *rate).map(|stop| (*rate, ActiveSink::Null { stop })),
-        };
-        let (rate, active) = opened.inspect_err(|_| self.transport.set_playing(false))?;
-        self.active = sender.map(|sender| (active, sender));
-        self.rate = rate;
-        self.reload();
-        self.send_region();
-        Ok(())
+        match self.opening {
+            Some(_) => Ok(()),
+            None => self.open_sink(&self.sink.clone(), None),
+        }
     }
+
+    fn open_sink(&mut self, sink: &Sink, recovery: Option<Recovery>) -> Result<()> {
+        match sink {
+            Sink::Null { rate } => {
+                let (renderer, sender) = Renderer::new(self.transport.clone(), *rate);
+                let opened = null_sink(renderer, *rate).map(|stop| OpenedSink {
+                    rate: *rate,
+                    active: ActiveSink::Null { stop },
+                    sender,
+                });
+                self.finish_opening(opened, recovery)
+            }
+            Sink::Device(name) => {
+                let result = open_device(name.clone(), self.transport.clone(), self.failed.clone())?;
+                if self.in_background {
+                    self.opening = Some(Opening { result, recovery });
+                    return Ok(());
+                }
+                let opened = result.recv().unwrap_or_else(|_| Err(opener_died()));
+                self.finish_opening(opened, recovery)
+            }
+        }
+    }
+
+    fn finish_opening(&mut self, opened: Result<OpenedSink>, recovery: Option<Recovery>) -> Result<()> {
+        let opened = match (opened, recovery) {
+            (Ok(opened), recovery) => {
+                let position = self.position();
+                self.rate = opened.rate;
+                self.transport.seek((position * self.rate as f64) as usize);
+                self.active = Some((opened.active, opened.sender));
+                // What a device asked for before it had a clip is no underrun.
+                self.known_underrun = self.transport.underrun_samples.load(Ordering::Relaxed);
+                self.reload();
+                self.send_region();
+                return match recovery {
+                    Some(Recovery { lost, on_default: true }) => {
+                        Err(Error::unavailable(lost, "playing continues on the default device"))
+                    }
+                    Some(Recovery { lost, .. }) => {
+                        tracing::warn!("{lost}; opened again");
+                        Ok(())
+                    }
+                    None => Ok(()),
+                };
+            }
+            (Err(_), Some(Recovery { lost, on_default: false })) => {
+                return self.open_sink(&Sink::Device(None), Some(Recovery { lost, on_default: true }));
+            }
+            (Err(e), recovery) => (e, recovery),
+        };
+        self.transport.set_playing(false);
+        self.start_when_buffered = false;
+        match opened {
+            (e, Some(Recovery { lost, .. })) => Err(Error::Unavailable {
+                what: lost,
+                hint: "connect or choose another output device".into(),
+                source: Some(e.into()),
+            }),
+            (e, None) => Err(e),
+        }
+    }
+}
+
+fn opener_died() -> Error {
+    Error::unavailable("the sound device cannot be opened", "choose another output device; the log has the details")
+}
+
+/// Opens a device on a thread of its own, which keeps the stream until what it answers is dropped: it may take long, and on some systems
+/// a stream belongs to its thread.
+fn open_device(
+    name: Option<String>,
+    transport: Arc<Transport>,
+    failed: Arc<DeviceFailure>,
+) -> Result<Receiver<Result<OpenedSink>>> {
+    let (answer, result) = channel();
+    let run = move || {
+        let mut sender = None;
+        let make_callback = |rate| {
+            let (mut renderer, ends) = Renderer::new(transport, rate);
+            sender = Some(ends);
+            move |out: &mut [f32]| renderer.render(out)
+        };
+        let news = failed.clone();
+        let stream = device::open(name.as_deref(), make_callback, move |reason| failed.report(reason));
+        let (keep, kept) = channel::<()>();
+        let (opened, stream) = match (stream, sender) {
+            (Ok(stream), Some(sender)) => {
+                let active = ActiveSink::Device { _keep: keep };
+                (Ok(OpenedSink { rate: stream.rate, active, sender }), Some(stream))
+            }
+            (Ok(_), None) => (Err(opener_died()), None),
+            (Err(e), _) => (Err(e), None),
+        };
+        if answer.send(opened).is_ok() {
+            news.wake();
+            if stream.is_some() {
+                kept.recv().ok(); // ends when the other end is dropped, and the stream with it
+            }
+        }
+    };
+    std::thread::Builder::new().name("csm-sound".into()).spawn(run).map_err(|e| Error::Unavailable {
+        what: "no thread for the sound device".into(),
+        hint: "close other programs and try again".into(),
+        source: Some(e.into()),
+    })?;
+    Ok(result)
 }
 
 /// A thread that asks for samples as a device does.
@@ -532,12 +649,32 @@ mod tests {
         player.load(&[0.5; 48_000], 24_000);
         player.play(true).unwrap();
         player.failed.report("unplugged".into());
-        player.recover_device().unwrap();
+        player.poll_device().unwrap();
         assert!(player.is_playing() && player.sink == NULL && player.active.is_some());
         player.play(false).unwrap();
         player.failed.report("unplugged".into());
-        player.recover_device().unwrap();
+        player.poll_device().unwrap();
         assert!(player.active.is_none() && player.sink == NULL, "nothing was playing: it is opened when it is needed");
+    }
+
+    #[test]
+    fn a_device_is_opened_in_the_background_and_a_failure_is_told_later() {
+        let mut player = Player::new(Sink::Device(Some("no such device".into()))).in_background();
+        player.load(&[0.5; 48_000], 24_000);
+        player.seek(1.0);
+        player.play(true).unwrap();
+        let begun = Instant::now();
+        let error = loop {
+            match player.poll_device() {
+                Err(e) => break e,
+                Ok(()) => assert!(begun.elapsed() < Duration::from_secs(20), "nothing is told"),
+            }
+        };
+        assert!(error.to_string().contains("no sound"), "{error}");
+        assert!(!player.is_playing() && (player.position() - 1.0).abs() < 1e-3);
+        player.set_sink(NULL).unwrap();
+        player.play(true).unwrap();
+        wait(|| player.position() > 1.1);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Studio {
         let wake = move || woken.request_repaint_after(Duration::from_millis(after.load(Ordering::Relaxed)));
         let session = Session::new(paths, wake)?;
         let failed = ctx.clone();
-        session.player.on_failure(move || failed.request_repaint());
+        session.player.on_device_news(move || failed.request_repaint());
         let panels = panels();
         let detail = panels.iter().find(|panel| panel.slot() == Slot::Detail).map_or("", |panel| panel.title());
         Ok(Self {

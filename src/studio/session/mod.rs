@@ -122,7 +122,8 @@ impl Session {
         let mut store = Store::open(&paths.takes)?;
         let damaged = std::mem::take(&mut store.damaged);
         let wake: Wake = Arc::new(wake);
-        let mut player = Player::new(paths.sink.clone().unwrap_or(Sink::Device(settings.device.clone())));
+        let mut player =
+            Player::new(paths.sink.clone().unwrap_or(Sink::Device(settings.device.clone()))).in_background();
         player.set_volume(settings.volume);
         let fallback = || {
             // Replaced as soon as the model is known.
@@ -231,7 +232,7 @@ impl Session {
         self.open_waiting_files();
         self.speak_next_turn();
         self.dispatch_next();
-        let recovered = self.player.recover_device();
+        let recovered = self.player.poll_device();
         self.report(recovered);
     }
 
