@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "studio",
         &[
+            "acoustics",
             "analysis",
             "audio",
             "checkpoint",

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use csm_studio::analysis::statistics::Stat;
+use csm_studio::audio::microphone::Source;
 use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
 use csm_studio::checkpoint::CheckpointSpec;
@@ -14,7 +15,7 @@ use csm_studio::listen::{ListeningTest, Template, TestKind};
 use csm_studio::studio::Studio;
 use csm_studio::studio::session::StudioPaths;
 use csm_studio::studio::settings::Theme;
-use csm_studio::studio::state::{Heard, TestRequest};
+use csm_studio::studio::state::{Codebooks, Heard, TestRequest};
 use csm_studio::takes::{ClipSummary, Store, Take};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -29,6 +30,7 @@ fn paths(folder: &Path) -> StudioPaths {
         takes: folder.join("takes"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
+        source: Source::Tone { rate: 48_000 },
         model: CheckpointSpec::default(),
         open: Vec::new(),
     }
@@ -643,8 +645,8 @@ fn codebooks_are_muted_and_heard() {
     assert_eq!(window.state().session.heard, Heard::Clip);
     // What is no longer wanted is not heard when it is decoded.
     let session = &mut window.state_mut().session;
-    session.hear_codebooks(csm_studio::studio::state::Codebooks::first(1, 6));
-    session.hear_codebooks(csm_studio::studio::state::Codebooks::default());
+    session.hear_codebooks(Codebooks::first(1, 6));
+    session.hear_codebooks(Codebooks::default());
     std::thread::sleep(Duration::from_millis(300));
     window.run_steps(5);
     assert_eq!(window.state().session.heard, Heard::Clip);
@@ -1126,4 +1128,67 @@ fn the_sound_is_measured_and_recognised() {
     assert!(heading.contains("LUFS") && value.parse::<f64>().is_ok_and(|lufs| (-60.0..0.0).contains(&lufs)));
     let recognised = &tables[1].1.rows()[0][1];
     assert!(recognised.contains("33.3 % of words") && recognised.contains("[→ away]"), "{recognised}");
+}
+
+/// A voice prompt is recorded, encoded, and heard; the recording stays in a file.
+#[test]
+fn a_voice_prompt_is_recorded() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    click(&mut window, "● Record");
+    wait(&mut window, "half a second", |s| s.session.microphone.as_ref().is_some_and(|m| m.seconds() > 0.5));
+    click(&mut window, "Stop recording");
+    wait(&mut window, "the voice prompt", |s| {
+        s.session.conversation.prompt.as_ref().is_some_and(|prompt| prompt.frames.is_some())
+    });
+    let prompt = window.state().session.conversation.prompt.clone().unwrap();
+    assert!(prompt.path.starts_with(folder.path().join("recordings")) && prompt.path.exists());
+    assert!((0.5..3.0).contains(&(prompt.samples.len() as f64 / 24_000.0)));
+    assert!(window.state().session.microphone.is_none());
+}
+
+/// Some codebooks of a clip and a file that is no take are pinned, heard beside the whole, measured, and shown as spectrograms.
+#[test]
+fn any_sound_is_compared() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    let id = window.state().session.inspected.take.clone().unwrap();
+    click(&mut window, "Pin");
+    let wave = window.state().session.library.store.path(&id).join("audio.wav");
+    window.state_mut().session.hear_codebooks(Codebooks::first(2, 6));
+    wait(&mut window, "two codebooks", |s| s.session.heard == Heard::SomeCodebooks);
+    window.key_press(egui::Key::P);
+    window.run_steps(2);
+    let file = folder.path().join("other.wav");
+    std::fs::copy(wave, &file).unwrap();
+    window.state_mut().session.open_file(&file);
+    window.run_steps(2);
+    window.key_press(egui::Key::P);
+    window.key_press(egui::Key::M);
+    window.run_steps(2);
+    let pins = window.state().session.pins.clips();
+    let names: Vec<&str> = pins.iter().map(|clip| clip.name.as_str()).collect();
+    assert_eq!(names[1..], ["The boat sailed., the first 2 codebooks", "other.wav"]);
+    assert_eq!(pins.iter().map(|clip| clip.is_take).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(pins[0].audio.len(), pins[1].audio.len());
+    assert_ne!(pins[0].audio, pins[1].audio);
+    window.key_press(egui::Key::Num2);
+    window.run_steps(2);
+    assert_eq!(window.state().session.heard, Heard::Pinned(1));
+    click(&mut window, "Sound");
+    wait(&mut window, "the measures", |s| s.session.measured.tables().len() > 1 && !s.session.measured.is_running());
+    let tables = window.state().session.measured.tables().to_vec();
+    assert_eq!(tables[0].1.rows().len(), 4, "the clip on view and three pinned ones");
+    let distance = |a: &str, b: &str| {
+        let row = tables[1].1.rows().iter().find(|row| row[0].starts_with(a) && row[1].starts_with(b)).unwrap();
+        row[2].parse::<f64>().unwrap()
+    };
+    assert!(distance("1:", "3:") < 0.3, "the same sound in 16 bits");
+    assert!(distance("1:", "2:") > 1.0);
+    wait(&mut window, "the spectrogram", |s| s.session.inspected.spectrogram.is_some());
+    click(&mut window, "Compare");
+    window.state_mut().session.pinned_page().unwrap();
 }

@@ -82,14 +82,81 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
                 }
             }
         },
-        move |e: cpal::Error| {
-            // Of all errors only these end a stream; after the others it goes on.
-            use cpal::ErrorKind::{DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
-            match e.kind() {
-                DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated => on_end(e.to_string()),
-                _ => tracing::warn!("sound: {e}"),
-            }
-        },
+        on_error(on_end),
         None,
     )
+}
+
+/// A running stream from a microphone; dropping it ends the recording.
+pub struct InputStream {
+    /// Samples per second.
+    pub rate: usize,
+    _stream: cpal::Stream,
+}
+
+/// Opens the default microphone. `make_callback(rate)` returns what gets its samples one by one, as the mean of its channels; `on_end` is
+/// called with the reason when the stream has ended.
+///
+/// # Errors
+/// [`Error::Unavailable`] that says what is missing.
+pub fn open_input<F: FnMut(f32) + Send + 'static>(
+    make_callback: impl FnOnce(usize) -> F,
+    on_end: impl Fn(String) + Send + 'static,
+) -> Result<InputStream> {
+    let unavailable = |what: String| {
+        Error::unavailable(
+            format!("no microphone: {}", what.trim_end_matches('.')),
+            "connect one, allow its use in the system's settings, or choose a recording instead",
+        )
+    };
+    let device = cpal::default_host().default_input_device();
+    let device = device.ok_or_else(|| unavailable("there is no input device".into()))?;
+    let supported = device.default_input_config().map_err(|e| unavailable(e.to_string()))?;
+    let rate = supported.sample_rate() as usize;
+    let (config, take) = (supported.config(), make_callback(rate));
+    let stream = match supported.sample_format() {
+        SampleFormat::F32 => listen::<f32, F>(&device, config, take, on_end),
+        SampleFormat::I16 => listen::<i16, F>(&device, config, take, on_end),
+        SampleFormat::U16 => listen::<u16, F>(&device, config, take, on_end),
+        SampleFormat::I32 => listen::<i32, F>(&device, config, take, on_end),
+        other => return Err(unavailable(format!("the device gives samples as {other}, which is not supported"))),
+    };
+    let stream = stream.map_err(|e| unavailable(e.to_string()))?;
+    stream.play().map_err(|e| unavailable(e.to_string()))?;
+    Ok(InputStream { rate, _stream: stream })
+}
+
+fn listen<T: SizedSample, F: FnMut(f32) + Send + 'static>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut take: F,
+    on_end: impl Fn(String) + Send + 'static,
+) -> Result<cpal::Stream, cpal::Error>
+where
+    f32: FromSample<T>,
+{
+    let channels = usize::from(config.channels).max(1);
+    device.build_input_stream(
+        config,
+        move |samples: &[T], _: &cpal::InputCallbackInfo| {
+            for frame in samples.chunks(channels) {
+                let sum: f32 = frame.iter().map(|sample| f32::from_sample_(*sample)).sum();
+                take(sum / channels as f32);
+            }
+        },
+        on_error(on_end),
+        None,
+    )
+}
+
+/// What happens to a stream's errors.
+fn on_error(on_end: impl Fn(String) + Send + 'static) -> impl FnMut(cpal::Error) + Send + 'static {
+    move |e: cpal::Error| {
+        // Of all errors only these end a stream; after the others it goes on.
+        use cpal::ErrorKind::{DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
+        match e.kind() {
+            DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated => on_end(e.to_string()),
+            _ => tracing::warn!("sound: {e}"),
+        }
+    }
 }

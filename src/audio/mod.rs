@@ -3,6 +3,7 @@
 mod buffering;
 pub mod device;
 pub mod loudness;
+pub mod microphone;
 pub mod playback;
 pub mod player;
 pub mod recording;

@@ -13,6 +13,7 @@ use super::panels::{Panel, Slot, least_clip_height, panels};
 use super::session::{Session, StudioPaths};
 use super::settings::Theme;
 use super::state::ExportKind;
+use crate::audio::microphone::Source;
 use crate::audio::player::Sink;
 use crate::checkpoint::CheckpointSpec;
 use crate::error::{Error, Result};
@@ -219,6 +220,7 @@ impl Studio {
             Command::SetSampling(sampling) => s.sampling = sampling,
             Command::SetSettings(settings) => s.settings = *settings,
             Command::ChooseVoicePrompt => self.dialogs.open(ctx, Purpose::VoicePrompt),
+            Command::Record(on) => s.record(on),
             Command::RemoveVoicePrompt => s.remove_prompt(),
             Command::EditVoicePrompt(text, speaker) => {
                 s.conversation.prompt.iter_mut().for_each(|p| (p.text, p.speaker) = (text.clone(), speaker));
@@ -470,7 +472,7 @@ impl eframe::App for Studio {
         if let Some(left) = self.session.notifications.expire(Instant::now()) {
             ctx.request_repaint_after(left);
         }
-        if self.session.player.is_playing() {
+        if self.session.player.is_playing() || self.session.microphone.is_some() {
             ctx.request_repaint_after(Duration::from_millis(self.pace.tick));
         }
     }
@@ -508,6 +510,7 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         takes: folders.data_dir().join("takes"),
         settings: folders.config_dir().join("settings.json"),
         sink: None,
+        source: Source::Microphone,
         model,
         open,
     };

@@ -89,6 +89,8 @@ pub enum Command {
     SetSettings(Box<Settings>),
     /// Ask for a recording as voice prompt.
     ChooseVoicePrompt,
+    /// Record a voice prompt from the microphone, or end that.
+    Record(bool),
     /// Use no voice prompt.
     RemoveVoicePrompt,
     /// What the voice prompt says, and who says it.
@@ -283,6 +285,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Restore what was deleted", key(COMMAND_SHIFT, Key::Z), |_| Some(Command::UndoDelete)),
     named("Open files…", key(COMMAND, Key::O), |_| Some(Command::ChooseFile)),
     named("Choose a voice prompt…", None, |_| Some(Command::ChooseVoicePrompt)),
+    named("Record a voice prompt, or end that", None, |s| Some(Command::Record(s.microphone.is_none()))),
     named("Open a checkpoint's folder…", None, |_| Some(Command::ChooseModel)),
     named("Use the demo voice", None, |_| Some(Command::OpenModel(CheckpointSpec::default()))),
     named("Louder", key(COMMAND, Key::ArrowUp), |s| Some(Command::SetVolume((s.settings.volume + 0.1).min(1.0)))),

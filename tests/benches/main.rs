@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use csm_studio::analysis::statistics::TokenStats;
+use csm_studio::audio::microphone::Source;
 use csm_studio::audio::player::Sink;
 use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, Dtype, Logits, Mode, Sampling, SamplingParams};
@@ -35,6 +36,7 @@ fn paths(folder: &Path) -> StudioPaths {
         takes: folder.join("takes"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
+        source: Source::Tone { rate: 48_000 },
         model: CheckpointSpec::default(),
         open: Vec::new(),
     }

@@ -205,6 +205,21 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) 
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
             commands.push(Command::ChooseVoicePrompt);
         }
+        match &session.microphone {
+            None => {
+                if ui.button("● Record").on_hover_text("From the system's microphone").clicked() {
+                    commands.push(Command::Record(true));
+                }
+            }
+            Some(recording) => {
+                let stop = ui.button(format!("■ Stop {:.1} s", recording.seconds()));
+                if stop.accessible_name("Stop recording").clicked() {
+                    commands.push(Command::Record(false));
+                }
+                let level = egui::ProgressBar::new(recording.level().sqrt()).desired_width(50.0);
+                ui.add(level).on_hover_text("Level of the microphone");
+            }
+        }
         if session.conversation.prompt.is_some() && ui.button("✕").accessible_name("Remove the voice prompt").clicked()
         {
             commands.push(Command::RemoveVoicePrompt);

@@ -88,7 +88,8 @@ impl Session {
             ClipReport::new(clip.name.clone(), file, Err(StepsUnavailable::NotRequested), None, &info)
         };
         let clips = self.pins.clips().iter().filter(fits).map(clip).collect();
-        let report = Report { clips: Vec::new(), ..Report::new((*info).clone(), clips) };
+        // The clips have tables of their own.
+        let report = Report { clips: Vec::new(), ranking: Vec::new(), ..Report::new((*info).clone(), clips) };
         report::tables(&report)
     }
 

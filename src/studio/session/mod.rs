@@ -22,6 +22,7 @@ use super::state::{
     ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Measured, Model,
     ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, TestInMaking, Wake, WhatIfQuestion,
 };
+use crate::audio::microphone::{MicrophoneRecording, Source};
 use crate::audio::player::{Player, Sink};
 use crate::checkpoint::{Checkpoint, CheckpointSpec};
 use crate::data::{Dtype, Mode, ModelDims, ModelInfo, Sampling};
@@ -44,6 +45,8 @@ pub struct StudioPaths {
     pub settings: PathBuf,
     /// Where the sound goes; `None` for the device of the settings.
     pub sink: Option<Sink>,
+    /// Where recordings come from.
+    pub source: Source,
     /// The checkpoint's folder or id; `None` for the embedded voice.
     pub model: CheckpointSpec,
     /// Files to open: folders of takes, token files, WAV files.
@@ -51,6 +54,11 @@ pub struct StudioPaths {
 }
 
 impl StudioPaths {
+    /// The folder of recordings.
+    fn recordings(&self) -> PathBuf {
+        self.takes.with_file_name("recordings")
+    }
+
     /// The draft's file.
     fn draft(&self) -> PathBuf {
         self.settings.with_file_name("draft.json")
@@ -70,6 +78,8 @@ pub struct Session {
     pub generation: Generation,
     /// What threads have finished.
     finished: Finished,
+    /// A recording that is being made for the voice prompt.
+    pub microphone: Option<MicrophoneRecording>,
     /// A recording that is being read for the voice prompt.
     recording: Option<PathBuf>,
     /// Version of the clip whose spectrogram was asked for last.
@@ -147,6 +157,7 @@ impl Session {
             wake,
             generation: Generation::default(),
             finished: Finished::default(),
+            microphone: None,
             recording: None,
             spectrogram_asked: None,
             measured: Measured::default(),
@@ -226,6 +237,7 @@ impl Session {
         }
         self.what_if.poll();
         self.poll_background();
+        self.poll_microphone();
         self.poll_spectrogram();
         self.poll_task();
         self.open_next_model();

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::Session;
+use crate::audio::microphone::MicrophoneRecording;
 use crate::audio::recording::{self, Recording};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::studio::state::{Heard, QueuedTask, VoicePrompt};
 
 impl Session {
@@ -24,6 +25,38 @@ impl Session {
                 session.on_recording(path, read);
             }
         });
+    }
+
+    /// Records a voice prompt from the microphone, or ends that and uses it.
+    pub fn record(&mut self, on: bool) {
+        if !on {
+            return self.microphone.iter().for_each(MicrophoneRecording::stop);
+        }
+        if self.microphone.is_some() {
+            return;
+        }
+        let folder = self.paths.recordings();
+        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+        let wake = self.wake.clone();
+        // What is heard would be recorded.
+        let stopped = self.player.play(false);
+        self.report(stopped);
+        let started = std::fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e)).and_then(|()| {
+            MicrophoneRecording::start(
+                self.paths.source.clone(),
+                &folder.join(now.strftime("%Y-%m-%d %H.%M.%S.wav").to_string()),
+                move || wake(),
+            )
+        });
+        self.microphone = self.report(started);
+    }
+
+    pub(super) fn poll_microphone(&mut self) {
+        let Some(finished) = self.microphone.as_ref().and_then(MicrophoneRecording::poll) else { return };
+        self.microphone = None;
+        if let Some(path) = self.report(finished) {
+            self.set_prompt(path);
+        }
     }
 
     fn on_recording(&mut self, path: PathBuf, read: Result<Recording>) {
