@@ -20,9 +20,11 @@ use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
 /// Milliseconds between frames while sound plays, and within which news of the worker is drawn: 20 times a second is live enough.
-const PACE: Pace = Pace { tick: 33, update: 50 };
+const PACE: Pace = Pace { tick: 33, update: 50, held: false };
 /// The same where the processor that speaks has to draw too.
-const SOFTWARE_PACE: Pace = Pace { tick: 100, update: 250 };
+const SOFTWARE_PACE: Pace = Pace { tick: 100, update: 400, held: true };
+/// Time between two looks at what the worker has made, while the pace is held.
+const LOOK: Duration = Duration::from_millis(10);
 /// Time between writes of the draft while it is edited.
 const DRAFT: Duration = Duration::from_secs(1);
 /// Takes that are made where several are asked for.
@@ -43,6 +45,9 @@ const PIN_KEYS: [Key; 9] =
 struct Pace {
     tick: u64,
     update: u64,
+    /// Whether nothing is drawn sooner while a take is made: egui asks for another frame whenever a widget is new, which with a new row of
+    /// candidates a frame is always.
+    held: bool,
 }
 
 /// The application.
@@ -61,6 +66,8 @@ pub struct Studio {
     /// The pace's `update`, for the threads that wake the window.
     update: Arc<AtomicU64>,
     applied_theme: Option<(Theme, f32)>,
+    /// When the window was drawn last.
+    drawn: Instant,
     draft_saved: Instant,
     focused: bool,
     /// Frames painted so far.
@@ -92,6 +99,7 @@ impl Studio {
             pace: PACE,
             update,
             applied_theme: None,
+            drawn: Instant::now(),
             draft_saved: Instant::now(),
             focused: true,
             repaints: 0,
@@ -116,6 +124,17 @@ impl Studio {
     fn draw_in_software(&mut self) {
         self.pace = SOFTWARE_PACE;
         self.update.store(SOFTWARE_PACE.update, Ordering::Relaxed);
+    }
+
+    /// Takes in what the worker makes, without drawing, until it is time to draw. What the user does is never waited with.
+    fn hold_pace(&mut self, ctx: &Context) {
+        let untouched = ctx.input(|i| i.events.is_empty());
+        let update = Duration::from_millis(self.pace.update);
+        while self.pace.held && untouched && self.session.is_speaking() && self.drawn.elapsed() < update {
+            std::thread::sleep(LOOK);
+            self.session.poll();
+        }
+        self.drawn = Instant::now();
     }
 
     fn apply_theme(&mut self, ctx: &Context) {
@@ -448,6 +467,7 @@ impl Studio {
 impl eframe::App for Studio {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.session.poll();
+        self.hold_pace(ctx);
         self.poll_dialogs();
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
         for path in dropped.iter().map(|f| f.path().to_owned()) {
@@ -520,7 +540,8 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         .with_drag_and_drop(true)
         .with_inner_size([1240.0, 720.0])
         .with_min_inner_size([900.0, 560.0]);
-    let options = eframe::NativeOptions { viewport, ..Default::default() };
+    // Dithering is for gradients, of which there are none, and costs a software renderer a good deal.
+    let options = eframe::NativeOptions { viewport, dithering: false, ..Default::default() };
     let create = Box::new(|c: &eframe::CreationContext<'_>| {
         let mut studio = Studio::new(&c.egui_ctx, paths)?;
         let adapter = c.wgpu_render_state.as_ref().map(|state| state.adapter.get_info());
