@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 size=${1:-1280x800} theme=${2:-dark} scale=${3:-1.0} model=${4:-}
 home=$(mktemp -d)
-export XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home DISPLAY=:77
+export XDG_CACHE_HOME=$home/cache XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home DISPLAY=:77
 mkdir -p target/looks "$home/config/csm-studio"
 printf '{"theme": "%s", "scale": %s, "random_seed": false}' "$theme" "$scale" >"$home/config/csm-studio/settings.json"
 if [ ! -e /dev/snd ]; then # sound goes nowhere, and takes no time

@@ -28,6 +28,7 @@ type Window<'a> = Harness<'a, Studio>;
 fn paths(folder: &Path) -> StudioPaths {
     StudioPaths {
         takes: folder.join("takes"),
+        cache: folder.join("cache"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
         source: Source::Tone { rate: 48_000 },
@@ -983,7 +984,9 @@ fn each_panel_looks_as_it_should() {
     session.select(Some((4, 0)));
     session.ask_what_if(Some(session.inspected.samplings[0]));
     session.notify("Exported to a file");
+    session.measure_sounds();
     wait(&mut window, "the answer", |s| s.session.what_if.answer().is_some());
+    wait(&mut window, "the measures", |s| !s.session.measured.is_running());
     let titles = window.state().panel_titles();
     let mut results = egui_kittest::SnapshotResults::new();
     for title in titles {
@@ -1191,4 +1194,48 @@ fn any_sound_is_compared() {
     wait(&mut window, "the spectrogram", |s| s.session.inspected.spectrogram.is_some());
     click(&mut window, "Compare");
     window.state_mut().session.pinned_page().unwrap();
+}
+
+/// Draws of a take are kept on disk: after a restart they are there without the model computing them again, and equal.
+#[test]
+fn computed_draws_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    let id = window.state().session.inspected.take.clone().unwrap();
+    let before = window.state().session.inspected.draws();
+    let kept = || std::fs::read_dir(folder.path().join("cache/draws")).map_or(0, Iterator::count);
+    wait(&mut window, "the draws on disk", |_| kept() == 1);
+    drop(window);
+    let mut window = open(folder.path());
+    window.state_mut().session.inspect(&id);
+    assert!(!window.state().session.generation.is_recomputing(), "the model is not asked");
+    wait(&mut window, "the draws", |s| s.session.inspected.is_analysed());
+    assert!(window.state().session.generation.is_idle());
+    assert_eq!(window.state().session.inspected.draws(), before);
+    // What is on disk is not trusted blindly: a damaged file is computed again.
+    let file = std::fs::read_dir(folder.path().join("cache/draws")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(&file, b"damaged").unwrap();
+    window.state_mut().session.inspect(&id);
+    wait(&mut window, "the draws", |s| s.session.inspected.is_analysed());
+    assert_eq!(window.state().session.inspected.draws(), before);
+}
+
+/// The window fits a screen of 1280 x 800 with its title bar when it is opened first (B18), whatever size is asked for later.
+#[test]
+fn the_first_window_fits_a_small_screen() {
+    let [width, height] = csm_studio::studio::FIRST_SIZE;
+    assert!(width <= 1_280.0 && height + 60.0 <= 800.0, "{width} x {height}");
+    let folder = TempDir::new().unwrap();
+    let mut window = Harness::builder()
+        .with_size([width, height])
+        .wgpu()
+        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder.path())).unwrap());
+    wait(&mut window, "the model", |s| s.session.is_ready());
+    for label in ["Waveform", "Statistics over time", "Token map", "Overview", "Speak"] {
+        let rect = window.get_by_label(label).rect();
+        assert!(rect.top() >= 0.0 && rect.bottom() <= height, "{label} is off screen: {rect:?}");
+    }
 }

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 rounds=${1:-5}
 text="The little boat sailed slowly across the quiet lake while nobody on the shore said a single word"
 home=$(mktemp -d)
-export XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home DISPLAY=:78
+export XDG_CACHE_HOME=$home/cache XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home DISPLAY=:78
 mkdir -p "$home/config/csm-studio"
 echo '{"theme": "dark", "random_seed": false, "autoplay": false}' >"$home/config/csm-studio/settings.json"
 if [ ! -e /dev/snd ]; then

@@ -317,10 +317,18 @@ impl Checkpoint {
     /// # Errors
     /// Where the weights cannot be read.
     pub fn id(&self) -> Result<ModelId> {
+        self.id_with_progress(|_, _| {})
+    }
+
+    /// The same; `progress` is told how many bytes have been read, and of how many.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::id`].
+    pub fn id_with_progress(&self, progress: impl FnMut(u64, u64)) -> Result<ModelId> {
         let sha256 = match self.sha256.get() {
             Some(known) => known.clone(),
             None => {
-                let computed = self.tensors.sha256()?;
+                let computed = self.tensors.sha256(progress)?;
                 self.sha256.get_or_init(|| computed).clone()
             }
         };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -60,11 +61,13 @@ pub struct TensorStore {
     files: Vec<WeightFile>,
     tensors: BTreeMap<String, StoredTensor>,
     strengths: Vec<f32>,
+    /// Bytes of tensors that have been read.
+    read: AtomicU64,
 }
 
 impl TensorStore {
     pub(super) fn new(files: Vec<WeightFile>, tensors: BTreeMap<String, StoredTensor>, strengths: Vec<f32>) -> Self {
-        Self { files, tensors, strengths }
+        Self { files, tensors, strengths, read: AtomicU64::new(0) }
     }
 
     /// The weight files.
@@ -166,7 +169,13 @@ impl TensorStore {
         Ok(same_place || (same_kind && self.bytes(piece)? == self.bytes(other)?))
     }
 
+    /// Bytes of tensors that have been read so far, by any engine.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
     fn bytes(&self, piece: &Piece) -> Result<Cow<'_, [u8]>> {
+        self.read.fetch_add(piece.length as u64, Ordering::Relaxed);
         self.files[piece.file].read_at(piece.start, piece.length)
     }
 
@@ -223,17 +232,22 @@ impl TensorStore {
         sizes.sum()
     }
 
-    /// SHA-256 over the weight files' bytes in the order of opening, and over the adapters' strengths; hexadecimal.
+    /// SHA-256 over the weight files' bytes in the order of opening, and over the adapters' strengths; hexadecimal. `progress` is told how
+    /// many bytes have been read, and of how many.
     ///
     /// # Errors
     /// As [`TensorStore::read`].
-    pub fn sha256(&self) -> Result<String> {
+    pub fn sha256(&self, mut progress: impl FnMut(u64, u64)) -> Result<String> {
         const CHUNK: u64 = 8 << 20;
         let mut hash = Sha256::new();
+        let (mut read, all) = (0, self.files.iter().map(WeightFile::length).sum());
         for file in &self.files {
             let length = file.length();
             for start in (0..length).step_by(CHUNK as usize) {
-                hash.update(file.read_at(start, CHUNK.min(length - start) as usize)?);
+                let part = CHUNK.min(length - start);
+                hash.update(file.read_at(start, part as usize)?);
+                read += part;
+                progress(read, all);
             }
         }
         self.strengths.iter().for_each(|strength| hash.update(strength.to_le_bytes()));

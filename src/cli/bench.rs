@@ -100,6 +100,8 @@ struct Results {
     frame_ms: Spread,
     first_sound_ms: Spread,
     first_sound_p95_ms: f64,
+    /// Time of a clip whose logits are handed out over that of one whose are not.
+    observed_ratio: f64,
     language_model_ms: Spread,
     codec_ms: Spread,
     /// Shares of the language model's time, each stage waited for; absent where the engine cannot tell.
@@ -143,9 +145,12 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
     let prompt = checkpoint.prompt_of(&spec)?;
     let (mut factors, mut frame_ms, mut first_sound) = (Vec::new(), Vec::new(), Vec::new());
     let (mut model_ms, mut codec_ms) = (Vec::new(), Vec::new());
+    let mut observed_factors = Vec::new();
     let mut synchronisations = 0.0;
     for run in 0..=args.runs {
-        let (clip, sound) = speak(&mut pipeline, &spec, &prompt, args.frames)?;
+        let request = GenerationRequest::new(&spec, prompt.clone(), args.frames);
+        let (observed, _) = speak(&mut pipeline, GenerationRequest { observe: true, ..request.clone() })?;
+        let (clip, sound) = speak(&mut pipeline, request)?;
         let waits = mlx::synchronisations();
         let model = language_model(&mut pipeline, sampling, &prompt, args.frames)?;
         synchronisations = (mlx::synchronisations() - waits) as f64 / args.frames as f64;
@@ -154,6 +159,7 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
             continue; // to warm up
         }
         let frames = clip.frames.len().max(1) as f64;
+        observed_factors.push(observed.seconds / dims.seconds(observed.frames.len().max(1)));
         factors.push(clip.seconds / dims.seconds(clip.frames.len().max(1)));
         frame_ms.push(1_000.0 * clip.seconds / frames);
         first_sound.push(1_000.0 * sound.as_secs_f64());
@@ -177,6 +183,7 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
         runs: args.runs,
         frames: args.frames,
         frames_per_second: Spread::measure(frame_ms.iter().map(|ms| 1_000.0 / ms).collect()),
+        observed_ratio: Spread::measure(observed_factors).median / Spread::measure(factors.clone()).median,
         real_time_factor: Spread::measure(factors),
         frame_ms: Spread::measure(frame_ms),
         first_sound_p95_ms: percentile(&first_sound, 0.95),
@@ -196,13 +203,7 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
 }
 
 /// A clip as a user gets it, and the time until its first sound.
-fn speak(
-    pipeline: &mut Pipeline,
-    spec: &ClipSpec,
-    prompt: &Prompt,
-    frames: usize,
-) -> Result<(crate::worker::GeneratedClip, Duration)> {
-    let request = GenerationRequest::new(spec, prompt.clone(), frames);
+fn speak(pipeline: &mut Pipeline, request: GenerationRequest) -> Result<(crate::worker::GeneratedClip, Duration)> {
     let job = GenerateJob { request, retries: 0 };
     let started = Instant::now();
     let mut first = None;
@@ -336,6 +337,7 @@ fn table(r: &Results) -> String {
     }));
     lines.extend([
         format!("first sound, ms        {}, p95 {:.1}", spread(&r.first_sound_ms, 1), r.first_sound_p95_ms),
+        format!("logits handed out      {:.2} times the time without", r.observed_ratio),
         format!("synchronisations       {:.1} a frame", r.synchronisations_per_frame),
         format!(
             "weights read           {:.1} MB a frame; memory gives {:.1} GB/s, so at least {:.2} ms",

@@ -19,6 +19,8 @@ use crate::checkpoint::CheckpointSpec;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 
+/// Size of the window when it is opened first: with a title bar and a menu bar it fits a screen of 1280 x 800.
+pub const FIRST_SIZE: [f32; 2] = [1_240.0, 720.0];
 /// Milliseconds between frames while sound plays, and within which news of the worker is drawn: 20 times a second is live enough.
 const PACE: Pace = Pace { tick: 33, update: 50, held: false };
 /// The same where the processor that speaks has to draw too.
@@ -492,6 +494,9 @@ impl eframe::App for Studio {
         if let Some(left) = self.session.notifications.expire(Instant::now()) {
             ctx.request_repaint_after(left);
         }
+        if self.session.is_loading() {
+            ctx.request_repaint_after(Duration::from_millis(self.pace.update));
+        }
         if self.session.player.is_playing() || self.session.microphone.is_some() {
             ctx.request_repaint_after(Duration::from_millis(self.pace.tick));
         }
@@ -528,6 +533,7 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
     let paths = StudioPaths {
         takes: folders.data_dir().join("takes"),
+        cache: folders.cache_dir().to_owned(),
         settings: folders.config_dir().join("settings.json"),
         sink: None,
         source: Source::Microphone,
@@ -538,7 +544,7 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         .with_title("CSM Studio")
         .with_app_id("csm-studio")
         .with_drag_and_drop(true)
-        .with_inner_size([1240.0, 720.0])
+        .with_inner_size(FIRST_SIZE)
         .with_min_inner_size([900.0, 560.0]);
     // Dithering is for gradients, of which there are none, and costs a software renderer a good deal.
     let options = eframe::NativeOptions { viewport, dithering: false, ..Default::default() };

@@ -8,5 +8,5 @@ pub mod session;
 pub mod settings;
 pub mod state;
 
-pub use self::app::{Studio, run};
+pub use self::app::{FIRST_SIZE, Studio, run};
 pub use self::command::{Ask, COMMANDS, Command, NamedCommand};

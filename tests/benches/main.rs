@@ -34,6 +34,7 @@ fn print_percentiles(what: &str, mut times: Vec<Duration>) {
 fn paths(folder: &Path) -> StudioPaths {
     StudioPaths {
         takes: folder.join("takes"),
+        cache: folder.join("cache"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
         source: Source::Tone { rate: 48_000 },

@@ -77,7 +77,10 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
         let clip = &session.inspected;
         let expected = clip.spec.as_ref().map_or(0.0, |spec| expected_seconds(&spec.text));
         let made = session.inspected.audio.len() as f64 / session.inspected.rate.max(1) as f64;
-        let text = format!("Stop · {made:.1} of about {:.1} s", expected.max(made));
+        let text = match session.load_progress() {
+            Some(loaded) => format!("Stop · loading {loaded}"),
+            None => format!("Stop · {made:.1} of about {:.1} s", expected.max(made)),
+        };
         if ui.add_sized(wide, Button::new(text)).on_hover_text("Escape").accessible_name("Stop").clicked() {
             commands.push(Command::StopSpeaking);
         }

@@ -6,9 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::Session;
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::data::TokenFile;
+use crate::error::Error;
 use crate::recogniser::Recogniser;
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
-use crate::studio::state::MeasuredSounds;
+use crate::studio::state::{InspectedClip, MeasuredSounds, QueuedTask};
+use crate::takes::DrawCache;
 
 type Then = Box<dyn FnOnce(&mut Session) + Send>;
 
@@ -53,6 +55,60 @@ impl Session {
         while let Ok(then) = self.finished.receiver.try_recv() {
             then(self);
         }
+    }
+
+    /// Looks for the draws of the take on view, which were computed before, and has them computed where they are not found.
+    pub(super) fn find_draws(&mut self, take: Option<String>) {
+        let (Some(id), Some(key)) = (take.clone(), self.draws_key(take.as_deref())) else {
+            return self.compute_draws(take);
+        };
+        if !self.draw_cache.has(&key) {
+            return self.compute_draws(take);
+        }
+        let (cache, frames, version) = (self.draw_cache.clone(), self.inspected.frames.clone(), self.inspected.version);
+        let read = move || {
+            let draws = cache.read(&key).filter(|draws| draws.logits.len() == frames.len())?;
+            Some(InspectedClip::known_draws(&frames, draws))
+        };
+        self.in_background(read, move |session, found| {
+            if session.inspected.version != version {
+                return; // another clip is on view
+            }
+            match found {
+                Some(draws) => {
+                    session.inspected.set_draws(draws);
+                    session.draws_kept = Some(id);
+                }
+                None => session.compute_draws(Some(id)),
+            }
+        });
+    }
+
+    fn compute_draws(&mut self, take: Option<String>) {
+        self.generation.queue.push_back(QueuedTask::TeacherForce { take });
+        self.dispatch_next();
+    }
+
+    /// What the draws of a take are found by on disk.
+    fn draws_key(&self, take: Option<&str>) -> Option<String> {
+        let tokens = std::fs::read(self.library.tokens_path(take?)).ok()?;
+        Some(DrawCache::key(&self.checkpoint()?.id().ok()?.sha256, &tokens))
+    }
+
+    /// Keeps the draws of the take on view, once all of them are known.
+    pub(super) fn keep_draws(&mut self) {
+        let take = &self.inspected.take;
+        if take.is_none() || *take == self.draws_kept || !self.inspected.is_analysed() || self.is_speaking() {
+            return;
+        }
+        self.draws_kept.clone_from(take);
+        let Some(key) = self.draws_key(self.draws_kept.as_deref()) else { return };
+        let (cache, draws) = (self.draw_cache.clone(), self.inspected.draws());
+        self.in_background(
+            move || cache.write(&key, &draws),
+            // They can be computed again; nobody has to be told.
+            |_, written| written.unwrap_or_else(|e: Error| tracing::warn!("draws are not kept: {e}")),
+        );
     }
 
     /// Has the spectrogram of the clip on view computed, where it is wanted and the clip is whole.

@@ -241,7 +241,7 @@ impl Session {
         self.generation.stop_recomputing();
         self.generation.stop_auditions();
         if same_model && self.inspected.spec.is_some() {
-            self.generation.queue.push_back(QueuedTask::TeacherForce { take });
+            self.find_draws(take);
         } else if has_tokens {
             self.notify("Its draws cannot be computed here: another model made it, or it does not say what made it");
         }

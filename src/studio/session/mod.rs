@@ -20,7 +20,7 @@ use std::time::Instant;
 use super::settings::Settings;
 use super::state::{
     ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Measured, Model,
-    ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, TestInMaking, Wake, WhatIfQuestion,
+    ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, TestInMaking, Wake, WhatIfQuestion, describe_bytes,
 };
 use crate::audio::microphone::{MicrophoneRecording, Source};
 use crate::audio::player::{Player, Sink};
@@ -28,11 +28,14 @@ use crate::checkpoint::{Checkpoint, CheckpointSpec};
 use crate::data::{Dtype, Mode, ModelDims, ModelInfo, Sampling};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::takes::Store;
+use crate::takes::{DrawCache, Store};
 use crate::worker::CancelToken;
 
 /// Checkpoints that are remembered.
 const RECENT_MODELS: usize = 8;
+
+/// Bytes of draws that are kept on disk: some five minutes of CSM-1B, hours of the demo voice.
+const DRAW_CACHE: u64 = 1 << 30;
 
 /// Samples a second where no model says.
 const DEFAULT_RATE: usize = 24_000;
@@ -43,6 +46,8 @@ pub struct StudioPaths {
     pub takes: PathBuf,
     /// The settings file.
     pub settings: PathBuf,
+    /// What can be computed again.
+    pub cache: PathBuf,
     /// Where the sound goes; `None` for the device of the settings.
     pub sink: Option<Sink>,
     /// Where recordings come from.
@@ -117,6 +122,12 @@ pub struct Session {
     pub player: Player,
     /// What happened.
     pub notifications: Notifications,
+    /// Draws of takes, on disk.
+    draw_cache: DrawCache,
+    /// The take whose draws are known to be there.
+    draws_kept: Option<String>,
+    /// Bytes of the model that had been read when the take that is being made was begun.
+    read_before: u64,
     /// Counts requests of several takes that are to be compared.
     groups: u64,
 }
@@ -147,6 +158,7 @@ impl Session {
             };
             Sampling::suggested(Mode::default(), 0, Dtype::Float32, &dims, |_| None)
         };
+        let cache = paths.cache.join("draws");
         let mut session = Self {
             sampling: settings.sampling.unwrap_or_else(fallback),
             saved: settings.clone(),
@@ -175,6 +187,9 @@ impl Session {
             library: Library { store },
             player,
             notifications: Notifications::default(),
+            draw_cache: DrawCache::new(&cache, DRAW_CACHE),
+            draws_kept: None,
+            read_before: 0,
             groups: 0,
         };
         problem.into_iter().chain(unreadable).for_each(|e| session.notify_error(e));
@@ -214,6 +229,20 @@ impl Session {
         self.model.ready().is_some()
     }
 
+    /// How much of the language model has been loaded for the take that is being made, in words; `None` once it speaks.
+    pub fn load_progress(&self) -> Option<String> {
+        let tensors = &self.checkpoint().filter(|_| self.is_speaking() && self.inspected.frames.is_empty())?.tensors;
+        let read = tensors.bytes_read() - self.read_before;
+        let all = (tensors.stored_size("") - tensors.stored_size("codec_model.")) as u64;
+        // A few tensors are read for a prompt, too; a model is loaded where much is read.
+        (read > all / 100).then(|| describe_bytes(read.min(all), all))
+    }
+
+    /// Whether something is on its way that no thread reports step by step.
+    pub fn is_loading(&self) -> bool {
+        self.model.is_loading() || (self.is_speaking() && self.inspected.frames.is_empty())
+    }
+
     /// Whether a take is being made.
     pub fn is_speaking(&self) -> bool {
         self.generation.is_speaking()
@@ -239,6 +268,7 @@ impl Session {
         self.poll_background();
         self.poll_microphone();
         self.poll_spectrogram();
+        self.keep_draws();
         self.poll_task();
         self.open_next_model();
         self.open_waiting_files();
@@ -338,6 +368,7 @@ impl Session {
         }
         let Some(next) = self.generation.queue.pop_front() else { return };
         let cancel = CancelToken::default();
+        let read_before = checkpoint.tensors.bytes_read();
         let started = match next {
             QueuedTask::Encode { path, samples } => {
                 worker.encode(samples, cancel).map(|task| Some(ActiveTask::Encode { path, task }))
@@ -375,6 +406,7 @@ impl Session {
         self.generation.active = active;
         if let Some(ActiveTask::Speak { clip, .. } | ActiveTask::SpeakSeeds { clip, .. }) = &self.generation.active {
             let spec = clip.spec.clone();
+            self.read_before = read_before;
             self.begin_clip(spec);
         }
     }

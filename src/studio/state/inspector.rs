@@ -8,6 +8,7 @@ use crate::analysis::problems::{ClipFacts, Problem, find_problems};
 use crate::analysis::statistics::TokenStats;
 use crate::data::{ClipSpec, Codes, FinishReason, Logits, Sampling};
 use crate::sampling::reference::softmax;
+use crate::takes::ClipDraws;
 use crate::text::expected_seconds;
 use crate::worker::FrameEvent;
 
@@ -81,6 +82,30 @@ impl InspectedClip {
             self.samplings.push(frame.sampling);
         }
         self.version += 1;
+    }
+
+    /// Draws that were computed before, with everything that is known of them.
+    pub fn known_draws(frames: &Codes, draws: ClipDraws) -> Self {
+        let mut clip = Self::default();
+        for ((codes, logits), sampling) in frames.frames().zip(&draws.logits).zip(&draws.samplings) {
+            clip.steps.push(TokenStats::measure_frame(logits, codes, sampling));
+            clip.end_probability.push(softmax(logits.row(0)).first().copied().unwrap_or(0.0));
+        }
+        (clip.logits, clip.samplings, clip.guarded) = (draws.logits, draws.samplings, draws.guarded);
+        clip
+    }
+
+    /// Takes over the draws of `other`, which has the same codes.
+    pub fn set_draws(&mut self, other: Self) {
+        (self.steps, self.logits, self.samplings) = (other.steps, other.logits, other.samplings);
+        (self.end_probability, self.guarded) = (other.end_probability, other.guarded);
+        self.version += 1;
+    }
+
+    /// Its draws, to be kept.
+    pub fn draws(&self) -> ClipDraws {
+        let (logits, samplings, guarded) = (self.logits.clone(), self.samplings.clone(), self.guarded.clone());
+        ClipDraws { logits, samplings, guarded }
     }
 
     /// Forgets its draws: they are computed again.

@@ -23,7 +23,7 @@ pub use inspector::{ClipView, InspectedClip, MapContent, PEAK, Peaks};
 pub use library::{ExportKind, Library};
 pub use listening::{OpenTest, RATE as TEST_RATE};
 pub use measured::{Measured, MeasuredSounds};
-pub use model::{Model, ModelNews, Wake};
+pub use model::{Model, ModelNews, Wake, describe_bytes};
 pub use notifications::{Notification, Notifications};
 pub use pins::{Alignment, Heard, PinnedClip, Pins};
 pub use test_in_making::{TestInMaking, TestRequest};

@@ -1,6 +1,7 @@
 //! The model: being read, failed, or in use.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use crate::checkpoint::{Checkpoint, CheckpointSpec};
@@ -12,10 +13,17 @@ use crate::worker::{Task, Update, WorkerHandle};
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 enum State {
-    Reading(Receiver<Result<Arc<Checkpoint>>>),
+    Reading { read: Receiver<Result<Arc<Checkpoint>>>, progress: Arc<Bytes> },
     Failed(String),
     Loading { checkpoint: Arc<Checkpoint>, worker: WorkerHandle, codec: Task<()> },
     Ready { checkpoint: Arc<Checkpoint>, worker: WorkerHandle },
+}
+
+/// Bytes of the weights that have been read, and of how many; 0 of 0 before that is known.
+#[derive(Default)]
+struct Bytes {
+    read: AtomicU64,
+    all: AtomicU64,
 }
 
 /// What became of a model that was asked for.
@@ -43,7 +51,7 @@ impl Model {
     /// # Errors
     /// Where no thread can be started.
     pub fn open(spec: CheckpointSpec, wake: Wake) -> Result<Self> {
-        let state = State::Reading(read_in_background(spec.clone(), None, wake.clone())?);
+        let state = read_in_background(spec.clone(), None, wake.clone())?;
         Ok(Self { state, spec, next: None, wake })
     }
 
@@ -63,7 +71,7 @@ impl Model {
         let before = std::mem::replace(&mut self.state, State::Failed("another one is being opened".into()));
         self.spec = spec.clone();
         match read_in_background(spec, Some(before), self.wake.clone()) {
-            Ok(receiver) => self.state = State::Reading(receiver),
+            Ok(reading) => self.state = reading,
             Err(e) => return Some(self.fail(e)),
         }
         None
@@ -72,7 +80,7 @@ impl Model {
     /// Takes in what the threads report. Never waits.
     pub fn poll(&mut self) -> Option<ModelNews> {
         match &self.state {
-            State::Reading(receiver) => match receiver.try_recv() {
+            State::Reading { read, .. } => match read.try_recv() {
                 Ok(read) => Some(match read.and_then(|checkpoint| self.start_worker(checkpoint)) {
                     Ok(checkpoint) => ModelNews::Read(checkpoint),
                     Err(e) => self.fail(e),
@@ -114,7 +122,7 @@ impl Model {
     /// The checkpoint, once its files are read.
     pub fn checkpoint(&self) -> Option<&Arc<Checkpoint>> {
         match &self.state {
-            State::Reading(_) | State::Failed(_) => None,
+            State::Reading { .. } | State::Failed(_) => None,
             State::Loading { checkpoint, .. } | State::Ready { checkpoint, .. } => Some(checkpoint),
         }
     }
@@ -132,7 +140,12 @@ impl Model {
     /// The state in words, where takes cannot be made.
     pub fn status(&self) -> Option<String> {
         match &self.state {
-            State::Reading(_) | State::Loading { .. } => Some("Loading the model…".into()),
+            State::Reading { progress, .. } => {
+                let (read, all) = (progress.read.load(Ordering::Relaxed), progress.all.load(Ordering::Relaxed));
+                let part = if all > 0 { format!(" {}", describe_bytes(read, all)) } else { "…".into() };
+                Some(format!("Reading the model{part}"))
+            }
+            State::Loading { .. } => Some("Loading the codec…".into()),
             State::Failed(why) => Some(format!("No model: {why}")),
             State::Ready { .. } => None,
         }
@@ -143,6 +156,11 @@ impl Model {
         if let State::Failed(why) = &self.state { Some(why) } else { None }
     }
 
+    /// Whether its files are being read or its codec loaded.
+    pub fn is_loading(&self) -> bool {
+        matches!(self.state, State::Reading { .. } | State::Loading { .. })
+    }
+
     /// What was asked for.
     pub fn spec(&self) -> &CheckpointSpec {
         &self.spec
@@ -150,15 +168,17 @@ impl Model {
 }
 
 /// Reads a checkpoint on a thread of its own, once the model before it is gone, with the SHA-256 of its weights, which every take needs.
-fn read_in_background(
-    model: CheckpointSpec,
-    before: Option<State>,
-    wake: Wake,
-) -> Result<Receiver<Result<Arc<Checkpoint>>>> {
+fn read_in_background(model: CheckpointSpec, before: Option<State>, wake: Wake) -> Result<State> {
     let (sender, receiver) = channel();
+    let progress = Arc::new(Bytes::default());
+    let told = progress.clone();
+    let tell = move |read, all| {
+        told.read.store(read, Ordering::Relaxed);
+        told.all.store(all, Ordering::Relaxed);
+    };
     let read = move || {
         drop(before); // its worker ends first: one thread at a time may own MLX, and memory is for one model
-        let checkpoint = Checkpoint::resolve(&model).and_then(|c| c.id().map(|_| Arc::new(c)));
+        let checkpoint = Checkpoint::resolve(&model).and_then(|c| c.id_with_progress(tell).map(|_| Arc::new(c)));
         sender.send(checkpoint).ok(); // the window may be closed by now
         wake();
     };
@@ -167,5 +187,11 @@ fn read_in_background(
         hint: "close other programs and try again".into(),
         source: Some(e.into()),
     })?;
-    Ok(receiver)
+    Ok(State::Reading { read: receiver, progress })
+}
+
+/// Bytes in words: `1.2 of 3.1 GB`.
+pub fn describe_bytes(read: u64, all: u64) -> String {
+    let (unit, name) = if all >= 1_000_000_000 { (1e9, "GB") } else { (1e6, "MB") };
+    format!("{:.1} of {:.1} {name}", read as f64 / unit, all as f64 / unit)
 }
