@@ -158,11 +158,13 @@ impl Studio {
         }
         // Escape closes what is open before it stops anything.
         let something_open = egui::Popup::is_any_open(ctx) || self.panels.iter().any(|panel| panel.is_open());
-        let typing = ctx.egui_wants_keyboard_input();
+        let typing = ctx.text_edit_focused();
+        // A button or a slider that has the focus takes the keys that work it, and no others.
+        let focused = ctx.egui_wants_keyboard_input();
         ctx.input_mut(|i| {
             for named in COMMANDS {
                 if let Some(key) = named.key
-                    && (!typing || named.works_in_text())
+                    && if typing { named.works_in_text() } else { !focused || !named.works_widgets() }
                     && i.consume_shortcut(&key)
                 {
                     commands.extend((named.command)(&self.session));

@@ -300,6 +300,10 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Keys", key(NONE, Key::F1), |_| Some(Command::Ask(Ask::Keys))),
 ];
 
+fn is_arrow(key: Key) -> bool {
+    matches!(key, Key::ArrowUp | Key::ArrowDown | Key::ArrowLeft | Key::ArrowRight)
+}
+
 /// The place of the turn that is being edited, else of the last one.
 fn edited(session: &Session) -> usize {
     session.conversation.edited()
@@ -322,12 +326,17 @@ fn settings(session: &Session, change: fn(&mut Settings)) -> Option<Command> {
 }
 
 impl NamedCommand {
+    /// Whether its key is one that works a button or a slider with the focus.
+    pub fn works_widgets(&self) -> bool {
+        let works = |key| matches!(key, Key::Space | Key::Enter | Key::Home | Key::End);
+        self.key.is_some_and(|k| k.modifiers.is_none() && (works(k.logical_key) || is_arrow(k.logical_key)))
+    }
+
     /// Whether its key works while a text is being edited.
     pub fn works_in_text(&self) -> bool {
         // Ctrl or Cmd with an arrow moves the caret.
-        let moves = |key| matches!(key, Key::ArrowUp | Key::ArrowDown | Key::ArrowLeft | Key::ArrowRight);
         let works = |key| matches!(key, Key::F1 | Key::F2);
-        self.key.is_some_and(|k| (k.modifiers.command && !moves(k.logical_key)) || works(k.logical_key))
+        self.key.is_some_and(|k| (k.modifiers.command && !is_arrow(k.logical_key)) || works(k.logical_key))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::data::{
 use crate::studio::command::Command;
 use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
+use crate::studio::state::TurnId;
 use crate::text::expected_seconds;
 
 /// Colour of the button that speaks; white is read on it.
@@ -21,8 +22,8 @@ const ROWS: (usize, usize) = (3, 8);
 pub(super) struct Compose {
     /// Name of a preset that is being written.
     preset: String,
-    /// Whether the text has been given the focus at the start.
-    begun: bool,
+    /// The turn whose text was given the focus last.
+    focused: Option<TurnId>,
 }
 
 impl Panel for Compose {
@@ -46,7 +47,7 @@ fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mu
         ui.add_space(4.0);
         let several = session.conversation.turns().len() > 1;
         for n in 0..session.conversation.turns().len() {
-            turn_ui(ui, session, &mut panel.begun, n, several, commands);
+            turn_ui(ui, session, &mut panel.focused, n, several, commands);
         }
         if ui.button("Add turn").clicked() {
             commands.push(Command::AddTurn);
@@ -128,7 +129,14 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     ui.add_space(4.0);
 }
 
-fn turn_ui(ui: &mut Ui, session: &Session, begun: &mut bool, n: usize, several: bool, commands: &mut Vec<Command>) {
+fn turn_ui(
+    ui: &mut Ui,
+    session: &Session,
+    focused: &mut Option<TurnId>,
+    n: usize,
+    several: bool,
+    commands: &mut Vec<Command>,
+) {
     let voices = session.model_info().map(|m| m.voices.clone()).unwrap_or_default();
     let turn = &session.conversation.turns()[n];
     let (mut speaker, mut text) = (turn.speaker, turn.text.clone());
@@ -184,7 +192,8 @@ fn turn_ui(ui: &mut Ui, session: &Session, begun: &mut bool, n: usize, several: 
     let edit = edit.hint_text("Text to speak, for example: The little boat sailed across the lake.");
     let response = scroll.show(ui, |ui| ui.add(edit)).inner;
     let response = response.accessible_name(format!("Text of turn {}", n + 1));
-    if !std::mem::replace(begun, true) {
+    // The text of a turn that was added, and of the first one, is typed at once.
+    if n == session.conversation.edited() && focused.replace(turn.id) != Some(turn.id) {
         response.request_focus();
     }
     if response.gained_focus() {

@@ -29,8 +29,10 @@ impl Panel for TopBar {
                 ui.label(RichText::new("Speaking").strong());
             } else if session.generation.is_recomputing() {
                 ui.label(format!("Analysing {}/{}", clip.steps.len(), clip.frames.len()));
-            } else if let Some(status) = session.model.status() {
-                ui.label(status);
+            } else if let Some(status) = session.model.status()
+                && session.model.failure().is_none()
+            {
+                ui.label(status); // a failure and what to do about it stand in the middle
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Keys").on_hover_text("F1").clicked() {

@@ -165,7 +165,9 @@ impl Session {
         for (n, clip) in self.pins.clips().iter().enumerate() {
             let (frames, text) = (clip.frames.clone(), clip.text.clone());
             let file = TokenFile { frames, text, sampling: clip.sampling, stop: clip.stop, ..TokenFile::default() };
-            clips.push((format!("{}: {}", n + 1, clip.name), file, clip.audio.clone(), clip.rate));
+            let settings = clip.sampling.map_or(String::new(), |s| format!(" {}, seed {}", s.mode.name(), s.seed));
+            let name: String = clip.name.chars().take(24).collect();
+            clips.push((format!("{}{settings}: {name}", n + 1), file, clip.audio.clone(), clip.rate));
         }
         self.measured.begin(sounds.clone());
         let compute = move || {

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# tests/jobs.sh [JOB…]: does what people do with the window, in the real one under Xvfb and by keyboard alone, and checks what it leaves
+# on the disk; pictures under target/looks/jobs are to be looked at. Needs what look.sh needs, and jq. Without names, all jobs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+program=$PWD/target/release
+pictures=$PWD/target/looks/jobs
+mkdir -p "$pictures"
+export DISPLAY=:76
+Xvfb "$DISPLAY" -noreset -screen 0 1280x800x24 >/dev/null 2>&1 &
+display=$!
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+sleep 1
+
+# Begins a job with empty folders.
+begin() {
+  home=$(mktemp -d)
+  export XDG_CACHE_HOME=$home/cache XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home
+  takes=$XDG_DATA_HOME/csm-studio/takes
+  mkdir -p "$home/config/csm-studio" "$takes"
+  echo '{"theme": "dark", "random_seed": false, "autoplay": false}' >"$home/config/csm-studio/settings.json"
+  if [ ! -e /dev/snd ]; then
+    printf 'pcm.!default { type file slave.pcm null file /dev/null format raw }\npcm.null { type null }\n' >"$home/asound.conf"
+    export ALSA_CONFIG_PATH=$home/asound.conf
+  fi
+}
+# Opens a window and waits until it is there.
+window() {
+  "$program/csm-studio" "$@" >>"$home/studio.log" 2>&1 &
+  studio=$!
+  id=$(xdotool search --sync --onlyvisible --pid "$studio" --name "CSM Studio" | tail -1)
+  xdotool windowmove "$id" 0 0 windowsize "$id" 1280 800
+  front "$id"
+  sleep 3
+}
+front() { xdotool windowraise "$1" windowfocus "$1" && sleep 0.5; }
+close() { kill "$studio" && wait "$studio" 2>/dev/null || true; }
+picture() { sleep 1 && import -window root "$pictures/$job-$1.png"; }
+keys() { xdotool key --delay 60 "$@"; }
+type() { xdotool type --delay 25 "$1"; }
+command() {
+  keys ctrl+k && sleep 0.5
+  type "$1" && sleep 0.5
+  keys Return && sleep 0.7
+}
+# Gives the keys without Ctrl to the window: the text loses the focus.
+leave_text() { command "hear the clip on view" && keys Tab Tab; }
+count() { find "$takes" -name take.json | wc -l; }
+made() { # waits until there are so many takes
+  for ((n = 0; n < 120; n++)); do
+    [ "$(count)" -ge "$1" ] && return
+    sleep 0.5
+  done
+  echo "$job: $(count) takes, expected $1" && exit 1
+}
+check() { # jq's answer about all takes' files of a name
+  local answer
+  answer=$(find "$takes" -name "$1" -exec cat {} + | jq -s "$2")
+  [ "$answer" = "$3" ] || { echo "$job: $2 of $1 is $answer, expected $3" && exit 1; }
+}
+
+replace_frame() { # find what stands out, hear it, and speak again from just before it
+  window && type "The little boat sailed across the lake." && keys ctrl+Return && made 1
+  leave_text
+  keys n && picture problem
+  keys r && made 2 && picture replaced
+  check tokens.json '[.[] | select(.edits // [] | length > 0)] | length' 1
+}
+three_modes() { # the same in all modes, pinned by themselves, compared by ear and in numbers
+  window && type "Good morning." && keys ctrl+Return && made 1
+  command "all modes" && made 4
+  check take.json '[.[].sampling.mode] | unique | length' 3
+  leave_text && keys 1 2 3 && command "show the comparison" && picture compared
+  command "show measures" && sleep 2 && picture measured
+  keys m && sleep 1 && picture spectrograms
+}
+conversation() { # two turns, the second as a reply that hears the first
+  window && type "Did you see the boat?" && keys ctrl+Return && made 1
+  keys ctrl+t && sleep 0.5 && type "Yes, it was quite small." && picture typed && keys ctrl+shift+Return && made 2
+  check tokens.json '[.[] | select(.context // [] | length > 0)] | length' 1
+  command "play the conversation" && picture heard
+}
+draft() { # what was typed is there after the window is killed
+  window && type "This is not lost." && sleep 2 && kill -9 "$studio" && wait "$studio" 2>/dev/null || true
+  window && picture restored
+  keys ctrl+Return && made 1
+  check take.json '.[0].text' '"This is not lost."'
+}
+two_windows() { # two windows on one folder see each other's takes and harm none
+  window && local first=$id other=$studio
+  window && type "From the second window." && keys ctrl+Return && made 1
+  kill "$studio" && front "$first" && picture seen
+  type "From the first window." && keys ctrl+Return && made 2 && picture both
+  check take.json '[.[].text] | unique | length' 2
+  studio=$other
+}
+missing_model() { # no model: what can be done instead, and takes can be played
+  window && type "Kept." && keys ctrl+Return && made 1 && close
+  window --model-path "$home/nowhere" && picture choices
+  command "next take" && keys space && picture played
+  command "use the demo voice" && sleep 4 && picture again
+  type " And more." && keys ctrl+Return && made 2
+}
+codebooks() { # the first codebooks are heard, pinned, and compared with all
+  window && type "Good morning." && keys ctrl+Return && made 1
+  command "hear all codebooks" && leave_text && keys p
+  command "show measures" && picture pinned
+}
+many_takes() { # 10,000 takes: the window is there within a second, and search finds one of them
+  window && type "One of many." && keys ctrl+Return && made 1 && close
+  local take
+  take=$(dirname "$(find "$takes" -name take.json | head -1)")
+  for n in $(seq -w 1 9999); do
+    cp -rl "$take" "$takes/copy-$n"
+    rm "$takes/copy-$n/take.json"
+    sed -e "s/\"id\": *\"[^\"]*\"/\"id\": \"copy-$n\"/" -e "s/\"name\": *\"[^\"]*\"/\"name\": \"Copy $n\"/" \
+      "$take/take.json" >"$takes/copy-$n/take.json"
+  done
+  local begun
+  begun=$(date +%s%N)
+  "$program/csm-studio" >>"$home/studio.log" 2>&1 &
+  studio=$!
+  id=$(xdotool search --sync --onlyvisible --pid "$studio" --name "CSM Studio" | tail -1)
+  echo "many_takes: the window was there after $((($(date +%s%N) - begun) / 1000000)) ms"
+  xdotool windowmove "$id" 0 0 windowsize "$id" 1280 800 && front "$id" && sleep 3
+  keys ctrl+f && type "Copy 7777" && picture found
+}
+no_speech() { # a text that cannot be spoken is told, and nothing is lost
+  window && type "..." && keys ctrl+Return && picture told
+  command "light theme" && picture light
+}
+
+for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes no_speech}"; do
+  for job in $job; do
+    begin
+    "$job"
+    close
+    grep -i "panicked" "$home/studio.log" && exit 1
+    rm -rf "$home"
+    echo "$job: done"
+  done
+done
+kill "$display"
