@@ -81,7 +81,8 @@ conversation() { # two turns, the second as a reply that hears the first
   command "play the conversation" && picture heard
 }
 draft() { # what was typed is there after the window is killed
-  window && type "This is not lost." && sleep 2 && kill -9 "$studio" && wait "$studio" 2>/dev/null || true
+  window && type "This is not lost." && sleep 2 && kill -9 "$studio"
+  wait "$studio" 2>/dev/null || true # it was killed
   window && picture restored
   keys ctrl+Return && made 1
   check take.json '.[0].text' '"This is not lost."'

@@ -97,7 +97,7 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
         title: "Peak",
         unit: "dBFS",
         digits: 1,
-        definition: "Largest sample over full scale",
+        definition: "Largest sample, in dB of full scale",
         measure: |sound| (sound.loudness.peak > 0.0).then(|| decibels(sound.loudness.peak)),
     },
     SoundMeasure {

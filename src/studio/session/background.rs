@@ -65,13 +65,14 @@ impl Session {
         if !self.draw_cache.has(&key) {
             return self.compute_draws(take);
         }
-        let (cache, frames, version) = (self.draw_cache.clone(), self.inspected.frames.clone(), self.inspected.version);
+        let (cache, frames) = (self.draw_cache.clone(), self.inspected.frames.clone());
+        let version = self.inspected.sound_version;
         let read = move || {
             let draws = cache.read(&key).filter(|draws| draws.logits.len() == frames.len())?;
             Some(InspectedClip::known_draws(&frames, draws))
         };
         self.in_background(read, move |session, found| {
-            if session.inspected.version != version {
+            if session.inspected.sound_version != version {
                 return; // another clip is on view
             }
             match found {
@@ -115,16 +116,15 @@ impl Session {
     pub(super) fn poll_spectrogram(&mut self) {
         let clip = &self.inspected;
         let wanted = self.view.spectrograms && clip.spectrogram.is_none() && !clip.audio.is_empty();
-        if !wanted || self.is_speaking() || self.spectrogram_asked == Some(clip.version) {
+        if !wanted || self.is_speaking() || self.spectrogram_asked == Some(clip.sound_version) {
             return;
         }
-        let (version, audio, rate) = (clip.version, clip.audio.clone(), clip.rate);
+        let (version, audio, rate) = (clip.sound_version, clip.audio.clone(), clip.rate);
         self.spectrogram_asked = Some(version);
         self.in_background(
             move || Arc::new(MelSpectrogram::measure(&audio, rate)),
             move |session, spectrogram| {
-                // Draws that are computed meanwhile change its version, but not its sound; another clip has another one asked for.
-                if session.spectrogram_asked == Some(version) {
+                if session.inspected.sound_version == version {
                     session.inspected.spectrogram = Some(spectrogram);
                 }
             },
@@ -133,7 +133,7 @@ impl Session {
 
     /// Which sounds the measures are to be of.
     pub fn sounds_on_view(&self) -> MeasuredSounds {
-        (self.inspected.version, self.pins.clips().iter().map(|clip| clip.take.clone()).collect())
+        (self.inspected.sound_version, self.pins.clips().iter().map(|clip| clip.take.clone()).collect())
     }
 
     /// Measures the sounds on view.

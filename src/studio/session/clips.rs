@@ -23,8 +23,9 @@ impl Session {
     /// Puts a clip that is being made on view, and has it heard unless pinned clips are being listened to.
     pub(super) fn begin_clip(&mut self, spec: ClipSpec) {
         let expected = expected_seconds(&spec.text).min(self.settings.max_seconds);
-        let (version, rate) = (self.inspected.version + 1, self.rate());
-        self.inspected = InspectedClip { spec: Some(spec), version, rate, ..InspectedClip::default() };
+        let (version, sound_version) = (self.inspected.version + 1, self.inspected.sound_version + 1);
+        let rate = self.rate();
+        self.inspected = InspectedClip { spec: Some(spec), version, sound_version, rate, ..InspectedClip::default() };
         self.view.cell = None;
         self.forget_what_if();
         if self.listening.is_some() {
@@ -228,6 +229,7 @@ impl Session {
             take: take.clone(),
             frames: file.frames,
             version: self.inspected.version + 1,
+            sound_version: self.inspected.sound_version + 1,
             rate,
             ..InspectedClip::default()
         };

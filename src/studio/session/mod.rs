@@ -87,7 +87,7 @@ pub struct Session {
     pub microphone: Option<MicrophoneRecording>,
     /// A recording that is being read for the voice prompt.
     recording: Option<PathBuf>,
-    /// Version of the clip whose spectrogram was asked for last.
+    /// Version of the sound whose spectrogram was asked for last.
     spectrogram_asked: Option<u64>,
     /// What was measured of the sounds on view.
     pub measured: Measured,

@@ -59,6 +59,8 @@ pub struct InspectedClip {
     pub stop: Option<FinishReason>,
     /// Counts changes, so that pictures of it are drawn again only then.
     pub version: u64,
+    /// Counts changes of its sound alone: draws that are computed leave what was measured of that as it is.
+    pub sound_version: u64,
 }
 
 impl InspectedClip {
@@ -69,6 +71,7 @@ impl InspectedClip {
         let from = self.peaks.len() * PEAK;
         self.peaks.extend(peaks(&self.audio[from..]));
         self.version += 1;
+        self.sound_version += 1;
     }
 
     /// Appends the draws of a frame.
@@ -199,6 +202,10 @@ mod tests {
         samples.chunks(70).for_each(|part| clip.push_audio(part));
         assert_eq!(clip.peaks, peaks(&samples));
         assert_eq!(clip.peaks[0], (-0.3, 0.0), "silence is always within");
+        let sound = clip.sound_version;
+        clip.forget_draws();
+        clip.set_draws(InspectedClip::default());
+        assert_eq!(clip.sound_version, sound, "draws change no sound, and nothing is measured again for them");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::report::Table;
 
-/// Which sounds were measured: the clip on view by its version, and the pinned takes.
+/// Which sounds were measured: the clip on view by the version of its sound, and the pinned takes.
 pub type MeasuredSounds = (u64, Vec<String>);
 
 /// Tables of measures, and what they are of.
