@@ -1,6 +1,6 @@
 //! The application: it polls the session, lays out the panels, and runs the commands that they and the keyboard give.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::audio::microphone::Source;
 use crate::audio::player::Sink;
 use crate::checkpoint::CheckpointSpec;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::takes::Store;
 
 /// Size of the window when it is opened first: with a title bar and a menu bar it fits a screen of 1280 x 800.
 pub const FIRST_SIZE: [f32; 2] = [1_240.0, 720.0];
@@ -80,13 +80,18 @@ impl Studio {
     /// Creates the application; its threads request repaints of `ctx`.
     ///
     /// # Errors
-    /// As [`Session::new`].
+    /// As [`Store::open`] and [`Session::new`].
     pub fn new(ctx: &Context, paths: StudioPaths) -> Result<Self> {
+        let store = Store::open(&paths.takes)?;
+        Self::with_takes(ctx, paths, store)
+    }
+
+    fn with_takes(ctx: &Context, paths: StudioPaths, store: Store) -> Result<Self> {
         let update = Arc::new(AtomicU64::new(PACE.update));
         let (woken, after) = (ctx.clone(), update.clone());
         Self::prepare(ctx);
         let wake = move || woken.request_repaint_after(Duration::from_millis(after.load(Ordering::Relaxed)));
-        let session = Session::new(paths, wake)?;
+        let session = Session::new(paths, store, wake)?;
         let failed = ctx.clone();
         session.player.on_device_news(move || failed.request_repaint());
         let panels = panels();
@@ -188,7 +193,7 @@ impl Studio {
             Command::SpeakOften(n) => s.speak_turn_often(n, false, SEVERAL),
             Command::SpeakConversation => s.speak_conversation(),
             Command::PlayConversation => s.play_conversation(),
-            Command::ExportConversation => match s.conversation_audio() {
+            Command::ExportConversation => match s.conversation_takes() {
                 Ok(_) => self.dialogs.open(ctx, Purpose::Conversation),
                 Err(e) => s.notify_error(e),
             },
@@ -353,25 +358,18 @@ impl Studio {
                 Purpose::Open => self.session.open_file(&path),
                 Purpose::Export(id, kind) => {
                     let content = self.session.export(&id, kind);
-                    self.write(content, &with_extension(&path, kind.extension()));
+                    self.session.write_export(content, with_extension(&path, kind.extension()));
                 }
                 Purpose::Test(request) => self.session.make_test(request, &with_extension(&path, "json")),
                 Purpose::Pinned => {
                     let content = self.session.pinned_page();
-                    self.write(content, &with_extension(&path, ExportKind::Page.extension()));
+                    self.session.write_export(content, with_extension(&path, ExportKind::Page.extension()));
                 }
                 Purpose::Conversation => {
                     let content = self.session.conversation_wav();
-                    self.write(content, &with_extension(&path, ExportKind::Wav.extension()));
+                    self.session.write_export(content, with_extension(&path, ExportKind::Wav.extension()));
                 }
             }
-        }
-    }
-
-    fn write(&mut self, content: Result<Vec<u8>>, to: &Path) {
-        let written = content.and_then(|bytes| write_atomically(to, &bytes));
-        if self.session.report(written).is_some() {
-            self.session.notify(format!("Exported to {}", to.display()));
         }
     }
 
@@ -505,6 +503,7 @@ impl eframe::App for Studio {
     }
 
     fn on_exit(&mut self) {
+        self.session.finish_writing();
         self.session.save_draft();
     }
 
@@ -550,8 +549,14 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         .with_min_inner_size([900.0, 560.0]);
     // Dithering is for gradients, of which there are none, and costs a software renderer a good deal.
     let options = eframe::NativeOptions { viewport, dithering: false, ..Default::default() };
+    // Many takes are read while the graphics begin.
+    let folder = paths.takes.clone();
+    let reading = std::thread::spawn(move || Store::open(&folder));
     let create = Box::new(|c: &eframe::CreationContext<'_>| {
-        let mut studio = Studio::new(&c.egui_ctx, paths)?;
+        let Ok(store) = reading.join() else {
+            return Err("reading the takes panicked; the log has the details".into());
+        };
+        let mut studio = Studio::with_takes(&c.egui_ctx, paths, store?)?;
         let adapter = c.wgpu_render_state.as_ref().map(|state| state.adapter.get_info());
         if adapter.is_some_and(|adapter| adapter.device_type == eframe::wgpu::DeviceType::Cpu) {
             studio.draw_in_software();

@@ -5,5 +5,5 @@ mod store;
 mod take;
 
 pub use draw_cache::{ClipDraws, DrawCache};
-pub use store::Store;
+pub use store::{Changes, Look, Store, TakeWriter};
 pub use take::{ClipSummary, Take};

@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
 use super::Take;
 use crate::data::TokenFile;
 use crate::error::{Error, Result};
@@ -59,65 +61,49 @@ impl Store {
             _lock: lock,
             damaged: Vec::new(),
         };
-        store.damaged = store.read_new()?;
+        let mut changes = store.look().changes()?;
+        store.damaged = std::mem::take(&mut changes.damaged);
+        changes.read.sort_by(|(a, _), (b, _)| (b.created, &b.id).cmp(&(a.created, &a.id)));
+        store.search_texts = changes.read.iter().map(|(take, _)| search_text(take)).collect();
+        store.modified = changes.read.iter().map(|(take, time)| (take.id.clone(), *time)).collect();
+        store.takes = changes.read.into_iter().map(|(take, _)| take).collect();
         Ok(store)
     }
 
-    /// Takes over what other programs have added, changed or deleted since the last look; whether anything was. What cannot be read
-    /// is left for the next start to report: another program may be at work on it.
-    ///
-    /// # Errors
-    /// [`Error::Read`] where the folder cannot be read.
-    pub fn refresh(&mut self) -> Result<bool> {
-        let before = self.takes.clone();
-        let gone: Vec<usize> = (0..self.takes.len()).filter(|n| !self.path(&self.takes[*n].id).is_dir()).collect();
-        for n in gone.into_iter().rev() {
-            self.takes.remove(n);
-            self.search_texts.remove(n);
-        }
-        for n in 0..self.takes.len() {
-            let (id, path) = (self.takes[n].id.clone(), self.path(&self.takes[n].id));
-            let modified = modified(&path);
-            if modified.as_ref() != self.modified.get(&id)
-                && let Ok(take) = read_take(&path)
-            {
-                self.search_texts[n] = search_text(&take);
-                self.takes[n] = take;
-                self.modified.extend(modified.map(|time| (id, time)));
-            }
-        }
-        self.read_new()?;
-        Ok(self.takes != before)
+    /// What is needed to see what other programs have added, changed or deleted; a thread of its own can do that.
+    pub fn look(&self) -> Look {
+        Look { folder: self.folder.clone(), known: self.modified.clone() }
     }
 
-    /// Reads the takes that are not known yet; why some could not be read.
-    fn read_new(&mut self) -> Result<Vec<Error>> {
-        let known: HashSet<String> = self.takes.iter().map(|take| take.id.clone()).collect();
-        let entries = fs::read_dir(&self.folder).map_err(|e| Error::read(&self.folder, e))?;
-        let (mut new, mut damaged) = (Vec::new(), Vec::new());
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // A file beside the takes is none of them, and nobody's concern.
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
-            if name.starts_with('.') || known.contains(&name) || !is_folder {
+    /// Takes over what other programs had done when the store was looked through; whether anything was. What has changed since then is
+    /// left for the next look, and what cannot be read for the next start to report: another program may be at work on it.
+    pub fn apply(&mut self, changes: Changes) -> bool {
+        let mut changed = false;
+        for id in changes.gone {
+            if !self.path(&id).is_dir() {
+                self.modified.remove(&id);
+                changed |= self.index_of(&id).map(|at| self.remove(at)).is_ok();
+            }
+        }
+        for (take, time) in changes.read {
+            if modified(&self.path(&take.id)) != Some(time) {
                 continue;
             }
-            match read_take(&entry.path()) {
-                Ok(take) => {
-                    self.modified.extend(modified(&entry.path()).map(|time| (name, time)));
-                    new.push(take);
+            self.modified.insert(take.id.clone(), time);
+            match self.index_of(&take.id) {
+                Ok(at) if self.takes[at] == take => {}
+                Ok(at) => {
+                    self.search_texts[at] = search_text(&take);
+                    self.takes[at] = take;
+                    changed = true;
                 }
-                Err(e) => damaged.push(e),
+                Err(_) => {
+                    self.insert(take);
+                    changed = true;
+                }
             }
         }
-        if known.is_empty() {
-            new.sort_by(|a: &Take, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
-            self.search_texts = new.iter().map(search_text).collect();
-            self.takes = new;
-        } else {
-            new.into_iter().for_each(|take| self.insert(take));
-        }
-        Ok(damaged)
+        changed
     }
 
     /// The takes, newest first.
@@ -140,32 +126,25 @@ impl Store {
     /// Adds a take; its id is chosen here. `wav` is the content of its WAV file.
     ///
     /// # Errors
-    /// [`Error::Write`]; nothing is left behind then.
-    pub fn add(&mut self, mut take: Take, tokens: &TokenFile, wav: &[u8]) -> Result<String> {
-        let mut n = 0;
-        take.id = loop {
-            let id = format!("{:010}-{n:03}", take.created);
-            if !self.path(&id).exists() {
-                break id;
-            }
-            n += 1;
-        };
-        let temporary = self.session.join(UNFINISHED).join(&take.id);
-        let write = || {
-            fs::create_dir_all(&temporary)?;
-            write_new(&temporary.join("audio.wav"), wav)?;
-            write_new(&temporary.join("tokens.json"), tokens.to_json().as_bytes())?;
-            write_new(&temporary.join("take.json"), &json(&take))?;
-            fs::rename(&temporary, self.path(&take.id))?;
-            sync_folder(&self.folder)
-        };
-        if let Err(e) = write() {
-            fs::remove_dir_all(&temporary).ok(); // it may not exist; the error to report is the first
-            return Err(Error::write(self.path(&take.id), e));
-        }
+    /// As [`TakeWriter::write`].
+    pub fn add(&mut self, take: Take, tokens: &TokenFile, wav: &[u8]) -> Result<String> {
+        let take = self.writer().write(take, tokens, wav)?;
+        Ok(self.add_written(take))
+    }
+
+    /// What writes a take into the folder; a thread of its own can do that.
+    pub fn writer(&self) -> TakeWriter {
+        TakeWriter { folder: self.folder.clone(), unfinished: self.session.join(UNFINISHED) }
+    }
+
+    /// Adds a take that was written; its id.
+    pub fn add_written(&mut self, take: Take) -> String {
         let id = take.id.clone();
-        self.insert(take);
-        Ok(id)
+        self.modified.extend(modified(&self.path(&id)).map(|time| (id.clone(), time)));
+        if self.index_of(&id).is_err() {
+            self.insert(take); // else it was found in the folder already
+        }
+        id
     }
 
     fn insert(&mut self, take: Take) {
@@ -220,8 +199,12 @@ impl Store {
         let trash = self.session.join(TRASH);
         let moved = fs::create_dir_all(&trash).and_then(|()| fs::rename(self.path(id), trash.join(id)));
         moved.map_err(|e| Error::write(self.path(id), e))?;
+        Ok(self.remove(at))
+    }
+
+    fn remove(&mut self, at: usize) -> Take {
         self.search_texts.remove(at);
-        Ok(self.takes.remove(at))
+        self.takes.remove(at)
     }
 
     /// Restores the takes that were deleted last; returns their ids.
@@ -262,6 +245,90 @@ impl Store {
     fn index_of(&self, id: &str) -> Result<usize> {
         let at = self.takes.iter().position(|t| t.id == id);
         at.ok_or_else(|| Error::invalid("take", "the id of a take", format!("{id:?}")))
+    }
+}
+
+/// What writes takes into a store's folder.
+pub struct TakeWriter {
+    folder: PathBuf,
+    unfinished: PathBuf,
+}
+
+impl TakeWriter {
+    /// Writes a take; its id is chosen here. `wav` is the content of its WAV file.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; nothing is left behind then.
+    pub fn write(&self, mut take: Take, tokens: &TokenFile, wav: &[u8]) -> Result<Take> {
+        for n in 0.. {
+            take.id = format!("{:010}-{n:03}", take.created);
+            if !self.folder.join(&take.id).exists() {
+                break;
+            }
+        }
+        let (temporary, folder) = (self.unfinished.join(&take.id), self.folder.join(&take.id));
+        let write = || {
+            fs::create_dir_all(&temporary)?;
+            write_new(&temporary.join("audio.wav"), wav)?;
+            write_new(&temporary.join("tokens.json"), tokens.to_json().as_bytes())?;
+            write_new(&temporary.join("take.json"), &json(&take))?;
+            fs::rename(&temporary, &folder)?;
+            sync_folder(&self.folder)
+        };
+        if let Err(e) = write() {
+            fs::remove_dir_all(&temporary).ok(); // it may not exist; the error to report is the first
+            return Err(Error::write(folder, e));
+        }
+        Ok(take)
+    }
+}
+
+/// What a store knew when it was asked.
+pub struct Look {
+    folder: PathBuf,
+    known: HashMap<String, SystemTime>,
+}
+
+/// What other programs have done to a store's folder.
+pub struct Changes {
+    /// Ids of the takes that are no longer there.
+    gone: Vec<String>,
+    /// Takes that are new or have changed, with the time of that.
+    read: Vec<(Take, SystemTime)>,
+    /// Why some could not be read.
+    damaged: Vec<Error>,
+}
+
+impl Look {
+    /// Looks through the folder; slow where it has many takes that are not known yet.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where the folder cannot be read.
+    pub fn changes(self) -> Result<Changes> {
+        let entries = fs::read_dir(&self.folder).map_err(|e| Error::read(&self.folder, e))?;
+        let entries: Vec<_> = entries.flatten().collect();
+        let folders: Vec<(String, PathBuf)> = entries
+            .into_par_iter()
+            // A file beside the takes is none of them, and nobody's concern.
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink()))
+            .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+            .filter(|(name, _)| !name.starts_with('.'))
+            .collect();
+        let there: HashSet<&String> = folders.iter().map(|(name, _)| name).collect();
+        let gone = self.known.keys().filter(|id| !there.contains(id)).cloned().collect();
+        let (read, damaged): (Vec<_>, Vec<_>) = folders
+            .par_iter()
+            .filter_map(|(name, path)| {
+                let before = modified(path);
+                let is_known = before.is_some() && before.as_ref() == self.known.get(name);
+                // The time from before the reading: what changes meanwhile is read again.
+                (!is_known).then(|| Ok((read_take(path)?, before.unwrap_or(SystemTime::UNIX_EPOCH))))
+            })
+            .partition_map(|read| match read {
+                Ok(take) => Either::Left(take),
+                Err(e) => Either::Right(e),
+            });
+        Ok(Changes { gone, read, damaged })
     }
 }
 
@@ -397,6 +464,34 @@ mod tests {
         assert!(again.get(&old).is_none() && sessions == 1, "deleted for good");
     }
 
+    fn refresh(store: &mut Store) -> bool {
+        store.apply(store.look().changes().unwrap())
+    }
+
+    /// What the store itself has done while its folder was looked through stays.
+    #[test]
+    fn changes_that_are_older_than_the_store_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = TokenFile { frames: Codes::from_frames([[1, 2]]).unwrap(), ..TokenFile::default() };
+        let mut other = Store::open(folder.path()).unwrap();
+        let mut store = Store::open(folder.path()).unwrap();
+        let renamed = other.add(take("renamed", 1), &tokens, b"wav").unwrap();
+        let deleted = other.add(take("deleted", 2), &tokens, b"wav").unwrap();
+        let changes = store.look().changes().unwrap();
+        assert!(refresh(&mut store));
+        std::thread::sleep(std::time::Duration::from_millis(20)); // a file system's time is not finer than a tick
+        store.update(&renamed, |t| t.name = "mine".into()).unwrap();
+        store.delete(&deleted).unwrap();
+        let own = store.add(take("own", 3), &tokens, b"wav").unwrap();
+        assert!(!store.apply(changes));
+        assert_eq!((store.get(&renamed).unwrap().name.as_str(), store.get(&deleted)), ("mine", None));
+        let changes = store.look().changes().unwrap();
+        store.undo().unwrap();
+        store.apply(changes);
+        assert!(store.get(&deleted).is_some() && store.get(&own).is_some());
+        assert_eq!(store.takes().len(), 3, "each once");
+    }
+
     /// Two programs on one folder: each sees what the other does, and neither takes the other's deleted or unfinished takes away.
     #[test]
     fn two_stores_on_one_folder_harm_nothing() {
@@ -410,16 +505,16 @@ mod tests {
         assert!(one.session.join(UNFINISHED).join("x").exists(), "it is being written");
         assert_eq!(one.undo().unwrap(), std::slice::from_ref(&first));
         let second = two.add(take("The second", 2), &tokens, b"wav").unwrap();
-        assert!(one.refresh().unwrap() && two.refresh().unwrap());
+        assert!(refresh(&mut one) && refresh(&mut two));
         assert_eq!((texts(&one), texts(&two)), (vec!["The second", "The first"], vec!["The second", "The first"]));
         one.update(&second, |t| t.name = "renamed".into()).unwrap();
         two.update(&second, |t| t.favourite = true).unwrap();
-        one.refresh().unwrap();
+        refresh(&mut one);
         let both = one.get(&second).unwrap();
         assert_eq!((both.name.as_str(), both.favourite), ("renamed", true), "neither change is lost");
         two.delete(&second).unwrap();
         assert!(one.update(&second, |t| t.favourite = false).is_err());
-        assert!(one.refresh().unwrap() && !one.refresh().unwrap());
+        assert!(refresh(&mut one) && !refresh(&mut one));
         assert_eq!(texts(&one), ["The first"]);
     }
 

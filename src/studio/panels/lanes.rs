@@ -70,7 +70,7 @@ pub(super) fn lanes_ui(
     // Only those with a key of their own have a lane.
     let pins = session.pins.in_lanes();
     let own = clip.audio.len() as f64 / clip.rate.max(1) as f64;
-    let longest = pins.iter().map(PinnedClip::seconds).fold(own, f64::max);
+    let longest = pins.iter().map(|pinned| pinned.seconds()).fold(own, f64::max);
     let length = longest.max(model.dims.seconds(clip.frames.len()));
     let mut axis = view.axis;
     let (from, to) = axis.range(length);

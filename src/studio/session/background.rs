@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use super::Session;
 use crate::acoustics::spectrogram::MelSpectrogram;
@@ -18,12 +19,16 @@ type Then = Box<dyn FnOnce(&mut Session) + Send>;
 pub(super) struct Finished {
     sender: Sender<Then>,
     receiver: Receiver<Then>,
+    /// Threads whose results have not been taken in.
+    running: usize,
+    /// Threads that write files: they are waited for at the end.
+    writers: Vec<JoinHandle<()>>,
 }
 
 impl Default for Finished {
     fn default() -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver }
+        Self { sender, receiver, running: 0, writers: Vec::new() }
     }
 }
 
@@ -35,6 +40,25 @@ impl Session {
         compute: impl FnOnce() -> T + Send + 'static,
         then: impl FnOnce(&mut Self, T) + Send + 'static,
     ) {
+        drop(self.begin(compute, then)); // it runs on by itself
+    }
+
+    /// The same for what writes files: the program does not end before that is done.
+    pub(super) fn write_in_background<T: Send + 'static>(
+        &mut self,
+        write: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut Self, T) + Send + 'static,
+    ) {
+        self.finished.writers.retain(|writer| !writer.is_finished());
+        let writer = self.begin(write, then);
+        self.finished.writers.extend(writer);
+    }
+
+    fn begin<T: Send + 'static>(
+        &mut self,
+        compute: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut Self, T) + Send + 'static,
+    ) -> Option<JoinHandle<()>> {
         let (sender, wake) = (self.finished.sender.clone(), self.wake.clone());
         let work = move || {
             let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute));
@@ -45,16 +69,32 @@ impl Session {
             sender.send(finish).ok(); // the window may be closed by now
             wake();
         };
-        if let Err(e) = std::thread::Builder::new().name("csm-background".into()).spawn(work) {
-            self.notify_error(format!("the system gives no thread: {e}"));
+        let started = std::thread::Builder::new().name("csm-background".into()).spawn(work);
+        self.finished.running += usize::from(started.is_ok());
+        started.map_err(|e| self.notify_error(format!("the system gives no thread: {e}"))).ok()
+    }
+
+    /// Waits until everything is written that is being written, and takes it in.
+    pub fn finish_writing(&mut self) {
+        while let Some(writer) = self.finished.writers.pop() {
+            if writer.join().is_err() {
+                tracing::error!("a thread that wrote a file has panicked"); // its panic is in the log
+            }
+            self.poll_background(); // what comes next may write, too
         }
     }
 
     /// Takes in what threads have finished.
     pub(super) fn poll_background(&mut self) {
         while let Ok(then) = self.finished.receiver.try_recv() {
+            self.finished.running -= 1;
             then(self);
         }
+    }
+
+    /// Whether something is being read, computed or written in the background.
+    pub fn works_in_background(&self) -> bool {
+        self.finished.running > 0
     }
 
     /// Looks for the draws of the take on view, which were computed before, and has them computed where they are not found.
@@ -163,11 +203,10 @@ impl Session {
             clips.push(("on view".to_owned(), file, on_view.audio.clone(), on_view.rate));
         }
         for (n, clip) in self.pins.clips().iter().enumerate() {
-            let (frames, text) = (clip.frames.clone(), clip.text.clone());
-            let file = TokenFile { frames, text, sampling: clip.sampling, stop: clip.stop, ..TokenFile::default() };
             let settings = clip.sampling.map_or(String::new(), |s| format!(" {}, seed {}", s.mode.name(), s.seed));
             let name: String = clip.name.chars().take(24).collect();
-            clips.push((format!("{}{settings}: {name}", n + 1), file, clip.audio.clone(), clip.rate));
+            let name = format!("{}{settings}: {name}", n + 1);
+            clips.push((name, clip.token_file(), clip.audio.clone(), clip.rate));
         }
         self.measured.begin(sounds.clone());
         let compute = move || {

@@ -1,23 +1,17 @@
 //! Takes: looked at while they are made, kept, opened, exported.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Session;
-use crate::analysis::statistics::TokenStats;
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{ClipSpec, Codes, TokenFile};
+use crate::data::{ClipSpec, Codes, ModelInfo, TokenFile};
 use crate::error::{Error, Result};
-use crate::files::{MEDIA_LIMIT, read_file};
 use crate::listen::ListeningTest;
-use crate::report::{self, ClipReport, ClipSound, Report, StepsUnavailable, frame_candidates};
-use crate::studio::state::{Codebooks, ExportKind, Heard, InspectedClip, PinnedClip, QueuedTask};
+use crate::studio::state::{Codebooks, Heard, InspectedClip, OpenTest, QueuedTask};
 use crate::takes::{ClipSummary, Store, Take};
 use crate::text::expected_seconds;
 use crate::worker::{Event, GeneratedClip};
-
-/// Silence between the turns of a conversation that is played or exported, seconds.
-const PAUSE: f64 = 0.3;
 
 impl Session {
     /// Puts a clip that is being made on view, and has it heard unless pinned clips are being listened to.
@@ -25,6 +19,7 @@ impl Session {
         let expected = expected_seconds(&spec.text).min(self.settings.max_seconds);
         let (version, sound_version) = (self.inspected.version + 1, self.inspected.sound_version + 1);
         let rate = self.rate();
+        self.asked_to_view += 1;
         self.inspected = InspectedClip { spec: Some(spec), version, sound_version, rate, ..InspectedClip::default() };
         self.view.cell = None;
         self.forget_what_if();
@@ -74,36 +69,53 @@ impl Session {
 
     /// Loads take `id` into view and player, and has its draws computed again. While a take is made it is only heard.
     pub fn inspect(&mut self, id: &str) {
+        self.load_take(id, |_| {});
+    }
+
+    /// Reads take `id`, shows it and does something then, unless another clip has come into view meanwhile.
+    fn load_take(&mut self, id: &str, then: impl FnOnce(&mut Self) + Send + 'static) {
         if self.is_speaking() {
             return self.notify("A take is being made; pin this one to hear it meanwhile, or stop with Escape");
         }
         // A take of another checkpoint can be heard, whatever its sizes.
-        let rate = self.rate();
-        let read = self.read_take(id, rate);
-        if let Some((file, audio)) = self.report(read) {
-            let path = self.library.tokens_path(id);
-            self.view_clip(Some(id.to_owned()), &path, file, &audio, rate);
-        }
+        let (rate, id) = (self.rate(), id.to_owned());
+        self.asked_to_view += 1;
+        let (asked, folder) = (self.asked_to_view, self.library.store.path(&id));
+        let read = move || read_take_folder(&folder, rate);
+        self.in_background(read, move |session, read| {
+            if session.asked_to_view != asked {
+                return;
+            }
+            if let Some((file, audio)) = session.report(read) {
+                let path = session.library.tokens_path(&id);
+                session.view_clip(Some(id), &path, file, &audio, rate);
+                then(session);
+            }
+        });
     }
 
-    /// Shows take `id` and plays it. While a take is made, or another one is on view whose tokens fit, it is pinned and heard.
+    /// Shows take `id` and plays it. While a take is made it is pinned and heard.
     pub fn play_take(&mut self, id: &str) {
+        let play = |session: &mut Self| {
+            let played = session.player.play(true);
+            session.report(played);
+        };
+        let play_clip = move |session: &mut Self| {
+            session.hear_clip();
+            session.player.seek(0.0);
+            play(session);
+        };
         if self.is_speaking() {
-            if self.pins.place(id).is_none() {
-                self.toggle_pin(id);
+            match self.pins.place(id) {
+                Some(n) => self.hear_pinned(n),
+                None => return self.pin_take(id, true),
             }
-            if let Some(n) = self.pins.place(id) {
-                self.hear_pinned(n);
-            }
+            play(self);
+        } else if self.inspected.take.as_deref() == Some(id) {
+            play_clip(self);
         } else {
-            if self.inspected.take.as_deref() != Some(id) {
-                self.inspect(id);
-            }
-            self.hear_clip();
-            self.player.seek(0.0);
+            self.load_take(id, play_clip);
         }
-        let played = self.player.play(true);
-        self.report(played);
     }
 
     /// Deletes takes; one undo brings all of them back.
@@ -116,46 +128,6 @@ impl Session {
         match ids.len() {
             1 => self.notify("Deleted; “Undo delete” brings it back"),
             n => self.notify(format!("{n} takes deleted; “Undo delete” brings them back")),
-        }
-    }
-
-    /// The sound of all turns, one after another, with a pause between; samples a second.
-    ///
-    /// # Errors
-    /// Where a turn has not been spoken, or its take cannot be read.
-    pub fn conversation_audio(&self) -> Result<(Vec<f32>, usize)> {
-        let takes = self.conversation.takes();
-        let takes = takes.filter(|takes| !takes.is_empty()).ok_or_else(|| {
-            Error::invalid("conversation", "every turn to be spoken (“Speak all” does that)", "a turn without a take")
-        })?;
-        let rate = self.rate();
-        let mut audio = Vec::new();
-        for (n, take) in takes.iter().enumerate() {
-            if n > 0 {
-                audio.resize(audio.len() + (PAUSE * rate as f64) as usize, 0.0);
-            }
-            audio.extend(self.read_take(take, rate)?.1);
-        }
-        Ok((audio, rate))
-    }
-
-    /// The conversation as a WAV file.
-    ///
-    /// # Errors
-    /// As [`Session::conversation_audio`].
-    pub fn conversation_wav(&self) -> Result<Vec<u8>> {
-        let (audio, rate) = self.conversation_audio()?;
-        let text: Vec<&str> = self.conversation.turns().iter().map(|turn| turn.text.as_str()).collect();
-        let model = self.checkpoint().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?.id()?;
-        let info = WavInfo::for_clip(&model, &text.join(" / "), 0, &self.sampling);
-        Ok(wav::encode(&audio, rate, &info)?.0)
-    }
-
-    /// Plays the conversation.
-    pub fn play_conversation(&mut self) {
-        let audio = self.conversation_audio();
-        if let Some((audio, rate)) = self.report(audio) {
-            self.hear_other(&audio, rate);
         }
     }
 
@@ -172,42 +144,32 @@ impl Session {
 
     pub(super) fn open_waiting_files(&mut self) {
         let known = self.is_ready() || self.model.failure().is_some();
-        while known
-            && !self.is_speaking()
-            && let Some(path) = self.to_open.pop_front()
-        {
-            let opened = self.open_now(&path);
-            self.report(opened);
+        if !known || self.is_speaking() || self.opening {
+            return;
         }
-    }
-
-    fn open_now(&mut self, path: &Path) -> Result<()> {
-        let rate = self.rate();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
-        match extension.as_str() {
-            _ if path.is_dir() => {
-                let (file, audio) = read_take_folder(path, rate)?;
-                self.view_clip(None, &path.join("tokens.json"), file, &audio, rate);
+        let Some(path) = self.to_open.pop_front() else { return };
+        let (info, rate, file) = (self.model_info(), self.rate(), path.clone());
+        self.opening = true;
+        self.asked_to_view += 1;
+        let asked = self.asked_to_view;
+        let read = move || read_any(&file, info.as_deref(), rate);
+        self.in_background(read, move |session, read| {
+            session.opening = false;
+            // A clip that has begun meanwhile is not taken out of view.
+            if session.is_speaking() {
+                return session.to_open.push_front(path);
             }
-            "wav" => {
-                let audio = wav::read(path, rate)?;
-                self.view_clip(None, path, TokenFile::default(), &audio, rate);
+            match session.report(read) {
+                _ if session.asked_to_view != asked => {}
+                Some(OpenedFile::Clip(tokens, file, audio)) => session.view_clip(None, &tokens, *file, &audio, rate),
+                Some(OpenedFile::Test(test)) => session.listening = Some(*test),
+                Some(OpenedFile::Tokens(file)) => {
+                    session.generation.queue.push_back(QueuedTask::Decode { path, file });
+                    session.dispatch_next();
+                }
+                None => {}
             }
-            "json" if ListeningTest::is_one(path) => self.open_test(path),
-            "json" | "npy" | "safetensors" => {
-                let Some(info) = self.model_info() else {
-                    return Err(Error::file(path, "its tokens cannot be heard without a model"));
-                };
-                let file = Box::new(TokenFile::read(path, &info.dims)?);
-                self.generation.queue.push_back(QueuedTask::Decode { path: path.to_owned(), file });
-                self.dispatch_next();
-            }
-            _ => {
-                let expected = "expected a take's folder, a token file (.json, .npy, .safetensors) or a WAV file";
-                return Err(Error::file(path, expected));
-            }
-        }
-        Ok(())
+        });
     }
 
     /// Loads a clip into view and player, and has its draws computed again where this model made it.
@@ -250,147 +212,65 @@ impl Session {
         self.dispatch_next();
     }
 
+    /// Writes a take that was made and does something with its id then. The program does not end before it is written.
     pub(super) fn store_take(
         &mut self,
         spec: ClipSpec,
         parent: Option<String>,
-        clip: &GeneratedClip,
-    ) -> Result<String> {
-        let checkpoint = self.checkpoint().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
-        let (model, dims) = (checkpoint.id()?, checkpoint.dims());
-        let seconds = clip.audio.len() as f64 / dims.sample_rate as f64;
-        let info = WavInfo::for_clip(&model, &spec.text, spec.speaker, &clip.sampling);
-        let tokens = TokenFile::new(&spec, model, &dims, clip.sampling, clip.stop, clip.frames.clone());
-        let (bytes, clipped) = wav::encode(&clip.audio, dims.sample_rate, &info)?;
-        let take = Take {
-            id: String::new(),
-            name: spec.text.chars().take(60).collect(),
-            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
-            favourite: false,
-            parent,
-            measures: ClipSummary {
-                frames: clip.frames.len(),
-                seconds,
-                real_time_factor: clip.seconds / seconds,
-                findings: clip.findings.clone(),
-                guarded: clip.guarded,
-                beyond_codec: clip.beyond_codec,
-            },
-            text: spec.text,
-            speaker: spec.speaker,
-            model: tokens.model.clone(),
-            sampling: Some(clip.sampling),
-            stop: Some(clip.stop),
-            edited: !spec.edits.is_empty(),
+        clip: GeneratedClip,
+        then: impl FnOnce(&mut Self, &str) + Send + 'static,
+    ) {
+        let known = || {
+            let checkpoint = self.checkpoint().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
+            Ok((checkpoint.id()?, checkpoint.dims()))
         };
-        let id = self.library.store.add(take, &tokens, &bytes)?;
-        if clipped > 0 {
-            self.notify(format!("{clipped} samples were louder than full scale and are clipped"));
-        }
-        Ok(id)
+        let known: Result<_> = known();
+        let Some((model, dims)) = self.report(known) else { return };
+        let writer = self.library.store.writer();
+        let write = move || {
+            let seconds = clip.audio.len() as f64 / dims.sample_rate as f64;
+            let info = WavInfo::for_clip(&model, &spec.text, spec.speaker, &clip.sampling);
+            let tokens = TokenFile::new(&spec, model, &dims, clip.sampling, clip.stop, clip.frames.clone());
+            let (bytes, clipped) = wav::encode(&clip.audio, dims.sample_rate, &info)?;
+            let take = Take {
+                id: String::new(),
+                name: spec.text.chars().take(60).collect(),
+                created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+                favourite: false,
+                parent,
+                measures: ClipSummary {
+                    frames: clip.frames.len(),
+                    seconds,
+                    real_time_factor: clip.seconds / seconds,
+                    findings: clip.findings,
+                    guarded: clip.guarded,
+                    beyond_codec: clip.beyond_codec,
+                },
+                text: spec.text,
+                speaker: spec.speaker,
+                model: tokens.model.clone(),
+                sampling: Some(clip.sampling),
+                stop: Some(clip.stop),
+                edited: !spec.edits.is_empty(),
+            };
+            Ok((writer.write(take, &tokens, &bytes)?, clipped))
+        };
+        self.takes_to_write += 1;
+        self.write_in_background(write, |session, written: Result<(Take, usize)>| {
+            session.takes_to_write -= 1;
+            let Some((take, clipped)) = session.report(written) else { return };
+            if clipped > 0 {
+                session.notify(format!("{clipped} samples were louder than full scale and are clipped"));
+            }
+            let id = session.library.store.add_written(take);
+            then(session, &id);
+        });
     }
 
     /// Changes the store; an error becomes a notification.
     pub fn try_update_store(&mut self, change: impl FnOnce(&mut Store) -> Result<()>) {
         let changed = change(&mut self.library.store);
         self.report(changed);
-    }
-
-    /// The content of an export of take `id`.
-    ///
-    /// # Errors
-    /// Where the take cannot be read.
-    pub fn export(&self, id: &str, kind: ExportKind) -> Result<Vec<u8>> {
-        let folder = self.library.store.path(id);
-        let read = |name: &str| read_file(&folder.join(name), MEDIA_LIMIT);
-        match kind {
-            ExportKind::Wav => read("audio.wav"),
-            ExportKind::Tokens => read("tokens.json"),
-            ExportKind::Table => report::csv(&self.take_report(id)?, &folder),
-            ExportKind::TokenMap => {
-                let report = self.take_report(id)?;
-                let plots = report::plots::plots(&report);
-                let map = plots.iter().find(|p| p.name.ends_with("tokens"));
-                let png = map.map_or_else(|| Ok(Vec::new()), |p| p.png());
-                png.map_err(|e| Error::write(folder, e))
-            }
-            ExportKind::Page => {
-                let mut report = self.take_report(id)?;
-                report.clips =
-                    report.clips.into_iter().map(|clip| self.with_page_content(clip, id)).collect::<Result<_>>()?;
-                report::html(&report).map(String::into_bytes).map_err(|e| Error::write(folder, e))
-            }
-        }
-    }
-
-    fn take_report(&self, id: &str) -> Result<Report> {
-        let file = self.library.read_tokens(id, &self.dims()?)?;
-        let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
-        let computed = self.inspected.take.as_deref() == Some(id) && self.inspected.is_analysed();
-        let steps = if computed { Ok(self.inspected.steps.clone()) } else { Err(StepsUnavailable::NotComputed) };
-        let name = self.library.store.get(id).map_or(id.to_owned(), |t| t.name.clone());
-        Ok(Report::new((*info).clone(), vec![ClipReport::new(name, file, steps, None, &info)]))
-    }
-
-    /// The pinned takes on one page, each with its sound, compared with each other.
-    ///
-    /// # Errors
-    /// Where one of them cannot be read, or another model made it.
-    pub fn pinned_page(&self) -> Result<Vec<u8>> {
-        let info = self.model_info().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
-        let mut clips = Vec::new();
-        let fits = |pinned: &&PinnedClip| pinned.frames.codebooks() == info.dims.codebooks && !pinned.frames.is_empty();
-        for pinned in self.pins.clips().iter().filter(fits) {
-            let file = match pinned.is_take {
-                true => self.library.read_tokens(&pinned.take, &info.dims)?,
-                false => TokenFile {
-                    frames: pinned.frames.clone(),
-                    text: pinned.text.clone(),
-                    sampling: pinned.sampling,
-                    stop: pinned.stop,
-                    ..TokenFile::default()
-                },
-            };
-            // Takes that were seen while they were made bring their draws.
-            let draws = file.frames.frames().zip(&pinned.logits).zip(&pinned.samplings);
-            let steps = draws.map(|((codes, logits), sampling)| TokenStats::measure_frame(logits, codes, sampling));
-            let steps: Vec<_> = steps.collect();
-            let known = steps.len() == file.frames.len() && !steps.is_empty();
-            let steps = if known { Ok(steps) } else { Err(StepsUnavailable::NotComputed) };
-            let clip = ClipReport::new(pinned.name.clone(), file, steps, Some(&pinned.audio), &info);
-            let clip = clip.with_acoustics(&pinned.audio, pinned.rate);
-            clips.push(match pinned.is_take {
-                true => self.with_page_content(clip, &pinned.take)?,
-                false => {
-                    let (wav, _) = wav::encode(&pinned.audio, pinned.rate, &WavInfo::default())?;
-                    clip.with_page_content(Some(ClipSound::new(wav, &pinned.audio, pinned.rate)), Vec::new())
-                }
-            });
-        }
-        if clips.is_empty() {
-            return Err(Error::invalid("pinned takes", "takes of the model that is open", "none"));
-        }
-        let report = Report::new((*info).clone(), clips);
-        report::html(&report).map(String::into_bytes).map_err(|e| Error::write(&self.paths.takes, e))
-    }
-
-    /// A report of take `id` with its sound and, as far as they are known, the candidates of its draws.
-    fn with_page_content(&self, clip: ClipReport, id: &str) -> Result<ClipReport> {
-        let folder = self.library.store.path(id);
-        let sound = read_file(&folder.join("audio.wav"), MEDIA_LIMIT)?;
-        let rate = self.rate();
-        let sound = ClipSound::new(sound, &wav::read(&folder.join("audio.wav"), rate)?, rate);
-        let pinned = self.pins.place(id).map(|n| &self.pins.clips()[n]);
-        let (logits, samplings) = match pinned.filter(|pinned| !pinned.logits.is_empty()) {
-            Some(pinned) => (&pinned.logits[..], &pinned.samplings[..]),
-            None if self.inspected.take.as_deref() == Some(id) => {
-                (&self.inspected.logits[..], &self.inspected.samplings[..])
-            }
-            None => (&[][..], &[][..]),
-        };
-        let frames = clip.codes.frames().zip(logits).zip(samplings);
-        let candidates = frames.map(|((codes, logits), sampling)| frame_candidates(logits, codes, sampling)).collect();
-        Ok(clip.with_page_content(Some(sound), candidates))
     }
 
     /// A command line that makes take `id` again.
@@ -403,12 +283,49 @@ impl Session {
 
     /// Takes over what other windows have done with the takes.
     pub fn refresh_takes(&mut self) {
-        let refreshed = self.library.store.refresh();
-        self.report(refreshed);
+        let look = self.library.store.look();
+        self.in_background(
+            move || look.changes(),
+            |session, changes| {
+                if let Some(changes) = session.report(changes) {
+                    session.library.store.apply(changes);
+                }
+            },
+        );
+    }
+}
+
+/// What was read of a file that the user opens.
+enum OpenedFile {
+    /// A clip with its sound, and the file of its tokens.
+    Clip(PathBuf, Box<TokenFile>, Vec<f32>),
+    /// Tokens alone, which have to be decoded.
+    Tokens(Box<TokenFile>),
+    /// A listening test.
+    Test(Box<OpenTest>),
+}
+
+fn read_any(path: &Path, info: Option<&ModelInfo>, rate: usize) -> Result<OpenedFile> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+    match extension.as_str() {
+        _ if path.is_dir() => {
+            let (file, audio) = read_take_folder(path, rate)?;
+            Ok(OpenedFile::Clip(path.join("tokens.json"), Box::new(file), audio))
+        }
+        "wav" => Ok(OpenedFile::Clip(path.to_owned(), Box::default(), wav::read(path, rate)?)),
+        "json" if ListeningTest::is_one(path) => OpenTest::open(path).map(Box::new).map(OpenedFile::Test),
+        "json" | "npy" | "safetensors" => match info {
+            Some(info) => TokenFile::read(path, &info.dims).map(Box::new).map(OpenedFile::Tokens),
+            None => Err(Error::file(path, "its tokens cannot be heard without a model")),
+        },
+        _ => {
+            let expected = "expected a take's folder, a token file (.json, .npy, .safetensors) or a WAV file";
+            Err(Error::file(path, expected))
+        }
     }
 }
 
 /// Tokens and sound of a take.
-fn read_take_folder(folder: &Path, rate: usize) -> Result<(TokenFile, Vec<f32>)> {
+pub(super) fn read_take_folder(folder: &Path, rate: usize) -> Result<(TokenFile, Vec<f32>)> {
     Ok((TokenFile::read_own(&folder.join("tokens.json"))?, wav::read(&folder.join("audio.wav"), rate)?))
 }

@@ -1,5 +1,7 @@
 //! Looking at clips: what is selected, what stands out, what other settings would have drawn, how clips differ.
 
+use std::sync::Arc;
+
 use super::Session;
 use crate::analysis::divergence::{Divergence, DivergenceCause, explain};
 use crate::analysis::histogram::{Distances, joint_counts};
@@ -81,13 +83,10 @@ impl Session {
     /// The pinned clips' modes against each other, with their captions; none unless there are two modes.
     pub fn compare_pinned_modes(&self) -> Vec<(String, Table)> {
         let Some(info) = self.model_info() else { return Vec::new() };
-        let fits = |clip: &&PinnedClip| clip.frames.codebooks() == info.dims.codebooks && !clip.frames.is_empty();
-        let clip = |clip: &PinnedClip| {
-            let frames = clip.frames.clone();
-            let file = TokenFile { frames, sampling: clip.sampling, stop: clip.stop, ..TokenFile::default() };
-            ClipReport::new(clip.name.clone(), file, Err(StepsUnavailable::NotRequested), None, &info)
+        let clip = |clip: &Arc<PinnedClip>| {
+            ClipReport::new(clip.name.clone(), clip.token_file(), Err(StepsUnavailable::NotRequested), None, &info)
         };
-        let clips = self.pins.clips().iter().filter(fits).map(clip).collect();
+        let clips = self.pins.with_tokens(info.dims.codebooks).map(clip).collect();
         // The clips have tables of their own.
         let report = Report { clips: Vec::new(), ranking: Vec::new(), ..Report::new((*info).clone(), clips) };
         report::tables(&report)

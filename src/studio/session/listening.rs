@@ -1,8 +1,10 @@
 //! What is heard: the clip on view, a pinned one, or something that is not kept.
 
 use super::Session;
+use super::clips::read_take_folder;
 use crate::data::Codes;
-use crate::studio::state::{Alignment, Audition, ClipToSpeak, Codebooks, Heard, MapContent, PinnedClip, QueuedTask};
+use crate::error::Result;
+use crate::studio::state::{Alignment, Audition, Codebooks, Heard, MapContent, PinnedClip, QueuedTask};
 
 /// Frames that are heard before and after a token that is auditioned.
 const AUDITION_BEFORE: usize = 4;
@@ -135,10 +137,53 @@ impl Session {
         if self.pins.place(id).is_some() {
             return self.unpin(id);
         }
-        let pinned = self.read_pinned(id);
-        if let Some(clip) = self.report(pinned) {
-            self.pin(clip);
+        // It may be on its way.
+        let waiting = self.to_pin.len();
+        self.to_pin.retain(|pin| pin.id != id || pin.group.is_some());
+        if waiting == self.to_pin.len() {
+            self.pin_take(id, false);
         }
+    }
+
+    /// Pins a take; where `hear`, it is heard then.
+    pub(super) fn pin_take(&mut self, id: &str, hear: bool) {
+        self.queue_pin(ClipToPin { hear, ..ClipToPin::new(id.to_owned(), self.read_pinned(id)) });
+    }
+
+    /// Clips are measured in the background and pinned in the order in which that was asked for.
+    fn queue_pin(&mut self, pin: ClipToPin) {
+        self.to_pin.push_back(pin);
+        self.pin_next();
+    }
+
+    fn pin_next(&mut self) {
+        if self.pinning {
+            return;
+        }
+        let Some(ClipToPin { id, group, hear, read }) = self.to_pin.pop_front() else { return };
+        self.pinning = true;
+        self.in_background(read, move |session, read| {
+            session.pinning = false;
+            // It may have been deleted meanwhile.
+            let wanted = |clip: &PinnedClip| !clip.is_take || session.library.store.get(&id).is_some();
+            if let Some(clip) =
+                read.map(|clip| Some(clip).filter(wanted)).map_err(|e| session.notify_error(e)).ok().flatten()
+            {
+                match group {
+                    Some(group) => session.pin_in_group(clip, group),
+                    None if !session.pins.pin(clip) => {
+                        session.notify("A hundred sounds are pinned; unpin one first");
+                    }
+                    None => {}
+                }
+                if hear && let Some(n) = session.pins.place(&id) {
+                    session.hear_pinned(n);
+                    let played = session.player.play(true);
+                    session.report(played);
+                }
+            }
+            session.pin_next();
+        });
     }
 
     /// Pins what is heard of the clip on view, or no longer: the take, the file where it is no take, or some of its codebooks.
@@ -161,23 +206,17 @@ impl Session {
                 if audio.is_empty() {
                     return;
                 }
-                let pinned = PinnedClip::new(id, name, self.inspected.frames.clone(), audio, self.inspected.rate);
-                let spec = self.inspected.spec.as_ref();
-                let pinned = PinnedClip {
-                    text: spec.map(|spec| spec.text.clone()),
-                    sampling: spec.map(|spec| spec.sampling),
-                    stop: self.inspected.stop,
-                    is_take: false,
-                    ..pinned
+                let (frames, rate, stop) = (self.inspected.frames.clone(), self.inspected.rate, self.inspected.stop);
+                let (text, sampling) = match &self.inspected.spec {
+                    Some(spec) => (Some(spec.text.clone()), Some(spec.sampling)),
+                    None => (None, None),
                 };
-                self.pin(pinned);
+                let place = id.clone();
+                self.queue_pin(ClipToPin::new(place, move || {
+                    let pinned = PinnedClip::new(id, name, frames, audio, rate);
+                    Ok(PinnedClip { text, sampling, stop, is_take: false, ..pinned })
+                }));
             }
-        }
-    }
-
-    fn pin(&mut self, clip: PinnedClip) {
-        if !self.pins.pin(clip) {
-            self.notify("A hundred sounds are pinned; unpin one first");
         }
     }
 
@@ -216,26 +255,38 @@ impl Session {
         if matches!(self.heard, Heard::Pinned(_)) {
             self.hear_clip();
         }
+        self.to_pin.clear();
         self.pins.clear();
         self.forget_difference();
     }
 
-    fn read_pinned(&self, id: &str) -> crate::error::Result<PinnedClip> {
-        let rate = self.rate();
-        let (file, audio) = self.read_take(id, rate)?;
-        let name = self.library.store.get(id).map_or(id.to_owned(), |take| take.name.clone());
-        let pinned = PinnedClip::new(id.to_owned(), name, file.frames, audio, rate);
-        Ok(PinnedClip { text: file.text, sampling: file.sampling, stop: file.stop, ..pinned })
+    /// What reads a take to be pinned.
+    fn read_pinned(&self, id: &str) -> impl FnOnce() -> Result<PinnedClip> + Send + use<> {
+        let (rate, id, folder) = (self.rate(), id.to_owned(), self.library.store.path(id));
+        let name = self.library.store.get(&id).map_or(id.clone(), |take| take.name.clone());
+        move || {
+            let (file, audio) = read_take_folder(&folder, rate)?;
+            let pinned = PinnedClip::new(id, name, file.frames, audio, rate);
+            Ok(PinnedClip { text: file.text, sampling: file.sampling, stop: file.stop, ..pinned })
+        }
     }
 
     /// Pins a take that was made to be compared, with the draws that were seen.
-    pub(super) fn pin_made(&mut self, made_for: &ClipToSpeak, id: &str) {
-        let Some(group) = made_for.group else { return };
-        let pinned = self.read_pinned(id);
-        let Some(mut clip) = self.report(pinned) else { return };
-        if self.inspected.take.as_deref() == Some(id) && self.inspected.is_analysed() {
-            (clip.logits, clip.samplings) = (self.inspected.logits.clone(), self.inspected.samplings.clone());
+    pub(super) fn pin_made(&mut self, group: Option<u64>, id: &str) {
+        if group.is_none() {
+            return;
         }
+        let read = self.read_pinned(id);
+        let seen = self.inspected.take.as_deref() == Some(id) && self.inspected.is_analysed();
+        let (logits, samplings) = match seen {
+            true => (self.inspected.logits.clone(), self.inspected.samplings.clone()),
+            false => (Vec::new(), Vec::new()),
+        };
+        let pin = ClipToPin::new(id.to_owned(), move || Ok(PinnedClip { logits, samplings, ..read()? }));
+        self.queue_pin(ClipToPin { group, ..pin });
+    }
+
+    fn pin_in_group(&mut self, clip: PinnedClip, group: u64) {
         if self.pins.is_new_group(group) {
             // What was pinned gives way.
             self.forget_difference();
@@ -244,5 +295,22 @@ impl Session {
             }
         }
         self.pins.pin_in_group(clip, group);
+    }
+}
+
+/// A clip that waits to be read, measured and pinned.
+pub(super) struct ClipToPin {
+    /// What it will be found by.
+    id: String,
+    /// The request that it was made for.
+    group: Option<u64>,
+    /// Whether it is heard as soon as it is pinned.
+    hear: bool,
+    read: Box<dyn FnOnce() -> Result<PinnedClip> + Send>,
+}
+
+impl ClipToPin {
+    fn new(id: String, read: impl FnOnce() -> Result<PinnedClip> + Send + 'static) -> Self {
+        Self { id, group: None, hear: false, read: Box::new(read) }
     }
 }

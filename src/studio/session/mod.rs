@@ -3,6 +3,7 @@
 
 mod background;
 mod clips;
+mod exports;
 mod inspecting;
 mod listening;
 mod prompt;
@@ -10,6 +11,8 @@ mod speaking;
 mod testing;
 
 use self::background::Finished;
+pub use self::exports::Content;
+use self::listening::ClipToPin;
 pub use self::speaking::RegenerateSeed;
 
 use std::collections::VecDeque;
@@ -91,6 +94,15 @@ pub struct Session {
     spectrogram_asked: Option<u64>,
     /// What was measured of the sounds on view.
     pub measured: Measured,
+    /// Counts clips that were asked to come into view: one that is read gives way to a later one.
+    asked_to_view: u64,
+    /// Whether a file is being opened.
+    opening: bool,
+    /// Clips that wait to be pinned, and whether one is being read and measured for that.
+    to_pin: VecDeque<ClipToPin>,
+    pinning: bool,
+    /// Takes that are being written.
+    takes_to_write: usize,
     /// Files that are opened as soon as it is known whether there is a model.
     to_open: VecDeque<PathBuf>,
     /// The conversation.
@@ -133,14 +145,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts loading the model in the background. `wake` is called when there is news.
+    /// Starts loading the model in the background. `store` has the takes; `wake` is called when there is news.
     ///
     /// # Errors
-    /// Where the takes' folder cannot be used or no thread can be started.
-    pub fn new(paths: StudioPaths, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
+    /// Where no thread can be started.
+    pub fn new(paths: StudioPaths, mut store: Store, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
         let (settings, problem) = Settings::read(&paths.settings);
         let (draft, unreadable) = Draft::read(&paths.draft());
-        let mut store = Store::open(&paths.takes)?;
         let damaged = std::mem::take(&mut store.damaged);
         let wake: Wake = Arc::new(wake);
         let mut player =
@@ -172,6 +183,11 @@ impl Session {
             microphone: None,
             recording: None,
             spectrogram_asked: None,
+            asked_to_view: 0,
+            opening: false,
+            to_pin: VecDeque::new(),
+            pinning: false,
+            takes_to_write: 0,
             measured: Measured::default(),
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,

@@ -128,7 +128,8 @@ impl Session {
 
     /// Begins the next turn, or the next piece of one, when its time has come.
     pub(super) fn speak_next_turn(&mut self) {
-        let busy = !self.generation.is_idle() || !self.is_ready();
+        // What is being written may be what the next one hears.
+        let busy = !self.generation.is_idle() || !self.is_ready() || self.takes_to_write > 0;
         if busy || self.recording.is_some() || self.conversation.waits_for_prompt() {
             return;
         }
@@ -350,15 +351,18 @@ impl Session {
                 let frames = clip.frames.clone();
                 self.generation.piece_was_spoken(Turn { speaker: spec.speaker, text: spec.text.clone(), frames });
             }
-            let stored = self.store_take(spec, made_for.parent.clone(), &clip);
-            let Some(id) = self.report(stored) else { continue };
-            if n == 0 {
-                self.inspected.take = Some(id.clone());
-            }
-            self.pin_made(&made_for, &id);
-            if let Some((turn, after)) = turn {
-                self.conversation.spoken(turn, made_for.spec.speaker, &made_for.spec.text, SpokenTurn { id, after });
-            }
+            let (group, on_view) = (made_for.group, (n == 0).then_some(self.asked_to_view));
+            let (speaker, text) = (spec.speaker, spec.text.clone());
+            self.store_take(spec, made_for.parent.clone(), clip, move |session, id| {
+                // Another clip may be on view by now.
+                if on_view == Some(session.asked_to_view) {
+                    session.inspected.take = Some(id.to_owned());
+                }
+                session.pin_made(group, id);
+                if let Some((turn, after)) = turn {
+                    session.conversation.spoken(turn, speaker, &text, SpokenTurn { id: id.to_owned(), after });
+                }
+            });
         }
     }
 }

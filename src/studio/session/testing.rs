@@ -128,6 +128,7 @@ impl Session {
         let all = Template::ALL.into_iter().map(|(template, _, title)| (template, title, conditions(template)));
         all.filter(|(.., conditions)| *conditions > 1).collect()
     }
+
     /// Opens a listening test.
     pub fn open_test(&mut self, path: &Path) {
         let opened = OpenTest::open(path);

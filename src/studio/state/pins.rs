@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::inspector::{Peaks, peaks};
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::audio::loudness::{Loudness, matching_gains};
-use crate::data::{Codes, FinishReason, Logits, Sampling};
+use crate::data::{Codes, FinishReason, Logits, Sampling, TokenFile};
 
 /// Most clips that are pinned: their waveforms are held in memory.
 const MOST: usize = 100;
@@ -94,6 +94,12 @@ impl PinnedClip {
         }
     }
 
+    /// What is known of its tokens, as a token file has it.
+    pub fn token_file(&self) -> TokenFile {
+        let (frames, text) = (self.frames.clone(), self.text.clone());
+        TokenFile { frames, text, sampling: self.sampling, stop: self.stop, ..TokenFile::default() }
+    }
+
     /// Length, seconds.
     pub fn seconds(&self) -> f64 {
         self.audio.len() as f64 / self.rate.max(1) as f64
@@ -103,7 +109,7 @@ impl PinnedClip {
 /// The pinned clips.
 #[derive(Default)]
 pub struct Pins {
-    clips: Vec<PinnedClip>,
+    clips: Vec<Arc<PinnedClip>>,
     /// Clips of one request are pinned together, in the place of those before.
     group: Option<u64>,
     /// How a position in one clip is found in another one.
@@ -114,13 +120,18 @@ pub struct Pins {
 
 impl Pins {
     /// The clips, in the order of their keys.
-    pub fn clips(&self) -> &[PinnedClip] {
+    pub fn clips(&self) -> &[Arc<PinnedClip>] {
         &self.clips
     }
 
     /// Those that have a lane and a number key.
-    pub fn in_lanes(&self) -> &[PinnedClip] {
+    pub fn in_lanes(&self) -> &[Arc<PinnedClip>] {
         &self.clips[..self.clips.len().min(WITH_KEYS)]
+    }
+
+    /// Those with tokens of so many codebooks.
+    pub fn with_tokens(&self, codebooks: usize) -> impl Iterator<Item = &Arc<PinnedClip>> {
+        self.clips.iter().filter(move |clip| clip.frames.codebooks() == codebooks && !clip.frames.is_empty())
     }
 
     /// The takes, in the same order.
@@ -138,7 +149,7 @@ impl Pins {
         self.unpin(&clip.take);
         let room = self.clips.len() < MOST;
         if room {
-            self.clips.push(clip);
+            self.clips.push(Arc::new(clip));
         }
         room
     }

@@ -1,0 +1,199 @@
+//! Clips are compared by ear and by measure.
+
+use super::*;
+
+/// Takes that are made to be compared are pinned by themselves; a number key switches to one at the same moment while it plays.
+#[test]
+fn pinned_takes_are_switched_while_they_play() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The little boat sailed across the quiet lake, and nobody said a word.");
+    click(&mut window, "3 seeds");
+    wait(&mut window, "three takes", |s| s.session.pins.clips().len() == 3 && !s.session.is_speaking());
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::Num2);
+    window.run_steps(2);
+    assert_eq!(window.state().session.heard, Heard::Pinned(1));
+    window.key_press(egui::Key::Space);
+    wait(&mut window, "the sound to move", |s| s.session.player.position() > 0.3);
+    let before = window.state().session.player.position();
+    window.key_press(egui::Key::Num3);
+    window.run_steps(2);
+    let player = &window.state().session.player;
+    assert!(player.is_playing() && player.position() >= before && player.position() < before + 0.5);
+    assert!((player.seconds() - window.state().session.pins.clips()[2].seconds()).abs() < 1e-3);
+    // While another take is made, the pinned one goes on, and what is made does not get in its way.
+    let first = window.state().session.pins.clips()[0].take.clone();
+    window.state_mut().session.regenerate_often(&first, 1);
+    let playing = window.state().session.player.is_playing();
+    wait(&mut window, "a fourth take", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
+    assert!(playing, "it was playing when the take began");
+    click(&mut window, "Compare");
+    assert!(window.query_by_label("Unpin all").is_some());
+}
+
+/// A test of pinned takes is written, opened, and gone through by keyboard: only what was heard is answered, an answer can be taken back,
+/// and a window that is closed in the middle goes on at the same trial.
+#[test]
+fn a_listening_test_is_done_by_keyboard() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    for mode in ["native", "exact"] {
+        click(&mut window, mode);
+        generate(&mut window);
+        let id = window.state().session.inspected.take.clone().unwrap();
+        window.state_mut().session.toggle_pin(&id);
+        settle(&mut window);
+    }
+    for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
+        let file = folder.path().join(format!("{kind:?}.json"));
+        let takes = window.state().session.pins.names();
+        let request = TestRequest { kind, template: Template::Modes, takes, low_anchor: false };
+        window.state_mut().session.make_test(request, &file);
+        wait(&mut window, "the test", |_| file.with_extension("page.html").exists());
+        assert!(file.with_extension("page.html").exists(), "{:?}", window.state().session.notifications.all());
+        window.state_mut().session.open_file(&file);
+        window.run_steps(3);
+        let all = window.state().session.listening.as_ref().unwrap().run().test().trials.len();
+        let answered = |w: &Window<'_>| w.state().session.listening.as_ref().unwrap().run().results().answers.len();
+        for n in 0..all {
+            window.key_press(egui::Key::A);
+            window.key_press(egui::Key::Enter);
+            window.run_steps(2);
+            assert_eq!(answered(&window), n, "{kind:?}: nothing has been heard");
+            for key in [egui::Key::Num1, egui::Key::Num2, egui::Key::Num3] {
+                window.key_press(key);
+                window.run_steps(2);
+            }
+            let answer = if kind == TestKind::Rating { egui::Key::Enter } else { egui::Key::A };
+            if kind == TestKind::Rating {
+                window.key_press(egui::Key::ArrowRight);
+                window.run_steps(2);
+            }
+            window.key_press(answer);
+            window.run_steps(2);
+            assert_eq!(answered(&window), n + 1, "{kind:?}: {:?}", window.state().session.notifications.all());
+            if n == 2 {
+                window.key_press(egui::Key::U);
+                window.run_steps(2);
+                assert_eq!(answered(&window), 2);
+                window.key_press(answer);
+                window.run_steps(2);
+                // As after a crash: what was answered is in the file, and the open trial is the next one.
+                window.state_mut().session.listening = None;
+                window.state_mut().session.open_file(&file);
+                window.run_steps(3);
+                assert_eq!(answered(&window), 3);
+            }
+        }
+        let report = window.state().session.listening.as_ref().unwrap().report().unwrap();
+        assert!(report.contains("p = "), "{report}");
+        // No answer is changed by somebody who has seen what they say.
+        assert!(window.query_by_label_contains("p = ").is_none());
+        click(&mut window, "Show what the answers say");
+        window.key_press(egui::Key::U);
+        window.run_steps(2);
+        assert_eq!(answered(&window), all);
+        window.key_press(egui::Key::Escape);
+        window.run_steps(2);
+        assert!(window.state().session.listening.is_none());
+        assert_eq!(window.state().session.heard, Heard::Clip);
+    }
+}
+
+/// A test of codebook counts: each take is decoded from some of its codebooks and from all.
+#[test]
+fn a_listening_test_is_made_of_codebook_counts() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    let id = window.state().session.inspected.take.clone().unwrap();
+    let session = &mut window.state_mut().session;
+    let templates: Vec<Template> =
+        session.templates_for(std::slice::from_ref(&id)).iter().map(|(template, ..)| *template).collect();
+    assert_eq!(templates, [Template::Codebooks], "one take differs from itself in nothing else");
+    let file = folder.path().join("codebooks.json");
+    let request =
+        TestRequest { kind: TestKind::Rating, template: Template::Codebooks, takes: vec![id], low_anchor: true };
+    session.make_test(request, &file);
+    wait(&mut window, "the test", |_| file.exists());
+    let test = ListeningTest::read(&file).unwrap();
+    let expected = ["the first codebook", "the first 2 codebooks", "the first 3 codebooks", "all codebooks"];
+    assert_eq!(test.conditions[..4], expected);
+    assert!(test.conditions[4].contains("low anchor"));
+    let sound = |n: usize| wav::decode(&test.wav(n).unwrap(), 24_000).unwrap();
+    let whole = &window.state().session.inspected.audio;
+    assert_eq!(sound(3).len(), whole.len());
+    assert_ne!(sound(0), sound(3));
+}
+
+/// What can be measured of the sound is shown, and what the user's recogniser hears in it.
+#[test]
+fn the_sound_is_measured_and_recognised() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.settings.recogniser = "sh -c 'test -s \"$0\" && echo The boat sailed away' {wav}".into();
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    click(&mut window, "Sound");
+    wait(&mut window, "the measures", |s| !s.session.measured.tables().is_empty());
+    click(&mut window, "Recognise");
+    wait(&mut window, "the recogniser", |s| s.session.measured.tables().len() > 1);
+    let tables = window.state().session.measured.tables().to_vec();
+    let (heading, value) = (&tables[0].1.columns()[1], &tables[0].1.rows()[0][1]);
+    assert!(heading.contains("LUFS") && value.parse::<f64>().is_ok_and(|lufs| (-60.0..0.0).contains(&lufs)));
+    let recognised = &tables[1].1.rows()[0][1];
+    assert!(recognised.contains("33.3 % of words") && recognised.contains("[→ away]"), "{recognised}");
+}
+
+/// Some codebooks of a clip and a file that is no take are pinned, heard beside the whole, measured, and shown as spectrograms.
+#[test]
+fn any_sound_is_compared() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The boat sailed.");
+    generate(&mut window);
+    let id = window.state().session.inspected.take.clone().unwrap();
+    click(&mut window, "Pin");
+    let wave = window.state().session.library.store.path(&id).join("audio.wav");
+    window.state_mut().session.hear_codebooks(Codebooks::first(2, 6));
+    wait(&mut window, "two codebooks", |s| s.session.heard == Heard::SomeCodebooks);
+    window.key_press(egui::Key::P);
+    window.run_steps(2);
+    let file = folder.path().join("other.wav");
+    std::fs::copy(wave, &file).unwrap();
+    window.state_mut().session.open_file(&file);
+    window.run_steps(2);
+    window.key_press(egui::Key::P);
+    window.key_press(egui::Key::M);
+    window.run_steps(2);
+    let pins = window.state().session.pins.clips();
+    let names: Vec<&str> = pins.iter().map(|clip| clip.name.as_str()).collect();
+    assert_eq!(names[1..], ["The boat sailed., the first 2 codebooks", "other.wav"]);
+    assert_eq!(pins.iter().map(|clip| clip.is_take).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(pins[0].audio.len(), pins[1].audio.len());
+    assert_ne!(pins[0].audio, pins[1].audio);
+    window.key_press(egui::Key::Num2);
+    window.run_steps(2);
+    assert_eq!(window.state().session.heard, Heard::Pinned(1));
+    click(&mut window, "Sound");
+    wait(&mut window, "the measures", |s| s.session.measured.tables().len() > 1 && !s.session.measured.is_running());
+    let tables = window.state().session.measured.tables().to_vec();
+    assert_eq!(tables[0].1.rows().len(), 4, "the clip on view and three pinned ones");
+    let distance = |a: &str, b: &str| {
+        let row = tables[1].1.rows().iter().find(|row| row[0].starts_with(a) && row[1].starts_with(b)).unwrap();
+        row[2].parse::<f64>().unwrap()
+    };
+    assert!(distance("1 ", "3:") < 0.3, "the same sound in 16 bits");
+    assert!(distance("1 ", "2 ") > 1.0);
+    wait(&mut window, "the spectrogram", |s| s.session.inspected.spectrogram.is_some());
+    click(&mut window, "Compare");
+    window.state_mut().session.pinned_page().unwrap()().unwrap();
+}

@@ -1,0 +1,285 @@
+//! Texts and conversations become takes.
+
+use super::*;
+
+/// A longer text becomes turns, a piece each, spoken one after another with the piece before as context; a speaker's number at the
+/// start of one is its speaker, and what is read in words is told.
+#[test]
+fn a_longer_text_is_spoken_in_pieces() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "[1]It is 10:45. I lost my keys.");
+    click(&mut window, "Speak");
+    wait(&mut window, "two takes", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let turns: Vec<(u32, &str)> = s.conversation.turns().iter().map(|t| (t.speaker, t.text.as_str())).collect();
+    assert_eq!(turns, [(1, "It is 10:45."), (1, "I lost my keys.")]);
+    let read = |n: usize| {
+        let path = s.library.store.path(&s.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
+        TokenFile::read(&path, &demo_dims()).unwrap()
+    };
+    let (first, second) = (read(0), read(1));
+    assert!(first.context.is_empty());
+    assert_eq!(second.context[0].frames, first.frames);
+    let told: Vec<&str> = s.notifications.all().iter().map(|m| m.text.as_str()).collect();
+    assert!(
+        told.iter().any(|m| m.contains("ten forty-five")) && told.iter().any(|m| m.contains("2 pieces")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_sentence_is_spoken_and_kept() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "Good morning.");
+    generate(&mut window);
+    let s = &window.state().session;
+    let take = &s.library.store.takes()[0];
+    assert_eq!((take.text.as_str(), take.stop), ("Good morning.", Some(FinishReason::Eos)));
+    assert_eq!((s.inspected.steps.len(), s.inspected.frames.len()), (take.measures.frames, take.measures.frames));
+    assert!((s.player.seconds() - take.measures.seconds).abs() < 1e-6);
+    wait_for_silence(&mut window);
+
+    click(&mut window, "exact");
+    generate(&mut window);
+    let modes: Vec<Mode> =
+        window.state().session.library.store.takes().iter().map(|t| t.sampling.unwrap().mode).collect();
+    assert_eq!(modes, [Mode::Exact, Mode::Native]);
+}
+
+#[test]
+fn every_mode_has_a_button() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    for info in Mode::all() {
+        click(&mut window, info.name);
+        let enabled = csm_studio::torch::AVAILABLE || info.backend != csm_studio::data::Backend::Torch;
+        assert!(!enabled || window.state().session.sampling.mode == info.mode, "{}", info.name);
+    }
+}
+
+/// Three takes with a seed each, made side by side: the first is on view, and each is what its seed gives alone.
+#[test]
+fn several_takes_are_made_at_once() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "Good morning.");
+    click(&mut window, "exact");
+    click(&mut window, "3 seeds");
+    wait(&mut window, "three takes", |s| s.session.library.store.takes().len() == 3 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let mut seeds: Vec<u64> = s.library.store.takes().iter().map(|t| t.sampling.unwrap().seed).collect();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 3);
+    let on_view = s.inspected.take.clone().unwrap();
+    assert_eq!(s.conversation.turns()[0].take.as_ref().unwrap().id, on_view);
+    let other = s.library.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
+    let file = |s: &Studio, id: &str| {
+        TokenFile::read(&s.session.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames
+    };
+    let together = file(window.state(), &other);
+    window.state_mut().session.regenerate(&other, csm_studio::studio::session::RegenerateSeed::Same);
+    wait(&mut window, "it once more", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
+    let again = window.state().session.inspected.take.clone().unwrap();
+    assert_eq!(file(window.state(), &again), together);
+}
+
+/// What is written in the window outlives it.
+#[test]
+fn a_draft_is_there_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "An unfinished thought");
+    wait(&mut window, "the draft", |s| !s.session.has_unsaved_draft());
+    drop(window); // as a kill would: nothing is saved on the way out
+    let window = open(folder.path());
+    assert_eq!(window.state().session.conversation.turns()[0].text, "An unfinished thought");
+}
+
+/// A voice prompt is never left out because it is not ready yet, and nothing that stops speaking stops it.
+#[test]
+fn a_turn_waits_for_the_voice_prompt() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let (bytes, _) = wav::encode(&[0.2; 240_000], 24_000, &wav::WavInfo::default()).unwrap();
+    let recording = folder.path().join("voice.wav");
+    std::fs::write(&recording, bytes).unwrap();
+    say(&mut window, "Good morning.");
+    let session = &mut window.state_mut().session;
+    session.set_prompt(recording);
+    session.generation.stop();
+    session.speak_turn(0, false);
+    session.generation.stop();
+    session.speak_turn(0, false);
+    assert_eq!(session.generation.queued_takes(), 1);
+    wait(&mut window, "the recording", |s| s.session.conversation.prompt.is_some());
+    let prompt = window.state_mut().session.conversation.prompt.as_mut().unwrap();
+    assert!(prompt.frames.is_none(), "it is still being encoded");
+    prompt.text = "Something.".into();
+    wait(&mut window, "the take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let path = s.library.store.path(&s.library.store.takes()[0].id).join("tokens.json");
+    let file = TokenFile::read(&path, &demo_dims()).unwrap();
+    assert_eq!(file.context.len(), 1);
+    assert_eq!(Some(&file.context[0].frames), s.conversation.prompt.as_ref().unwrap().frames.as_ref());
+}
+
+#[test]
+fn cancelling_keeps_what_was_made() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
+    click(&mut window, "Speak");
+    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
+    click(&mut window, "Stop");
+    wait(&mut window, "the end", |s| !s.session.is_speaking());
+    let take = &window.state().session.library.store.takes()[0];
+    assert_eq!(take.stop, Some(FinishReason::Cancelled));
+    assert!((3..40).contains(&take.measures.frames), "{}", take.measures.frames);
+}
+
+#[test]
+fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let session = &mut window.state_mut().session;
+    session.conversation.edit(0, 0, "How are you?");
+    session.conversation.add(1, "I am fine.");
+    window.run_steps(2);
+    window.get_by_label("Text of turn 2").focus();
+    window.run_steps(2);
+    // What it answers has not been spoken: that comes first.
+    click(&mut window, "Speak as reply");
+    assert!(window.state().session.notifications.all().iter().any(|m| m.text.contains("spoken first")));
+    wait(&mut window, "the reply", |s| s.session.conversation.turns()[1].take.is_some());
+    assert!(!window.state().session.conversation.is_stale(1));
+    let s = &window.state().session;
+    let reply = s.conversation.turns()[1].take.clone().unwrap().id;
+    let tokens = std::fs::read(s.library.store.path(&reply).join("tokens.json")).unwrap();
+    let file: TokenFile = serde_json::from_slice(&tokens).unwrap();
+    assert_eq!((file.context.len(), file.context[0].text.as_str()), (1, "How are you?"));
+    let first = s.conversation.turns()[0].take.clone().unwrap().id;
+    for (take, command) in [(&reply, s.command_line(&reply).unwrap()), (&first, s.command_line(&first).unwrap())] {
+        let script = command.replacen("csm", env!("CARGO_BIN_EXE_csm"), 1) + " --dump-tokens again.json";
+        let out = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+        assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
+        let again = TokenFile::read(&folder.path().join("again.json"), &demo_dims()).unwrap();
+        let kept = TokenFile::read(&s.library.store.path(take).join("tokens.json"), &demo_dims()).unwrap();
+        assert_eq!(again.frames, kept.frames, "{command}");
+    }
+}
+
+#[test]
+fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "The little boat sailed across the lake.");
+    generate(&mut window);
+    let before = window.state().session.inspected.frames.clone();
+    let length = window.state().session.player.seconds();
+    let cell = in_lane(&window, "Token map", 0.08 * 5.5, length);
+    press(&mut window, cell, cell);
+    click(&mut window, "exact");
+    window.state_mut().session.sampling.codebook0.temperature = 1.4;
+    click(&mut window, "From here ▼");
+    click(&mut window, "Current settings");
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
+    assert_ne!(s.inspected.frames, before);
+    let modes: Vec<Mode> = s.inspected.samplings.iter().map(|s| s.mode).collect();
+    assert!(modes[..5].iter().all(|m| *m == Mode::Native) && modes[5..].iter().all(|m| *m == Mode::Exact), "{modes:?}");
+    let take = s.library.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
+    assert!(take.edited && take.parent.is_some());
+}
+
+/// Another seed from a frame on: what comes before stays, what comes after has that seed's noise, and the command line makes it again.
+#[test]
+fn a_take_is_spoken_again_from_a_frame_on_with_another_seed() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "The little boat sailed across the lake.");
+    click(&mut window, "exact");
+    generate(&mut window);
+    let before = window.state().session.inspected.frames.clone();
+    window.state_mut().session.select(Some((5, 0)));
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::R);
+    wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let s = &window.state().session;
+    assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
+    assert_ne!(s.inspected.frames, before);
+    let seeds: Vec<u64> = s.inspected.samplings.iter().map(|s| s.seed).collect();
+    assert!(seeds[..5].iter().all(|seed| *seed == seeds[0]) && seeds[5..].iter().all(|seed| *seed != seeds[0]));
+    let again = s.inspected.take.clone().unwrap();
+    let made = s.inspected.frames.clone();
+    window.state_mut().session.regenerate(&again, csm_studio::studio::session::RegenerateSeed::Same);
+    wait(&mut window, "it once more", |s| s.session.library.store.takes().len() == 3 && !s.session.is_speaking());
+    assert_eq!(window.state().session.inspected.frames, made);
+}
+
+/// The conversation is one WAV with a pause between its turns, and every turn has to be spoken for that.
+#[test]
+fn a_conversation_is_exported_and_settings_are_taken_over() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "Good morning.");
+    let session = &mut window.state_mut().session;
+    session.conversation.add(1, "Hello to you.");
+    let error = session.conversation_wav().err().unwrap().to_string();
+    assert!(error.contains("Speak all"), "{error}");
+    session.speak_conversation();
+    wait(&mut window, "both turns", |s| s.session.conversation.takes().is_some() && !s.session.is_speaking());
+    let session = &mut window.state_mut().session;
+    let wav_file = folder.path().join("conversation.wav");
+    std::fs::write(&wav_file, session.conversation_wav().unwrap()().unwrap()).unwrap();
+    let written = wav::read(&wav_file, 24_000).unwrap().len() as f64 / 24_000.0;
+    let seconds: f64 = session.library.store.takes().iter().map(|t| t.measures.seconds).sum();
+    assert!((written - seconds - 0.3).abs() < 1e-3, "{written} of {seconds}");
+    let first = session.conversation.takes().unwrap().remove(0);
+    session.sampling.codebook0.temperature = 0.123;
+    session.use_settings(&first);
+    let made_with = session.library.store.get(&first).unwrap().sampling.unwrap();
+    assert!(session.sampling == made_with && !session.settings.random_seed);
+    click(&mut window, "Conversation");
+    click(&mut window, "Play all");
+    settle(&mut window);
+    assert_eq!(window.state().session.heard, Heard::Recording);
+    assert!((window.state().session.player.seconds() - written).abs() < 1e-3);
+}
+
+/// A take that was made with room for more is made again as long as it was, whatever the setting is now.
+#[test]
+fn a_take_made_again_is_as_long_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
+    assert!(length > 1.5);
+    window.state_mut().session.settings.max_seconds = 1.0;
+    let clip = &window.state().session.inspected;
+    let (id, before) = (clip.take.clone().unwrap(), clip.frames.clone());
+    window.state_mut().session.regenerate(&id, csm_studio::studio::session::RegenerateSeed::Same);
+    wait(&mut window, "the take again", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
+    let clip = &window.state().session.inspected;
+    assert_eq!((&clip.frames, clip.stop), (&before, Some(FinishReason::Eos)));
+}
+
+/// A voice prompt is recorded, encoded, and heard; the recording stays in a file.
+#[test]
+fn a_voice_prompt_is_recorded() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    click(&mut window, "● Record");
+    wait(&mut window, "half a second", |s| s.session.microphone.as_ref().is_some_and(|m| m.seconds() > 0.5));
+    click(&mut window, "Stop recording");
+    wait(&mut window, "the voice prompt", |s| {
+        s.session.conversation.prompt.as_ref().is_some_and(|prompt| prompt.frames.is_some())
+    });
+    let prompt = window.state().session.conversation.prompt.clone().unwrap();
+    assert!(prompt.path.starts_with(folder.path().join("recordings")) && prompt.path.exists());
+    assert!((0.5..3.0).contains(&(prompt.samples.len() as f64 / 24_000.0)));
+    assert!(window.state().session.microphone.is_none());
+}

@@ -1,0 +1,191 @@
+//! Takes are kept, found and opened.
+
+use super::*;
+
+#[test]
+fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    say(&mut window, "Good morning.");
+    click(&mut window, "exact");
+    generate(&mut window);
+    let id = window.state().session.library.store.takes()[0].id.clone();
+    window.state_mut().session.try_update_store(|store| store.update(&id, |t| t.name = "the newest".into()));
+    window.run_steps(2);
+    click(&mut window, "Menu of the newest");
+    click(&mut window, "Delete");
+    assert_eq!(takes(&window), 0);
+    click(&mut window, "Undo delete");
+    assert_eq!(takes(&window), 1);
+    drop(window);
+
+    let mut window = open(folder.path());
+    assert_eq!(takes(&window), 1);
+    assert_eq!(window.state().session.sampling.mode, Mode::Exact, "settings are remembered");
+    click(&mut window, "the newest");
+    wait(&mut window, "the draws", |s| !s.session.generation.is_recomputing() && !s.session.inspected.steps.is_empty());
+    let clip = &window.state().session.inspected;
+    assert_eq!((clip.take.as_ref(), clip.steps.len()), (Some(&id), clip.frames.len()));
+    // Teacher forcing recomputes what was drawn from: the token that was taken is never an impossible one.
+    let probability = Stat::SampledProbability;
+    assert!(clip.steps.iter().flatten().all(|s| s[probability] > 0.0));
+}
+
+/// Another checkpoint in the running window, and its takes beside the first one's: all can be heard.
+#[test]
+fn takes_of_another_model_can_be_heard() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let mini = crate::support::repository("tests/goldens/files-v1");
+    let session = &mut window.state_mut().session;
+    let mut tokens: TokenFile = serde_json::from_slice(&std::fs::read(mini.join("tokens.json")).unwrap()).unwrap();
+    tokens.frames = Codes::from_frames(vec![[7; 32]; 10]).unwrap();
+    tokens.model.iter_mut().for_each(|m| m.sha256 = "another".into());
+    let (bytes, _) = wav::encode(&[0.1; 19_200], 24_000, &wav::WavInfo::default()).unwrap();
+    let id = session.library.store.add(a_take("of another model", 1), &tokens, &bytes).unwrap();
+    session.inspect(&id);
+    settle(&mut window);
+    let session = &window.state().session;
+    assert_eq!((session.inspected.frames.codebooks(), session.player.seconds()), (32, 0.8));
+    click(&mut window, "▶ Play");
+    wait(&mut window, "the sound", |s| s.session.player.position() > 0.1);
+    assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
+}
+
+/// `csm-studio FILE…`: tokens are decoded and their draws computed, a WAV file is heard, other files are refused by name.
+#[test]
+fn files_are_opened() {
+    let folder = TempDir::new().unwrap();
+    let tokens = crate::support::repository("tests/goldens/files-v1/tokens.json");
+    let open = vec![folder.path().join("notes.txt"), tokens.clone()];
+    let mut window = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { open, ..paths(folder.path()) }).unwrap());
+    wait(&mut window, "the tokens", |s| {
+        !s.session.inspected.frames.is_empty() && !s.session.generation.is_recomputing()
+    });
+    let file = TokenFile::read(&tokens, &demo_dims()).unwrap();
+    let session = &mut window.state_mut().session;
+    assert_eq!(session.inspected.frames, file.frames);
+    assert!((session.player.seconds() - 0.08 * file.frames.len() as f64).abs() < 1e-6);
+    let told = session.notifications.all();
+    assert!(told.iter().any(|n| n.error && n.text.contains("notes.txt") && n.text.contains("WAV")), "{told:?}");
+    let (bytes, _) = wav::encode(&[0.1; 12_000], 24_000, &wav::WavInfo::default()).unwrap();
+    std::fs::write(folder.path().join("half.wav"), bytes).unwrap();
+    session.open_file(&folder.path().join("half.wav"));
+    window.run_steps(3);
+    assert_eq!(window.state().session.player.seconds(), 0.5);
+}
+
+/// Several takes are chosen, deleted together and brought back together; the list filters and keeps its rows' height.
+#[test]
+fn takes_are_chosen_filtered_and_deleted_together() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let tokens = TokenFile { frames: Codes::from_frames([[1, 2]]).unwrap(), ..TokenFile::default() };
+    for n in 0..5 {
+        let take = a_take(&format!("take number {n}"), n);
+        window.state_mut().session.library.store.add(take, &tokens, b"wav").unwrap();
+    }
+    window.run_steps(3);
+    for name in ["take number 1", "take number 3"] {
+        window.get_by_label(name).click_modifiers(egui::Modifiers::COMMAND);
+        window.run_steps(2);
+    }
+    assert!(window.query_by_label("2 chosen").is_some());
+    // From the one before to this one.
+    window.get_by_label("take number 2").click_modifiers(egui::Modifiers::SHIFT);
+    window.run_steps(2);
+    assert!(window.query_by_label("3 chosen").is_some());
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::Delete);
+    window.run_steps(3);
+    assert_eq!(takes(&window), 2);
+    click(&mut window, "Undo delete");
+    assert_eq!(takes(&window), 5);
+    let top = |window: &Window<'_>, name: &str| window.get_by_label(name).rect().top();
+    let pitch = top(&window, "take number 3") - top(&window, "take number 4");
+    assert!((top(&window, "take number 0") - top(&window, "take number 4") - 4.0 * pitch).abs() < 0.5, "B11");
+    window.get_by_label("take number 0").click_secondary();
+    window.run_steps(3);
+    click(&mut window, "Rename");
+    window.key_press(egui::Key::Escape);
+    window.run_steps(3);
+    assert!(window.query_by_label("New name").is_none() && window.query_by_label("take number 0").is_some(), "B12");
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::F);
+    window.run_steps(2);
+    window.get_by_label("Search takes").type_text("number 4");
+    window.run_steps(3);
+    assert!(window.query_by_label("1 of 5").is_some());
+}
+
+fn a_take(text: &str, created: u64) -> Take {
+    Take {
+        id: String::new(),
+        name: text.into(),
+        created,
+        favourite: false,
+        parent: None,
+        measures: ClipSummary::default(),
+        text: text.into(),
+        speaker: 0,
+        model: None,
+        sampling: None,
+        stop: Some(FinishReason::Eos),
+        edited: false,
+    }
+}
+
+/// The child of the next test: keeps takes until it is killed.
+#[test]
+#[ignore = "a helper, run by the test after it"]
+fn keeps_takes_until_killed() {
+    let folder = std::env::var_os("CSM_TAKES").expect("set by the test that runs this");
+    let mut store = Store::open(Path::new(&folder)).unwrap();
+    let tokens = TokenFile { frames: Codes::from_frames(vec![[1; 6]; 100]).unwrap(), ..TokenFile::default() };
+    let (bytes, _) = wav::encode(&[0.1; 48_000], 24_000, &wav::WavInfo::default()).unwrap();
+    for n in 0.. {
+        let id = store.add(a_take("a take", n), &tokens, &bytes).unwrap();
+        println!("\nkept {id}");
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_no_kept_take() {
+    let folder = TempDir::new().unwrap();
+    let mut kept = Vec::new();
+    for round in 0..15 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "studio::takes::keeps_takes_until_killed", "--ignored", "--nocapture"])
+            .env("CSM_TAKES", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said =
+            || lines.next().map(|l| l.unwrap_or_default()).and_then(|l| Some(l.strip_prefix("kept ")?.to_owned()));
+        let begun = Instant::now();
+        // Another moment each time: after its first take, and some milliseconds more.
+        while begun.elapsed() < Duration::from_secs(20) {
+            if let Some(id) = said() {
+                kept.push(id);
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_micros(700 * round * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kept.extend(lines.map_while(Result::ok).filter_map(|l| Some(l.strip_prefix("kept ")?.to_owned())));
+    }
+    let store = Store::open(folder.path()).unwrap();
+    assert!(store.damaged.is_empty(), "{:?}", store.damaged);
+    assert!(kept.len() >= 15, "{}", kept.len());
+    for id in &kept {
+        assert!(store.get(id).is_some(), "{id} was kept and is gone");
+    }
+    for take in store.takes() {
+        let path = store.path(&take.id);
+        assert_eq!(TokenFile::read(&path.join("tokens.json"), &demo_dims()).unwrap().frames.len(), 100);
+        assert_eq!(wav::read(&path.join("audio.wav"), 24_000).unwrap().len(), 48_000);
+    }
+}
