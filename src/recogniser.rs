@@ -25,14 +25,18 @@ impl Recogniser {
     /// last word where it does not appear.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] for an empty line and an open quote.
+    /// [`Error::InvalidValue`] for an empty line and an open quote; [`Error::Unavailable`] where there is no such program.
     pub fn parse(line: &str) -> Result<Self> {
         let words = shlex::split(line).filter(|words| !words.is_empty());
         let mut words = words.ok_or_else(|| Error::invalid("recogniser", "a command", format!("“{line}”")))?;
         if !words.iter().any(|word| word.contains(PLACEHOLDER)) {
             words.push(PLACEHOLDER.into());
         }
-        Ok(Self { words })
+        let recogniser = Self { words };
+        match which::which(&recogniser.words[0]) {
+            Ok(_) => Ok(recogniser),
+            Err(e) => Err(recogniser.failure("is not there", Some(e.into()))),
+        }
     }
 
     /// What the command prints on its standard output for the content of a WAV file. Ends early, with nothing, once `cancelled` says so.
@@ -124,7 +128,8 @@ mod tests {
             assert!(Recogniser::parse(line).is_err(), "{line}");
         }
         let message = |line: &str| Recogniser::parse(line).unwrap().transcribe(b"", never).unwrap_err().to_string();
-        assert!(message("no-such-recogniser").contains("no-such-recogniser"));
+        let missing = Recogniser::parse("no-such-recogniser {wav}").unwrap_err().to_string();
+        assert!(missing.contains("no-such-recogniser") && missing.contains("is not there"), "{missing}");
         assert!(message("sh -c 'echo no model >&2; exit 3'").contains("no model"));
     }
 

@@ -13,6 +13,8 @@ const REPEATED: usize = 3;
 const SILENT: usize = 6;
 /// Probability of the end from which the speech could have ended.
 const PROBABLE_END: f32 = 0.5;
+/// Probability of the end below which it was improbable where the model ended: one in sixteen.
+const IMPROBABLE_END: f32 = 1.0 / 16.0;
 /// Shares of the expected length outside of which an end is early or late.
 const EXPECTED: (f64, f64) = (0.4, 2.5);
 
@@ -31,6 +33,8 @@ pub enum ProblemKind {
     Silent(usize),
     /// The speech went on although its end had this probability.
     PassedEnd(f32),
+    /// The model drew the end although it had this probability.
+    ImprobableEnd(f32),
     /// The clip is this share of what its text was expected to take.
     EarlyEnd(f64),
     /// The same, and too long.
@@ -46,6 +50,7 @@ impl std::fmt::Display for ProblemKind {
             Self::Repeating(n) => write!(f, "the same frame {n} times"),
             Self::Silent(n) => write!(f, "{n} silent frames"),
             Self::PassedEnd(p) => write!(f, "went on though the end had {:.0} %", 100.0 * p),
+            Self::ImprobableEnd(p) => write!(f, "ended though the end had {:.1} %", 100.0 * p),
             Self::EarlyEnd(share) => write!(f, "early end: {:.0} % of the expected length", 100.0 * share),
             Self::LateEnd(share) => write!(f, "late end: {:.0} % of the expected length", 100.0 * share),
         }
@@ -74,7 +79,7 @@ pub struct ClipFacts<'a> {
     pub steps: &'a [Vec<TokenStats>],
     /// Whether the range guard changed a token, `[T][K]`; `[]` for a frame without a guard.
     pub guarded: &'a [Vec<bool>],
-    /// The model's probability of the end, per frame.
+    /// The model's probability of the end, per frame; one more where the model ended the clip and that draw is known.
     pub end_probability: &'a [f32],
     /// Loudest sample of every frame, full scale 1.
     pub levels: &'a [f32],
@@ -100,9 +105,12 @@ pub fn find_problems(clip: ClipFacts<'_>) -> Vec<Problem> {
             found.push(Problem { frame, frames, codebook: 0, kind: ProblemKind::Silent(frames) });
         }
     }
-    let ends = clip.end_probability.iter().enumerate().filter(|(_, p)| **p >= PROBABLE_END);
-    found.extend(ends.map(|(frame, p)| one(frame, 0, ProblemKind::PassedEnd(*p))));
     let last = clip.codes.len().saturating_sub(1);
+    let (passed, ended) = clip.end_probability.split_at(clip.codes.len().min(clip.end_probability.len()));
+    let ends = passed.iter().enumerate().filter(|(_, p)| **p >= PROBABLE_END);
+    found.extend(ends.map(|(frame, p)| one(frame, 0, ProblemKind::PassedEnd(*p))));
+    let improbable = ended.first().filter(|p| **p < IMPROBABLE_END);
+    found.extend(improbable.map(|p| one(last, 0, ProblemKind::ImprobableEnd(*p))));
     match clip.length_share {
         Some(share) if share < EXPECTED.0 => found.push(one(last, 0, ProblemKind::EarlyEnd(share))),
         Some(share) if share > EXPECTED.1 => found.push(one(last, 0, ProblemKind::LateEnd(share))),
@@ -192,6 +200,12 @@ mod tests {
         assert!(matches!(found[1].kind, ProblemKind::Surprising(bits) if bits > 7.0));
         assert_eq!(found[2].kind, ProblemKind::Repeating(3));
         assert_eq!(found[5].kind, ProblemKind::EarlyEnd(0.2));
+        let ended = |p: f32| {
+            let end: Vec<f32> = end.iter().copied().chain([p]).collect();
+            find_problems(ClipFacts { end_probability: &end, length_share: None, ..facts }).last().unwrap().kind
+        };
+        assert_eq!(ended(0.02), ProblemKind::ImprobableEnd(0.02));
+        assert_eq!(ended(0.9), ProblemKind::PassedEnd(0.8), "where it ended it has not passed its end");
         // Without anything there is nothing, and nothing to divide by.
         let empty = ClipFacts {
             codes: &Codes::default(),

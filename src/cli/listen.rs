@@ -57,6 +57,9 @@ pub struct NewArgs {
     /// Add a condition that is surely worse, the first one without what lies above 3.5 kHz: who does not hear that did not listen
     #[arg(long)]
     low_anchor: bool,
+    /// Give each rating one of its sounds twice, under two letters: who hears well rates both alike
+    #[arg(long)]
+    hidden_repeat: bool,
     /// The test's file
     #[arg(long, value_name = "FILE", default_value = "test.json")]
     output: PathBuf,
@@ -128,7 +131,7 @@ pub struct ReportArgs {
     /// Print the report as JSON instead of text
     #[arg(long)]
     json: bool,
-    /// Write a table with a row per trial, listener and sound
+    /// Write a table with a row per trial and listener
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Write a page
@@ -158,6 +161,7 @@ fn new(args: &NewArgs) -> Result<Outcome> {
         repetitions: args.trials.into(),
         repeats: args.repeats,
         low_anchor: args.low_anchor,
+        hidden_repeat: args.hidden_repeat,
         match_loudness: !args.own_loudness,
         seed,
     };
@@ -327,23 +331,13 @@ fn report(args: &ReportArgs) -> Result<Outcome> {
     let results = args.results.iter().map(|path| Results::read(path, &test)).collect::<Result<Vec<_>>>()?;
     let report = ListeningReport::new(&test, &results);
     if let Some(path) = &args.csv {
-        write_atomically(path, &csv_table(&report).map_err(|e| Error::write(path, e))?)?;
+        write_atomically(path, &report.csv().map_err(|e| Error::write(path, e))?)?;
     }
     if let Some(path) = &args.html {
         write_atomically(path, html_report(&report).as_bytes())?;
     }
     print_line(&if args.json { report.json() } else { report.text() })?;
     Ok(Outcome::Done)
-}
-
-fn csv_table(report: &ListeningReport) -> std::result::Result<Vec<u8>, crate::error::BoxError> {
-    let (columns, rows) = report.rows();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns)?;
-    for row in rows {
-        writer.write_record(row)?;
-    }
-    Ok(writer.into_inner()?)
 }
 
 #[cfg(test)]

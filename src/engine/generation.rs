@@ -41,6 +41,15 @@ impl GenerationRequest {
     pub fn teacher_forced(spec: &ClipSpec, prompt: Prompt, frames: &Codes) -> Self {
         Self { forced: Some(frames.clone()), observe: true, ..Self::new(spec, prompt, frames.len()) }
     }
+
+    /// The same of frames after which the model ended the clip: the end frame is forced, too.
+    pub fn with_forced_end(mut self) -> Self {
+        if let Some(forced) = &mut self.forced {
+            forced.push(&vec![0; forced.codebooks()]);
+            self.max_frames = forced.len();
+        }
+        self
+    }
 }
 
 /// A frame as the loop made it.

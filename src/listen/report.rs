@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{Answer, Choice, ListeningTest, Results, TestKind};
 use crate::analysis::binomial::{Sides, binomial_p, clopper_pearson, holm, power, trials_needed, wilson};
 use crate::analysis::bootstrap::{Vote, mean_interval};
+use crate::error::BoxError;
 
 /// Level of significance.
 const ALPHA: f64 = 0.05;
@@ -58,7 +60,8 @@ pub struct ListenerSummary {
     pub listener: String,
     /// Answers given, and trials there are.
     pub answers: (usize, usize),
-    /// Trials that were asked twice and answered alike, and how many were; of values, within a tenth of the scale.
+    /// Trials that were asked twice, and sounds that a rating had twice, that were answered alike, and how many there were; of values,
+    /// within a tenth of the scale.
     pub consistent: (usize, usize),
 }
 
@@ -81,8 +84,25 @@ pub struct ListeningReport {
     pub by_listener: Vec<Finding>,
     /// Scores of rating and opinion.
     pub scores: Vec<ConditionScore>,
-    #[serde(skip)]
-    rows: Vec<Vec<String>>,
+    /// A row a trial and listener: what was heard on which button, and what was said.
+    pub answers: Vec<Row>,
+}
+
+/// Columns and values of an answered trial, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row(Vec<(String, Value)>);
+
+impl Row {
+    /// The value in a column; nothing where this trial has no such column.
+    fn get(&self, column: &str) -> Option<&Value> {
+        self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 /// A vote for the first of two conditions, the second, or neither.
@@ -125,7 +145,7 @@ impl ListeningReport {
             by_item: findings(test, items.into_iter().map(of_item)),
             by_listener: findings(test, (0..results.len()).map(of_listener)),
             scores: scores.collect(),
-            rows: results.iter().flat_map(|results| rows(test, results)).collect(),
+            answers: results.iter().flat_map(|r| r.answers.iter().map(|answer| row(test, r, answer))).collect(),
         }
     }
 
@@ -184,64 +204,80 @@ impl ListeningReport {
         )
     }
 
-    /// Headings and rows of the table with a row a trial and listener.
-    pub fn rows(&self) -> (&'static [&'static str], &[Vec<String>]) {
-        (&COLUMNS, &self.rows)
+    /// The answers as CSV: a row a trial and listener.
+    ///
+    /// # Errors
+    /// Where the table cannot be made.
+    pub fn csv(&self) -> Result<Vec<u8>, BoxError> {
+        // Trials with more buttons have more columns.
+        let longest = self.answers.iter().max_by_key(|row| row.0.len());
+        let columns: Vec<&String> = longest.into_iter().flat_map(|row| &row.0).map(|(name, _)| name).collect();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(&columns)?;
+        for row in &self.answers {
+            writer.write_record(columns.iter().map(|column| match row.get(column) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+            }))?;
+        }
+        Ok(writer.into_inner()?)
     }
 }
 
-/// Columns of the table of answers.
-const COLUMNS: [&str; 15] = [
-    "listener",
-    "device",
-    "trial",
-    "repeats",
-    "item",
-    "button",
-    "condition",
-    "source",
-    "sha256",
-    "gain_db",
-    "seed",
-    "answer",
-    "at",
-    "seconds",
-    "version",
-];
-
-fn rows(test: &ListeningTest, results: &Results) -> Vec<Vec<String>> {
-    let of_answer = |answer: &Answer| {
-        let trial = &test.trials[answer.trial];
-        let row = |(button, n): (usize, &usize)| {
-            let stimulus = &test.stimuli[*n];
-            let said = match &answer.choice {
-                Choice::First => (button == 0).to_string(),
-                Choice::Second => (button == 1).to_string(),
-                Choice::Tie => "tie".into(),
-                Choice::Values(values) => values[button].to_string(),
-            };
-            let x = if trial.x == Some(button) { " (X)" } else { "" };
-            vec![
-                results.listener.clone(),
-                results.device.clone(),
-                answer.trial.to_string(),
-                trial.repeats.map_or(String::new(), |n| n.to_string()),
-                stimulus.item.to_string(),
-                format!("{}{x}", test.kind.button_name(button)),
-                test.conditions[stimulus.condition].clone(),
-                stimulus.source.clone(),
-                stimulus.sha256.clone(),
-                format!("{:.2}", stimulus.gain_db),
-                stimulus.sampling.map_or(String::new(), |s| s.seed.to_string()),
-                said,
-                answer.at.to_string(),
-                format!("{:.1}", answer.seconds),
-                results.version.clone(),
-            ]
-        };
-        trial.stimuli.iter().enumerate().map(row).collect::<Vec<_>>()
+/// An answered trial with everything known of it; for each button what was heard on it, its columns beginning with the button's name.
+fn row(test: &ListeningTest, results: &Results, answer: &Answer) -> Row {
+    let trial = &test.trials[answer.trial];
+    let condition = |place: usize| test.conditions[test.stimuli[trial.stimuli[place]].condition].clone();
+    let (said, chosen) = match (&answer.choice, trial.x) {
+        (Choice::First, None) => (json!("A"), json!(condition(0))),
+        (Choice::Second, None) => (json!("B"), json!(condition(1))),
+        (Choice::First, Some(_)) => (json!("X is A"), Value::Null),
+        (Choice::Second, Some(_)) => (json!("X is B"), Value::Null),
+        (Choice::Tie, _) => (json!("tie"), Value::Null),
+        (Choice::Values(_), _) => (Value::Null, Value::Null),
     };
-    results.answers.iter().flat_map(of_answer).collect()
+    let right = trial.x.map(|x| matches!((&answer.choice, x), (Choice::First, 0) | (Choice::Second, 1)));
+    let common = [
+        ("listener", json!(results.listener)),
+        ("device", json!(results.device)),
+        ("version", json!(results.version)),
+        ("test_version", json!(test.version)),
+        ("test_seed", json!(test.seed)),
+        ("kind", json!(test.kind)),
+        ("trial", json!(answer.trial)),
+        ("repeats", json!(trial.repeats)),
+        ("item", json!(test.stimuli[trial.stimuli[0]].item)),
+        ("x", json!(trial.x.map(|x| test.kind.button_name(x)))),
+        ("answer", said),
+        ("chosen", chosen),
+        ("right", json!(right)),
+        ("at", json!(answer.at)),
+        ("seconds", json!(answer.seconds)),
+    ];
+    let mut row: Vec<_> = common.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    for (place, n) in trial.stimuli.iter().enumerate() {
+        let stimulus = &test.stimuli[*n];
+        let value = match &answer.choice {
+            Choice::Values(values) => json!(values[place]),
+            _ => Value::Null,
+        };
+        let button = test.kind.button_name(place);
+        for (name, value) in [
+            ("condition", json!(condition(place))),
+            ("repeats", json!(trial.first_place(place).map(|first| test.kind.button_name(first)))),
+            ("value", value),
+            ("source", json!(stimulus.source)),
+            ("sha256", json!(stimulus.sha256)),
+            ("gain_db", json!(stimulus.gain_db)),
+            ("loudness", json!(stimulus.loudness)),
+            ("seed", json!(stimulus.sampling.map(|sampling| sampling.seed))),
+            ("settings", json!(stimulus.sampling)),
+        ] {
+            row.push((format!("{button}_{name}"), value));
+        }
+    }
+    Row(row)
 }
 
 /// Votes on pairs of conditions: of a rating, every pair of its values.
@@ -263,7 +299,9 @@ fn pair_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<Pai
         (Choice::Second, None) => vec![vote(0, 1, Some(false))],
         (Choice::Tie, None) => vec![vote(0, 1, None)],
         (Choice::Values(values), None) => {
-            let pairs = (0..values.len()).flat_map(|a| (a + 1..values.len()).map(move |b| (a, b)));
+            // What a rating has twice is a vote once.
+            let places: Vec<usize> = (0..values.len()).filter(|n| trial.first_place(*n).is_none()).collect();
+            let pairs = places.iter().enumerate().flat_map(|(n, a)| places[n + 1..].iter().map(move |b| (*a, *b)));
             let compare = |(a, b): (usize, usize)| {
                 let order = values[a].total_cmp(&values[b]);
                 vote(a, b, order.is_ne().then_some(order.is_gt()))
@@ -276,11 +314,11 @@ fn pair_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<Pai
 fn value_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<(usize, Vote)> {
     let Choice::Values(values) = &answer.choice else { return Vec::new() };
     let trial = &test.trials[answer.trial];
-    let vote = |(n, value): (&usize, &f64)| {
-        let stimulus = &test.stimuli[*n];
-        (stimulus.condition, Vote { listener, item: stimulus.item, value: *value })
+    let vote = |place: usize| {
+        let stimulus = &test.stimuli[trial.stimuli[place]];
+        (stimulus.condition, Vote { listener, item: stimulus.item, value: values[place] })
     };
-    trial.stimuli.iter().zip(values).map(vote).collect()
+    (0..values.len()).filter(|place| trial.first_place(*place).is_none()).map(vote).collect()
 }
 
 /// Tests of each pair of conditions among each of `groups` of votes, corrected together.
@@ -334,10 +372,17 @@ fn summary(test: &ListeningTest, results: &Results) -> ListenerSummary {
         }
         _ => false,
     };
+    let mut within = Vec::new();
+    for answer in &results.answers {
+        let (trial, Choice::Values(values)) = (&test.trials[answer.trial], &answer.choice) else { continue };
+        let twice = (0..values.len()).filter_map(|place| Some((place, trial.first_place(place)?)));
+        within.extend(twice.map(|(again, first)| (values[again] - values[first]).abs() <= 0.1 * range));
+    }
+    let consistent = repeated.iter().map(alike).chain(within.iter().copied()).filter(|alike| *alike).count();
     ListenerSummary {
         listener: results.listener.clone(),
         answers: (results.answers.len(), test.trials.len()),
-        consistent: (repeated.iter().filter(|pair| alike(pair)).count(), repeated.len()),
+        consistent: (consistent, repeated.len() + within.len()),
     }
 }
 
@@ -375,7 +420,13 @@ pub(super) fn describe_power(kind: TestKind, trials: u64) -> String {
     };
     let found: Vec<String> = EFFECTS.iter().map(|p| effect(*p)).collect();
     let real = 100.0 * power(trials, 0.5, ALPHA, sides);
-    format!("With {trials} votes on a pair: {}; chance alone is significant in {real:.1} %", found.join("; "))
+    let votes = match kind {
+        TestKind::Rating => {
+            format!("With {trials} ratings of each listener, each of which puts two conditions in order")
+        }
+        _ => format!("With {trials} votes on a pair"),
+    };
+    format!("{votes}: {}; chance alone is significant in {real:.1} %", found.join("; "))
 }
 
 impl ListeningTest {
@@ -446,17 +497,42 @@ mod tests {
             let share = significant.count() as f64 / 10_000.0;
             assert!((0.04..=0.06).contains(&share), "{kind:?}: {share}");
         }
-        // A rating of two is a preference by its values.
+    }
+
+    /// The same of ratings: a rating of two is a preference by its values.
+    #[test]
+    fn guessed_ratings_are_significant_as_often_as_they_may_be() {
+        let mut random = RepeatableRandom::new(5);
         let test = ListeningTest::new(&plan(TestKind::Rating, 2, 1, 17)).unwrap();
         let mut guess = |_: &ListeningTest, _: &Trial, random: &mut RepeatableRandom| {
             Choice::Values(vec![random.below(100) as f64, random.below(100) as f64 + 0.5])
         };
-        let significant = (0..2_000).filter(|_| {
+        let significant = (0..10_000).filter(|_| {
             let results = listen(&test, "guessing", &mut random, &mut guess);
             ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
         });
-        let share = significant.count() as f64 / 2_000.0;
-        assert!((0.035..=0.065).contains(&share), "rating: {share}");
+        let share = significant.count() as f64 / 10_000.0;
+        assert!((0.04..=0.06).contains(&share), "{share}");
+    }
+
+    /// Under guessing p-values are as uniform as an exact test's can be: each is met or undercut as often as it says.
+    #[test]
+    fn p_values_of_guessers_have_the_right_distribution() {
+        let mut random = RepeatableRandom::new(11);
+        for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
+            let test = ListeningTest::new(&plan(kind, 2, 1, 20)).unwrap();
+            let p: Vec<f64> = (0..10_000)
+                .map(|_| {
+                    let results = listen(&test, "guessing", &mut random, &mut |_, _, random| coin(random));
+                    ListeningReport::new(&test, &[results]).findings[0].p
+                })
+                .collect();
+            for level in (0..=20).map(|right| binomial_p(20, right, sides)) {
+                let share = p.iter().filter(|p| **p <= level + 1e-12).count() as f64 / p.len() as f64;
+                let error = (level.min(1.0) * (1.0 - level.min(1.0)) / p.len() as f64).sqrt();
+                assert!((share - level).abs() <= 4.5 * error + 1e-9, "{kind:?}: p <= {level:.4} in {share:.4}");
+            }
+        }
     }
 
     #[test]
@@ -488,7 +564,33 @@ mod tests {
         assert_eq!(report.listeners[1].consistent, (0, 8), "the places change, the answer does not");
         assert_eq!(report.by_item.len(), 2);
         assert!(report.text().contains("X is A 8×, B 8×"), "{}", report.text());
-        assert_eq!(report.rows().1.len(), 2 * 24 * 2);
+        let csv = String::from_utf8(report.csv().unwrap()).unwrap();
+        assert_eq!(csv.lines().count(), 1 + 2 * 24, "a row a trial and listener");
+        assert!(csv.starts_with("listener,device,") && csv.contains("A_sha256,A_gain_db"), "{csv}");
+        assert_eq!(report.answers[0].get("right"), Some(&json!(true)));
+    }
+
+    /// A sound that a rating has twice is a vote once, and shows whether the listener hears it alike.
+    #[test]
+    fn a_hidden_repeat_counts_for_consistency_only() {
+        let test =
+            ListeningTest::new(&super::super::TestPlan { hidden_repeat: true, ..plan(TestKind::Rating, 2, 3, 2) });
+        let (test, mut random) = (test.unwrap(), RepeatableRandom::new(4));
+        let rated = |trial: &Trial, places: &dyn Fn(usize) -> f64| {
+            let value = |place: usize| 20.0 * test.stimuli[trial.stimuli[place]].condition as f64 + places(place);
+            Choice::Values((0..trial.stimuli.len()).map(value).collect())
+        };
+        let attentive = listen(&test, "attentive", &mut random, &mut |_, trial, _| rated(trial, &|_| 1.0));
+        let careless = listen(&test, "careless", &mut random, &mut |_, trial, _| rated(trial, &|n| 15.0 * n as f64));
+        let report = ListeningReport::new(&test, &[attentive, careless]);
+        assert_eq!((report.listeners[0].consistent, report.listeners[1].consistent), ((6, 6), (0, 6)));
+        assert!(report.scores.iter().all(|score| score.votes == 12), "{:?}", report.scores);
+        assert_eq!(report.findings[0].trials, 12);
+        let again = report
+            .answers
+            .iter()
+            .filter(|row| ["B_repeats", "C_repeats"].iter().any(|n| row.get(n) != Some(&Value::Null)));
+        assert_eq!(again.count(), 12);
     }
 
     #[test]

@@ -97,6 +97,13 @@ pub struct Trial {
     pub repeats: Option<usize>,
 }
 
+impl Trial {
+    /// The place of the same sound before this one, where a rating has it twice.
+    pub fn first_place(&self, place: usize) -> Option<usize> {
+        self.stimuli[..place].iter().position(|n| *n == self.stimuli[place])
+    }
+}
+
 /// A listening test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListeningTest {
@@ -134,6 +141,9 @@ pub struct TestPlan {
     /// Whether a condition is added that is surely worse: the first one's sounds without what lies above 3.5 kHz (the low anchor of ITU-R
     /// BS.1534). A listener who does not rate it below the others did not listen.
     pub low_anchor: bool,
+    /// Whether each rating has one of its sounds twice, under two letters: a listener who hears well rates both alike (ITU-R BS.2132's
+    /// hidden repeat). The conditions take turns at it.
+    pub hidden_repeat: bool,
     /// Whether sounds are brought to one loudness.
     pub match_loudness: bool,
     /// What order and places are drawn from.
@@ -345,7 +355,12 @@ fn trials(plan: &TestPlan, items: usize, conditions: usize, random: &mut Repeata
                 for n in 0..plan.repetitions {
                     // A shift by one each time: every condition comes to every place.
                     let place = |m: usize| stimulus(item, (first + n + m) % conditions);
-                    trials.push(Trial { stimuli: (0..conditions).map(place).collect(), x: None, repeats: None });
+                    let mut stimuli: Vec<usize> = (0..conditions).map(place).collect();
+                    if plan.hidden_repeat {
+                        let again = stimulus(item, (first + item + n) % conditions);
+                        stimuli.insert(random.below(conditions + 1), again);
+                    }
+                    trials.push(Trial { stimuli, x: None, repeats: None });
                 }
             }
         }
@@ -376,6 +391,7 @@ pub(super) mod tests {
             repetitions,
             repeats: 0,
             low_anchor: false,
+            hidden_repeat: false,
             match_loudness: true,
             seed: 7,
         }
@@ -450,6 +466,20 @@ pub(super) mod tests {
         uneven.conditions[1].1.pop();
         assert!(ListeningTest::new(&uneven).unwrap_err().to_string().contains("in each"));
     }
+
+    #[test]
+    fn a_rating_has_one_sound_twice_and_the_conditions_take_turns_at_it() {
+        let plan = TestPlan { hidden_repeat: true, ..plan(TestKind::Rating, 3, 3, 2) };
+        let test = ListeningTest::new(&plan).unwrap();
+        let mut repeated = [0; 3];
+        for trial in &test.trials {
+            let twice: Vec<usize> = (0..4).filter(|place| trial.first_place(*place).is_some()).collect();
+            assert_eq!((trial.stimuli.len(), twice.len()), (4, 1));
+            repeated[test.stimuli[trial.stimuli[twice[0]]].condition] += 1;
+        }
+        assert_eq!(repeated, [2, 2, 2]);
+    }
+
     #[test]
     fn the_low_anchor_is_dull_and_equally_loud() {
         let mut random = RepeatableRandom::new(3);

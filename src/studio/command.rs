@@ -121,6 +121,10 @@ pub enum Command {
     HearClip,
     /// Hear the pinned clip in this place.
     HearPinned(usize),
+    /// Stop measuring sounds, the recogniser included.
+    StopMeasuring,
+    /// Read the outlines of takes that have come into view.
+    ReadOutlines(Vec<String>),
     /// Pin a take to be compared, or no longer.
     TogglePin(String),
     /// Pin what is heard of the clip on view: the take, a file that is no take, some codebooks; or no longer.
@@ -311,7 +315,13 @@ fn edited(session: &Session) -> usize {
 
 /// A test in which each pinned take is a condition.
 fn test_of_pinned(session: &Session, kind: TestKind) -> Command {
-    Command::MakeTest(TestRequest { kind, template: Template::Takes, takes: session.pins.names(), low_anchor: false })
+    Command::MakeTest(TestRequest {
+        kind,
+        template: Template::Takes,
+        takes: session.pins.names(),
+        low_anchor: false,
+        hidden_repeat: false,
+    })
 }
 
 /// Seconds of a frame.

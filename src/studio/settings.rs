@@ -78,7 +78,15 @@ impl Default for Settings {
     }
 }
 
+/// What the system's own choice of a device is called.
+pub const DEFAULT_DEVICE: &str = "default device";
+
 impl Settings {
+    /// Name of the output device.
+    pub fn device_name(&self) -> &str {
+        self.device.as_deref().unwrap_or(DEFAULT_DEVICE)
+    }
+
     /// Reads `path`; a missing file means the defaults. An unreadable file is renamed and reported.
     pub fn read(path: &Path) -> (Self, Option<Error>) {
         let (settings, problem): (Self, _) = read_own_json(path, "settings");

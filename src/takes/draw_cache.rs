@@ -24,6 +24,8 @@ pub struct ClipDraws {
     pub samplings: Vec<Sampling>,
     /// Per frame and codebook, whether the range guard changed the token; `[]` for a frame without a guard.
     pub guarded: Vec<Vec<bool>>,
+    /// The probability of the end where the model ended the clip; `None` where it did not.
+    pub end: Option<f32>,
 }
 
 /// A folder of draws.
@@ -120,6 +122,7 @@ fn serialise(draws: &ClipDraws) -> std::result::Result<Vec<u8>, crate::error::Bo
     let metadata = HashMap::from([
         ("samplings".to_owned(), serde_json::to_string(&draws.samplings)?),
         ("guarded".to_owned(), serde_json::to_string(&draws.guarded)?),
+        ("end".to_owned(), serde_json::to_string(&draws.end)?),
     ]);
     Ok(safetensors::serialize([("logits", logits)], Some(metadata))?)
 }
@@ -129,6 +132,7 @@ fn parse(bytes: &[u8]) -> Option<ClipDraws> {
     let metadata = header.metadata().as_ref()?;
     let samplings: Vec<Sampling> = serde_json::from_str(metadata.get("samplings")?).ok()?;
     let guarded: Vec<Vec<bool>> = serde_json::from_str(metadata.get("guarded")?).ok()?;
+    let end: Option<f32> = serde_json::from_str(metadata.get("end")?).ok()?;
     let tensors = SafeTensors::deserialize(bytes).ok()?;
     let logits = tensors.tensor("logits").ok().filter(|logits| logits.dtype() == Dtype::F32)?;
     let &[frames, codebooks, vocab] = logits.shape() else { return None };
@@ -141,7 +145,7 @@ fn parse(bytes: &[u8]) -> Option<ClipDraws> {
         std::sync::Arc::new(Logits::new(vocab, values))
     };
     let logits = logits.data().chunks_exact(4 * codebooks * vocab).map(frame).collect();
-    Some(ClipDraws { logits, samplings, guarded })
+    Some(ClipDraws { logits, samplings, guarded, end })
 }
 
 #[cfg(test)]
@@ -156,6 +160,7 @@ mod tests {
             logits: (0..frames).map(frame).collect(),
             samplings: vec![sampling; frames],
             guarded: vec![vec![true, false]; frames],
+            end: Some(0.25),
         }
     }
 

@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
@@ -30,6 +32,8 @@ pub struct Store {
     folder: PathBuf,
     takes: Vec<Take>,
     search_texts: Vec<String>,
+    /// Counts changes of the takes.
+    version: u64,
     /// When each take's own file was changed last, as far as it has been read.
     modified: HashMap<String, SystemTime>,
     /// Takes that were deleted together, the last ones last.
@@ -37,6 +41,8 @@ pub struct Store {
     /// This program's own folder; the lock on it lasts as long as the store.
     session: PathBuf,
     _lock: File,
+    /// Held while a take is written.
+    writing: Arc<Mutex<()>>,
     /// Why some folders could not be read as takes. They are reported and left alone.
     pub damaged: Vec<Error>,
 }
@@ -55,10 +61,12 @@ impl Store {
             folder: folder.to_owned(),
             takes: Vec::new(),
             search_texts: Vec::new(),
+            version: 0,
             modified: HashMap::new(),
             deleted: Vec::new(),
             session,
             _lock: lock,
+            writing: Arc::default(),
             damaged: Vec::new(),
         };
         let mut changes = store.look().changes()?;
@@ -93,8 +101,7 @@ impl Store {
             match self.index_of(&take.id) {
                 Ok(at) if self.takes[at] == take => {}
                 Ok(at) => {
-                    self.search_texts[at] = search_text(&take);
-                    self.takes[at] = take;
+                    self.replace(at, take);
                     changed = true;
                 }
                 Err(_) => {
@@ -109,6 +116,11 @@ impl Store {
     /// The takes, newest first.
     pub fn takes(&self) -> &[Take] {
         &self.takes
+    }
+
+    /// Another number after every change of the takes.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// The take `id`.
@@ -134,7 +146,8 @@ impl Store {
 
     /// What writes a take into the folder; a thread of its own can do that.
     pub fn writer(&self) -> TakeWriter {
-        TakeWriter { folder: self.folder.clone(), unfinished: self.session.join(UNFINISHED) }
+        let (folder, unfinished) = (self.folder.clone(), self.session.join(UNFINISHED));
+        TakeWriter { folder, unfinished, writing: self.writing.clone() }
     }
 
     /// Adds a take that was written; its id.
@@ -150,6 +163,7 @@ impl Store {
     fn insert(&mut self, take: Take) {
         let key = |t: &Take| (t.created, t.id.clone());
         let at = self.takes.partition_point(|t| key(t) > key(&take));
+        self.version += 1;
         self.search_texts.insert(at, search_text(&take));
         self.takes.insert(at, take);
     }
@@ -163,9 +177,14 @@ impl Store {
         let mut take = read_take(&self.path(id))?;
         change(&mut take);
         write_atomically(&self.path(id).join("take.json"), &json(&take))?;
+        self.replace(at, take);
+        Ok(())
+    }
+
+    fn replace(&mut self, at: usize, take: Take) {
+        self.version += 1;
         self.search_texts[at] = search_text(&take);
         self.takes[at] = take;
-        Ok(())
     }
 
     /// Deletes a take; [`Store::undo`] brings it back until the program ends.
@@ -203,6 +222,7 @@ impl Store {
     }
 
     fn remove(&mut self, at: usize) -> Take {
+        self.version += 1;
         self.search_texts.remove(at);
         self.takes.remove(at)
     }
@@ -252,6 +272,8 @@ impl Store {
 pub struct TakeWriter {
     folder: PathBuf,
     unfinished: PathBuf,
+    /// One take is written at a time: two of one second would choose the same id.
+    writing: Arc<Mutex<()>>,
 }
 
 impl TakeWriter {
@@ -260,24 +282,28 @@ impl TakeWriter {
     /// # Errors
     /// [`Error::Write`]; nothing is left behind then.
     pub fn write(&self, mut take: Take, tokens: &TokenFile, wav: &[u8]) -> Result<Take> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         for n in 0.. {
             take.id = format!("{:010}-{n:03}", take.created);
-            if !self.folder.join(&take.id).exists() {
-                break;
+            let folder = self.folder.join(&take.id);
+            if folder.exists() {
+                continue;
             }
-        }
-        let (temporary, folder) = (self.unfinished.join(&take.id), self.folder.join(&take.id));
-        let write = || {
-            fs::create_dir_all(&temporary)?;
-            write_new(&temporary.join("audio.wav"), wav)?;
-            write_new(&temporary.join("tokens.json"), tokens.to_json().as_bytes())?;
-            write_new(&temporary.join("take.json"), &json(&take))?;
-            fs::rename(&temporary, &folder)?;
-            sync_folder(&self.folder)
-        };
-        if let Err(e) = write() {
+            let temporary = self.unfinished.join(&take.id);
+            let write = || {
+                fs::create_dir_all(&temporary)?;
+                write_new(&temporary.join("audio.wav"), wav)?;
+                write_new(&temporary.join("tokens.json"), tokens.to_json().as_bytes())?;
+                write_new(&temporary.join("take.json"), &json(&take))?;
+                fs::rename(&temporary, &folder)?;
+                sync_folder(&self.folder)
+            };
+            let Err(e) = write() else { break };
             fs::remove_dir_all(&temporary).ok(); // it may not exist; the error to report is the first
-            return Err(Error::write(folder, e));
+            // Another program may have written a take of the same second meanwhile.
+            if e.kind() != ErrorKind::DirectoryNotEmpty {
+                return Err(Error::write(folder, e));
+            }
         }
         Ok(take)
     }
@@ -490,6 +516,26 @@ mod tests {
         store.apply(changes);
         assert!(store.get(&deleted).is_some() && store.get(&own).is_some());
         assert_eq!(store.takes().len(), 3, "each once");
+    }
+
+    /// Takes of one second that are written at once each have their place.
+    #[test]
+    fn takes_are_written_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = TokenFile { frames: Codes::from_frames([[1, 2]]).unwrap(), ..TokenFile::default() };
+        let stores = [Store::open(folder.path()).unwrap(), Store::open(folder.path()).unwrap()];
+        std::thread::scope(|scope| {
+            for n in 0..20 {
+                let (writer, tokens) = (stores[n % 2].writer(), &tokens);
+                scope.spawn(move || writer.write(take(&n.to_string(), 7), tokens, b"wav").unwrap());
+            }
+        });
+        drop(stores);
+        let store = Store::open(folder.path()).unwrap();
+        let mut found: Vec<usize> = texts(&store).iter().map(|text| text.parse().unwrap()).collect();
+        found.sort_unstable();
+        assert_eq!(found, (0..20).collect::<Vec<_>>());
+        assert!(store.damaged.is_empty());
     }
 
     /// Two programs on one folder: each sees what the other does, and neither takes the other's deleted or unfinished takes away.

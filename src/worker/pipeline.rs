@@ -226,7 +226,10 @@ impl Pipeline {
             }
             for (n, step) in steps {
                 match step {
-                    Step::Eos(_) => stops[n] = Some(FinishReason::Eos),
+                    Step::Eos(end) => {
+                        clips[n].end_frame = Some(end);
+                        stops[n] = Some(FinishReason::Eos);
+                    }
                     Step::Finished(reason) => stops[n] = Some(reason),
                     Step::Frame(frame) => clips[n].push(frame, started, &mut |event| observer(n, event))?,
                 }
@@ -266,7 +269,10 @@ impl Pipeline {
                 break FinishReason::Length;
             }
             match generation.next_frame(&mut self.engines)? {
-                Step::Eos(_) => break FinishReason::Eos,
+                Step::Eos(end) => {
+                    clip.end_frame = Some(end);
+                    break FinishReason::Eos;
+                }
                 Step::Finished(reason) => break reason,
                 Step::Frame(frame) => clip.push(frame, started, observer)?,
             }
@@ -299,6 +305,7 @@ struct ClipInProgress<'a> {
     samples: Vec<f32>,
     guard: TerminationGuard,
     guarded: usize,
+    end_frame: Option<GeneratedFrame>,
 }
 
 impl<'a> ClipInProgress<'a> {
@@ -313,6 +320,7 @@ impl<'a> ClipInProgress<'a> {
             samples: Vec::new(),
             guard: TerminationGuard::new(mimi.frame_samples()),
             guarded: 0,
+            end_frame: None,
         }
     }
 
@@ -385,6 +393,7 @@ impl<'a> ClipInProgress<'a> {
             stop,
             sampling: generation.sampling(),
             guarded: self.guarded,
+            end_frame: self.end_frame,
             seconds,
         })
     }

@@ -65,6 +65,8 @@ pub struct GeneratedClip {
     pub guarded: usize,
     /// Ids past the codec's size, decoded as 0.
     pub beyond_codec: usize,
+    /// The frame with which the model ended it, where it did.
+    pub end_frame: Option<GeneratedFrame>,
     /// Seconds of computing.
     pub seconds: f64,
 }

@@ -51,11 +51,12 @@ fn a_listening_test_is_done_by_keyboard() {
     for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
         let file = folder.path().join(format!("{kind:?}.json"));
         let takes = window.state().session.pins.names();
-        let request = TestRequest { kind, template: Template::Modes, takes, low_anchor: false };
+        let request = TestRequest { kind, template: Template::Modes, takes, low_anchor: false, hidden_repeat: false };
         window.state_mut().session.make_test(request, &file);
         wait(&mut window, "the test", |_| file.with_extension("page.html").exists());
         assert!(file.with_extension("page.html").exists(), "{:?}", window.state().session.notifications.all());
         window.state_mut().session.open_file(&file);
+        settle(&mut window);
         window.run_steps(3);
         let all = window.state().session.listening.as_ref().unwrap().run().test().trials.len();
         let answered = |w: &Window<'_>| w.state().session.listening.as_ref().unwrap().run().results().answers.len();
@@ -85,6 +86,7 @@ fn a_listening_test_is_done_by_keyboard() {
                 // As after a crash: what was answered is in the file, and the open trial is the next one.
                 window.state_mut().session.listening = None;
                 window.state_mut().session.open_file(&file);
+                settle(&mut window);
                 window.run_steps(3);
                 assert_eq!(answered(&window), 3);
             }
@@ -118,8 +120,13 @@ fn a_listening_test_is_made_of_codebook_counts() {
         session.templates_for(std::slice::from_ref(&id)).iter().map(|(template, ..)| *template).collect();
     assert_eq!(templates, [Template::Codebooks], "one take differs from itself in nothing else");
     let file = folder.path().join("codebooks.json");
-    let request =
-        TestRequest { kind: TestKind::Rating, template: Template::Codebooks, takes: vec![id], low_anchor: true };
+    let request = TestRequest {
+        kind: TestKind::Rating,
+        template: Template::Codebooks,
+        takes: vec![id],
+        low_anchor: true,
+        hidden_repeat: false,
+    };
     session.make_test(request, &file);
     wait(&mut window, "the test", |_| file.exists());
     let test = ListeningTest::read(&file).unwrap();
@@ -169,11 +176,12 @@ fn any_sound_is_compared() {
     window.run_steps(2);
     let file = folder.path().join("other.wav");
     std::fs::copy(wave, &file).unwrap();
+    settle(&mut window);
     window.state_mut().session.open_file(&file);
-    window.run_steps(2);
+    settle(&mut window);
     window.key_press(egui::Key::P);
     window.key_press(egui::Key::M);
-    window.run_steps(2);
+    settle(&mut window);
     let pins = window.state().session.pins.clips();
     let names: Vec<&str> = pins.iter().map(|clip| clip.name.as_str()).collect();
     assert_eq!(names[1..], ["The boat sailed., the first 2 codebooks", "other.wav"]);

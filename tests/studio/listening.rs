@@ -198,6 +198,7 @@ fn computed_draws_are_kept() {
     generate(&mut window);
     let id = window.state().session.inspected.take.clone().unwrap();
     let before = window.state().session.inspected.draws();
+    assert!(before.end.is_some_and(|p| p > 0.0 && p < 1.0), "the model ended it, with {:?}", before.end);
     let kept = || std::fs::read_dir(folder.path().join("cache/draws")).map_or(0, Iterator::count);
     wait(&mut window, "the draws on disk", |_| kept() == 1);
     drop(window);
@@ -213,6 +214,6 @@ fn computed_draws_are_kept() {
     std::fs::write(&file, b"damaged").unwrap();
     window.state_mut().session.inspect(&id);
     settle(&mut window);
-    wait(&mut window, "the draws", |s| s.session.inspected.is_analysed());
+    wait(&mut window, "the draws", |s| s.session.inspected.is_analysed() && s.session.generation.is_idle());
     assert_eq!(window.state().session.inspected.draws(), before);
 }

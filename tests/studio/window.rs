@@ -40,6 +40,7 @@ fn another_model_is_opened_once_the_take_is_kept() {
     wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
     window.state_mut().session.open_model(CheckpointSpec::default());
     wait(&mut window, "the kept take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_ready());
+    settle(&mut window);
     assert_eq!(window.state().session.library.store.takes()[0].stop, Some(FinishReason::Cancelled));
     wait(&mut window, "the model", |s| s.session.is_ready());
     wait(&mut window, "the prompt once more", encoded);
@@ -60,6 +61,7 @@ fn escape_closes_before_it_stops() {
     assert!(window.state().session.is_speaking());
     window.key_press(egui::Key::Escape);
     wait(&mut window, "the end", |s| !s.session.is_speaking());
+    settle(&mut window);
     assert_eq!(window.state().session.library.store.takes()[0].stop, Some(FinishReason::Cancelled));
 }
 

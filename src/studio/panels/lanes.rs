@@ -421,7 +421,9 @@ fn statistics_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, view: &ClipView, mod
     // The end's probability has its own scale: the lane's height is 1.
     let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
     let height = |p: f32| lane.rect.bottom() - 3.0 - p * (lane.rect.height() - 8.0);
-    let end = visible.filter_map(|t| Some(pos2(middle(t), height(*clip.end_probability.get(t)?))));
+    // Where the model ended the clip, that draw stands at the clip's end.
+    let x = |t: usize| if t < clip.frames.len() { middle(t) } else { lane.x(model.dims.seconds(t)) };
+    let end = (visible.start..visible.end + 1).filter_map(|t| Some(pos2(x(t), height(*clip.end_probability.get(t)?))));
     painter.line(end.collect::<Vec<_>>(), (1.2, END));
     nth_name_ui(ui, lane, (names - 1, names), "p(end)", END);
     let weak = ui.visuals().weak_text_color();

@@ -46,6 +46,9 @@ impl Panel for Sound {
             }
             if session.measured.is_running() {
                 ui.spinner();
+                if ui.button("Stop").on_hover_text("Ends the recogniser").clicked() {
+                    commands.push(Command::StopMeasuring);
+                }
             }
         });
         ScrollArea::both().id_salt("sound").auto_shrink(false).show(ui, |ui| tables_ui(ui, session.measured.tables()));

@@ -46,15 +46,24 @@ pub(super) fn test_menu_ui(ui: &mut Ui, session: &Session, takes: &[String], com
                 let entry = ui.add_enabled(fits, Button::new(format!("{name}…")));
                 let entry = entry.on_hover_text(format!("{}, and a page for listeners elsewhere", kind.question()));
                 let entry = entry.on_disabled_hover_text("ABX tells two conditions from each other");
-                let anchored = kind == TestKind::Rating && ui.button(format!("{name} with a low anchor…")).clicked();
-                if entry.clicked() || anchored {
+                let checked = kind == TestKind::Rating && checked_rating_ui(ui);
+                if entry.clicked() || checked {
                     let takes = takes.to_vec();
-                    commands.push(Command::MakeTest(TestRequest { kind, template, takes, low_anchor: anchored }));
+                    let (low_anchor, hidden_repeat) = (checked, checked);
+                    commands.push(Command::MakeTest(TestRequest { kind, template, takes, low_anchor, hidden_repeat }));
                     ui.close();
                 }
             }
         });
     }
+}
+
+/// The entry for a rating whose listeners are checked.
+fn checked_rating_ui(ui: &mut Ui) -> bool {
+    let entry = ui.button("rating that checks its listeners…");
+    let about =
+        "With a low anchor, which is surely worse, and with one sound of each question twice, which is rated alike";
+    entry.on_hover_text(about).clicked()
 }
 
 /// Ways to export a take.

@@ -1,20 +1,30 @@
 //! The list of takes, as cards.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use egui::{Align, Button, ComboBox, Context, Id, Key, Label, Layout, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Align, Button, ComboBox, Context, Id, Key, Label, Layout, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 
 use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour, test_menu_ui};
 use super::{Panel, Slot};
 use crate::data::{FinishReason, Mode};
 use crate::studio::command::{Ask, Command};
 use crate::studio::session::Session;
-use crate::takes::Take;
+use crate::studio::state::{Outline, families};
+use crate::takes::{Store, Take};
+
+/// Width of a step of the indentation of takes that were made from others, and the most steps that are shown.
+const INDENT: f32 = 14.0;
+const DEEPEST: usize = 4;
+/// Width of the small picture of a sound.
+const OUTLINE: f32 = 48.0;
 
 /// How takes are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Order {
+    /// Newest first, and what was made from a take below it.
     #[default]
+    Families,
     Newest,
     Oldest,
     Longest,
@@ -22,21 +32,37 @@ enum Order {
 }
 
 impl Order {
-    const ALL: [(Self, &'static str); 4] =
-        [(Self::Newest, "Newest"), (Self::Oldest, "Oldest"), (Self::Longest, "Longest"), (Self::Name, "Name")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Families, "Families"),
+        (Self::Newest, "Newest"),
+        (Self::Oldest, "Oldest"),
+        (Self::Longest, "Longest"),
+        (Self::Name, "Name"),
+    ];
 
     fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
 }
 
-/// The panel.
-#[derive(Default)]
-pub(super) struct Takes {
+/// Which takes are shown, and how.
+#[derive(Clone, Default, PartialEq)]
+struct Query {
     search: String,
     favourites: bool,
     mode: Option<Mode>,
     order: Order,
+}
+
+/// Places of takes in the store, in the order in which they are shown, and how far each is indented.
+type Rows = Rc<[(usize, usize)]>;
+
+/// The panel.
+#[derive(Default)]
+pub(super) struct Takes {
+    query: Query,
+    /// What was found last, for this query and this version of the store.
+    found: Option<(Query, u64, Rows)>,
     /// Takes that are chosen for a command on several.
     chosen: BTreeSet<String>,
     /// The take that was chosen last: a range begins there.
@@ -63,19 +89,26 @@ impl Panel for Takes {
         self.header_ui(ui, session, found.len(), commands);
         let height = row_height(ui);
         let mut scroll = ScrollArea::vertical().auto_shrink(false);
-        let row = |id: &String| found.iter().position(|n| session.library.store.takes()[*n].id == *id);
+        let row = |id: &String| found.iter().position(|(n, _)| session.library.store.takes()[*n].id == *id);
         if let Some(row) = self.reveal.take().as_ref().and_then(row) {
             let pitch = height + ui.spacing().item_spacing.y;
             scroll = scroll.vertical_scroll_offset((row as f32 * pitch - ui.available_height() * 0.4).max(0.0));
         }
         scroll.show_rows(ui, height, found.len(), |ui, rows| {
-            for n in &found[rows] {
-                let take = &session.library.store.takes()[*n];
+            let takes = session.library.store.takes();
+            let missing = found[rows.clone()].iter().map(|(n, _)| &takes[*n].id);
+            let missing: Vec<String> = missing.filter(|id| session.library.outlines.is_missing(id)).cloned().collect();
+            commands.extend((!missing.is_empty()).then_some(Command::ReadOutlines(missing)));
+            for (n, depth) in &found[rows] {
+                let take = &takes[*n];
                 // Exactly the height that rows are counted with, whatever is in it.
                 let size = vec2(ui.available_width(), height);
                 ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
                     ui.set_min_size(size);
-                    self.card_ui(ui, take, &found, session, commands);
+                    ui.horizontal(|ui| {
+                        ui.add_space(INDENT * (*depth).min(DEEPEST) as f32);
+                        ui.vertical(|ui| self.card_ui(ui, take, &found, session, commands));
+                    });
                 });
             }
         });
@@ -97,7 +130,7 @@ impl Panel for Takes {
             }
             Ask::Step(by) => {
                 let found = self.found(session);
-                let id = |n: usize| session.library.store.takes()[found[n]].id.clone();
+                let id = |n: usize| session.library.store.takes()[found[n].0].id.clone();
                 let now = session.inspected.take.as_ref().and_then(|take| (0..found.len()).find(|n| id(*n) == *take));
                 let next = now.map_or(0, |now| now.saturating_add_signed(*by)).min(found.len().saturating_sub(1));
                 if !found.is_empty() {
@@ -124,22 +157,38 @@ fn row_height(ui: &Ui) -> f32 {
     ui.spacing().interact_size.y + ui.spacing().item_spacing.y + small + 4.0
 }
 
-impl Takes {
-    /// Places of the takes that are shown, in order.
-    fn found(&self, session: &Session) -> Vec<usize> {
-        let takes = session.library.store.takes();
-        let mut found = session.library.store.search(&self.search);
+impl Query {
+    /// What it finds, in order.
+    fn rows(&self, store: &Store) -> Rows {
+        let takes = store.takes();
+        let mut found = store.search(&self.search);
         found.retain(|n| {
             let take = &takes[*n];
             (!self.favourites || take.favourite) && self.mode.is_none_or(|m| take.sampling.is_some_and(|s| s.mode == m))
         });
         match self.order {
+            Order::Families => return families(takes, &found).into(),
             Order::Newest => {}
             Order::Oldest => found.reverse(),
             Order::Longest => found.sort_by(|a, b| takes[*b].measures.seconds.total_cmp(&takes[*a].measures.seconds)),
             Order::Name => found.sort_by(|a, b| takes[*a].name.to_lowercase().cmp(&takes[*b].name.to_lowercase())),
         }
-        found
+        found.into_iter().map(|n| (n, 0)).collect()
+    }
+}
+
+impl Takes {
+    /// The takes that are shown.
+    fn found(&mut self, session: &Session) -> Rows {
+        let store = &session.library.store;
+        match &self.found {
+            Some((query, version, rows)) if *query == self.query && *version == store.version() => rows.clone(),
+            _ => {
+                let rows = self.query.rows(store);
+                self.found = Some((self.query.clone(), store.version(), rows.clone()));
+                rows
+            }
+        }
     }
 
     fn rename(&mut self, take: &Take) {
@@ -159,26 +208,29 @@ impl Takes {
                 if undo.clicked() {
                     commands.push(Command::UndoDelete);
                 }
-                ui.toggle_value(&mut self.favourites, "★").accessible_name("Favourites only");
+                ui.toggle_value(&mut self.query.favourites, "★").accessible_name("Favourites only");
             });
         });
-        let edit =
-            TextEdit::singleline(&mut self.search).id(search_id()).hint_text("Search").desired_width(f32::INFINITY);
+        let edit = TextEdit::singleline(&mut self.query.search)
+            .id(search_id())
+            .hint_text("Search")
+            .desired_width(f32::INFINITY);
         ui.add(edit).accessible_name("Search takes");
         ui.horizontal(|ui| {
-            let order = ComboBox::from_id_salt("order").width(80.0).selected_text(self.order.name());
+            let order = ComboBox::from_id_salt("order").width(80.0).selected_text(self.query.order.name());
             let shown = order.show_ui(ui, |ui| {
                 for (order, name) in Order::ALL {
-                    ui.selectable_value(&mut self.order, order, name);
+                    ui.selectable_value(&mut self.query.order, order, name);
                 }
             });
             shown.response.accessible_name("Order of the takes");
-            let mode =
-                ComboBox::from_id_salt("mode").width(80.0).selected_text(self.mode.map_or("All modes", Mode::name));
+            let mode = ComboBox::from_id_salt("mode")
+                .width(80.0)
+                .selected_text(self.query.mode.map_or("All modes", Mode::name));
             let shown = mode.show_ui(ui, |ui| {
-                ui.selectable_value(&mut self.mode, None, "All modes");
+                ui.selectable_value(&mut self.query.mode, None, "All modes");
                 for info in Mode::all() {
-                    ui.selectable_value(&mut self.mode, Some(info.mode), info.name);
+                    ui.selectable_value(&mut self.query.mode, Some(info.mode), info.name);
                 }
             });
             shown.response.accessible_name("Mode of the takes");
@@ -202,7 +254,14 @@ impl Takes {
         }
     }
 
-    fn card_ui(&mut self, ui: &mut Ui, take: &Take, found: &[usize], session: &Session, commands: &mut Vec<Command>) {
+    fn card_ui(
+        &mut self,
+        ui: &mut Ui,
+        take: &Take,
+        found: &[(usize, usize)],
+        session: &Session,
+        commands: &mut Vec<Command>,
+    ) {
         let inspected = session.inspected.take.as_ref() == Some(&take.id);
         ui.horizontal(|ui| {
             let play = ui.add(Button::new("▶").small()).on_hover_text("Play");
@@ -252,13 +311,19 @@ impl Takes {
             }
             let mut parts = vec![format!("{:.1} s", take.measures.seconds)];
             parts.extend(take.sampling.map(|s| s.mode.name().to_owned()));
+            parts.push(voice_name(take, session));
             parts.extend(take.sampling.map(|s| format!("seed {}", s.seed)));
             parts.extend((take.created > 0).then(|| time_of_day(take.created)));
             parts.extend(take.edited.then(|| "edited".to_owned()));
             let other = take.stop.filter(|stop| *stop != FinishReason::Eos);
             parts.extend(other.map(|stop| stop.badge().to_owned()));
             parts.extend((!take.measures.findings.is_empty()).then(|| "⚠".to_owned()));
-            ui.add(Label::new(RichText::new(parts.join(" · ")).small()).truncate());
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                outline_ui(ui, session.library.outlines.get(&take.id));
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(Label::new(RichText::new(parts.join(" · ")).small()).truncate());
+                });
+            });
         });
     }
 
@@ -266,13 +331,13 @@ impl Takes {
     fn choose(
         &mut self,
         take: &Take,
-        found: &[usize],
+        found: &[(usize, usize)],
         session: &Session,
         one_more: bool,
         range: bool,
         commands: &mut Vec<Command>,
     ) {
-        let id = |n: &usize| &session.library.store.takes()[*n].id;
+        let id = |(n, _): &(usize, usize)| &session.library.store.takes()[*n].id;
         let place = |wanted: &String| found.iter().position(|n| id(n) == wanted);
         if range
             && let Some(from) = self.anchor.as_ref().and_then(place)
@@ -341,6 +406,29 @@ impl Takes {
             ui.close();
         }
     }
+}
+
+/// A small picture of a take's sound; as much room as long as it is not known.
+fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
+    let (rect, _) =
+        ui.allocate_exact_size(vec2(OUTLINE, ui.text_style_height(&egui::TextStyle::Small)), Sense::hover());
+    let Some(outline) = outline else { return };
+    let colour = ui.visuals().weak_text_color();
+    let width = rect.width() / outline.len().max(1) as f32;
+    let mut mesh = egui::Mesh::default();
+    for (n, value) in outline.iter().enumerate() {
+        let half = (value * rect.height() * 0.5).max(0.5);
+        let left = rect.left() + n as f32 * width;
+        let y = rect.center().y - half..=rect.center().y + half;
+        mesh.add_colored_rect(egui::Rect::from_x_y_ranges(left..=left + width, y), colour);
+    }
+    ui.painter().add(mesh);
+}
+
+/// Who speaks in a take.
+fn voice_name(take: &Take, session: &Session) -> String {
+    let voice = session.model_info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
+    voice.map_or_else(|| format!("speaker {}", take.speaker), |voice| voice.name)
 }
 
 /// Everything of a take that its card has no room for.

@@ -7,6 +7,7 @@ use egui::{ComboBox, RichText, Slider, Ui};
 use super::{Panel, Slot};
 use crate::studio::command::Command;
 use crate::studio::session::Session;
+use crate::studio::settings::DEFAULT_DEVICE;
 use crate::studio::state::{Codebooks, Heard};
 
 /// The controls.
@@ -123,10 +124,10 @@ fn heard_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
 }
 
 fn devices_ui(ui: &mut Ui, session: &Session, devices: &mut Option<Devices>, commands: &mut Vec<Command>) {
-    let name = session.settings.device.clone().unwrap_or_else(|| "default device".into());
+    let name = session.settings.device_name().to_owned();
     let shown = ComboBox::from_id_salt("device").selected_text(name).show_ui(ui, |ui| {
         let devices = devices.get_or_insert_with(|| Devices::list(ui));
-        if ui.selectable_label(session.settings.device.is_none(), "default device").clicked() {
+        if ui.selectable_label(session.settings.device.is_none(), DEFAULT_DEVICE).clicked() {
             commands.push(Command::SetDevice(None));
         }
         for device in devices.names() {

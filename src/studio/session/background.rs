@@ -139,7 +139,7 @@ impl Session {
     /// Keeps the draws of the take on view, once all of them are known.
     pub(super) fn keep_draws(&mut self) {
         let take = &self.inspected.take;
-        if take.is_none() || *take == self.draws_kept || !self.inspected.is_analysed() || self.is_speaking() {
+        if take.is_none() || *take == self.draws_kept || !self.inspected.is_analysed() || !self.generation.is_idle() {
             return;
         }
         self.draws_kept.clone_from(take);
@@ -208,13 +208,14 @@ impl Session {
             let name = format!("{}{settings}: {name}", n + 1);
             clips.push((name, clip.token_file(), clip.audio.clone(), clip.rate));
         }
-        self.measured.begin(sounds.clone());
+        let measuring = self.measured.begin(sounds.clone());
+        let stop = measuring.clone();
         let compute = move || {
             let measure = |(name, file, audio, rate): (String, TokenFile, Vec<f32>, usize)| {
                 let asked = recogniser.as_ref().filter(|_| file.text.is_some());
                 let heard = asked.map(|recogniser| {
                     let (wav, _) = crate::audio::wav::encode(&audio, rate, &crate::audio::wav::WavInfo::default())?;
-                    recogniser.transcribe(&wav, || false)
+                    recogniser.transcribe(&wav, || stop.is_stopped())
                 });
                 let clip = ClipReport::new(name, file, Err(StepsUnavailable::NotRequested), Some(&audio), &info);
                 let clip = clip.with_acoustics(&audio, rate);
@@ -225,6 +226,9 @@ impl Session {
             };
             report::sound_tables(&Report::new((*info).clone(), clips.into_iter().map(measure).collect()))
         };
-        self.in_background(compute, move |session, tables| session.measured.finish(&sounds, tables));
+        self.in_background(compute, move |session, tables| {
+            session.measured.finish(&sounds, tables);
+            drop(measuring);
+        });
     }
 }

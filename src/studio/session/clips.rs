@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Session;
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{ClipSpec, Codes, ModelInfo, TokenFile};
+use crate::data::{ClipSpec, Codes, ModelDims, ModelId, ModelInfo, TokenFile};
 use crate::error::{Error, Result};
 use crate::listen::ListeningTest;
-use crate::studio::state::{Codebooks, Heard, InspectedClip, OpenTest, QueuedTask};
+use crate::studio::state::{Codebooks, Heard, InspectedClip, OpenTest, QueuedTask, outline};
 use crate::takes::{ClipSummary, Store, Take};
 use crate::text::expected_seconds;
 use crate::worker::{Event, GeneratedClip};
@@ -152,7 +152,8 @@ impl Session {
         self.opening = true;
         self.asked_to_view += 1;
         let asked = self.asked_to_view;
-        let read = move || read_any(&file, info.as_deref(), rate);
+        let device = self.settings.device_name().to_owned();
+        let read = move || read_any(&file, info.as_deref(), rate, &device);
         self.in_background(read, move |session, read| {
             session.opening = false;
             // A clip that has begun meanwhile is not taken out of view.
@@ -212,58 +213,41 @@ impl Session {
         self.dispatch_next();
     }
 
-    /// Writes a take that was made and does something with its id then. The program does not end before it is written.
-    pub(super) fn store_take(
+    /// Writes takes that were made, in order, and does something with the place and id of each then. The program does not end before
+    /// they are written.
+    pub(super) fn store_takes(
         &mut self,
         spec: ClipSpec,
         parent: Option<String>,
-        clip: GeneratedClip,
-        then: impl FnOnce(&mut Self, &str) + Send + 'static,
+        clips: Vec<(usize, GeneratedClip)>,
+        mut then: impl FnMut(&mut Self, usize, &str) + Send + 'static,
     ) {
-        let known = || {
-            let checkpoint = self.checkpoint().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?;
-            Ok((checkpoint.id()?, checkpoint.dims()))
+        let known = match self.checkpoint() {
+            Some(checkpoint) => checkpoint.id().map(|model| (model, checkpoint.dims())),
+            None => Err(Error::invalid("model", "a loaded model", "none")),
         };
-        let known: Result<_> = known();
         let Some((model, dims)) = self.report(known) else { return };
         let writer = self.library.store.writer();
         let write = move || {
-            let seconds = clip.audio.len() as f64 / dims.sample_rate as f64;
-            let info = WavInfo::for_clip(&model, &spec.text, spec.speaker, &clip.sampling);
-            let tokens = TokenFile::new(&spec, model, &dims, clip.sampling, clip.stop, clip.frames.clone());
-            let (bytes, clipped) = wav::encode(&clip.audio, dims.sample_rate, &info)?;
-            let take = Take {
-                id: String::new(),
-                name: spec.text.chars().take(60).collect(),
-                created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
-                favourite: false,
-                parent,
-                measures: ClipSummary {
-                    frames: clip.frames.len(),
-                    seconds,
-                    real_time_factor: clip.seconds / seconds,
-                    findings: clip.findings,
-                    guarded: clip.guarded,
-                    beyond_codec: clip.beyond_codec,
-                },
-                text: spec.text,
-                speaker: spec.speaker,
-                model: tokens.model.clone(),
-                sampling: Some(clip.sampling),
-                stop: Some(clip.stop),
-                edited: !spec.edits.is_empty(),
-            };
-            Ok((writer.write(take, &tokens, &bytes)?, clipped))
+            let written = clips.into_iter().map(|(n, clip)| {
+                let (take, tokens) = take_of(&spec, parent.clone(), &model, &dims, &clip);
+                let info = WavInfo::for_clip(&model, &spec.text, spec.speaker, &clip.sampling);
+                let encoded = wav::encode(&clip.audio, dims.sample_rate, &info);
+                encoded.and_then(|(wav, clipped)| Ok((n, writer.write(take, &tokens, &wav)?, clipped)))
+            });
+            written.collect::<Vec<_>>()
         };
-        self.takes_to_write += 1;
-        self.write_in_background(write, |session, written: Result<(Take, usize)>| {
-            session.takes_to_write -= 1;
-            let Some((take, clipped)) = session.report(written) else { return };
-            if clipped > 0 {
-                session.notify(format!("{clipped} samples were louder than full scale and are clipped"));
+        self.takes_to_write = true;
+        self.write_in_background(write, move |session, written: Vec<Result<(usize, Take, usize)>>| {
+            session.takes_to_write = false;
+            for written in written {
+                let Some((n, take, clipped)) = session.report(written) else { continue };
+                if clipped > 0 {
+                    session.notify(format!("{clipped} samples were louder than full scale and are clipped"));
+                }
+                let id = session.library.store.add_written(take);
+                then(session, n, &id);
             }
-            let id = session.library.store.add_written(take);
-            then(session, &id);
         });
     }
 
@@ -281,6 +265,26 @@ impl Session {
         self.library.command_line(id, self.model.spec(), &self.dims()?)
     }
 
+    /// Reads the outlines of takes.
+    pub fn read_outlines(&mut self, ids: Vec<String>) {
+        let wanted = self.library.outlines.ask(ids);
+        if wanted.is_empty() {
+            return;
+        }
+        let files: Vec<_> = wanted.iter().map(|id| self.library.store.path(id).join("audio.wav")).collect();
+        let rate = self.rate();
+        // A sound that cannot be read has no outline; who plays it is told why.
+        let read = move || {
+            files
+                .iter()
+                .map(|file| wav::read(file, rate).map_or(Vec::new(), |audio| outline(&audio)))
+                .collect::<Vec<_>>()
+        };
+        self.in_background(read, move |session, outlines| {
+            wanted.into_iter().zip(outlines).for_each(|(id, outline)| session.library.outlines.add(id, outline));
+        });
+    }
+
     /// Takes over what other windows have done with the takes.
     pub fn refresh_takes(&mut self) {
         let look = self.library.store.look();
@@ -295,6 +299,40 @@ impl Session {
     }
 }
 
+/// What is kept of a clip that was made, its id and sound aside.
+fn take_of(
+    spec: &ClipSpec,
+    parent: Option<String>,
+    model: &ModelId,
+    dims: &ModelDims,
+    clip: &GeneratedClip,
+) -> (Take, TokenFile) {
+    let tokens = TokenFile::new(spec, model.clone(), dims, clip.sampling, clip.stop, clip.frames.clone());
+    let seconds = clip.audio.len() as f64 / dims.sample_rate as f64;
+    let take = Take {
+        id: String::new(),
+        name: spec.text.chars().take(60).collect(),
+        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        favourite: false,
+        parent,
+        measures: ClipSummary {
+            frames: clip.frames.len(),
+            seconds,
+            real_time_factor: clip.seconds / seconds,
+            findings: clip.findings.clone(),
+            guarded: clip.guarded,
+            beyond_codec: clip.beyond_codec,
+        },
+        text: spec.text.clone(),
+        speaker: spec.speaker,
+        model: tokens.model.clone(),
+        sampling: Some(clip.sampling),
+        stop: Some(clip.stop),
+        edited: !spec.edits.is_empty(),
+    };
+    (take, tokens)
+}
+
 /// What was read of a file that the user opens.
 enum OpenedFile {
     /// A clip with its sound, and the file of its tokens.
@@ -305,7 +343,7 @@ enum OpenedFile {
     Test(Box<OpenTest>),
 }
 
-fn read_any(path: &Path, info: Option<&ModelInfo>, rate: usize) -> Result<OpenedFile> {
+fn read_any(path: &Path, info: Option<&ModelInfo>, rate: usize, device: &str) -> Result<OpenedFile> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
     match extension.as_str() {
         _ if path.is_dir() => {
@@ -313,7 +351,7 @@ fn read_any(path: &Path, info: Option<&ModelInfo>, rate: usize) -> Result<Opened
             Ok(OpenedFile::Clip(path.join("tokens.json"), Box::new(file), audio))
         }
         "wav" => Ok(OpenedFile::Clip(path.to_owned(), Box::default(), wav::read(path, rate)?)),
-        "json" if ListeningTest::is_one(path) => OpenTest::open(path).map(Box::new).map(OpenedFile::Test),
+        "json" if ListeningTest::is_one(path) => OpenTest::open(path, device).map(Box::new).map(OpenedFile::Test),
         "json" | "npy" | "safetensors" => match info {
             Some(info) => TokenFile::read(path, &info.dims).map(Box::new).map(OpenedFile::Tokens),
             None => Err(Error::file(path, "its tokens cannot be heard without a model")),

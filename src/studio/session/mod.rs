@@ -23,12 +23,13 @@ use std::time::Instant;
 use super::settings::Settings;
 use super::state::{
     ActiveTask, ClipView, Codebooks, Conversation, Draft, Generation, Heard, InspectedClip, Library, Measured, Model,
-    ModelNews, Notifications, OpenTest, Pins, QueuedTask, TaskNews, TestInMaking, Wake, WhatIfQuestion, describe_bytes,
+    ModelNews, Notifications, OpenTest, Outlines, Pins, QueuedTask, TaskNews, TestInMaking, Wake, WhatIfQuestion,
+    describe_bytes,
 };
 use crate::audio::microphone::{MicrophoneRecording, Source};
 use crate::audio::player::{Player, Sink};
 use crate::checkpoint::{Checkpoint, CheckpointSpec};
-use crate::data::{Dtype, Mode, ModelDims, ModelInfo, Sampling};
+use crate::data::{Dtype, FinishReason, Mode, ModelDims, ModelInfo, Sampling};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::takes::{DrawCache, Store};
@@ -101,8 +102,8 @@ pub struct Session {
     /// Clips that wait to be pinned, and whether one is being read and measured for that.
     to_pin: VecDeque<ClipToPin>,
     pinning: bool,
-    /// Takes that are being written.
-    takes_to_write: usize,
+    /// Whether takes are being written.
+    takes_to_write: bool,
     /// Files that are opened as soon as it is known whether there is a model.
     to_open: VecDeque<PathBuf>,
     /// The conversation.
@@ -187,7 +188,7 @@ impl Session {
             opening: false,
             to_pin: VecDeque::new(),
             pinning: false,
-            takes_to_write: 0,
+            takes_to_write: false,
             measured: Measured::default(),
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,
@@ -200,7 +201,7 @@ impl Session {
             test_in_making: None,
             listening: None,
             heard: Heard::default(),
-            library: Library { store },
+            library: Library { store, outlines: Outlines::default() },
             player,
             notifications: Notifications::default(),
             draw_cache: DrawCache::new(&cache, DRAW_CACHE),
@@ -350,6 +351,7 @@ impl Session {
                 TaskNews::Speaking(event) => self.on_speak_event(event),
                 TaskNews::Spoken(clip, made) => self.on_clips_finished(*clip, made),
                 TaskNews::Draws(frame) => self.inspected.push_draws(frame),
+                TaskNews::Recomputed(end) => self.inspected.push_end(end.as_ref()),
                 TaskNews::Encoded(path, frames) => {
                     // Another recording may have taken its place meanwhile.
                     let prompt = self.conversation.prompt.iter_mut().filter(|prompt| prompt.path == path);
@@ -412,7 +414,13 @@ impl Session {
             QueuedTask::TeacherForce { take } => match &self.inspected.spec {
                 Some(spec) if self.inspected.take == take => checkpoint
                     .prompt_of(spec)
-                    .map(|prompt| GenerationRequest::teacher_forced(spec, prompt, &self.inspected.frames))
+                    .map(|prompt| {
+                        let request = GenerationRequest::teacher_forced(spec, prompt, &self.inspected.frames);
+                        match self.inspected.stop {
+                            Some(FinishReason::Eos) => request.with_forced_end(),
+                            _ => request,
+                        }
+                    })
                     .and_then(|request| worker.generate(request, cancel))
                     .map(|task| Some(ActiveTask::TeacherForce { task })),
                 _ => Ok(None),

@@ -129,7 +129,7 @@ impl Session {
     /// Begins the next turn, or the next piece of one, when its time has come.
     pub(super) fn speak_next_turn(&mut self) {
         // What is being written may be what the next one hears.
-        let busy = !self.generation.is_idle() || !self.is_ready() || self.takes_to_write > 0;
+        let busy = !self.generation.is_idle() || !self.is_ready() || self.takes_to_write;
         if busy || self.recording.is_some() || self.conversation.waits_for_prompt() {
             return;
         }
@@ -334,36 +334,37 @@ impl Session {
     /// Takes are made: the first is the turn's and on view, the others stand beside it in the list.
     pub(super) fn on_clips_finished(&mut self, made_for: ClipToSpeak, made: Vec<GeneratedClip>) {
         self.finish_sound();
-        for (n, clip) in made.into_iter().enumerate() {
+        for (n, clip) in made.iter().enumerate() {
             if n == 0 {
                 self.inspected.stop = Some(clip.stop);
-                self.inspected.version += 1;
+                self.inspected.push_end(clip.end_frame.as_ref());
             }
             clip.findings.iter().for_each(|finding| self.notify(finding));
-            // Of a clip without a frame there is nothing to keep, and it cannot be context.
-            if clip.frames.is_empty() {
-                continue;
-            }
-            let spec = made_for.spec.clone();
-            let turn = made_for.turn.clone().filter(|_| n == 0);
-            // Only a piece is what the next piece hears; a take may have been made again between two of them.
-            if turn.is_some() && clip.stop != FinishReason::Cancelled {
-                let frames = clip.frames.clone();
-                self.generation.piece_was_spoken(Turn { speaker: spec.speaker, text: spec.text.clone(), frames });
-            }
-            let (group, on_view) = (made_for.group, (n == 0).then_some(self.asked_to_view));
-            let (speaker, text) = (spec.speaker, spec.text.clone());
-            self.store_take(spec, made_for.parent.clone(), clip, move |session, id| {
+        }
+        let ClipToSpeak { spec, mut turn, parent, group, .. } = made_for;
+        // Of a clip without a frame there is nothing to keep, and it cannot be context.
+        let kept: Vec<_> = made.into_iter().enumerate().filter(|(_, clip)| !clip.frames.is_empty()).collect();
+        // Only a piece is what the next piece hears; a take may have been made again between two of them.
+        if let Some((0, first)) = kept.first()
+            && turn.is_some()
+            && first.stop != FinishReason::Cancelled
+        {
+            let frames = first.frames.clone();
+            self.generation.piece_was_spoken(Turn { speaker: spec.speaker, text: spec.text.clone(), frames });
+        }
+        let (speaker, text, on_view) = (spec.speaker, spec.text.clone(), self.asked_to_view);
+        self.store_takes(spec, parent, kept, move |session, n, id| {
+            if n == 0 {
                 // Another clip may be on view by now.
-                if on_view == Some(session.asked_to_view) {
+                if session.asked_to_view == on_view {
                     session.inspected.take = Some(id.to_owned());
                 }
-                session.pin_made(group, id);
-                if let Some((turn, after)) = turn {
+                if let Some((turn, after)) = turn.take() {
                     session.conversation.spoken(turn, speaker, &text, SpokenTurn { id: id.to_owned(), after });
                 }
-            });
-        }
+            }
+            session.pin_made(group, id);
+        });
     }
 }
 

@@ -7,7 +7,7 @@ use crate::data::Codes;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::listen::{Choice, ListeningTest, PlannedSound, TakeSound, Template, TestKind, TestPlan, test_page};
-use crate::studio::state::{Heard, OpenTest, QueuedTask, TEST_RATE, TestInMaking, TestRequest};
+use crate::studio::state::{Heard, QueuedTask, TEST_RATE, TestInMaking, TestRequest};
 
 /// Trials of each pair of conditions: enough to tell 80/20 from chance with 80 %.
 const TRIALS: usize = 24;
@@ -70,6 +70,7 @@ impl Session {
                 repetitions: if in_pairs { TRIALS.div_ceil(items) } else { 1 },
                 repeats: 0,
                 low_anchor: request.low_anchor,
+                hidden_repeat: request.hidden_repeat,
                 match_loudness,
                 seed,
             })?;
@@ -79,7 +80,7 @@ impl Session {
             let made = format!("{} and {}: {} trials", path.display(), page.display(), test.trials.len());
             Ok((made, test.describe_power()))
         };
-        self.in_background(write, |session, made: Result<(String, String)>| {
+        self.write_in_background(write, |session, made: Result<(String, String)>| {
             if let Some((made, power)) = session.report(made) {
                 session.notify(made);
                 session.notify(power);
@@ -127,12 +128,6 @@ impl Session {
         };
         let all = Template::ALL.into_iter().map(|(template, _, title)| (template, title, conditions(template)));
         all.filter(|(.., conditions)| *conditions > 1).collect()
-    }
-
-    /// Opens a listening test.
-    pub fn open_test(&mut self, path: &Path) {
-        let opened = OpenTest::open(path);
-        self.listening = self.report(opened);
     }
 
     /// Closes the test; the answers are kept.

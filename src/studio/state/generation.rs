@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{Codebooks, TurnId};
 use crate::data::{ClipSpec, Codes, TokenFile, Turn};
+use crate::engine::GeneratedFrame;
 use crate::error::Error;
 use crate::worker::{ClipEvent, Event, FrameEvent, GeneratedClip, Task, Update};
 
@@ -149,6 +150,8 @@ pub enum TaskNews {
     Spoken(Box<ClipToSpeak>, Vec<GeneratedClip>),
     /// Draws of the inspected take.
     Draws(FrameEvent),
+    /// All draws of the inspected take were computed again; the frame with which the model ended it, where it did.
+    Recomputed(Option<GeneratedFrame>),
     /// A voice prompt is encoded.
     Encoded(PathBuf, Codes),
     /// Codes are to be heard.
@@ -199,7 +202,7 @@ impl Generation {
                     None => (ActiveTask::SpeakSeeds { clip, task }, None),
                 },
                 ActiveTask::TeacherForce { task } => match task.try_next() {
-                    Some(Update::Done(Ok(_))) => return None,
+                    Some(Update::Done(Ok(clip))) => return Some(TaskNews::Recomputed(clip.end_frame)),
                     Some(Update::Done(Err(e))) => return Some(TaskNews::Failed(e)),
                     Some(Update::Event(Event::Frame(e))) => {
                         (ActiveTask::TeacherForce { task }, Some(TaskNews::Draws(e)))

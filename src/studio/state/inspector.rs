@@ -7,6 +7,7 @@ use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::analysis::problems::{ClipFacts, Problem, find_problems};
 use crate::analysis::statistics::TokenStats;
 use crate::data::{ClipSpec, Codes, FinishReason, Logits, Sampling};
+use crate::engine::GeneratedFrame;
 use crate::sampling::reference::softmax;
 use crate::takes::ClipDraws;
 use crate::text::expected_seconds;
@@ -24,6 +25,11 @@ pub fn peaks(samples: &[f32]) -> Peaks {
     samples.chunks(PEAK).map(peak).collect()
 }
 
+/// The probability of id 0 in codebook 0.
+fn end_probability(logits: &Logits) -> f32 {
+    softmax(logits.row(0)).first().copied().unwrap_or(0.0)
+}
+
 /// The clip on view with everything known of its draws.
 #[derive(Default)]
 pub struct InspectedClip {
@@ -39,7 +45,8 @@ pub struct InspectedClip {
     pub logits: Vec<Arc<Logits>>,
     /// Settings of its draws, per frame.
     pub samplings: Vec<Sampling>,
-    /// The model's probability of id 0 in codebook 0, per frame: without it the speech cannot end there.
+    /// The model's probability of id 0 in codebook 0, per frame: without it the speech cannot end there. One more where the model ended
+    /// it and that draw is known.
     pub end_probability: Vec<f32>,
     /// Per frame and codebook, whether the range guard changed the token; empty without a guard.
     pub guarded: Vec<Vec<bool>>,
@@ -79,11 +86,17 @@ impl InspectedClip {
         let frame = event.frame;
         if let Some(logits) = frame.logits {
             self.steps.push(TokenStats::measure_frame(&logits, &frame.codes, &frame.sampling));
-            self.end_probability.push(softmax(logits.row(0)).first().copied().unwrap_or(0.0));
+            self.end_probability.push(end_probability(&logits));
             self.logits.push(Arc::new(logits));
             self.guarded.push(frame.guarded);
             self.samplings.push(frame.sampling);
         }
+        self.version += 1;
+    }
+
+    /// The draw with which the model ended the clip, where it did.
+    pub fn push_end(&mut self, end: Option<&GeneratedFrame>) {
+        self.end_probability.extend(end.and_then(|frame| frame.logits.as_ref()).map(end_probability));
         self.version += 1;
     }
 
@@ -92,8 +105,9 @@ impl InspectedClip {
         let mut clip = Self::default();
         for ((codes, logits), sampling) in frames.frames().zip(&draws.logits).zip(&draws.samplings) {
             clip.steps.push(TokenStats::measure_frame(logits, codes, sampling));
-            clip.end_probability.push(softmax(logits.row(0)).first().copied().unwrap_or(0.0));
+            clip.end_probability.push(end_probability(logits));
         }
+        clip.end_probability.extend(draws.end);
         (clip.logits, clip.samplings, clip.guarded) = (draws.logits, draws.samplings, draws.guarded);
         clip
     }
@@ -108,7 +122,7 @@ impl InspectedClip {
     /// Its draws, to be kept.
     pub fn draws(&self) -> ClipDraws {
         let (logits, samplings, guarded) = (self.logits.clone(), self.samplings.clone(), self.guarded.clone());
-        ClipDraws { logits, samplings, guarded }
+        ClipDraws { logits, samplings, guarded, end: self.end_probability.get(self.frames.len()).copied() }
     }
 
     /// Forgets its draws: they are computed again.

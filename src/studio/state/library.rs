@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Outlines;
 use crate::checkpoint::CheckpointSpec;
 use crate::data::command_line::generate_line;
 use crate::data::{ClipSpec, FinishReason, ModelDims, TokenFile};
@@ -49,6 +50,8 @@ impl ExportKind {
 pub struct Library {
     /// Their folder.
     pub store: Store,
+    /// Small pictures of their sounds.
+    pub outlines: Outlines,
 }
 
 impl Library {

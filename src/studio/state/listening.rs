@@ -24,16 +24,16 @@ pub struct OpenTest {
 }
 
 impl OpenTest {
-    /// Opens a test; answers that were given before are gone on with.
+    /// Opens a test that is heard on `device`; answers that were given before are gone on with.
     ///
     /// # Errors
     /// Where it cannot be read, or the answers beside it are another test's.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, device: &str) -> Result<Self> {
         let test = Arc::new(ListeningTest::read(path)?);
         let results_path = path.with_extension("results.json");
         let results = match results_path.exists() {
             true => Results::read(&results_path, &test)?,
-            false => Results::new(&test, "anonymous", ""),
+            false => Results::new(&test, "anonymous", device),
         };
         let decode = |n: usize| {
             let bytes = test.wav(n).map_err(|e| Error::parse(path, format!("sound {n} is damaged"), e))?;

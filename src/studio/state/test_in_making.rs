@@ -17,6 +17,8 @@ pub struct TestRequest {
     pub takes: Vec<String>,
     /// Whether a condition is added that is surely worse.
     pub low_anchor: bool,
+    /// Whether each rating has one of its sounds twice.
+    pub hidden_repeat: bool,
 }
 
 /// A test whose sounds are decoded from some of their codebooks, one after another.
