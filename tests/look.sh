@@ -25,7 +25,7 @@ picture() {
   xdotool mousemove 5 5 # a pointer over the map shows what is under it
   sleep "${2:-1}"
   number=$((number + 1))
-  import -window root "target/looks/$size-$theme-$scale-$number-$1.png"
+  import -window root "target/looks/${TAG:+$TAG-}$size-$theme-$scale-$number-$1.png"
 }
 keys() { xdotool key --delay 40 "$@"; }
 # Runs a command of the palette, found by these words.
@@ -42,10 +42,14 @@ sleep 5
 id=$(xdotool search --onlyvisible --name "CSM Studio" | head -1)
 xdotool windowmove "$id" 0 0 windowsize "$id" "${size%x*}" "${size#*x}" windowfocus "$id"
 picture start
+if [ -n "$model" ] && [ ! -e "$model" ]; then # what a model that is not there looks like
+  keys ctrl+k && sleep 0.5 && picture palette
+  exit
+fi
 xdotool type --delay 30 "The little boat sailed across the quiet lake, and nobody said a word."
 keys ctrl+Return
-picture speaking 1.5
-sleep 10
+picture speaking "${LOADING:-1.5}"
+sleep "${SPEAKING:-10}"
 picture done
 command "next problem"
 picture problem

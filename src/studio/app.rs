@@ -226,7 +226,7 @@ impl Studio {
             }
             Command::Rename(id, name) => s.try_update_store(|store| store.update(&id, |t| t.name = name)),
             Command::Delete(ids) => s.delete(&ids),
-            Command::UndoDelete => s.try_update_store(|store| store.undo().map(|_| ())),
+            Command::UndoDelete => s.undo_delete(),
             Command::Reveal(folder) => {
                 if let Err(problem) = reveal(&folder) {
                     s.notify_error(problem);

@@ -28,6 +28,22 @@ fn a_longer_text_is_spoken_in_pieces() {
     );
 }
 
+/// A piece whose turn is deleted while it waits is left out; those after it are spoken.
+#[test]
+fn a_deleted_piece_ends_no_others() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.settings.autoplay = false;
+    say(&mut window, "I lost my keys. It is late. Good morning.");
+    click(&mut window, "Speak");
+    wait(&mut window, "the first piece", |s| s.session.is_speaking());
+    window.state_mut().session.conversation.remove(1);
+    wait(&mut window, "the last piece", |s| {
+        s.session.conversation.turns().len() == 2 && s.session.conversation.turns()[1].take.is_some()
+    });
+    assert_eq!(window.state().session.conversation.turns()[1].text, "Good morning.");
+}
+
 #[test]
 fn a_sentence_is_spoken_and_kept() {
     let folder = TempDir::new().unwrap();

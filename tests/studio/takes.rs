@@ -14,9 +14,10 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
     window.run_steps(2);
     click(&mut window, "Menu of the newest");
     click(&mut window, "Delete");
-    assert_eq!(takes(&window), 0);
+    assert_eq!((takes(&window), &window.state().session.inspected.take), (0, &None));
     click(&mut window, "Undo delete");
-    assert_eq!(takes(&window), 1);
+    settle(&mut window);
+    assert_eq!((takes(&window), window.state().session.inspected.take.as_ref()), (1, Some(&id)));
     drop(window);
 
     let mut window = open(folder.path());
@@ -73,7 +74,7 @@ fn files_are_opened() {
     let (bytes, _) = wav::encode(&[0.1; 12_000], 24_000, &wav::WavInfo::default()).unwrap();
     std::fs::write(folder.path().join("half.wav"), bytes).unwrap();
     session.open_file(&folder.path().join("half.wav"));
-    window.run_steps(3);
+    settle(&mut window);
     assert_eq!(window.state().session.player.seconds(), 0.5);
 }
 

@@ -121,13 +121,31 @@ impl Session {
     /// Deletes takes; one undo brings all of them back.
     pub fn delete(&mut self, ids: &[String]) {
         ids.iter().for_each(|id| self.unpin(id));
+        let on_view = self.inspected.take.as_ref().filter(|take| ids.contains(take));
+        let on_view = on_view.and_then(|take| self.library.store.get(take)).map(|take| take.name.clone());
         let deleted = self.library.store.delete_all(ids);
         if self.report(deleted).is_none() {
             return;
         }
+        if let Some(name) = on_view {
+            // Its sound can still be heard.
+            (self.inspected.take, self.inspected.name) = (None, format!("{name} (deleted)"));
+        }
         match ids.len() {
             1 => self.notify("Deleted; “Undo delete” brings it back"),
             n => self.notify(format!("{n} takes deleted; “Undo delete” brings them back")),
+        }
+    }
+
+    /// Brings the takes back that were deleted last; a single one comes into view where no other take is.
+    pub fn undo_delete(&mut self) {
+        let restored = self.library.store.undo();
+        let restored = self.report(restored).unwrap_or_default();
+        if let [id] = restored.as_slice()
+            && self.inspected.take.is_none()
+            && !self.is_speaking()
+        {
+            self.inspect(id);
         }
     }
 

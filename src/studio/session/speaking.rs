@@ -143,7 +143,13 @@ impl Session {
         // The context of the first piece is the conversation's; each further piece hears that and the piece before it.
         let context = self.context_of(next.turn, next.with_context);
         let (place, turn) = (self.conversation.place(piece), self.conversation.turn(piece).cloned());
-        let (Some(place), Some(turn)) = (place, turn) else { return };
+        let (Some(place), Some(turn)) = (place, turn) else {
+            // This piece's turn was deleted while it waited; those after it are still wanted.
+            if !pieces.is_empty() {
+                self.generation.to_speak.push_front(TurnToSpeak { pieces: Some(pieces), ..next });
+            }
+            return self.speak_next_turn();
+        };
         let context = match context {
             Ok(context) => context,
             Err(e) => return self.notify_error(e),
