@@ -121,7 +121,8 @@ many_takes() { # 10,000 takes: the window is there within a second, and search f
   begun=$(date +%s%N)
   "$program/csm-studio" >>"$home/studio.log" 2>&1 &
   studio=$!
-  id=$(xdotool search --sync --onlyvisible --pid "$studio" --name "CSM Studio" | tail -1)
+  # xdotool's own --sync looks twice a second.
+  until id=$(xdotool search --onlyvisible --pid "$studio" --name "CSM Studio" 2>/dev/null | tail -1) && [ -n "$id" ]; do sleep 0.01; done
   echo "many_takes: the window was there after $((($(date +%s%N) - begun) / 1000000)) ms"
   xdotool windowmove "$id" 0 0 windowsize "$id" 1280 800 && front "$id" && sleep 3
   keys ctrl+f && type "Copy 7777" && picture found
