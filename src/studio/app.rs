@@ -52,6 +52,13 @@ struct Pace {
     held: bool,
 }
 
+/// A key that is a command.
+enum Pressed {
+    /// Of the table of commands.
+    Named(fn(&Session) -> Option<Command>),
+    Other(Command),
+}
+
 /// The application.
 pub struct Studio {
     /// Its state.
@@ -157,9 +164,12 @@ impl Studio {
         }
     }
 
-    fn handle_keys(&self, ctx: &Context, commands: &mut Vec<Command>) {
+    /// Takes the keys that are commands, before a text field sees them. What they do is asked for after the frame: text that was typed
+    /// before such a key may come in the same frame, and is part of what is spoken.
+    fn take_keys(&self, ctx: &Context) -> Vec<Pressed> {
+        let mut pressed = Vec::new();
         if self.panels.iter().any(|panel| panel.takes_keys(&self.session)) {
-            return;
+            return pressed;
         }
         // Escape closes what is open before it stops anything.
         let something_open = egui::Popup::is_any_open(ctx) || self.panels.iter().any(|panel| panel.is_open());
@@ -172,18 +182,19 @@ impl Studio {
                     && if typing { named.works_in_text() } else { !focused || !named.works_widgets() }
                     && i.consume_shortcut(&key)
                 {
-                    commands.extend((named.command)(&self.session));
+                    pressed.push(Pressed::Named(named.command));
                 }
             }
             if i.key_pressed(Key::Escape) && !something_open {
-                commands.push(Command::StopSpeaking);
+                pressed.push(Pressed::Other(Command::StopSpeaking));
             }
             for (n, key) in PIN_KEYS.into_iter().enumerate() {
                 if !typing && i.consume_key(Modifiers::NONE, key) {
-                    commands.push(Command::HearPinned(n));
+                    pressed.push(Pressed::Other(Command::HearPinned(n)));
                 }
             }
         });
+        pressed
     }
 
     fn run(&mut self, ctx: &Context, command: Command) {
@@ -513,7 +524,7 @@ impl eframe::App for Studio {
         self.repaints += 1;
         let mut commands = Vec::new();
         let ctx = ui.ctx().clone();
-        self.handle_keys(&ctx, &mut commands);
+        let pressed = self.take_keys(&ctx);
         egui::Panel::top("bar").show(ui, |ui| self.slot_ui(Slot::Top, ui, &mut commands));
         egui::Panel::bottom("sound").show(ui, |ui| self.slot_ui(Slot::Bottom, ui, &mut commands));
         let above_sound = ui.available_rect_before_wrap();
@@ -523,6 +534,13 @@ impl eframe::App for Studio {
         ui.scope_builder(over, |ui| self.slot_ui(Slot::Over, ui, &mut commands));
         for command in commands {
             self.run(&ctx, command);
+        }
+        for key in pressed {
+            let command = match key {
+                Pressed::Named(command) => command(&self.session),
+                Pressed::Other(command) => Some(command),
+            };
+            command.into_iter().for_each(|command| self.run(&ctx, command));
         }
     }
 }

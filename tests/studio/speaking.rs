@@ -28,6 +28,24 @@ fn a_longer_text_is_spoken_in_pieces() {
     );
 }
 
+/// What is to be spoken before the model is loaded is spoken then; a key that follows typed text in the same frame speaks that text.
+#[test]
+fn speaking_waits_for_the_model() {
+    let folder = TempDir::new().unwrap();
+    let mut window = Harness::builder()
+        .with_size([1280.0, 800.0])
+        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder.path())).unwrap());
+    window.step();
+    assert!(!window.state().session.is_ready() && window.state().session.can_speak());
+    window.get_by_label("Text of turn 1").focus();
+    window.step();
+    window.get_by_label("Text of turn 1").type_text("Good morning.");
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Enter);
+    window.step();
+    wait(&mut window, "the take", |s| s.session.library.store.takes().len() == 1);
+    assert_eq!(window.state().session.library.store.takes()[0].text, "Good morning.");
+}
+
 /// A piece whose turn is deleted while it waits is left out; those after it are spoken.
 #[test]
 fn a_deleted_piece_ends_no_others() {

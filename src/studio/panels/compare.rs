@@ -87,10 +87,11 @@ impl Panel for Compare {
                     if unpin.accessible_name(format!("Unpin {}", n + 1)).clicked() {
                         commands.push(Command::TogglePin(clip.take.clone()));
                     }
-                    ui.small(&self.rows[n]);
-                    ui.small(clip.sampling.map_or(String::new(), |s| s.summary()));
+                    let settings = clip.sampling.map_or(String::new(), |s| s.summary());
+                    ui.small(clip.made_with()).on_hover_text(settings);
                     let loudness = clip.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
                     ui.small(format!("{:.2} s · {loudness} · gain {:+.1} dB", clip.seconds(), decibels(gains[n])));
+                    ui.small(&self.rows[n]).on_hover_text(&self.rows[n]);
                     ui.end_row();
                 }
             });

@@ -88,13 +88,13 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
     } else {
         let text = egui::RichText::new("Speak").strong().color(egui::Color32::WHITE);
         let button = Button::new(text).fill(PRIMARY);
-        let speak = ui.add_enabled_ui(session.is_ready(), |ui| ui.add_sized(wide, button)).inner;
+        let speak = ui.add_enabled_ui(session.can_speak(), |ui| ui.add_sized(wide, button)).inner;
         if speak.on_hover_text("Ctrl/Cmd+Enter").accessible_name("Speak").clicked() {
             commands.push(Command::Speak(n, false));
         }
     }
     ui.horizontal_wrapped(|ui| {
-        let ready = session.is_ready();
+        let ready = session.can_speak();
         let often = ui.add_enabled(ready && !session.is_speaking(), Button::new("3 seeds"));
         if often.on_hover_text("Three takes of the text, each with a random seed, side by side").clicked() {
             commands.push(Command::SpeakOften(n));
@@ -166,7 +166,7 @@ fn turn_ui(
             if small(ui, "✕", format!("Delete turn {}", n + 1), true) {
                 commands.push(Command::RemoveTurn(n));
             }
-            if small(ui, "Speak", format!("Speak turn {}", n + 1), session.is_ready()) {
+            if small(ui, "Speak", format!("Speak turn {}", n + 1), session.can_speak()) {
                 commands.push(Command::Speak(n, n > 0));
             }
         }

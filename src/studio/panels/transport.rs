@@ -64,7 +64,9 @@ fn transport_ui(ui: &mut Ui, session: &Session, devices: &mut Option<Devices>, c
         if ui.button(if playing { "■ Stop" } else { "▶ Play" }).on_hover_text("Space").clicked() {
             commands.push(Command::Play(!playing));
         }
-        ui.monospace(format!("{:6.2} / {:.2} s", player.position(), player.seconds()));
+        // A switch to a shorter clip stays at the same moment, which may be past its end.
+        let (at, end) = (player.position(), player.seconds());
+        ui.monospace(format!("{:6.2} / {end:.2} s", at.min(end)));
         if let Some((from, to)) = player.region() {
             let mut looping = player.is_looping();
             if ui.toggle_value(&mut looping, "Loop").on_hover_text("L").clicked() {

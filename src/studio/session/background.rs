@@ -203,9 +203,8 @@ impl Session {
             clips.push(("on view".to_owned(), file, on_view.audio.clone(), on_view.rate));
         }
         for (n, clip) in self.pins.clips().iter().enumerate() {
-            let settings = clip.sampling.map_or(String::new(), |s| format!(" {}, seed {}", s.mode.name(), s.seed));
-            let name: String = clip.name.chars().take(24).collect();
-            let name = format!("{}{settings}: {name}", n + 1);
+            let (settings, name): (_, String) = (clip.made_with(), clip.name.chars().take(24).collect());
+            let name = format!("{}{}{settings}: {name}", n + 1, if settings.is_empty() { "" } else { " " });
             clips.push((name, clip.token_file(), clip.audio.clone(), clip.rate));
         }
         let measuring = self.measured.begin(sounds.clone());

@@ -47,6 +47,11 @@ impl Session {
         })
     }
 
+    /// Whether what is to be spoken is, now or as soon as the model is loaded.
+    pub fn can_speak(&self) -> bool {
+        self.is_ready() || self.model.is_loading()
+    }
+
     /// Speaks turn `n`, after the turns before it where `with_context`; those of them that have not been spoken are spoken first. A
     /// longer text becomes several turns, a piece each, which are spoken one after another.
     pub fn speak_turn(&mut self, n: usize, with_context: bool) {
@@ -55,12 +60,16 @@ impl Session {
 
     /// The same, as so many takes with a seed each, side by side.
     pub fn speak_turn_often(&mut self, n: usize, with_context: bool, takes: usize) {
-        let Some(checkpoint) = self.checkpoint() else {
-            return self.notify(self.model.status().unwrap_or_default());
-        };
         let Some(turn) = self.conversation.turns().get(n) else { return };
-        let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
-        if !script.pieces.iter().any(|piece| is_speakable(&piece.text)) {
+        let something = match self.checkpoint() {
+            Some(checkpoint) => {
+                let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
+                script.pieces.iter().any(|piece| is_speakable(&piece.text))
+            }
+            None if self.model.is_loading() => is_speakable(&turn.text),
+            None => return self.notify(self.model.status().unwrap_or_default()),
+        };
+        if !something {
             return self.notify_error(Error::invalid(
                 "text",
                 "something to say (at least a letter or digit)",

@@ -100,6 +100,11 @@ impl PinnedClip {
         TokenFile { frames, text, sampling: self.sampling, stop: self.stop, ..TokenFile::default() }
     }
 
+    /// What tells it from other clips of the same text; empty where nothing is known of it.
+    pub fn made_with(&self) -> String {
+        self.sampling.map_or(String::new(), |s| format!("{}, seed {}", s.mode.name(), s.seed))
+    }
+
     /// Length, seconds.
     pub fn seconds(&self) -> f64 {
         self.audio.len() as f64 / self.rate.max(1) as f64
