@@ -89,6 +89,7 @@ pub mod files;
 pub mod listen;
 pub mod machine;
 pub mod mlx;
+mod page;
 pub mod quantize;
 pub mod recogniser;
 pub mod report;

@@ -28,9 +28,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("quantize", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "sampling"]),
     ("audio", &["data", "error", "files"]),
     ("takes", &["data", "error", "files"]),
-    ("listen", &["analysis", "audio", "data", "error", "files"]),
+    ("page", &[]),
+    ("listen", &["analysis", "audio", "data", "error", "files", "page"]),
     ("acoustics", &["audio", "data"]),
-    ("report", &["acoustics", "analysis", "data", "error"]),
+    ("report", &["acoustics", "analysis", "data", "error", "page"]),
     ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
     (
         "studio",
@@ -101,7 +102,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rfd", &["studio"]),
     ("jiff", &["studio"]),
     ("plotters", &["report", "verify"]),
-    ("maud", &["listen", "report"]),
+    ("maud", &["listen", "page", "report"]),
     ("tokenizers", &["checkpoint"]),
     ("tracing_subscriber", &["diagnostics"]),
 ];

@@ -127,12 +127,28 @@ many_takes() { # 10,000 takes: the window is there within a second, and search f
   xdotool windowmove "$id" 0 0 windowsize "$id" 1280 800 && front "$id" && sleep 3
   keys ctrl+f && type "Copy 7777" && picture found
 }
+killed_test() { # a listening test that is killed loses the open question only, and goes on there
+  local n
+  for n in 1 2; do "$program/csm" generate --text "The boat sailed." --seed "$n" --output "$home/$n.wav" 2>/dev/null >&2; done
+  "$program/csm" listen new --kind preference --trials 6 --condition "one=$home/1.wav" --condition "two=$home/2.wav" \
+    --output "$home/test.json" >/dev/null
+  window "$home/test.json" && picture asked
+  answers() { jq '.answers | length' "$home/test.results.json"; }
+  for n in 1 2 3; do keys 1 && sleep 0.5 && keys 2 && sleep 0.5 && keys a && sleep 0.5; done
+  keys 1 && sleep 0.5
+  kill -9 "$studio" && wait "$studio" 2>/dev/null || true
+  [ "$(answers)" = 3 ] || { echo "$job: $(answers) answers, expected 3" && exit 1; }
+  window "$home/test.json" && picture again
+  for n in 1 2 3; do keys 1 && sleep 0.5 && keys 2 && sleep 0.5 && keys b && sleep 0.5; done
+  [ "$(answers)" = 6 ] || { echo "$job: $(answers) answers after the kill, expected 6" && exit 1; }
+  picture end
+}
 no_speech() { # a text that cannot be spoken is told, and nothing is lost
   window && type "..." && keys ctrl+Return && picture told
   command "light theme" && picture light
 }
 
-for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes no_speech}"; do
+for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes killed_test no_speech}"; do
   for job in $job; do
     begin
     "$job"

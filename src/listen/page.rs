@@ -1,14 +1,11 @@
 //! A test as one page for a listener without this program: it plays, asks, keeps what was said, and gives it as a file to send back.
 
-use maud::{DOCTYPE, PreEscaped, html as markup};
+use maud::html as markup;
 use serde_json::{Value, json};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 
 use super::ListeningTest;
 use super::report::{Finding, ListeningReport};
+use crate::page::{page, page_data};
 
 const SCRIPT: &str = include_str!("../../assets/listen/page.js");
 const STYLE: &str = include_str!("../../assets/listen/page.css");
@@ -24,76 +21,50 @@ pub fn test_page(test: &ListeningTest) -> String {
         "sounds": test.stimuli.iter().map(|s| s.wav.as_str()).collect::<Vec<_>>(),
         "trials": trials,
     });
-    let data = data.to_string().replace('<', "\\u003c");
-    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
-    let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'");
-    let page = markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                title { "Listening test" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main id="screen" {}
-                script id="test" type="application/json" { (PreEscaped(data)) }
-                script { (PreEscaped(SCRIPT)) }
-            }
-        }
+    let body = markup! {
+        main id="screen" {}
+        (page_data(Some("test"), &data))
     };
-    page.into_string()
+    page("Listening test", STYLE, SCRIPT, &body)
 }
 
 /// The report as a page that fetches nothing.
 pub fn html_report(report: &ListeningReport) -> String {
-    let page = markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "Listening report" }
-                style { (PreEscaped(STYLE)) (PreEscaped(REPORT_STYLE)) }
-            }
-            body class="report" {
-                main {
-                    h1 { (report.question) }
-                    p class="weak" { (report.balance) }
-                    @if !report.scores.is_empty() {
-                        h2 { "Scores" }
-                        p class="weak" { "Mean and 95 % interval from a bootstrap over listeners and items." }
-                        @for score in &report.scores {
-                            (interval_row(&score.condition, score.mean, score.interval, scale(report)))
-                        }
+    let body = markup! {
+        div class="report" {
+            main {
+                h1 { (report.question) }
+                p class="weak" { (report.balance) }
+                @if !report.scores.is_empty() {
+                    h2 { "Scores" }
+                    p class="weak" { "Mean and 95 % interval from a bootstrap over listeners and items." }
+                    @for score in &report.scores {
+                        (interval_row(&score.condition, score.mean, score.interval, scale(report)))
                     }
-                    @for (title, findings) in sections(report) {
-                        h2 { (title) }
-                        @if findings.len() > 1 {
-                            p class="weak" { "p-values corrected for " (findings.len()) " questions by Holm's method." }
-                        }
-                        @for finding in findings {
-                            (interval_row(&finding.question, share(finding), finding.clopper_pearson, (0.0, 1.0)))
-                            p class="detail" { (report.describe(finding)) }
-                        }
+                }
+                @for (title, findings) in sections(report) {
+                    h2 { (title) }
+                    @if findings.len() > 1 {
+                        p class="weak" { "p-values corrected for " (findings.len()) " questions by Holm's method." }
                     }
-                    h2 { "Listeners" }
-                    ul {
-                        @for l in &report.listeners {
-                            li {
-                                (l.listener) ": " (l.answers.0) " of " (l.answers.1) " trials"
-                                @if l.consistent.1 > 0 { ", " (l.consistent.0) " of " (l.consistent.1) " repeats alike" }
-                            }
+                    @for finding in findings {
+                        (interval_row(&finding.question, share(finding), finding.clopper_pearson, (0.0, 1.0)))
+                        p class="detail" { (report.describe(finding)) }
+                    }
+                }
+                h2 { "Listeners" }
+                ul {
+                    @for l in &report.listeners {
+                        li {
+                            (l.listener) ": " (l.answers.0) " of " (l.answers.1) " trials"
+                            @if l.consistent.1 > 0 { ", " (l.consistent.0) " of " (l.consistent.1) " repeats alike" }
                         }
                     }
                 }
             }
         }
     };
-    page.into_string()
+    page("Listening report", &format!("{STYLE}{REPORT_STYLE}"), "", &body)
 }
 
 const REPORT_STYLE: &str = ".report main{max-width:900px}.row{display:grid;grid-template-columns:14em 1fr 9em;gap:10px;\

@@ -535,18 +535,26 @@ mod tests {
         }
     }
 
+    /// Listeners of whom 70 % of the votes are right, or for the second condition, are found as often as was promised.
     #[test]
     fn a_70_percent_listener_is_found_as_often_as_promised() {
-        let test = ListeningTest::new(&plan(TestKind::Abx, 2, 1, 37)).unwrap();
         let mut random = RepeatableRandom::new(9);
-        let found = (0..4_000).filter(|_| {
-            let results = listen(&test, "70 %", &mut random, &mut |_, trial, random| biased(70, trial, random));
-            ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
-        });
-        let share = found.count() as f64 / 4_000.0;
-        let promised = power(37, 0.7, ALPHA, Sides::One);
-        assert!((share - promised).abs() < 0.02, "{share} of {promised}");
-        assert!(test.describe_power().contains("70/30"), "{}", test.describe_power());
+        for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
+            let test = ListeningTest::new(&plan(kind, 2, 1, 37)).unwrap();
+            let mut listener = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| {
+                // Of a preference the "right" answer is the second condition.
+                let second = test.stimuli[trial.stimuli[0]].condition;
+                biased(70, &Trial { x: trial.x.or(Some(1 - second)), ..trial.clone() }, random)
+            };
+            let found = (0..4_000).filter(|_| {
+                let results = listen(&test, "70 %", &mut random, &mut listener);
+                ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
+            });
+            let share = found.count() as f64 / 4_000.0;
+            let promised = power(37, 0.7, ALPHA, sides);
+            assert!((share - promised).abs() < 0.02, "{kind:?}: {share} of {promised}");
+            assert!(test.describe_power().contains("70/30"), "{}", test.describe_power());
+        }
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use maud::{Markup, PreEscaped, html as markup};
 
 use super::clip::ClipReport;
 use super::model::Report;
-use super::page::{SCRIPT, STYLE, clip_player, palette, policy};
+use super::page::{SCRIPT, STYLE, clip_player, palette};
 use super::plots::{Plot, PlotResult, plots};
 use super::sound_tables::sound_tables;
 use super::table::{Table, checkpoint_facts, describe_groups, describe_pair};
 use crate::data::ModelInfo;
+use crate::page::page;
 
 /// Most common ids in a row of a page.
 const COMMON: usize = 5;
@@ -23,47 +24,34 @@ pub fn html(report: &Report) -> PlotResult<String> {
     let title = format!("Token report: {}", report.model.name);
     let figures = plots(report).iter().map(figure).collect::<PlotResult<Vec<_>>>()?;
     let compared = !report.groups.is_empty() || !report.pairs.is_empty() || report.checkpoints.is_some();
-    let page = markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width";
-                meta http-equiv="Content-Security-Policy" content=(policy());
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                p class="weak keys" {
-                    kbd { "Space" } " plays, " kbd { "←" } " " kbd { "→" } " " kbd { "↑" } " " kbd { "↓" } " go from draw to draw"
-                    @if report.clips.len() > 1 { ", " kbd { "1" } " to " kbd { "9" } " switch to that clip at the same moment" }
-                }
-                @for clip in &report.clips { (clip_section(clip, &report.model)) }
-                @if compared { h2 { "Comparisons" } }
-                @for groups in &report.groups {
-                    h3 { (describe_groups(groups)) }
-                    (table(&Table::modes(groups)))
-                }
-                @if !report.pairs.is_empty() {
-                    h3 { "The same seed in two modes" }
-                    ul { @for pair in &report.pairs { li { (describe_pair(pair)) } } }
-                }
-                @if let Some(comparison) = &report.checkpoints {
-                    h3 { (comparison.a) " against " (comparison.b) " on the same tokens" }
-                    table class="facts" {
-                        @for (name, value) in checkpoint_facts(comparison) { tr { td { (name) } td { (value) } } }
-                    }
-                }
-                @for (caption, measured) in sound_tables(report) { h3 { (caption) } (table(&measured)) }
-                h2 { "Plots" }
-                @for figure in figures { (figure) }
-                (palette())
-                script { (PreEscaped(SCRIPT)) }
+    let body = markup! {
+        h1 { (title) }
+        p class="weak keys" {
+            kbd { "Space" } " plays, " kbd { "←" } " " kbd { "→" } " " kbd { "↑" } " " kbd { "↓" } " go from draw to draw"
+            @if report.clips.len() > 1 { ", " kbd { "1" } " to " kbd { "9" } " switch to that clip at the same moment" }
+        }
+        @for clip in &report.clips { (clip_section(clip, &report.model)) }
+        @if compared { h2 { "Comparisons" } }
+        @for groups in &report.groups {
+            h3 { (describe_groups(groups)) }
+            (table(&Table::modes(groups)))
+        }
+        @if !report.pairs.is_empty() {
+            h3 { "The same seed in two modes" }
+            ul { @for pair in &report.pairs { li { (describe_pair(pair)) } } }
+        }
+        @if let Some(comparison) = &report.checkpoints {
+            h3 { (comparison.a) " against " (comparison.b) " on the same tokens" }
+            table class="facts" {
+                @for (name, value) in checkpoint_facts(comparison) { tr { td { (name) } td { (value) } } }
             }
         }
+        @for (caption, measured) in sound_tables(report) { h3 { (caption) } (table(&measured)) }
+        h2 { "Plots" }
+        @for figure in figures { (figure) }
+        (palette())
     };
-    Ok(page.into_string())
+    Ok(page(&title, STYLE, SCRIPT, &body))
 }
 
 fn clip_section(clip: &ClipReport, model: &ModelInfo) -> Markup {

@@ -2,15 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use maud::{Markup, PreEscaped, html as markup};
+use maud::{Markup, html as markup};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::clip::ClipReport;
 use super::page_content::FrameCandidates;
 use super::plots::colour;
 use crate::analysis::statistics::{STEP_STATISTICS, TokenStats};
 use crate::data::ModelInfo;
+use crate::page::page_data;
 
 /// The page's program and its look.
 pub(super) const SCRIPT: &str = include_str!("../../assets/report/page.js");
@@ -32,7 +32,6 @@ pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
     if clip.codes.is_empty() {
         return markup! {};
     }
-    let data = clip_data(clip, model).to_string().replace('<', "\\u003c");
     let plotted = STEP_STATISTICS.iter().filter(|s| s.plotted && clip.steps.is_some());
     let height = (14 * clip.codes.codebooks()).clamp(90, 480);
     markup! {
@@ -60,7 +59,7 @@ pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
                 }
             }
             div class="readout" aria-live="polite" { p class="weak" { "Click a cell to see its draw." } }
-            script type="application/json" { (PreEscaped(data)) }
+            (page_data(None, &clip_data(clip, model)))
         }
     }
 }
@@ -108,12 +107,5 @@ fn labels(clip: &ClipReport, model: &ModelInfo) -> Vec<Map<String, Value>> {
 /// The colour map as JSON.
 pub(super) fn palette() -> Markup {
     let colours: Vec<[u8; 3]> = (0..COLOURS).map(|n| colour(n as f64 / (COLOURS - 1) as f64)).collect();
-    let colours = serde_json::to_string(&colours).unwrap_or_default(); // plain data, which always has a JSON form
-    markup! { script id="palette" type="application/json" { (PreEscaped(colours)) } }
-}
-
-/// What a page may do: show its own pictures, play its own sounds, run its own program, and nothing else.
-pub(super) fn policy() -> String {
-    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
-    format!("default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{hash}'")
+    page_data(Some("palette"), &json!(colours))
 }

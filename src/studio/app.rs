@@ -442,7 +442,7 @@ impl Studio {
         let detail = egui::Panel::bottom("detail").resizable(true).default_size(height);
         // However large it was made in a higher window, the clip keeps the room that its lanes need.
         detail.min_size(LEAST_DETAIL).max_size(room).show(ui, |ui| {
-            ui.horizontal(|ui| self.tabs_ui(ui, true));
+            ui.horizontal_wrapped(|ui| self.tabs_ui(ui, true));
             self.detail_ui(ui, commands);
         });
         egui::CentralPanel::default().show(ui, |ui| self.slot_ui(Slot::Centre, ui, commands));

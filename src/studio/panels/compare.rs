@@ -64,14 +64,19 @@ impl Panel for Compare {
             }
         });
         let gains = session.pins.gains();
+        // Takes of one text are told apart by what made them.
+        let same_text = pins.len() > 1 && pins.iter().all(|clip| clip.name == pins[0].name && clip.sampling.is_some());
         ScrollArea::both().id_salt("compare").auto_shrink(false).show(ui, |ui| {
-            egui::Grid::new("pins").num_columns(7).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
+            egui::Grid::new("pins").num_columns(6).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
                 for (n, clip) in pins.iter().enumerate() {
                     let hear = Button::selectable(session.heard == Heard::Pinned(n), format!("▶ {}", n + 1)).small();
                     if ui.add(hear).accessible_name(format!("Hear {}", n + 1)).clicked() {
                         commands.extend([Command::HearPinned(n), Command::Play(true)]);
                     }
-                    let name: String = clip.name.chars().take(16).collect();
+                    let name: String = match same_text {
+                        true => clip.made_with(),
+                        false => clip.name.chars().take(16).collect(),
+                    };
                     if !clip.is_take {
                         ui.label(name).on_hover_text(&clip.name);
                     } else if ui.link(name).on_hover_text(format!("Show “{}”", clip.name)).clicked() {
@@ -88,9 +93,11 @@ impl Panel for Compare {
                         commands.push(Command::TogglePin(clip.take.clone()));
                     }
                     let settings = clip.sampling.map_or(String::new(), |s| s.summary());
-                    ui.small(clip.made_with()).on_hover_text(settings);
+                    let made_with = Some(clip.made_with()).filter(|text| !same_text && !text.is_empty());
                     let loudness = clip.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
-                    ui.small(format!("{:.2} s · {loudness} · gain {:+.1} dB", clip.seconds(), decibels(gains[n])));
+                    let sound = format!("{:.2} s · {loudness} · gain {:+.1} dB", clip.seconds(), decibels(gains[n]));
+                    let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
+                    ui.small(known.join(" · ")).on_hover_text(settings);
                     ui.small(&self.rows[n]).on_hover_text(&self.rows[n]);
                     ui.end_row();
                 }

@@ -102,7 +102,7 @@ fn heard_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
         Heard::Clip => {
             let hint = "Click a frame or drag a part to hear it; wheel zooms, double click shows all";
             // In a narrow window it would only be a second line.
-            if ui.available_width() > 300.0 {
+            if ui.available_size_before_wrap().x > 300.0 {
                 ui.add(egui::Label::new(RichText::new(hint).weak()).truncate());
             }
             return;

@@ -1,0 +1,37 @@
+//! The frame of the pages that this program writes: one file each, which opens offline and fetches nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use sha2::{Digest, Sha256};
+
+/// A page with its style and its program, the only one that a browser runs in it; none where `script` is empty. Pictures and sounds are
+/// `data:` URLs.
+pub(crate) fn page(title: &str, style: &str, script: &str, body: &Markup) -> String {
+    let mut policy = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'".to_owned();
+    if !script.is_empty() {
+        policy += &format!("; script-src 'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())));
+    }
+    let page = markup! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                title { (title) }
+                style { (PreEscaped(style)) }
+            }
+            body {
+                (body)
+                @if !script.is_empty() { script { (PreEscaped(script)) } }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Data for a page's program, which finds it by its id or by where it stands. What could end the element is escaped.
+pub(crate) fn page_data(id: Option<&str>, data: &serde_json::Value) -> Markup {
+    markup! { script id=[id] type="application/json" { (PreEscaped(data.to_string().replace('<', "\\u003c"))) } }
+}
