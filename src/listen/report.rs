@@ -1,6 +1,6 @@
 //! What the votes of all listeners say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -78,9 +78,9 @@ pub struct ListeningReport {
     pub listeners: Vec<ListenerSummary>,
     /// Over all listeners and items.
     pub findings: Vec<Finding>,
-    /// By item; corrected among each other.
+    /// By item, where there are several; corrected among each other.
     pub by_item: Vec<Finding>,
-    /// By listener; corrected among each other.
+    /// By listener, where there are several; corrected among each other.
     pub by_listener: Vec<Finding>,
     /// Scores of rating and opinion.
     pub scores: Vec<ConditionScore>,
@@ -132,7 +132,10 @@ impl ListeningReport {
             let (mean, interval) = mean_interval(votes)?;
             Some(ConditionScore { condition: test.conditions[*condition].clone(), votes: votes.len(), mean, interval })
         });
-        let items: std::collections::BTreeSet<usize> = test.stimuli.iter().map(|s| s.item).collect();
+        // One item or listener alone is the whole.
+        let items: BTreeSet<usize> = test.stimuli.iter().map(|s| s.item).collect();
+        let items = if items.len() > 1 { items } else { BTreeSet::new() };
+        let listeners = if results.len() > 1 { results.len() } else { 0 };
         let of_item = |item: usize| (format!("item {}", item + 1), votes.iter().filter(|v| v.item == item).collect());
         let of_listener =
             |n: usize| (results[n].listener.clone(), votes.iter().filter(|v| v.listener == n).collect::<Vec<_>>());
@@ -143,7 +146,7 @@ impl ListeningReport {
             listeners: results.iter().map(|results| summary(test, results)).collect(),
             findings: findings(test, [(String::new(), votes.iter().collect())]),
             by_item: findings(test, items.into_iter().map(of_item)),
-            by_listener: findings(test, (0..results.len()).map(of_listener)),
+            by_listener: findings(test, (0..listeners).map(of_listener)),
             scores: scores.collect(),
             answers: results.iter().flat_map(|r| r.answers.iter().map(|answer| row(test, r, answer))).collect(),
         }
@@ -194,8 +197,17 @@ impl ListeningReport {
         let (low, high) = f.clopper_pearson;
         let sides = if self.kind == TestKind::Abx { "one-sided" } else { "two-sided" };
         let excluded = match self.kind {
+            TestKind::Abx if high >= 1.0 => "no listener is excluded".into(),
             TestKind::Abx => format!("a listener who is right in more than {:.0} % is excluded", 100.0 * high),
-            _ => format!("shares below {:.0} % and above {:.0} % are excluded", 100.0 * low, 100.0 * high),
+            _ => {
+                let below = (low > 0.0).then(|| format!("below {:.0} %", 100.0 * low));
+                let above = (high < 1.0).then(|| format!("above {:.0} %", 100.0 * high));
+                let excluded: Vec<String> = below.into_iter().chain(above).collect();
+                match excluded.is_empty() {
+                    true => "no share is excluded".into(),
+                    false => format!("shares {} are excluded", excluded.join(" and ")),
+                }
+            }
         };
         format!(
             "{}: {} of {}{ties}; p = {:.4} ({sides}), corrected {:.4}; true share {low:.2} to {high:.2} (95 %, Clopper-Pearson; Wilson \
@@ -326,7 +338,7 @@ fn findings<'a>(test: &ListeningTest, groups: impl IntoIterator<Item = (String, 
     let sides = sides(test.kind);
     let mut found = Vec::new();
     for (group, votes) in groups {
-        let pairs: std::collections::BTreeSet<(usize, usize)> = votes.iter().map(|vote| vote.pair).collect();
+        let pairs: BTreeSet<(usize, usize)> = votes.iter().map(|vote| vote.pair).collect();
         for pair in pairs {
             let of_pair = || votes.iter().filter(|vote| vote.pair == pair);
             let successes = of_pair().filter(|vote| vote.first == Some(true)).count() as u64;
