@@ -169,6 +169,7 @@ fn cancelling_keeps_what_was_made() {
     wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
     click(&mut window, "Stop");
     wait(&mut window, "the end", |s| !s.session.is_speaking());
+    settle(&mut window);
     let take = &window.state().session.library.store.takes()[0];
     assert_eq!(take.stop, Some(FinishReason::Cancelled));
     assert!((3..40).contains(&take.measures.frames), "{}", take.measures.frames);

@@ -1,7 +1,7 @@
 //! Work that would hold the window up, on threads of its own.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use super::Session;
@@ -14,6 +14,24 @@ use crate::studio::state::{InspectedClip, MeasuredSounds, QueuedTask};
 use crate::takes::DrawCache;
 
 type Then = Box<dyn FnOnce(&mut Session) + Send>;
+
+/// Whether something is under way: from its beginning until what was given then is dropped, which it is also where that panics.
+#[derive(Default)]
+pub(super) struct UnderWay(Weak<()>);
+
+impl UnderWay {
+    /// It begins.
+    pub(super) fn begin(&mut self) -> Arc<()> {
+        let until_dropped = Arc::new(());
+        self.0 = Arc::downgrade(&until_dropped);
+        until_dropped
+    }
+
+    /// Whether it is.
+    pub(super) fn is(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
 
 /// What threads have finished and the window has not taken in yet.
 pub(super) struct Finished {

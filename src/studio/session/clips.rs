@@ -162,18 +162,18 @@ impl Session {
 
     pub(super) fn open_waiting_files(&mut self) {
         let known = self.is_ready() || self.model.failure().is_some();
-        if !known || self.is_speaking() || self.opening {
+        if !known || self.is_speaking() || self.opening.is() {
             return;
         }
         let Some(path) = self.to_open.pop_front() else { return };
         let (info, rate, file) = (self.model_info(), self.rate(), path.clone());
-        self.opening = true;
+        let opening = self.opening.begin();
         self.asked_to_view += 1;
         let asked = self.asked_to_view;
         let device = self.settings.device_name().to_owned();
         let read = move || read_any(&file, info.as_deref(), rate, &device);
         self.in_background(read, move |session, read| {
-            session.opening = false;
+            drop(opening);
             // A clip that has begun meanwhile is not taken out of view.
             if session.is_speaking() {
                 return session.to_open.push_front(path);
@@ -255,9 +255,8 @@ impl Session {
             });
             written.collect::<Vec<_>>()
         };
-        self.takes_to_write = true;
+        let writing = self.writing_takes.begin();
         self.write_in_background(write, move |session, written: Vec<Result<(usize, Take, usize)>>| {
-            session.takes_to_write = false;
             for written in written {
                 let Some((n, take, clipped)) = session.report(written) else { continue };
                 if clipped > 0 {
@@ -266,6 +265,7 @@ impl Session {
                 let id = session.library.store.add_written(take);
                 then(session, n, &id);
             }
+            drop(writing);
         });
     }
 

@@ -157,13 +157,13 @@ impl Session {
     }
 
     fn pin_next(&mut self) {
-        if self.pinning {
+        if self.pinning.is() {
             return;
         }
         let Some(ClipToPin { id, group, hear, read }) = self.to_pin.pop_front() else { return };
-        self.pinning = true;
+        let pinning = self.pinning.begin();
         self.in_background(read, move |session, read| {
-            session.pinning = false;
+            drop(pinning);
             // It may have been deleted meanwhile.
             let wanted = |clip: &PinnedClip| !clip.is_take || session.library.store.get(&id).is_some();
             if let Some(clip) =

@@ -10,7 +10,7 @@ mod prompt;
 mod speaking;
 mod testing;
 
-use self::background::Finished;
+use self::background::{Finished, UnderWay};
 pub use self::exports::Content;
 use self::listening::ClipToPin;
 pub use self::speaking::RegenerateSeed;
@@ -98,12 +98,12 @@ pub struct Session {
     /// Counts clips that were asked to come into view: one that is read gives way to a later one.
     asked_to_view: u64,
     /// Whether a file is being opened.
-    opening: bool,
+    opening: UnderWay,
     /// Clips that wait to be pinned, and whether one is being read and measured for that.
     to_pin: VecDeque<ClipToPin>,
-    pinning: bool,
+    pinning: UnderWay,
     /// Whether takes are being written.
-    takes_to_write: bool,
+    writing_takes: UnderWay,
     /// Files that are opened as soon as it is known whether there is a model.
     to_open: VecDeque<PathBuf>,
     /// The conversation.
@@ -185,10 +185,10 @@ impl Session {
             recording: None,
             spectrogram_asked: None,
             asked_to_view: 0,
-            opening: false,
+            opening: UnderWay::default(),
             to_pin: VecDeque::new(),
-            pinning: false,
-            takes_to_write: false,
+            pinning: UnderWay::default(),
+            writing_takes: UnderWay::default(),
             measured: Measured::default(),
             conversation: Conversation::new(draft.turns.clone()),
             saved_draft: draft,

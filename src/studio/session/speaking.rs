@@ -138,7 +138,7 @@ impl Session {
     /// Begins the next turn, or the next piece of one, when its time has come.
     pub(super) fn speak_next_turn(&mut self) {
         // What is being written may be what the next one hears.
-        let busy = !self.generation.is_idle() || !self.is_ready() || self.takes_to_write;
+        let busy = !self.generation.is_idle() || !self.is_ready() || self.writing_takes.is();
         if busy || self.recording.is_some() || self.conversation.waits_for_prompt() {
             return;
         }
