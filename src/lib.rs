@@ -25,7 +25,7 @@
 //! `tests/boundaries.rs` has the exact graph and fails on any other edge.
 //!
 //! - [`data`]: plain types that every layer speaks, checked where they enter.
-//! - [`sampling`], [`analysis`]: pure functions. PyTorch's noise, the warpers and a sampler to compare with; statistics of draws,
+//! - [`sampling`], [`analysis`]: pure functions. PyTorch's and MLX's noise, the warpers and a sampler to compare with; statistics of draws,
 //!   clips and groups of clips.
 //! - [`checkpoint`]: config, tokenizer and weights. [`checkpoint::weights`] is the tree of a model's layers, each with the names and
 //!   shapes of its tensors; both engines load from it. [`download`] fetches checkpoints, [`quantize`] writes them quantised.

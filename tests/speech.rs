@@ -3,11 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use csm_studio::analysis::what_if::what_if;
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::data::{Backend, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, TokenFile, Turn};
+use csm_studio::data::{
+    Backend, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, SamplingParams, TokenFile, Turn,
+};
 use csm_studio::engine::{Batch, FrameRequest, GenerationRequest, SingleEngine, observed_clip};
 use csm_studio::mlx::mimi::Mimi;
 use csm_studio::mlx::{MlxCsm, synchronisations};
+use csm_studio::sampling::mlx_noise::{fill_mlx_noise, native_seed};
+use csm_studio::sampling::reference::sample_token;
 use csm_studio::worker::{Event, GenerateJob, GeneratedClip, Pipeline};
 
 use crate::support::golden::Golden;
@@ -39,6 +44,34 @@ fn request(checkpoint: &Checkpoint, mode: Mode) -> GenerationRequest {
 
 fn generate(pipeline: &mut Pipeline, request: &GenerationRequest) -> GeneratedClip {
     pipeline.generate(&request.clone().into(), &|| false, &mut |_| {}).unwrap()
+}
+
+/// MLX's noise is known without MLX: each mode's own settings would have drawn each of its tokens again, and single draws are MLX's.
+#[test]
+fn the_noise_of_every_mode_is_known_without_the_model() {
+    let checkpoint = demo();
+    let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
+    for mode in modes() {
+        let request = GenerationRequest { observe: true, ..request(&checkpoint, mode) };
+        let engine = &mut SingleEngine(pipeline.engine(&request.sampling).unwrap());
+        let (frames, logits) = observed_clip(&request, &checkpoint.dims(), engine).unwrap();
+        let again = what_if(&frames, &logits, |_| request.sampling, || false).unwrap();
+        assert_eq!((again.flips, &again.tokens), (0, &frames), "{mode:?}");
+        let greedy = Sampling { codebook0: SamplingParams::new(0.0, 1), ..request.sampling };
+        assert!(what_if(&frames, &logits, |_| greedy, || false).unwrap().flips > 0, "{mode:?}");
+    }
+    // Vocabularies of even and odd size.
+    for vocab in [2_051, 1_024, 7] {
+        let logits: Vec<f32> = (0..vocab).map(|id| ((id * 37 % 101) as f32) / 25.0).collect();
+        let params = SamplingParams::new(0.9, vocab);
+        let drawn = csm_studio::mlx::native_draws(&logits, params, 5, 3_000).unwrap();
+        let mut noise = vec![0.0; vocab];
+        let ours = (0..3_000).map(|frame| {
+            fill_mlx_noise(native_seed(5, frame, 0), &mut noise);
+            sample_token(&logits, params, None, &noise)
+        });
+        assert_eq!(ours.collect::<Vec<_>>(), drawn, "{vocab}");
+    }
 }
 
 #[test]
@@ -86,8 +119,7 @@ fn observing_changes_nothing_and_sees_what_was_drawn_from() {
         assert_eq!(logits.rows().len(), dims.codebooks);
         for (codebook, row) in logits.rows().enumerate() {
             noise.fill(&mut q);
-            let token =
-                csm_studio::sampling::reference::sample_token(row, request.sampling.params_for(codebook), None, &q);
+            let token = sample_token(row, request.sampling.params_for(codebook), None, &q);
             assert_eq!(token, codes[codebook]);
         }
     }

@@ -3,7 +3,8 @@
 
 use std::borrow::Borrow;
 
-use crate::data::{Codes, Logits, Sampling};
+use crate::data::{Codes, Logits, NoiseSource, Sampling};
+use crate::sampling::mlx_noise::{fill_mlx_noise, native_seed};
 use crate::sampling::noise::TorchNoise;
 use crate::sampling::reference::sample_token;
 
@@ -18,7 +19,7 @@ pub struct WhatIf {
     pub flips: usize,
 }
 
-/// Draws every token of a clip again with `settings(frame)` from PyTorch's noise of that frame's seed. `given` are the clip's tokens,
+/// Draws every token of a clip again with `settings(frame)` from the noise of that mode for the frame's seed. `given` are the clip's tokens,
 /// `logits` those it was drawn from. `None` where `cancelled`, which is asked at every frame.
 pub fn what_if(
     given: &Codes,
@@ -34,18 +35,17 @@ pub fn what_if(
         }
         let (sampling, logits) = (settings(t), logits.borrow());
         let vocab = logits.row(0).len();
-        let known = stream.as_mut().filter(|(seed, _)| *seed == sampling.seed);
-        let noise = match known {
-            Some((_, noise)) => noise,
-            None => {
-                let noise = TorchNoise::at_frame(sampling.seed, t, frame.len(), vocab);
-                &mut stream.insert((sampling.seed, noise)).1
-            }
-        };
+        let source = sampling.mode.info().noise;
+        if source == NoiseSource::TorchStream && stream.as_ref().is_none_or(|(seed, _)| *seed != sampling.seed) {
+            stream = Some((sampling.seed, TorchNoise::at_frame(sampling.seed, t, frame.len(), vocab)));
+        }
         let mut row = vec![0.0; vocab];
         let mut tokens = Vec::with_capacity(frame.len());
         for (k, logits) in logits.rows().enumerate() {
-            noise.fill(&mut row);
+            match &mut stream {
+                Some((_, noise)) if source == NoiseSource::TorchStream => noise.fill(&mut row),
+                _ => fill_mlx_noise(native_seed(sampling.seed, t, k), &mut row),
+            }
             tokens.push(sample_token(logits, sampling.params_for(k), sampling.guard, &row));
         }
         let differs: Vec<usize> = (0..frame.len()).filter(|k| frame[*k] != tokens[*k]).collect();

@@ -8,6 +8,7 @@ use mlx_rs::{Array, random};
 
 use super::nn::Result;
 use crate::data::{RangeGuard, SamplingParams};
+use crate::sampling::mlx_noise::native_seed;
 use crate::sampling::warp::{LogitOps, warp};
 
 /// The randomness of a draw for each sequence.
@@ -18,16 +19,9 @@ pub(super) enum DrawNoise {
     Exponential(Array),
 }
 
-/// Key of MLX's generator for one draw: seed, frame and codebook mixed by SplitMix64's finaliser (Steele et al. 2014), so
-/// that any frame can be made again without the ones before it.
+/// Key of MLX's generator for one draw.
 pub(super) fn native_key(seed: u64, frame: usize, codebook: usize) -> Result<Array> {
-    let mix = |x: u64| {
-        let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    };
-    random::key(mix(mix(mix(seed) ^ frame as u64) ^ codebook as u64))
+    random::key(native_seed(seed, frame, codebook))
 }
 
 /// MLX's arithmetic on rows of logits (B, V).

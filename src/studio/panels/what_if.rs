@@ -6,7 +6,7 @@ use super::{Panel, Slot};
 use crate::data::{Mode, ModelInfo, PARAMS, ParamKind, RangeGuard, Sampling, Stage};
 use crate::studio::command::Command;
 use crate::studio::session::Session;
-use crate::studio::state::{MapContent, WhatIfQuestion};
+use crate::studio::state::MapContent;
 
 /// The panel.
 pub(super) struct WhatIf;
@@ -95,11 +95,6 @@ fn guard_ui(ui: &mut Ui, asked: &mut Sampling, model: &ModelInfo) {
 /// What the settings would have changed, and the way to hear it.
 fn answer_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, asked: Sampling, commands: &mut Vec<Command>) {
     let clip = &session.inspected;
-    if !WhatIfQuestion::can_answer(&asked) {
-        ui.label(format!("The noise of {} is only known to the model.", asked.mode.name()));
-        ui.label("Choose exact to see what PyTorch's noise draws.");
-        return;
-    }
     let Some(answer) = session.what_if.answer() else {
         if session.what_if.is_running() {
             ui.weak("Drawing again…");
