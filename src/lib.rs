@@ -40,8 +40,8 @@
 //!
 //! # How to add …
 //!
-//! - **a sampling mode**: a variant and an entry in `data/mode.rs`. A new kind of noise is also an arm in `mlx/csm.rs` and
-//!   `torch/csm.rs`, which the compiler asks for.
+//! - **a sampling mode**: a variant and an entry in `data/mode.rs`. A new kind of noise is also an arm in `mlx/csm.rs`,
+//!   `torch/csm.rs` and `analysis/what_if.rs`, which the compiler asks for.
 //! - **a sampling setting**: a field and an entry in `data/params.rs`, its effect in `sampling/warp.rs`. Flags, window, files and
 //!   reports follow from the table.
 //! - **a statistic of a draw**: a variant and an entry in `analysis/statistics.rs`, and SciPy's value in

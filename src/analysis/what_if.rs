@@ -35,16 +35,18 @@ pub fn what_if(
         }
         let (sampling, logits) = (settings(t), logits.borrow());
         let vocab = logits.row(0).len();
-        let source = sampling.mode.info().noise;
-        if source == NoiseSource::TorchStream && stream.as_ref().is_none_or(|(seed, _)| *seed != sampling.seed) {
-            stream = Some((sampling.seed, TorchNoise::at_frame(sampling.seed, t, frame.len(), vocab)));
-        }
+        let seed = sampling.seed;
+        // The stream goes on from frame to frame; another seed begins another one.
+        stream = stream.filter(|(known, _)| *known == seed);
         let mut row = vec![0.0; vocab];
         let mut tokens = Vec::with_capacity(frame.len());
         for (k, logits) in logits.rows().enumerate() {
-            match &mut stream {
-                Some((_, noise)) if source == NoiseSource::TorchStream => noise.fill(&mut row),
-                _ => fill_mlx_noise(native_seed(sampling.seed, t, k), &mut row),
+            match sampling.mode.info().noise {
+                NoiseSource::TorchStream => {
+                    let begin = || (seed, TorchNoise::at_frame(seed, t, frame.len(), vocab));
+                    stream.get_or_insert_with(begin).1.fill(&mut row);
+                }
+                NoiseSource::MlxKey => fill_mlx_noise(native_seed(seed, t, k), &mut row),
             }
             tokens.push(sample_token(logits, sampling.params_for(k), sampling.guard, &row));
         }
