@@ -212,7 +212,7 @@ fn context_meter_ui(ui: &mut Ui, session: &Session, last: usize) {
 }
 
 fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.strong("Voice prompt");
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
             commands.push(Command::ChooseVoicePrompt);

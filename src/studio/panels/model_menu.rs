@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use egui::Ui;
+use egui::containers::menu::MenuButton;
+use egui::{Button, Ui};
 
 use crate::checkpoint::CheckpointSpec;
 use crate::studio::command::Command;
@@ -17,8 +18,9 @@ pub(super) fn model_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<C
     };
     // The machine stays the same: it is asked once.
     static DEVICE: LazyLock<String> = LazyLock::new(crate::machine::device);
-    let menu = ui.menu_button(format!("{name} ▼"), |ui| choices_ui(ui, session, commands));
-    menu.response.on_hover_text(format!("Computes on {}", *DEVICE)).accessible_name("Model");
+    let button = MenuButton::from_button(Button::new(format!("{name} ▼")).truncate());
+    let (menu, _) = button.ui(ui, |ui| choices_ui(ui, session, commands));
+    menu.on_hover_text(format!("{name}, computes on {}", *DEVICE)).accessible_name("Model");
 }
 
 /// Why there is no model, and what can be opened instead.

@@ -1,6 +1,6 @@
 //! The bar at the top: model, what is going on, appearance.
 
-use egui::{Align, ComboBox, DragValue, Layout, RichText, Ui};
+use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Ui};
 
 use super::model_menu::model_menu_ui;
 use super::{Panel, Slot};
@@ -21,19 +21,9 @@ impl Panel for TopBar {
     }
 
     fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-        ui.horizontal_wrapped(|ui| {
+        ui.horizontal(|ui| {
             ui.heading("CSM Studio");
-            model_menu_ui(ui, session, commands);
-            let clip = &session.inspected;
-            if session.is_speaking() {
-                ui.label(RichText::new("Speaking").strong());
-            } else if session.generation.is_recomputing() {
-                ui.label(format!("Analysing {}/{}", clip.steps.len(), clip.frames.len()));
-            } else if let Some(status) = session.model.status()
-                && session.model.failure().is_none()
-            {
-                ui.label(status); // a failure and what to do about it stand in the middle
-            }
+            // The buttons at the right come first, so that a long name gives way to them.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Keys").on_hover_text("F1").clicked() {
                     commands.push(Command::Ask(Ask::Keys));
@@ -42,9 +32,27 @@ impl Panel for TopBar {
                     commands.push(Command::Ask(Ask::Palette));
                 }
                 appearance_ui(ui, session, commands);
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    model_menu_ui(ui, session, commands);
+                    status_ui(ui, session);
+                });
             });
         });
     }
+}
+
+/// What goes on.
+fn status_ui(ui: &mut Ui, session: &Session) {
+    let clip = &session.inspected;
+    let status = if session.is_speaking() {
+        Some(RichText::new("Speaking").strong())
+    } else if session.generation.is_recomputing() {
+        Some(format!("Analysing {}/{}", clip.steps.len(), clip.frames.len()).into())
+    } else {
+        // A failure and what to do about it stand in the middle.
+        session.model.status().filter(|_| session.model.failure().is_none()).map(RichText::new)
+    };
+    status.into_iter().for_each(|status| drop(ui.add(Label::new(status).truncate())));
 }
 
 fn appearance_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
