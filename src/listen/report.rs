@@ -249,7 +249,7 @@ fn row(test: &ListeningTest, results: &Results, answer: &Answer) -> Row {
         (Choice::Tie, _) => (json!("tie"), Value::Null),
         (Choice::Values(_), _) => (Value::Null, Value::Null),
     };
-    let right = trial.x.map(|x| matches!((&answer.choice, x), (Choice::First, 0) | (Choice::Second, 1)));
+    let right = trial.x.map(|x| is_right(&answer.choice, x));
     let common = [
         ("listener", json!(results.listener)),
         ("device", json!(results.device)),
@@ -292,6 +292,11 @@ fn row(test: &ListeningTest, results: &Results, answer: &Answer) -> Row {
     Row(row)
 }
 
+/// Whether an answer to an ABX trial names the place of what X is.
+fn is_right(choice: &Choice, x: usize) -> bool {
+    matches!((choice, x), (Choice::First, 0) | (Choice::Second, 1))
+}
+
 /// Votes on pairs of conditions: of a rating, every pair of its values.
 fn pair_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<PairVote> {
     let trial = &test.trials[answer.trial];
@@ -303,10 +308,7 @@ fn pair_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<Pai
         PairVote { listener, item, pair: (a.min(b), a.max(b)), first }
     };
     match (&answer.choice, trial.x) {
-        (choice, Some(x)) => {
-            let right = matches!((choice, x), (Choice::First, 0) | (Choice::Second, 1));
-            vec![PairVote { listener, item, pair: (0, 1), first: Some(right) }]
-        }
+        (choice, Some(x)) => vec![PairVote { listener, item, pair: (0, 1), first: Some(is_right(choice, x)) }],
         (Choice::First, None) => vec![vote(0, 1, Some(true))],
         (Choice::Second, None) => vec![vote(0, 1, Some(false))],
         (Choice::Tie, None) => vec![vote(0, 1, None)],

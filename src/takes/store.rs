@@ -432,23 +432,10 @@ fn json(take: &Take) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::data::{Codes, FinishReason};
-    use crate::takes::ClipSummary;
 
     fn take(text: &str, created: u64) -> Take {
-        Take {
-            id: String::new(),
-            name: text.into(),
-            created,
-            favourite: false,
-            parent: None,
-            measures: ClipSummary::default(),
-            text: text.into(),
-            speaker: 0,
-            model: None,
-            sampling: None,
-            stop: Some(FinishReason::Eos),
-            edited: false,
-        }
+        let stop = Some(FinishReason::Eos);
+        Take { name: text.into(), text: text.into(), created, stop, ..Take::default() }
     }
 
     fn texts(store: &Store) -> Vec<&str> {

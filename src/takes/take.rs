@@ -23,7 +23,7 @@ pub struct ClipSummary {
 }
 
 /// A clip that is kept: the content of `take.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Take {
     /// The folder's name.
     pub id: String,

@@ -22,7 +22,7 @@ use csm_studio::studio::Studio;
 use csm_studio::studio::session::StudioPaths;
 use csm_studio::studio::settings::Theme;
 use csm_studio::studio::state::{Codebooks, Heard, TestRequest};
-use csm_studio::takes::{ClipSummary, Store, Take};
+use csm_studio::takes::{Store, Take};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use tempfile::TempDir;

@@ -78,6 +78,28 @@ fn files_are_opened() {
     assert_eq!(window.state().session.player.seconds(), 0.5);
 }
 
+/// A window that is closed waits for what is being written, and only for that.
+#[test]
+fn nothing_that_is_being_written_is_lost_when_the_window_closes() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let slow = |session: &mut csm_studio::studio::session::Session, name: &str| {
+        let content = || {
+            std::thread::sleep(Duration::from_millis(200));
+            Ok(b"content".to_vec())
+        };
+        session.write_export(Ok(Box::new(content)), folder.path().join(name));
+    };
+    let session = &mut window.state_mut().session;
+    slow(session, "one.json");
+    slow(session, "two.json");
+    assert!(!folder.path().join("one.json").exists() && !folder.path().join("two.json").exists());
+    session.finish_writing();
+    for name in ["one.json", "two.json"] {
+        assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), b"content");
+    }
+}
+
 /// Several takes are chosen, deleted together and brought back together; the list filters and keeps its rows' height.
 #[test]
 fn takes_are_chosen_filtered_and_deleted_together() {
@@ -121,20 +143,8 @@ fn takes_are_chosen_filtered_and_deleted_together() {
 }
 
 fn a_take(text: &str, created: u64) -> Take {
-    Take {
-        id: String::new(),
-        name: text.into(),
-        created,
-        favourite: false,
-        parent: None,
-        measures: ClipSummary::default(),
-        text: text.into(),
-        speaker: 0,
-        model: None,
-        sampling: None,
-        stop: Some(FinishReason::Eos),
-        edited: false,
-    }
+    let stop = Some(FinishReason::Eos);
+    Take { name: text.into(), text: text.into(), created, stop, ..Take::default() }
 }
 
 /// The child of the next test: keeps takes until it is killed.

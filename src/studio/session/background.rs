@@ -1,7 +1,7 @@
 //! Work that would hold the window up, on threads of its own.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use super::Session;
@@ -14,6 +14,7 @@ use crate::studio::state::{InspectedClip, MeasuredSounds, QueuedTask};
 use crate::takes::DrawCache;
 
 type Then = Box<dyn FnOnce(&mut Session) + Send>;
+type Work = Box<dyn FnOnce() + Send>;
 
 /// Whether something is under way: from its beginning until what was given then is dropped, which it is also where that panics.
 #[derive(Default)]
@@ -78,7 +79,7 @@ impl Session {
         then: impl FnOnce(&mut Self, T) + Send + 'static,
     ) -> Option<JoinHandle<()>> {
         let (sender, wake) = (self.finished.sender.clone(), self.wake.clone());
-        let work = move || {
+        let work: Work = Box::new(move || {
             let computed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute));
             let finish: Then = Box::new(move |session: &mut Self| match computed {
                 Ok(value) => then(session, value),
@@ -86,10 +87,17 @@ impl Session {
             });
             sender.send(finish).ok(); // the window may be closed by now
             wake();
+        });
+        self.finished.running += 1;
+        // Where the system gives no thread it is done here: what was made is not lost for that.
+        let work = Arc::new(Mutex::new(Some(work)));
+        let run = |work: &Mutex<Option<_>>| {
+            let work: Option<_> = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+            work.into_iter().for_each(|work: Work| work());
         };
-        let started = std::thread::Builder::new().name("csm-background".into()).spawn(work);
-        self.finished.running += usize::from(started.is_ok());
-        started.map_err(|e| self.notify_error(format!("the system gives no thread: {e}"))).ok()
+        let on_thread = work.clone();
+        let started = std::thread::Builder::new().name("csm-background".into()).spawn(move || run(&on_thread));
+        started.map_err(|e| (tracing::warn!("the system gives no thread: {e}"), run(&work))).ok()
     }
 
     /// Waits until everything is written that is being written, and takes it in.

@@ -50,23 +50,9 @@ pub fn families(takes: &[Take], found: &[usize]) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::takes::ClipSummary;
 
     fn take(id: &str, parent: Option<&str>) -> Take {
-        Take {
-            id: id.into(),
-            name: String::new(),
-            created: 0,
-            favourite: false,
-            parent: parent.map(Into::into),
-            measures: ClipSummary::default(),
-            text: String::new(),
-            speaker: 0,
-            model: None,
-            sampling: None,
-            stop: None,
-            edited: false,
-        }
+        Take { id: id.into(), parent: parent.map(Into::into), ..Take::default() }
     }
 
     #[test]
