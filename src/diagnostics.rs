@@ -17,7 +17,7 @@ pub fn log_folder() -> Option<PathBuf> {
 }
 
 /// Starts the log and makes panics part of it. With `debug`, or where `RUST_LOG` is set, it goes to standard error too. A log
-/// that cannot be written is no reason to stop: the program runs without it.
+/// that cannot be written is not a reason to stop: the program runs without it.
 pub fn start(debug: bool) {
     let file = log_folder().and_then(|folder| {
         std::fs::create_dir_all(&folder).ok()?;

@@ -23,21 +23,21 @@ pub enum Error {
         field: Cow<'static, str>,
         /// The range, in words.
         expected: String,
-        /// The offending value.
+        /// The value that was given.
         got: String,
     },
     /// A file or folder cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {
-        /// The file.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file was read and its content is not usable.
     #[error("{}: {problem}{}", path.display(), cause(source))]
     InvalidFile {
-        /// The file.
+        /// Path of the file or folder.
         path: PathBuf,
         /// What is wrong with it and what was expected.
         problem: String,
@@ -72,7 +72,7 @@ pub enum Error {
     /// The machine lacks something: a library, a device, memory.
     #[error("{what}{}; {hint}", cause(source))]
     Unavailable {
-        /// What is missing.
+        /// What is missing, and for what.
         what: String,
         /// What to do about it.
         hint: String,
@@ -82,9 +82,9 @@ pub enum Error {
     /// A file cannot be written.
     #[error("{}: cannot be written: {source}{}", path.display(), rescued_to(rescued))]
     Write {
-        /// The file.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the operating system.
         source: BoxError,
         /// Where audio went instead.
         rescued: Option<PathBuf>,
@@ -92,15 +92,15 @@ pub enum Error {
     /// MLX or PyTorch reported an error.
     #[error("{backend}: {source}")]
     Engine {
-        /// `MLX` or `PyTorch`.
+        /// The backend: `MLX` or `PyTorch`.
         backend: &'static str,
-        /// Its error.
+        /// The error that the backend reports.
         source: BoxError,
     },
-    /// A download failed.
+    /// A download failed; what arrived is kept.
     #[error("{what}: {problem}")]
     Download {
-        /// The repository.
+        /// The repository or file.
         what: String,
         /// What happened and what to do.
         problem: String,
@@ -111,7 +111,7 @@ pub enum Error {
     /// The worker thread died before it answered.
     #[error("the model's thread stopped unexpectedly ({reason}); it is restarted for the next task")]
     WorkerDied {
-        /// The panic's message.
+        /// The message of the panic.
         reason: String,
     },
 }
@@ -125,12 +125,12 @@ fn rescued_to(path: &Option<PathBuf>) -> String {
 }
 
 impl Error {
-    /// An [`Error::InvalidValue`].
+    /// Creates an [`Error::InvalidValue`] of `field`.
     pub fn invalid(field: impl Into<Cow<'static, str>>, expected: impl Into<String>, got: impl ToString) -> Self {
         Self::InvalidValue { field: field.into(), expected: expected.into(), got: got.to_string() }
     }
 
-    /// An [`Error::Read`].
+    /// Creates an [`Error::Read`] of `path`.
     pub fn read(path: impl AsRef<Path>, source: io::Error) -> Self {
         Self::Read { path: path.as_ref().to_owned(), source }
     }
@@ -145,12 +145,12 @@ impl Error {
         Self::InvalidFile { path: path.as_ref().to_owned(), problem: problem.into(), source: Some(source.into()) }
     }
 
-    /// An [`Error::Weights`].
+    /// Creates an [`Error::Weights`] of `path`.
     pub fn weights(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::Weights { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
-    /// An [`Error::Write`].
+    /// Creates an [`Error::Write`] of `path`.
     pub fn write(path: impl AsRef<Path>, source: impl Into<BoxError>) -> Self {
         Self::Write { path: path.as_ref().to_owned(), source: source.into(), rescued: None }
     }
@@ -168,7 +168,7 @@ impl Error {
         }
     }
 
-    /// The process's exit code: 2 for bad input, 3 where the machine is at fault, 130 for a cancelled task.
+    /// The process's exit code: 2 for bad input, 3 if the machine is at fault, 130 for a cancelled task.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::InvalidValue { .. }

@@ -17,7 +17,7 @@ pub(crate) const MEDIA_LIMIT: u64 = 2 << 30;
 /// Reads a regular file of at most `limit` bytes. A FIFO or device is refused rather than waited for.
 ///
 /// # Errors
-/// [`Error::Read`] or [`Error::InvalidFile`].
+/// [`Error::Read`] if the file cannot be read, [`Error::InvalidFile`] if it is malformed.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open_regular(path)?;
     let length = file.metadata().map_err(|e| Error::read(path, e))?.len();
@@ -53,7 +53,7 @@ pub(crate) fn read_own_json<T: Default + DeserializeOwned>(path: &Path, what: &s
 /// Writes such a file, whole or not at all, and its folder if need be.
 ///
 /// # Errors
-/// [`Error::Write`].
+/// [`Error::Write`] if the file cannot be written.
 pub(crate) fn write_own_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::write(path, e))?;
     if let Some(folder) = path.parent() {
@@ -99,7 +99,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(&folder)
 }
 
-/// The name that stands for standard output.
+/// The name of standard output in arguments.
 pub(crate) const STANDARD_OUTPUT: &str = "-";
 
 /// Where an output goes.
@@ -109,7 +109,7 @@ pub(crate) enum Destination {
     File {
         /// The file that will be replaced or made.
         target: PathBuf,
-        /// Its folder.
+        /// The folder that contains the file.
         folder: PathBuf,
     },
     /// Standard output, a FIFO or a device: written from the start, not replaced.
@@ -134,7 +134,7 @@ pub(crate) fn destination(path: &Path) -> io::Result<Destination> {
     Ok(Destination::File { target, folder })
 }
 
-/// Puts a finished temporary file into its place. A closed standard output is no error: whoever read it has seen enough.
+/// Puts a finished temporary file into its place. A closed standard output is not an error: its reader has seen enough.
 ///
 /// # Errors
 /// The system's error, with the file as it is.

@@ -5,13 +5,13 @@ use std::path::Path;
 /// Memory: all of it, and what programs can still take, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// All.
+    /// All memory of the machine, in bytes.
     pub total: u64,
     /// Free, or held by caches that give way.
     pub available: u64,
 }
 
-/// The machine's memory; `None` where the system does not tell.
+/// The machine's memory; `None` if the system does not tell.
 pub fn memory() -> Option<Memory> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
@@ -29,7 +29,7 @@ pub fn device() -> String {
     processor.map_or(kind.to_owned(), |name| format!("{kind}, {name}"))
 }
 
-/// The most memory that this process has held, in bytes; `None` where the system does not tell.
+/// The most memory that this process has held, in bytes; `None` if the system does not tell.
 pub fn peak_memory() -> Option<u64> {
     // SAFETY: the call fills the structure, whose numbers may all be 0.
     let usage = unsafe {
@@ -40,8 +40,8 @@ pub fn peak_memory() -> Option<u64> {
     u64::try_from(usage.ru_maxrss).ok().map(|held| held * unit)
 }
 
-/// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` where the system
-/// does not tell.
+/// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` if the
+/// system does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {
     let existing = path.ancestors().find(|p| p.exists())?;
     let existing = if existing == Path::new("") { Path::new(".") } else { existing };

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use sha2::{Digest, Sha256};
 
-/// A page with its style and its program, the only one that a browser runs in it; none where `script` is empty. Pictures and sounds are
-/// `data:` URLs.
+/// A page with its style and its program, the only one that a browser runs in it; none if `script` is empty. Pictures and
+/// sounds are `data:` URLs.
 pub(crate) fn page(title: &str, style: &str, script: &str, body: &Markup) -> String {
     let mut policy = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'".to_owned();
     if !script.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) fn page(title: &str, style: &str, script: &str, body: &Markup) -> Str
     page.into_string()
 }
 
-/// Data for a page's program, which finds it by its id or by where it stands. What could end the element is escaped.
+/// Data for a page's program, which finds it by its id or position. What could end the element is escaped.
 pub(crate) fn page_data(id: Option<&str>, data: &serde_json::Value) -> Markup {
     markup! { script id=[id] type="application/json" { (PreEscaped(data.to_string().replace('<', "\\u003c"))) } }
 }

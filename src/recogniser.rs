@@ -1,4 +1,4 @@
-//! A speech recogniser that the user names: a command that gets a WAV file and prints what it heard.
+//! A speech recogniser that the user names: a command that gets a WAV file and prints its transcript.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// What stands for the file's path in a command.
+/// The placeholder of the file's path in a command.
 const PLACEHOLDER: &str = "{wav}";
 /// Time after which a command is stopped: recognisers load models of gigabytes, and clips are short.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -21,11 +21,11 @@ pub struct Recogniser {
 }
 
 impl Recogniser {
-    /// Reads a command line with quotes as a shell has them; no shell runs it. `{wav}` stands for the file's path, which follows the
-    /// last word where it does not appear.
+    /// Reads a command line with quotes as a shell has them; no shell runs it. `{wav}` is replaced by the file's path, which follows the
+    /// last word if it does not appear.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] for an empty line and an open quote; [`Error::Unavailable`] where there is no such program.
+    /// [`Error::InvalidValue`] for an empty line and an open quote; [`Error::Unavailable`] if there is no such program.
     pub fn parse(line: &str) -> Result<Self> {
         let words = shlex::split(line).filter(|words| !words.is_empty());
         let mut words = words.ok_or_else(|| Error::invalid("recogniser", "a command", format!("“{line}”")))?;
@@ -42,7 +42,7 @@ impl Recogniser {
     /// What the command prints on its standard output for the content of a WAV file. Ends early, with nothing, once `cancelled` says so.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the command cannot be started, fails, takes more than five minutes or prints no text.
+    /// [`Error::Unavailable`] if the command cannot be started, fails, takes more than five minutes or prints no text.
     pub fn transcribe(&self, wav: &[u8], cancelled: impl Fn() -> bool) -> Result<String> {
         let failed = |source: std::io::Error| self.failure("cannot be run", Some(source.into()));
         let file = tempfile::Builder::new().suffix(".wav").tempfile().map_err(failed)?;
@@ -82,7 +82,7 @@ impl Recogniser {
     fn failure(&self, problem: &str, source: Option<crate::error::BoxError>) -> Error {
         Error::Unavailable {
             what: format!("the recogniser “{}” {problem}", self.words.join(" ")),
-            hint: "give a command that takes the path of a WAV file and prints what it heard".into(),
+            hint: "give a command that takes the path of a WAV file and prints its transcript".into(),
             source,
         }
     }
@@ -118,8 +118,8 @@ mod tests {
     fn a_command_gets_the_file_and_its_output_is_the_transcript() {
         let recogniser = Recogniser::parse("cat").unwrap();
         assert_eq!(recogniser.transcribe(b"hello", never).unwrap(), "hello");
-        let quoted = Recogniser::parse("sh -c 'echo heard; test -s \"$1\"' name {wav}").unwrap();
-        assert_eq!(quoted.transcribe(b"RIFF", never).unwrap(), "heard\n");
+        let quoted = Recogniser::parse("sh -c 'echo words; test -s \"$1\"' name {wav}").unwrap();
+        assert_eq!(quoted.transcribe(b"RIFF", never).unwrap(), "words\n");
     }
 
     #[test]

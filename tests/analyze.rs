@@ -52,7 +52,7 @@ fn what_does_not_fit_is_refused_and_what_is_missing_is_said() {
     assert!(text.contains("no statistics of draws") && text.contains("expected a token file with text"), "{text}");
     std::fs::write(dir.at("narrow.json"), r#"{"frames": [[1, 2]]}"#).unwrap();
     for (args, part) in [
-        (vec!["analyze", "narrow.json"], "6 codes a frame"),
+        (vec!["analyze", "narrow.json"], "6 codes per frame"),
         (vec!["analyze", "nothing.json"], "nothing.json"),
         (vec!["compare", "--text", "Yes.", "--seeds", "9..1"], "1 to 10000 seeds"),
         (vec!["compare", "--text", "Yes.", "--temperature", "nan"], "--temperature"),

@@ -21,17 +21,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("recogniser", &["error"]),
     ("checkpoint", &["data", "error", "files", "machine", "text"]),
     ("download", &["checkpoint", "error", "files", "machine"]),
-    ("engine", &["data", "error"]),
+    ("engine", &["data", "error", "text"]),
     ("mlx", &["checkpoint", "data", "engine", "error", "sampling"]),
     ("torch", &["checkpoint", "data", "engine", "error", "sampling"]),
     ("worker", &["checkpoint", "data", "engine", "error", "mlx", "torch"]),
     ("quantize", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "sampling"]),
     ("audio", &["data", "error", "files"]),
-    ("takes", &["data", "error", "files"]),
+    ("takes", &["analysis", "audio", "data", "error", "files"]),
     ("page", &[]),
     ("listen", &["analysis", "audio", "data", "error", "files", "page"]),
     ("acoustics", &["audio", "data"]),
-    ("report", &["acoustics", "analysis", "data", "error", "page"]),
+    ("report", &["acoustics", "analysis", "audio", "data", "error", "page"]),
     ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
     (
         "studio",
@@ -49,7 +49,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "machine",
             "recogniser",
             "report",
-            "sampling",
             "takes",
             "text",
             "torch",
@@ -82,6 +81,30 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The owners of the window's state: the file or folder in `studio/`, and the type.
+const OWNERS: &[(&str, &str)] = &[
+    ("composer", "Composer"),
+    ("inspector", "Inspector"),
+    ("monitor", "Monitor"),
+    ("comparison", "Comparison"),
+    ("library", "Library"),
+    ("test_bench", "TestBench"),
+    ("models", "Models"),
+    ("preferences", "Preferences"),
+    ("shell", "Shell"),
+];
+
+/// Files and folders that may start threads.
+const THREAD_STARTERS: &[&str] = &[
+    "audio",
+    "recogniser.rs",
+    "sampling/prefetch.rs",
+    "studio/launch.rs",
+    "studio/tasks.rs",
+    "worker",
+    "cli/bench.rs",
+];
+
 /// Crates that belong to some places only.
 const ROOMS: &[(&str, &[&str])] = &[
     ("mlx_rs", &["mlx"]),
@@ -100,6 +123,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("eframe", &["studio"]),
     ("egui_plot", &["studio"]),
     ("rfd", &["studio"]),
+    ("winit", &["studio"]),
+    ("getrandom", &["data"]),
     ("jiff", &["studio"]),
     ("plotters", &["report", "verify"]),
     ("maud", &["listen", "page", "report"]),
@@ -239,6 +264,7 @@ impl<'ast> Visit<'ast> for Uses<'_> {
     }
 }
 
+/// The text of an attribute, path or type without spaces.
 fn quote_path(path: &syn::Path) -> String {
     path.segments.iter().map(|s| s.ident.to_string()).collect::<Vec<_>>().join("::")
 }
@@ -289,19 +315,31 @@ fn no_layer_has_a_cycle_inside() {
         let known = (0..=path.len()).rev().find_map(|n| Some((n, reexports.get(&path[..n].to_vec())?)));
         known.map_or(path.to_vec(), |(n, to)| to.iter().chain(&path[n..]).cloned().collect())
     };
+    // Owners name each other's commands: together with those who carry them they are one unit, which has a rule of its own below.
+    let unit = |module: &[String]| {
+        let carries = |name: &String| {
+            OWNERS.iter().any(|(owner, _)| owner == name)
+                || ["command", "effects", "session", "tasks"].contains(&name.as_str())
+        };
+        match module {
+            [layer, name, ..] if layer == "studio" && carries(name) => vec![layer.clone(), "session".to_owned()],
+            _ => module.to_vec(),
+        }
+    };
     let owner = |path: &[String]| {
         let path = define(path);
-        (0..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m))
+        (0..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m)).map(|module| unit(&module))
     };
     let mut edges: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
     for source in &sources {
         for path in &source.internal {
             // A module may use its ancestors' items, and declares its children: neither is an import between siblings.
+            let here = unit(&source.module);
             if let Some(target) = owner(path)
-                && !target.starts_with(&source.module)
-                && !source.module.starts_with(&target)
+                && !target.starts_with(&here)
+                && !here.starts_with(&target)
             {
-                edges.entry(source.module.clone()).or_default().insert(target);
+                edges.entry(here).or_default().insert(target);
             }
         }
     }
@@ -366,5 +404,167 @@ fn only_the_command_line_prints() {
     for source in sources().iter().filter(|s| s.layer() != "cli") {
         let text = std::fs::read_to_string(root.join(&source.file)).unwrap();
         assert!(!text.contains("println!(") && !text.contains("eprint!("), "{} prints", source.file.display());
+    }
+}
+
+/// Collects what the rules about owners, waiting and threads are about. Tests may do as they like.
+#[derive(Default)]
+struct Habits {
+    /// Types behind `&mut`, with the function around them.
+    mutable: Vec<(String, String)>,
+    /// Functions whose signature or body names the session.
+    session: BTreeSet<String>,
+    /// Calls of functions of `std::thread`.
+    threads: BTreeSet<String>,
+    function: String,
+}
+
+impl Habits {
+    fn of(file: &Path) -> Self {
+        let text = std::fs::read_to_string(repository("src").join(file)).unwrap();
+        let mut habits = Self::default();
+        habits.visit_file(&syn::parse_file(&text).unwrap());
+        habits
+    }
+
+    fn within(&mut self, function: String, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.function, function);
+        visit(self);
+        self.function = before;
+    }
+}
+
+impl<'ast> Visit<'ast> for Habits {
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        if !item.attrs.iter().any(|a| quote_path(a.path()) == "cfg") {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.within(item.sig.ident.to_string(), |habits| visit::visit_item_fn(habits, item));
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.within(item.sig.ident.to_string(), |habits| visit::visit_impl_item_fn(habits, item));
+    }
+
+    fn visit_item_use(&mut self, _: &'ast syn::ItemUse) {}
+
+    fn visit_type_reference(&mut self, reference: &'ast syn::TypeReference) {
+        if let (Some(_), syn::Type::Path(path)) = (&reference.mutability, &*reference.elem) {
+            let name = path.path.segments.last().unwrap().ident.to_string();
+            self.mutable.push((self.function.clone(), name));
+        }
+        visit::visit_type_reference(self, reference);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let path_text = quote_path(path);
+        if path.segments.iter().any(|segment| segment.ident == "Session") {
+            self.session.insert(self.function.clone());
+        }
+        if let Some((_, name)) = path_text.split_once("thread::") {
+            self.threads.insert(name.to_owned());
+        }
+        visit::visit_path(self, path);
+    }
+}
+
+/// The owner that a file of the window belongs to.
+fn owner_of(source: &Source) -> Option<&'static (&'static str, &'static str)> {
+    let module = source.module.get(1).filter(|_| source.layer() == "studio")?;
+    OWNERS.iter().find(|(name, _)| name == module)
+}
+
+/// An owner changes itself alone: it reads others through its context, and effects carry what it wants of them.
+#[test]
+fn owners_reach_each_other_through_contexts_and_effects_only() {
+    let mut splits = 0;
+    for source in sources() {
+        let habits = Habits::of(&source.file);
+        let Some((_, own)) = owner_of(&source) else {
+            let panels = source.module.starts_with(&["studio".to_owned(), "panels".to_owned()]);
+            let mutable = habits.mutable.iter().find(|(_, name)| panels && name == "Session");
+            assert!(mutable.is_none(), "{}: panels give commands and change no session", source.file.display());
+            continue;
+        };
+        for (function, name) in &habits.mutable {
+            let another = OWNERS.iter().any(|(_, other)| other == name && other != own);
+            assert!(!another, "{}: {function} changes {name}, which is another owner", source.file.display());
+        }
+        splits += usize::from(habits.session.contains("split"));
+        let others: Vec<&String> = habits.session.iter().filter(|function| *function != "split").collect();
+        assert!(others.is_empty(), "{}: {others:?} use the session", source.file.display());
+    }
+    assert_eq!(splits, OWNERS.len(), "each owner has one `split`");
+}
+
+/// Threads start in the places that are named, and nothing in the window sleeps.
+#[test]
+fn threads_start_in_named_places_and_the_window_never_sleeps() {
+    let mut starters = BTreeSet::new();
+    for source in sources() {
+        let threads = Habits::of(&source.file).threads;
+        let place = THREAD_STARTERS.iter().find(|place| source.file.starts_with(place));
+        if threads.iter().any(|call| ["spawn", "scope"].contains(&call.as_str()) || call.starts_with("Builder")) {
+            let place =
+                place.unwrap_or_else(|| panic!("{}: threads start in {THREAD_STARTERS:?}", source.file.display()));
+            starters.insert(*place);
+        }
+        let sleeps = source.layer() == "studio" && threads.contains("sleep");
+        assert!(!sleeps, "{}: the window waits for events instead of sleeping", source.file.display());
+    }
+    assert_eq!(starters, THREAD_STARTERS.iter().copied().collect(), "a place that starts no thread needs no rule");
+}
+
+/// At most 15 fields and 30 methods: what an owner can do belongs to the owner.
+#[test]
+fn the_session_stays_small() {
+    let (mut fields, mut methods) = (0, 0);
+    for source in sources().iter().filter(|source| source.layer() == "studio") {
+        let text = std::fs::read_to_string(repository("src").join(&source.file)).unwrap();
+        for item in syn::parse_file(&text).unwrap().items {
+            match item {
+                syn::Item::Struct(item) if item.ident == "Session" => fields += item.fields.len(),
+                syn::Item::Impl(item) if item.trait_.is_none() => {
+                    let is_session = matches!(&*item.self_ty, syn::Type::Path(path) if path.path.is_ident("Session"));
+                    let is_method = |item: &&syn::ImplItem| matches!(item, syn::ImplItem::Fn(_));
+                    methods += if is_session { item.items.iter().filter(is_method).count() } else { 0 };
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!((1..=15).contains(&fields) && (1..=30).contains(&methods), "{fields} fields, {methods} methods");
+}
+
+/// The layers by level: a layer stands above all that it uses.
+fn draw_layers() -> String {
+    let mut levels: BTreeMap<&str, usize> = BTreeMap::new();
+    for (layer, uses) in LAYERS {
+        let level = uses.iter().map(|used| levels[used] + 1).max().unwrap_or(0);
+        levels.insert(layer, level);
+    }
+    let highest = levels.values().copied().max().unwrap_or(0);
+    let line = |level: usize| {
+        let on_level: Vec<&str> =
+            LAYERS.iter().map(|(layer, _)| *layer).filter(|layer| levels[layer] == level).collect();
+        format!("//! {level:>3}   {}\n", on_level.join("   "))
+    };
+    (0..=highest).rev().map(line).collect()
+}
+
+/// The picture in the crate's documentation is [`LAYERS`]. `UPDATE_SNAPSHOTS=1` draws it again.
+#[test]
+fn the_picture_of_the_layers_is_the_declared_graph() {
+    let (path, drawn) = (repository("src/lib.rs"), draw_layers());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let start = text.find("//! ```text\n").unwrap() + "//! ```text\n".len();
+    let end = start + text[start..].find("//! ```\n").unwrap();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, format!("{}{drawn}{}", &text[..start], &text[end..])).unwrap();
+    } else {
+        assert_eq!(&text[start..end], drawn, "UPDATE_SNAPSHOTS=1 draws it again");
     }
 }

@@ -261,7 +261,7 @@ fn bad_values_are_refused() {
     dir.refused(&["--text", "a", "--guard-range", "0-5"], &["--guard-range"]);
     dir.refused(&["--text", "a", "--guard-range", "5-2000"], &["--guard-range", "1026"]);
     dir.refused(&["--text", "a", "--max-audio-length-ms", "79"], &["--max-audio-length-ms", "80"]);
-    dir.refused(&["--text", "a", "--context-text", "b"], &["as many of each", "0 files, 1 texts, 0 speakers"]);
+    dir.refused(&["--text", "a", "--context-text", "b"], &["an equal number of each", "0 files, 1 texts, 0 speakers"]);
     dir.refused(&["--text", "a", "--model-path", "nowhere"], &["nowhere", "checkpoint"]);
     dir.refused(&["--text", "a", "--max-audio-length-ms", "170000"], &["too long", "2048"]);
     dir.refused(&[], &["--text"]);
@@ -276,7 +276,7 @@ fn bad_token_files_are_refused() {
             r#"{"frames": [[1,2,3,4,5,6],[1,2,3,4,5,1027]]}"#,
             &["0 to 1026", "1027 in frame 1, codebook 5"],
         ),
-        ("rows.json", r#"{"frames": [[1,2,3,4,5,6],[1,2,3]]}"#, &["6 codes a frame", "3 in frame 1"]),
+        ("rows.json", r#"{"frames": [[1,2,3,4,5,6],[1,2,3]]}"#, &["6 codes per frame", "3 in frame 1"]),
         ("none.json", r#"{"frames": []}"#, &["at least one"]),
         ("other.json", r#"{"format": "mine", "frames": [[1,2,3,4,5,6]]}"#, &["csm-tokens", "mine"]),
         ("broken.json", r#"{"frames": [[1,2"#, &["token file"]),
@@ -381,7 +381,7 @@ fn dir_refuses(dir: &TestDir, args: &[&str]) {
     let out = dir.csm(&[&["generate"], args].concat());
     let text = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(2), "{text}");
-    assert!(text.contains("no input and no other output"), "{text}");
+    assert!(text.contains("neither an input nor another output"), "{text}");
 }
 
 /// A text is spoken in pieces wherever it comes from; numbers are read in words and told of once; control marks are refused.

@@ -2,8 +2,8 @@
 
 use csm_studio::checkpoint::Checkpoint;
 use csm_studio::checkpoint::config::Padding;
-use csm_studio::data::{Codes, Dtype, FinishReason, Mode, Position, Prompt, Sampling, SamplingParams, Turn};
-use csm_studio::engine::{Engine, Generation, GenerationRequest, SingleEngine, Step};
+use csm_studio::data::{ClipSpec, Codes, Dtype, FinishReason, Mode, Position, Prompt, Sampling, SamplingParams, Turn};
+use csm_studio::engine::{Engine, Generation, GenerationRequest, LoopEvent, SingleEngine};
 use csm_studio::mlx::MlxCsm;
 use csm_studio::mlx::mimi::Mimi;
 
@@ -26,15 +26,7 @@ fn sampling(mode: Mode, (t, k, depth_t, depth_k): (f64, usize, f64, usize), seed
 const GREEDY: (f64, usize, f64, usize) = (0.0, 1, 0.0, 1);
 
 fn request(prompt: &Prompt, sampling: Sampling, max_frames: usize) -> GenerationRequest {
-    GenerationRequest {
-        prompt: prompt.clone(),
-        sampling,
-        max_frames,
-        history: Codes::default(),
-        forced: None,
-        edits: Vec::new(),
-        observe: false,
-    }
+    GenerationRequest::new(&ClipSpec::new("", 0, sampling), prompt.clone(), max_frames)
 }
 
 /// A clip from the loop that users' clips come from, and why it ended.
@@ -44,12 +36,12 @@ fn clip(
     request: &GenerationRequest,
     logits: &mut Vec<f32>,
 ) -> (Codes, FinishReason) {
-    let mut generation = Generation::new(request, request.sampling.seed, &checkpoint.dims()).unwrap();
+    let mut generation = Generation::new(request, &[request.spec.sampling.seed], &checkpoint.dims()).unwrap();
     loop {
         match generation.next_frame(&mut SingleEngine(engine)).unwrap() {
-            Step::Frame(frame) => logits.extend(frame.logits.iter().flat_map(|l| l.values())),
-            Step::Eos(_) => return (generation.frames().clone(), FinishReason::Eos),
-            Step::Finished(reason) => return (generation.frames().clone(), reason),
+            LoopEvent::Frame(frame) => logits.extend(frame.logits.iter().flat_map(|l| l.values())),
+            LoopEvent::EndOfSpeech(_) => return (generation.codes(0).clone(), FinishReason::Eos),
+            LoopEvent::Finished(reason) => return (generation.codes(0).clone(), reason),
         }
     }
 }
@@ -259,8 +251,9 @@ fn a_reply_hears_the_turn_before_it() {
     let before =
         Turn { speaker: reply.before_speaker, text: reply.before_text.clone(), frames: golden.tokens(&reply.before) };
     let mut csm = MlxCsm::load(&checkpoint, Dtype::Float32).unwrap();
-    let prompt = checkpoint.prompt(&[before], reply.speaker, &reply.text).unwrap();
-    let request = request(&prompt, sampling(Mode::Exact, reply.settings, reply.seed), 100);
+    let settings = sampling(Mode::Exact, reply.settings, reply.seed);
+    let spec = ClipSpec { context: vec![before], ..ClipSpec::new(&reply.text, reply.speaker, settings) };
+    let request = request(&checkpoint.prompt(&spec).unwrap(), settings, 100);
     let (ours, stop) = clip(&checkpoint, &mut csm, &request, &mut Vec::new());
     assert_eq!(ours, golden.tokens(&reply.tensor));
     assert!(reply.ended && stop == FinishReason::Eos);

@@ -44,7 +44,7 @@ command() {
   keys Return && sleep 0.7
 }
 # Gives the keys without Ctrl to the window: the text loses the focus.
-leave_text() { command "hear the clip on view" && keys Tab Tab; }
+leave_text() { command "switch to the current clip" && keys Tab Tab; }
 count() { find "$takes" -name take.json | wc -l; }
 made() { # waits until there are so many takes
   for ((n = 0; n < 120; n++)); do
@@ -71,7 +71,7 @@ three_modes() { # the same in all modes, pinned by themselves, compared by ear a
   command "all modes" && made 4
   check take.json '[.[].sampling.mode] | unique | length' 3
   leave_text && keys 1 2 3 && command "show the comparison" && picture compared
-  command "show measures" && sleep 2 && picture measured
+  command "show acoustic measures" && sleep 2 && picture measured
   keys m && sleep 1 && picture spectrograms
 }
 conversation() { # two turns, the second as a reply that hears the first
@@ -104,8 +104,8 @@ missing_model() { # no model: what can be done instead, and takes can be played
 }
 codebooks() { # the first codebooks are heard, pinned, and compared with all
   window && type "Good morning." && keys ctrl+Return && made 1
-  command "hear all codebooks" && leave_text && keys p
-  command "show measures" && picture pinned
+  command "play all codebooks" && leave_text && keys p
+  command "show acoustic measures" && picture pinned
 }
 many_takes() { # 10,000 takes: the window is there within a second, and search finds one of them
   window && type "One of many." && keys ctrl+Return && made 1 && close

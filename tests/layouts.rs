@@ -54,7 +54,7 @@ fn tokens(checkpoint: &Checkpoint) -> (Vec<Vec<u32>>, Vec<f32>) {
     let spec = ClipSpec::new("Hello.", 1, sampling);
     let mut engine = MlxCsm::load(checkpoint, Dtype::Float32).unwrap();
     engine
-        .prefill(&checkpoint.prompt_of(&spec).unwrap(), &csm_studio::data::Codes::new(checkpoint.dims().codebooks))
+        .prefill(&checkpoint.prompt(&spec).unwrap(), &csm_studio::data::Codes::new(checkpoint.dims().codebooks))
         .unwrap();
     let (mut codes, mut logits) = (Vec::new(), Vec::new());
     for frame in 0..12 {
@@ -402,15 +402,12 @@ fn prompts_are_those_of_the_reference() {
         audio(&[[1, 2, 3], [4, 5, 6], [0, 0, 0]]),
         text(reference.text_ids(1, "Fine.").unwrap()),
     ];
-    assert_eq!(reference.prompt_of(&spec).unwrap().positions, segments.concat());
+    assert_eq!(reference.prompt(&spec).unwrap().positions, segments.concat());
     let spec = ClipSpec { prompt_style: PromptStyle::VoiceMatch, ..spec };
     let match_ids = reference.text_ids(1, "How are you? Fine.").unwrap();
-    assert_eq!(
-        reference.prompt_of(&spec).unwrap().positions,
-        [text(match_ids), audio(&[[1, 2, 3], [4, 5, 6]])].concat()
-    );
+    assert_eq!(reference.prompt(&spec).unwrap().positions, [text(match_ids), audio(&[[1, 2, 3], [4, 5, 6]])].concat());
     let alone = ClipSpec { context: Vec::new(), ..spec };
-    assert!(reference.prompt_of(&alone).unwrap_err().to_string().contains("one turn"));
+    assert!(reference.prompt(&alone).unwrap_err().to_string().contains("one turn"));
     // A byte each, after the begin mark: "[1] Fine." has a space where "[1]Fine." has none.
     let spaced = original_folder(base.path(), &tensors);
     write(&spaced.path().join("model.safetensors"), &mlx(&tensors, HEADS));

@@ -53,10 +53,10 @@ sleep "${SPEAKING:-10}"
 picture done
 command "next problem"
 picture problem
-command "three takes" 12
+command "three new seeds" 12
 keys ctrl+k && sleep 0.5 && picture palette && keys Escape
 # The text gives up the focus, so that keys without Ctrl reach the window.
-command "hear the clip on view"
+command "switch to the current clip"
 keys Tab Tab 2
 command "show the comparison"
 picture pinned

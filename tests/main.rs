@@ -7,6 +7,7 @@ mod analyze;
 mod boundaries;
 mod command_line;
 mod download;
+mod english;
 mod examples;
 mod goldens;
 mod layouts;

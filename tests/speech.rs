@@ -6,9 +6,9 @@ use std::sync::Arc;
 use csm_studio::analysis::what_if::what_if;
 use csm_studio::checkpoint::Checkpoint;
 use csm_studio::data::{
-    Backend, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, SamplingParams, TokenFile, Turn,
+    Backend, ClipSpec, Codes, Dtype, Edit, FinishReason, Mode, RangeGuard, Sampling, SamplingParams, TokenFile, Turn,
 };
-use csm_studio::engine::{Batch, FrameRequest, GenerationRequest, SingleEngine, observed_clip};
+use csm_studio::engine::{FrameRequest, Generation, GenerationRequest, SingleEngine, observed_clip};
 use csm_studio::mlx::mimi::Mimi;
 use csm_studio::mlx::{MlxCsm, synchronisations};
 use csm_studio::sampling::mlx_noise::{fill_mlx_noise, native_seed};
@@ -31,15 +31,13 @@ fn demo() -> Arc<Checkpoint> {
 fn request(checkpoint: &Checkpoint, mode: Mode) -> GenerationRequest {
     let mut sampling = checkpoint.suggested_sampling(mode, 1);
     sampling.precision = Dtype::Float32;
-    GenerationRequest {
-        prompt: checkpoint.prompt(&[], 0, "Good morning, how are you today?").unwrap(),
-        sampling,
-        max_frames: 100,
-        history: Codes::default(),
-        forced: None,
-        edits: Vec::new(),
-        observe: false,
-    }
+    let spec = ClipSpec::new("Good morning, how are you today?", 0, sampling);
+    GenerationRequest::new(&spec, checkpoint.prompt(&spec).unwrap(), 100)
+}
+
+fn with_edits(request: &GenerationRequest, edits: Vec<Edit>) -> GenerationRequest {
+    let spec = ClipSpec { edits, ..request.spec.clone() };
+    GenerationRequest { spec, ..request.clone() }
 }
 
 fn generate(pipeline: &mut Pipeline, request: &GenerationRequest) -> GeneratedClip {
@@ -53,11 +51,11 @@ fn the_noise_of_every_mode_is_known_without_the_model() {
     let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
     for mode in modes() {
         let request = GenerationRequest { observe: true, ..request(&checkpoint, mode) };
-        let engine = &mut SingleEngine(pipeline.engine(&request.sampling).unwrap());
+        let engine = &mut SingleEngine(pipeline.engine(&request.spec.sampling).unwrap());
         let (frames, logits) = observed_clip(&request, &checkpoint.dims(), engine).unwrap();
-        let again = what_if(&frames, &logits, |_| request.sampling, || false).unwrap();
+        let again = what_if(&frames, &logits, |_| request.spec.sampling, || false).unwrap();
         assert_eq!((again.flips, &again.tokens), (0, &frames), "{mode:?}");
-        let greedy = Sampling { codebook0: SamplingParams::new(0.0, 1), ..request.sampling };
+        let greedy = Sampling { codebook0: SamplingParams::new(0.0, 1), ..request.spec.sampling };
         assert!(what_if(&frames, &logits, |_| greedy, || false).unwrap().flips > 0, "{mode:?}");
     }
     // Vocabularies of even and odd size.
@@ -83,11 +81,11 @@ fn a_frame_takes_one_synchronisation_whoever_watches() {
         for observe in [false, true] {
             request.observe = observe;
             generate(&mut pipeline, &request); // loads the engine
-            let engine = pipeline.engine(&request.sampling).unwrap();
+            let engine = pipeline.engine(&request.spec.sampling).unwrap();
             engine.prefill(&request.prompt, &Codes::default()).unwrap();
             let before = synchronisations();
             for frame in 0..10 {
-                let frame = FrameRequest { frame, sampling: &request.sampling, forced: &[], observe };
+                let frame = FrameRequest { frame, sampling: &request.spec.sampling, forced: &[], observe };
                 assert_eq!(engine.next_frame(&frame).unwrap().logits.is_some(), observe);
             }
             assert_eq!(synchronisations() - before, 10, "{mode:?}, observe {observe}");
@@ -110,16 +108,16 @@ fn observing_changes_nothing_and_sees_what_was_drawn_from() {
             }
         })
         .unwrap();
-    assert_eq!(unseen.frames, seen.frames);
+    assert_eq!(unseen.clip.codes, seen.clip.codes);
     // The reference sampler draws the same tokens from the logits that were shown.
     let dims = checkpoint.dims();
-    let mut noise = csm_studio::sampling::noise::TorchNoise::new(request.sampling.seed);
+    let mut noise = csm_studio::sampling::noise::TorchNoise::new(request.spec.sampling.seed);
     let mut q = vec![0.0; dims.vocab];
     for (codes, logits) in drawn.into_inner() {
         assert_eq!(logits.rows().len(), dims.codebooks);
         for (codebook, row) in logits.rows().enumerate() {
             noise.fill(&mut q);
-            let token = sample_token(row, request.sampling.params_for(codebook), None, &q);
+            let token = sample_token(row, request.spec.sampling.params_for(codebook), None, &q);
             assert_eq!(token, codes[codebook]);
         }
     }
@@ -169,9 +167,9 @@ fn cancelling_keeps_what_was_made() {
                 Event::Retry { .. } => unreachable!(),
             })
             .unwrap();
-        assert_eq!(clip.stop, FinishReason::Cancelled);
-        assert_eq!(clip.frames, whole.frames.prefix(after));
-        assert_eq!((clip.audio.len(), heard.get()), (after * 1_920, after * 1_920));
+        assert_eq!(clip.clip.stop, Some(FinishReason::Cancelled));
+        assert_eq!(clip.clip.codes, whole.clip.codes.prefix(after));
+        assert_eq!((clip.clip.audio.len(), heard.get()), (after * 1_920, after * 1_920));
     }
 }
 
@@ -182,35 +180,32 @@ fn resuming_forcing_and_changing_mode_keep_the_random_position() {
     for mode in modes() {
         let plain = request(&checkpoint, mode);
         let whole = generate(&mut pipeline, &plain);
-        assert_eq!(whole.stop, FinishReason::Eos);
-        let resumed = generate(&mut pipeline, &GenerationRequest { history: whole.frames.prefix(9), ..plain.clone() });
-        assert_eq!(resumed.frames, whole.frames, "{mode:?}");
-        assert!(max_difference(&resumed.audio, &whole.audio) < 1e-5);
+        assert_eq!(whole.clip.stop, Some(FinishReason::Eos));
+        let resumed =
+            generate(&mut pipeline, &GenerationRequest { history: whole.clip.codes.prefix(9), ..plain.clone() });
+        assert_eq!(resumed.clip.codes, whole.clip.codes, "{mode:?}");
+        assert!(max_difference(&resumed.clip.audio, &whole.clip.audio) < 1e-5);
         // The token that is drawn anyway, set by hand, changes nothing; another one changes what follows.
         let set = |token| vec![Edit::Token { frame: 5, codebook: 0, token }];
-        let same =
-            generate(&mut pipeline, &GenerationRequest { edits: set(whole.frames.frame(5)[0]), ..plain.clone() });
-        assert_eq!(same.frames, whole.frames);
-        let other =
-            generate(&mut pipeline, &GenerationRequest { edits: set(whole.frames.frame(5)[0] + 1), ..plain.clone() });
-        assert_eq!(other.frames.prefix(5), whole.frames.prefix(5));
-        assert_eq!(other.frames.frame(5)[0], whole.frames.frame(5)[0] + 1);
-        assert_ne!(other.frames, whole.frames);
+        let same = generate(&mut pipeline, &with_edits(&plain, set(whole.clip.codes.frame(5)[0])));
+        assert_eq!(same.clip.codes, whole.clip.codes);
+        let other = generate(&mut pipeline, &with_edits(&plain, set(whole.clip.codes.frame(5)[0] + 1)));
+        assert_eq!(other.clip.codes.prefix(5), whole.clip.codes.prefix(5));
+        assert_eq!(other.clip.codes.frame(5)[0], whole.clip.codes.frame(5)[0] + 1);
+        assert_ne!(other.clip.codes, whole.clip.codes);
         let forced =
-            generate(&mut pipeline, &GenerationRequest { forced: Some(whole.frames.clone()), ..plain.clone() });
-        assert_eq!((forced.stop, &forced.frames), (FinishReason::Forced, &whole.frames));
+            generate(&mut pipeline, &GenerationRequest { forced: Some(whole.clip.codes.clone()), ..plain.clone() });
+        assert_eq!((forced.clip.stop, &forced.clip.codes), (Some(FinishReason::Forced), &whole.clip.codes));
     }
     // Exact for four frames, then native: as native with those four as history.
     let exact = request(&checkpoint, Mode::Exact);
-    let native = request(&checkpoint, Mode::Native).sampling;
+    let native = request(&checkpoint, Mode::Native).spec.sampling;
     let begun = generate(&mut pipeline, &exact);
-    let changed = generate(
-        &mut pipeline,
-        &GenerationRequest { edits: vec![Edit::Sampling { frame: 4, sampling: native }], ..exact },
-    );
-    let history = begun.frames.prefix(4);
+    let edits = vec![Edit::Sampling { frame: 4, sampling: native }];
+    let changed = generate(&mut pipeline, &with_edits(&exact, edits));
+    let history = begun.clip.codes.prefix(4);
     let resumed = generate(&mut pipeline, &GenerationRequest { history, ..request(&checkpoint, Mode::Native) });
-    assert_eq!(changed.frames, resumed.frames);
+    assert_eq!(changed.clip.codes, resumed.clip.codes);
 }
 
 #[test]
@@ -221,17 +216,17 @@ fn the_range_guard_forbids_and_reports() {
         let mut request = request(&checkpoint, mode);
         let plain = generate(&mut pipeline, &request);
         let guard = RangeGuard::new(700, 800).unwrap();
-        assert!(plain.frames.ids().iter().any(|id| guard.forbids(*id)));
-        request.sampling.guard = Some(guard);
+        assert!(plain.clip.codes.ids().iter().any(|id| guard.forbids(*id)));
+        request.spec.sampling.guard = Some(guard);
         request.max_frames = 20;
         let clip = generate(&mut pipeline, &request);
-        assert!(!clip.frames.ids().iter().any(|id| guard.forbids(*id)), "{mode:?}");
+        assert!(!clip.clip.codes.ids().iter().any(|id| guard.forbids(*id)), "{mode:?}");
         assert!(clip.guarded > 0);
         // A guard over ids that never come changes nothing.
-        request.sampling.guard = Some(RangeGuard::new(1_024, 1_026).unwrap());
+        request.spec.sampling.guard = Some(RangeGuard::new(1_024, 1_026).unwrap());
         request.max_frames = 100;
         let clip = generate(&mut pipeline, &request);
-        assert_eq!((clip.frames, clip.guarded), (plain.frames, 0), "{mode:?}");
+        assert_eq!((clip.clip.codes, clip.guarded), (plain.clip.codes, 0), "{mode:?}");
     }
 }
 
@@ -247,8 +242,11 @@ fn a_clip_that_does_not_end_is_reported_and_tried_again() {
             retries.set(retries.get() + u32::from(matches!(event, Event::Retry { .. })));
         })
         .unwrap();
-    assert_eq!((retries.get(), clip.sampling.seed, clip.stop), (2, 3, FinishReason::Length));
-    assert!(!clip.findings.is_empty());
+    assert_eq!(
+        (retries.get(), clip.clip.origin.sampling.unwrap().seed, clip.clip.stop),
+        (2, 3, Some(FinishReason::Length))
+    );
+    assert!(!clip.issues.is_empty());
 }
 
 #[test]
@@ -256,7 +254,9 @@ fn a_context_that_is_too_long_says_what_each_segment_takes() {
     let checkpoint = demo();
     let frames = Codes::from_frames(vec![[1; 6]; 2_000]).unwrap();
     let long = Turn { speaker: 0, text: "Hello there.".into(), frames };
-    let prompt = checkpoint.prompt(&[long], 0, "Good morning.").unwrap();
+    let sampling = checkpoint.suggested_sampling(Mode::Native, 1);
+    let spec = ClipSpec { context: vec![long], ..ClipSpec::new("Good morning.", 0, sampling) };
+    let prompt = checkpoint.prompt(&spec).unwrap();
     let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
     let request = GenerationRequest { prompt, ..request(&checkpoint, Mode::Native) };
     let error = pipeline.generate(&request.into(), &|| false, &mut |_| {}).unwrap_err();
@@ -274,9 +274,9 @@ fn seeds_at_both_ends_are_seeds_of_their_own() {
     let mut clips = Vec::new();
     for seed in [0, 1, u64::MAX - 1, u64::MAX] {
         let mut request = request(&checkpoint, Mode::Native);
-        request.sampling.seed = seed;
+        request.spec.sampling.seed = seed;
         request.max_frames = 12;
-        clips.push(generate(&mut pipeline, &request).frames);
+        clips.push(generate(&mut pipeline, &request).clip.codes);
     }
     clips.sort();
     clips.dedup();
@@ -290,10 +290,10 @@ fn every_precision_speaks() {
     let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
     for precision in [Dtype::Float32, Dtype::Float16, Dtype::Bfloat16] {
         let mut request = request(&checkpoint, Mode::Native);
-        request.sampling.precision = precision;
+        request.spec.sampling.precision = precision;
         let clip = generate(&mut pipeline, &request);
-        assert_eq!(clip.stop, FinishReason::Eos, "{precision:?}");
-        let rms = (clip.audio.iter().map(|s| s * s).sum::<f32>() / clip.audio.len() as f32).sqrt();
+        assert_eq!(clip.clip.stop, Some(FinishReason::Eos), "{precision:?}");
+        let rms = (clip.clip.audio.iter().map(|s| s * s).sum::<f32>() / clip.clip.audio.len() as f32).sqrt();
         assert!(rms > 0.01, "{precision:?}: {rms}");
     }
 }
@@ -308,8 +308,8 @@ fn clips_of_a_batch_are_the_clips_made_alone() {
     for mode in modes() {
         let mut request = request(&checkpoint, mode);
         request.max_frames = 30;
-        request.sampling.guard = Some("7-20".parse().unwrap());
-        request.edits = vec![Edit::Token { frame: 2, codebook: 1, token: 99 }];
+        request.spec.sampling.guard = Some("7-20".parse().unwrap());
+        request.spec.edits = vec![Edit::Token { frame: 2, codebook: 1, token: 99 }];
         request.observe = true;
         let mut frames = vec![Codes::new(checkpoint.dims().codebooks); seeds.len()];
         let mut observer = |clip: usize, event| {
@@ -321,19 +321,25 @@ fn clips_of_a_batch_are_the_clips_made_alone() {
         let clips = pipeline.generate_batch(&request.clone().into(), &seeds, &|| false, &mut observer).unwrap();
         assert_eq!(clips.len(), seeds.len());
         for ((clip, seed), seen) in clips.iter().zip(seeds).zip(&frames) {
-            request.sampling.seed = seed;
+            request.spec.sampling.seed = seed;
             let alone = generate(&mut pipeline, &request);
-            assert_eq!((&clip.frames, clip.stop), (&alone.frames, alone.stop), "{}, seed {seed}", mode.name());
-            assert_eq!((seen, clip.guarded, clip.sampling), (&alone.frames, alone.guarded, alone.sampling));
-            assert_eq!(clip.audio.len(), alone.audio.len());
-            let difference = clip.audio.iter().zip(&alone.audio).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert_eq!(
+                (&clip.clip.codes, clip.clip.stop),
+                (&alone.clip.codes, alone.clip.stop),
+                "{}, seed {seed}",
+                mode.name()
+            );
+            assert_eq!((seen, clip.guarded, &clip.clip.origin), (&alone.clip.codes, alone.guarded, &alone.clip.origin));
+            assert_eq!(clip.clip.audio.len(), alone.clip.audio.len());
+            let difference =
+                clip.clip.audio.iter().zip(&alone.clip.audio).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(difference < 1e-4, "{difference}");
             if mode.info().backend == Backend::Mlx {
                 let (frames, _) = observed_clip(&request, &checkpoint.dims(), &mut SingleEngine(&mut graph)).unwrap();
-                assert_eq!(frames, alone.frames, "{} as a graph, seed {seed}", mode.name());
+                assert_eq!(frames, alone.clip.codes, "{} as a graph, seed {seed}", mode.name());
             }
         }
-        let lengths: Vec<usize> = clips.iter().map(|clip| clip.frames.len()).collect();
+        let lengths: Vec<usize> = clips.iter().map(|clip| clip.clip.codes.len()).collect();
         assert!(lengths.iter().any(|n| *n != lengths[0]), "all clips end together: {lengths:?}");
     }
 }
@@ -347,11 +353,12 @@ fn a_graph_makes_several_clips_at_once() {
         let mut request = request(&checkpoint, mode);
         request.max_frames = 30;
         let seeds = [3, 4, 5];
-        let mut batch = Batch::new(&request, &seeds, &checkpoint.dims()).unwrap();
+        let mut batch = Generation::new(&request, &seeds, &checkpoint.dims()).unwrap();
         while !batch.next_frames(&mut SingleEngine(&mut graph)).unwrap().is_empty() {}
-        let together: Vec<Codes> = batch.clips().iter().map(|clip| clip.frames().clone()).collect();
+        let together: Vec<Codes> = (0..seeds.len()).map(|n| batch.codes(n).clone()).collect();
         for (seed, together) in seeds.into_iter().zip(together) {
-            let request = GenerationRequest { sampling: Sampling { seed, ..request.sampling }, ..request.clone() };
+            let mut request = request.clone();
+            request.spec.sampling.seed = seed;
             let (alone, _) = observed_clip(&request, &checkpoint.dims(), &mut SingleEngine(&mut graph)).unwrap();
             assert_eq!(together, alone, "{}, seed {seed}", mode.name());
         }
@@ -365,6 +372,6 @@ fn a_native_seed_gives_what_it_always_gave() {
     let checkpoint = demo();
     let kept = TokenFile::read(&path, &checkpoint.dims()).unwrap();
     let spec = kept.clip_spec(&path).unwrap();
-    let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec).unwrap(), 100);
-    assert_eq!(generate(&mut Pipeline::new(checkpoint).unwrap(), &request).frames, kept.frames);
+    let request = GenerationRequest::new(&spec, checkpoint.prompt(&spec).unwrap(), 100);
+    assert_eq!(generate(&mut Pipeline::new(checkpoint).unwrap(), &request).clip.codes, kept.frames);
 }

@@ -43,17 +43,17 @@ fn exact_and_hybrid_speak_the_same_clips() {
 #[test]
 fn another_models_clips_are_not_the_same() {
     use csm_studio::data::{ClipSpec, Dtype, Sampling, SamplingParams};
-    use csm_studio::engine::{Generation, GenerationRequest, SingleEngine, Step};
+    use csm_studio::engine::{Generation, GenerationRequest, LoopEvent, SingleEngine};
     let checkpoint = Checkpoint::demo().unwrap();
     let speak = |precision| {
         let sampling = Sampling::new(Mode::Exact, SamplingParams::new(1.5, 50), 0, precision);
         let text = "The old captain carried a heavy wooden box up the stairs.";
         let spec = ClipSpec::new(text, 0, sampling);
-        let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec).unwrap(), 40);
+        let request = GenerationRequest::new(&spec, checkpoint.prompt(&spec).unwrap(), 40);
         let mut engine = csm_studio::mlx::MlxCsm::load(&checkpoint, precision).unwrap();
-        let mut generation = Generation::new(&request, 0, &checkpoint.dims()).unwrap();
-        while let Step::Frame(_) = generation.next_frame(&mut SingleEngine(&mut engine)).unwrap() {}
-        generation.frames().clone()
+        let mut generation = Generation::new(&request, &[0], &checkpoint.dims()).unwrap();
+        while let LoopEvent::Frame(_) = generation.next_frame(&mut SingleEngine(&mut engine)).unwrap() {}
+        generation.codes(0).clone()
     };
     assert_ne!(speak(Dtype::Float32), speak(Dtype::Bfloat16));
 }

@@ -60,7 +60,9 @@
     const { stimuli, x } = trial();
     return x === null ? stimuli : [...stimuli, stimuli[x]];
   }
-  const names = (n) => test.kind === "abx" ? "ABX"[n] : String.fromCharCode(65 + n);
+  const names = (n) => n === trial().stimuli.length ? "X" : String.fromCharCode(65 + n);
+  const { buttons = [], sliders } = test.form;
+  const answersByDigit = buttons.some((b) => /[0-9]/.test(b.key));
 
   function stop() {
     if (!playing) return 0;
@@ -121,8 +123,8 @@
     mark();
   }
 
-  function scale(n, min, max, parent) {
-    values[n] = last?.[n] ?? (min + max) / 2;
+  function scale(n, { min, max, start }, parent) {
+    values[n] = last?.[n] ?? start;
     const row = element("label", undefined, parent, { className: "scale" });
     element("span", names(n), row);
     const input = element("input", undefined, row, { type: "range", min, max, step: 1, value: values[n] });
@@ -145,22 +147,14 @@
     element("h1", test.question, screen);
     const row = element("div", undefined, screen, { className: "sounds" });
     sounds().forEach((_, k) => button(`▶ ${names(k)}`, row, () => play(k)));
-    if (test.kind === "rating") sounds().forEach((_, k) => scale(k, 0, 100, screen));
+    if (sliders) sounds().forEach((_, k) => scale(k, sliders, screen));
     const votes = element("div", undefined, screen, { className: "votes" });
-    if (test.kind === "abx") {
-      button("X is A", votes, () => answer("first"));
-      button("X is B", votes, () => answer("second"));
-    } else if (test.kind === "preference") {
-      button("A is better", votes, () => answer("first"));
-      button("Equally good", votes, () => answer("tie"));
-      button("B is better", votes, () => answer("second"));
-    } else if (test.kind === "rating") {
-      button("Next", votes, () => answer({ values: [...values] }), "primary");
-    } else {
-      ["1 bad", "2 poor", "3 fair", "4 good", "5 excellent"].forEach((text, k) => button(text, votes, () => answer({ values: [k + 1] })));
-    }
+    for (const { label, choice } of buttons) button(label, votes, () => answer(choice));
+    if (sliders) button("Next", votes, () => answer({ values: [...values] }), "primary");
     if (n) button("Undo the last answer", screen, undo);
-    element("p", "1, 2, 3 … play; Enter or a, b, = answer; u takes the last answer back", screen, { className: "weak" });
+    const playKeys = answersByDigit ? "Space plays" : "1, 2, 3 … play";
+    const answerKeys = sliders ? "Enter" : buttons.map((b) => b.key).join(", ");
+    element("p", `${playKeys}; ${answerKeys} answers; u takes the last answer back`, screen, { className: "weak" });
     mark();
   }
 
@@ -181,14 +175,12 @@
   addEventListener("keydown", (event) => {
     if (!context || !trial() || event.target.matches("input[type=text]") || event.ctrlKey || event.metaKey) return;
     const number = Number(event.key);
-    if (number >= 1 && number <= sounds().length && test.kind !== "opinion") play(number - 1);
+    const pressed = buttons.find((b) => b.key === event.key);
+    if (pressed) answer(pressed.choice);
+    else if (number >= 1 && number <= sounds().length) play(number - 1);
     else if (event.key === " ") play(playing?.button ?? 0);
     else if (event.key === "u") undo();
-    else if (event.key === "a" && ["abx", "preference"].includes(test.kind)) answer("first");
-    else if (event.key === "b" && ["abx", "preference"].includes(test.kind)) answer("second");
-    else if (event.key === "=" && test.kind === "preference") answer("tie");
-    else if (event.key === "Enter" && test.kind === "rating") answer({ values: [...values] });
-    else if (test.kind === "opinion" && number >= 1 && number <= 5) answer({ values: [number] });
+    else if (event.key === "Enter" && sliders) answer({ values: [...values] });
     else return;
     event.preventDefault();
   });

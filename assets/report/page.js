@@ -123,8 +123,8 @@
       }
       const book = this.chosen?.[1] ?? 0;
       const top = height * half, room = height - top - 4;
-      const lines = Object.entries(this.data.statistics).filter(([name]) => name.endsWith("bits"));
-      const most = Math.max(1, ...lines.flatMap(([, v]) => v.map((f) => f[book] ?? 0)));
+      const lines = this.data.curves.map(([name, colour]) => [this.data.statistics[name] ?? [], colour]);
+      const most = Math.max(1, ...lines.flatMap(([v]) => v.map((f) => f[book] ?? 0)));
       const line = (values, scale, colour) => {
         g.strokeStyle = colour;
         g.lineWidth = 1.5 * (devicePixelRatio || 1);
@@ -132,8 +132,8 @@
         values.forEach((v, t) => g.lineTo((t + 0.5) / frames * width, top + room * (1 - Math.min(1, (v ?? scale) / scale)) + 2));
         g.stroke();
       };
-      lines.forEach(([, v], n) => line(v.map((f) => f[book]), most, ["#4682d2", "#e18228", "#3c9650"][n]));
-      if (this.data.end) line(this.data.end, 1, "#be4696");
+      lines.forEach(([v, colour]) => line(v.map((f) => f[book]), most, colour));
+      if (this.data.end) line(this.data.end, 1, this.data.endColour);
       cursor(g, this.wave);
 
       g = fit(this.map);

@@ -1,4 +1,4 @@
-//! Objective distances of two clips, each frame of one compared with the frame of the other that dynamic time warping puts beside it.
+//! Objective distances of two clips, each frame of one compared with the frame of the other that dynamic time warping aligns with it.
 
 use std::f64::consts::PI;
 
@@ -6,8 +6,8 @@ use super::alignment::warp;
 use super::pitch::fundamental;
 use super::spectrum::{Frames, mel_energies, power_spectra};
 
-/// Mel bands, and the places of the cepstral coefficients of them that are compared: those that mel-cepstral-distance takes unless told
-/// otherwise.
+/// Mel bands, and the places of the cepstral coefficients of them that are compared: those that mel-cepstral-distance
+/// takes unless told otherwise.
 const BANDS: usize = 20;
 const CEPSTRA: std::ops::Range<usize> = 1..16;
 /// Power below the clip's largest by this many dB counts as that: below it there is only rounding and noise.
@@ -49,11 +49,11 @@ impl SoundFeatures {
 /// How far apart two clips of one rate are. All are 0 for equal clips and have no upper bound. [`SOUND_DISTANCES`] defines them.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct SoundDistance {
-    /// Mel-cepstral distortion.
+    /// Mel-cepstral distortion in dB, pauses excluded.
     pub mel_cepstral: f64,
-    /// Log-spectral distance, dB.
+    /// Log-spectral distance in dB, frame by frame.
     pub log_spectral: f64,
-    /// Difference in fundamental frequency, semitones; `None` where no frames beside each other are both voiced.
+    /// Difference in fundamental frequency, semitones; `None` if no aligned frames are both voiced.
     pub pitch: Option<f64>,
 }
 
@@ -63,7 +63,7 @@ pub struct DistanceMeasure {
     pub title: &'static str,
     /// Its unit; empty for a number without one.
     pub unit: &'static str,
-    /// Formula and source.
+    /// Formula and source, for legends.
     pub definition: &'static str,
     value: fn(&SoundDistance) -> Option<f64>,
 }
@@ -82,7 +82,7 @@ pub static SOUND_DISTANCES: [DistanceMeasure; 3] = [
         title: "LSD",
         unit: "dB",
         definition: "log-spectral distance, the mean over warped frames of the root mean square over frequency of the difference in \
-                     dB (Gray and Markel 1976); below -80 dB of a clip's largest value nothing is told apart",
+                     dB (Gray and Markel 1976); below -80 dB of a clip's largest value nothing is distinguished",
         value: |d| Some(d.log_spectral),
     },
     DistanceMeasure {
@@ -94,17 +94,17 @@ pub static SOUND_DISTANCES: [DistanceMeasure; 3] = [
 ];
 
 impl DistanceMeasure {
-    /// Its value.
+    /// The value of this measure, if defined.
     pub fn value(&self, distance: &SoundDistance) -> Option<f64> {
         (self.value)(distance)
     }
 
-    /// A value with two digits; `–` where there is none.
+    /// A value with two digits; `–` if there is none.
     pub fn show(&self, value: Option<f64>) -> String {
         value.map_or("–".into(), |value| format!("{value:.2}"))
     }
 
-    /// Name and unit.
+    /// Name and unit, for the heading of a column.
     pub fn heading(&self) -> String {
         if self.unit.is_empty() { self.title.to_owned() } else { format!("{}, {}", self.title, self.unit) }
     }

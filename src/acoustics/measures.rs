@@ -8,10 +8,10 @@ use super::spectrum::HOP;
 use crate::audio::loudness::{Loudness, decibels};
 use crate::data::SILENCE_LEVEL;
 
-/// How far below the loudest frame a frame is that counts as silence, dB (librosa.effects.split has 60 for music; speech in a room
+/// How far below the loudest frame per frame is that counts as silence, dB (librosa.effects.split has 60 for music; speech in a room
 /// seldom has more than 40 between its vowels and its noise).
 const SILENCE_DECIBELS: f64 = 40.0;
-/// Samples from here on stand at full scale: the largest one of a 16-bit file.
+/// Samples from here on are at full scale: the largest one of a 16-bit file.
 const FULL_SCALE: f32 = 32_767.0 / 32_768.0;
 
 /// A sound and what the measures are computed from.
@@ -26,7 +26,7 @@ pub struct Sound<'a> {
 }
 
 impl<'a> Sound<'a> {
-    /// Prepares mono samples in which, where it is known, this many words are spoken.
+    /// Prepares mono samples in which, if known, this many words are spoken.
     pub fn new(samples: &'a [f32], rate: usize, words: Option<usize>) -> Self {
         let levels = levels(samples, rate);
         let loudest = levels.iter().fold(0.0, |a: f64, b| a.max(*b));
@@ -182,12 +182,12 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
 ];
 
 impl SoundMeasure {
-    /// A value with the measure's digits; `–` where it has none.
+    /// A value with the measure's digits; `–` if it has none.
     pub fn show(&self, value: Option<f64>) -> String {
         value.map_or("–".into(), |value| format!("{value:.*}", self.digits))
     }
 
-    /// Name and unit.
+    /// Name and unit, for the heading of a column.
     pub fn heading(&self) -> String {
         if self.unit.is_empty() { self.title.to_owned() } else { format!("{}, {}", self.title, self.unit) }
     }
@@ -198,7 +198,7 @@ impl SoundMeasure {
 pub struct SoundValues(pub [Option<f64>; SOUND_MEASURES.len()]);
 
 impl SoundValues {
-    /// Measures a sound.
+    /// Computes every measure of a sound.
     pub fn measure(sound: &Sound<'_>) -> Self {
         Self(std::array::from_fn(|n| (SOUND_MEASURES[n].measure)(sound)))
     }

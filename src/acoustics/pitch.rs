@@ -10,7 +10,7 @@ const RANGE: (f64, f64) = (50.0, 500.0);
 const FRAME: f64 = 0.0427;
 /// Depth that a trough of the normalised difference must have for the frame to count as voiced.
 const THRESHOLD: f64 = 0.15;
-/// Fundamental frequency every 8 ms, Hz, 50 to 500; `None` where the frame is unvoiced, which is where no trough of the cumulative
+/// Fundamental frequency every 8 ms, Hz, 50 to 500; `None` if the frame is unvoiced, which means that no trough of the cumulative
 /// mean normalised difference lies below 0.15 (YIN: de Cheveigné and Kawahara 2002, equation 8; parabolic interpolation as in
 /// librosa). The frame at `t` is centred at `t` times the hop.
 pub fn fundamental(samples: &[f32], rate: usize) -> Vec<Option<f64>> {

@@ -35,7 +35,7 @@ impl MelSpectrogram {
         Self { columns, levels: loudest_of.iter().map(level).collect() }
     }
 
-    /// Columns and bands.
+    /// Numbers of columns and mel bands.
     pub fn size(&self) -> [usize; 2] {
         [self.columns, BANDS]
     }

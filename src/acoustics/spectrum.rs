@@ -22,7 +22,7 @@ impl Frames {
         self.values.chunks_exact(self.width.max(1))
     }
 
-    /// Number of frames.
+    /// Number of frames in the waveform.
     pub fn len(&self) -> usize {
         self.values.len() / self.width.max(1)
     }

@@ -67,7 +67,7 @@ pub fn power(n: u64, p: f64, alpha: f64, sides: Sides) -> f64 {
 }
 
 /// Trials from which on the test finds a true probability of `p` with at least `wanted` power: also with any larger number, up to
-/// twice as many. `None` where 2,000 are not enough.
+/// twice as many. `None` if 2,000 are not enough.
 pub fn trials_needed(p: f64, wanted: f64, alpha: f64, sides: Sides) -> Option<u64> {
     const MOST: u64 = 2_000;
     let mut needed = None;

@@ -2,7 +2,6 @@
 
 use crate::data::RepeatableRandom;
 
-/// Resamples.
 const RESAMPLES: usize = 2_000;
 
 /// A value that a listener gave to an item.
@@ -12,12 +11,12 @@ pub struct Vote {
     pub listener: usize,
     /// The item, from 0.
     pub item: usize,
-    /// The value.
+    /// The statistic of the whole sample.
     pub value: f64,
 }
 
 /// Mean and its 95 % percentile interval from resampling listeners and items with replacement, each as a whole (the crossed
-/// bootstrap, Owen 2007). Only items are resampled where there is one listener, and the other way round. `None` without a vote.
+/// bootstrap, Owen 2007). Only items are resampled if there is one listener, and the other way round. `None` without a vote.
 pub fn mean_interval(votes: &[Vote]) -> Option<(f64, (f64, f64))> {
     let mean = votes.iter().map(|vote| vote.value).sum::<f64>() / votes.len() as f64;
     if votes.is_empty() {
@@ -72,7 +71,7 @@ mod tests {
         let (mean, (low, high)) = mean_interval(&votes(8, 20, |l, _| l as f64)).unwrap();
         assert_eq!(mean, 3.5);
         assert!(low < 2.5 && high > 4.5, "{low} {high}");
-        // The same number of independent votes would be far more certain.
+        // An equal number of independent votes would be far more certain.
         let (_, (low, high)) = mean_interval(&votes(8, 20, |l, i| ((l * 7 + i * 5) % 8) as f64)).unwrap();
         assert!(high - low < 1.6, "{low} {high}");
         assert_eq!(

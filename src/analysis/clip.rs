@@ -4,10 +4,8 @@ use serde::Serialize;
 
 use super::histogram::{counts, histogram_entropy};
 use super::top_ids;
-use crate::data::{Codes, ModelDims, is_end_frame};
+use crate::data::{Codes, ModelDims, RangeGuard, is_end_frame};
 
-/// Ids that are counted separately: the range for which the guard is most often used.
-pub const LOW_IDS: std::ops::RangeInclusive<u32> = 1..=31;
 /// Most common tokens that are listed.
 pub const MOST_COMMON: usize = 5;
 
@@ -16,7 +14,7 @@ pub const MOST_COMMON: usize = 5;
 pub struct CodebookStats {
     /// The codebook, from 0.
     pub codebook: usize,
-    /// Distinct ids.
+    /// Number of distinct ids in the clip.
     pub used: usize,
     /// Distinct ids over the codec's size, 0 to 1. It grows with the clip's length.
     pub utilisation: f64,
@@ -24,7 +22,7 @@ pub struct CodebookStats {
     pub entropy: f64,
     /// Frames with the same id as the frame before.
     pub repeats: usize,
-    /// Frames with an id of [`LOW_IDS`].
+    /// Frames with an id of [`RangeGuard::DEFAULT`].
     pub low_ids: usize,
     /// Frames with an id past the codec's size, decoded as 0.
     pub beyond_codec: usize,
@@ -46,7 +44,7 @@ impl CodebookStats {
             utilisation: used as f64 / dims.codec_size as f64,
             entropy: histogram_entropy(&counts),
             repeats: ids().zip(ids().skip(1)).filter(|(a, b)| a == b).count(),
-            low_ids: ids().filter(|id| LOW_IDS.contains(id)).count(),
+            low_ids: ids().filter(|id| RangeGuard::DEFAULT.forbids(*id)).count(),
             beyond_codec: ids().filter(|id| *id as usize >= dims.codec_size).count(),
             most_common: common.map(|id| (id as u32, counts[id])).collect(),
         }
@@ -55,7 +53,7 @@ impl CodebookStats {
 
 /// A column of the table of codebooks.
 pub struct CodebookStatistic {
-    /// Heading.
+    /// Heading of its column in tables.
     pub title: &'static str,
     /// The value as text.
     pub value: fn(&CodebookStats) -> String,
@@ -77,14 +75,14 @@ pub static CODEBOOK_STATISTICS: &[CodebookStatistic] = &[
 pub struct RepetitionStats {
     /// All-zero frames within the clip; the end frame is not part of it.
     pub zero_frames: usize,
-    /// Longest run of one frame, in frames; 1 where nothing repeats.
+    /// Longest run of one frame, in frames; 1 if nothing repeats.
     pub longest_run: usize,
     /// First frame of that run.
     pub longest_run_from: usize,
 }
 
 impl RepetitionStats {
-    /// Measures `codes`.
+    /// Counts the repetitions of `codes`.
     pub fn measure(codes: &Codes) -> Self {
         let (mut longest, mut run) = ((0, 0), (0, 0)); // (length, first frame)
         for (t, frame) in codes.frames().enumerate() {

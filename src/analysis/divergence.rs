@@ -4,19 +4,20 @@ use serde::Serialize;
 
 use crate::data::{Codes, Logits, Sampling, SamplingParams};
 use crate::sampling::noise::TorchNoise;
-use crate::sampling::reference::{kth_largest, warp};
+use crate::sampling::reference::floor;
+use crate::sampling::warp::Cut;
 
 /// The first difference between two clips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Divergence {
     /// First frame that differs.
     pub frame: usize,
-    /// First codebook that differs in it; `None` where one clip ends there.
+    /// First codebook that differs in it; `None` if one clip ends there.
     pub codebook: Option<usize>,
 }
 
 impl Divergence {
-    /// The first difference, or `None` where the clips are identical.
+    /// The first difference, or `None` if the clips are identical.
     pub fn between(a: &Codes, b: &Codes) -> Option<Self> {
         let differs = a.frames().zip(b.frames()).position(|(a, b)| a != b);
         if let Some(frame) = differs {
@@ -44,8 +45,8 @@ impl DivergenceCause {
         self.margin <= self.change + self.bound
     }
 
-    /// Compares candidate `a` (the other's token) with `b` (the reference's), given the shared `noise` `[V]`. Where top-k keeps a
-    /// candidate in one computation and not in the other, the k-th largest logit takes the second candidate's place.
+    /// Compares candidate `a` (the other's token) with `b` (the reference's), given the shared `noise` `[V]`. If a cut keeps a
+    /// candidate in one computation and not in the other, its floor takes the place of the second candidate.
     pub fn measure(
         reference: &[f32],
         other: &[f32],
@@ -56,13 +57,19 @@ impl DivergenceCause {
         let t = params.temperature;
         let at = |logits: &[f32], id: u32| f64::from(logits[id as usize]) / t;
         let unit = f64::from(f32::EPSILON) / 2.0;
-        let (kept_reference, kept_other) = (warp(reference, params, None), warp(other, params, None));
-        let kept = |warped: &[f32], id: u32| warped[id as usize].is_finite();
-        if let Some(id) = [a, b].into_iter().find(|id| kept(&kept_reference, *id) != kept(&kept_other, *id)) {
-            let above_kth = |logits: &[f32]| at(logits, id) - f64::from(kth_largest(logits, params.top_k)) / t;
-            let (ours, theirs) = (above_kth(other), above_kth(reference));
-            let bound = 4.0 * unit * at(reference, id).abs();
-            return Self { margin: theirs.abs(), change: (ours - theirs).abs(), bound };
+        for cut in Cut::ALL {
+            let (Some(floor_reference), Some(floor_other)) = (floor(cut, reference, params), floor(cut, other, params))
+            else {
+                continue;
+            };
+            let above = |logits: &[f32], floor: f32, id: u32| at(logits, id) - f64::from(floor);
+            let kept = |logits: &[f32], floor: f32, id: u32| logits[id as usize] / t as f32 >= floor;
+            let differs = |id: &u32| kept(reference, floor_reference, *id) != kept(other, floor_other, *id);
+            if let Some(id) = [a, b].into_iter().find(differs) {
+                let (ours, theirs) = (above(other, floor_other, id), above(reference, floor_reference, id));
+                let bound = 4.0 * unit * at(reference, id).abs();
+                return Self { margin: theirs.abs(), change: (ours - theirs).abs(), bound };
+            }
         }
         let log_noise_diff = f64::from(noise[a as usize]).ln() - f64::from(noise[b as usize]).ln();
         let score_diff = |logits: &[f32]| at(logits, b) - at(logits, a) + log_noise_diff;

@@ -20,14 +20,14 @@ pub struct GroupComparison {
     pub pooled: Distances,
     /// Mean over pairs of clips from different groups and with different seeds.
     pub between_group: Option<Distances>,
-    /// The baseline: mean over pairs of clips of the same group, with different seeds. The groups differ by what
-    /// `between_group` exceeds this.
+    /// The baseline: mean over pairs of clips of the same group, with different seeds. The groups differ by
+    /// what `between_group` exceeds this.
     pub within_group: Option<Distances>,
     /// Chi-square of the pooled counts, rare ids pooled. It assumes independent tokens, which those of one clip are not, so its
     /// p is too small; use `p`.
     pub chi_square: Option<ChiSquare>,
-    /// p-value of the pooled Jensen-Shannon divergence by a permutation test over clips. `None` with fewer than two clips a
-    /// group.
+    /// p-value of the pooled Jensen-Shannon divergence by a permutation test over clips. `None` with fewer than
+    /// two clips per group.
     pub p: Option<f64>,
 }
 

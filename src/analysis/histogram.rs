@@ -33,7 +33,7 @@ pub struct Distances {
     pub total_variation: f64,
     /// Jensen-Shannon divergence `H((p + q) / 2) - (H(p) + H(q)) / 2`, bits, 0 to 1 (Lin 1991).
     pub jensen_shannon: f64,
-    /// `KL(p || q)` in bits over the ids that occur in both, both shares made to sum to 1 there; 0 where nothing is shared.
+    /// `KL(p || q)` in bits over the ids that occur in both, both shares made to sum to 1 there; 0 if nothing is shared.
     pub kl_shared: f64,
     /// Share of the first histogram's tokens on the shared ids, 0 to 1.
     pub shared_mass: f64,

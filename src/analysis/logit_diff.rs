@@ -12,8 +12,8 @@ pub struct LogitDiff {
     pub max_difference: f32,
     /// `KL(softmax(reference) || softmax(other))`, bits.
     pub kl: f64,
-    /// How far the reference's best logit is above its second best, 0 and up: a difference below half of it cannot change a
-    /// greedy choice.
+    /// How far the reference's best logit is above its second best, 0 and up: a difference below half of it cannot
+    /// change a greedy choice.
     pub margin: f32,
     /// Whether both have the same best id.
     pub top1_agreement: bool,

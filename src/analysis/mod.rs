@@ -1,8 +1,8 @@
 //! Statistics on plain data. Every function states its formula, range and unit; probabilities are `f32` as in the samplers, sums
 //! are `f64`. Entropies and divergences are in bits.
 //!
-//! [`statistics`], [`what_if`]: one draw. [`clip`], [`problems`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips against clips. [`logit_diff`], [`divergence`]: two
-//! computations of the same clip. [`binomial`], [`bootstrap`]: votes of listeners.
+//! [`statistics`], [`steps`], [`what_if`]: draws. [`clip`], [`issues`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips
+//! against clips. [`logit_diff`], [`divergence`]: two computations of the same clip. [`binomial`], [`bootstrap`]: votes of listeners.
 
 pub mod binomial;
 pub mod bootstrap;
@@ -11,15 +11,16 @@ pub mod clip;
 pub mod divergence;
 pub mod groups;
 pub mod histogram;
+pub mod issues;
 pub mod logit_diff;
 pub mod permutation;
-pub mod problems;
 pub mod statistics;
+pub mod steps;
 pub mod what_if;
 pub mod word_errors;
 
 /// Kullback-Leibler divergence of `q` from `p`, `sum p log2(p / q)`, in bits, 0 and up (Kullback and Leibler 1951). The sum runs
-/// over the support of `p`; it is infinite where `p` has mass and `q` has none.
+/// over the support of `p`; it is infinite if `q` has no mass where `p` has some.
 pub fn kl(p: &[f32], q: &[f32]) -> f64 {
     let terms = p.iter().zip(q).filter(|(p, _)| **p > 0.0);
     terms.map(|(p, q)| f64::from(*p) * (f64::from(*p) / f64::from(*q)).log2()).sum::<f64>().max(0.0)

@@ -10,7 +10,7 @@ pub const PERMUTATIONS: usize = 999;
 pub(super) type SeededHistogram = (u64, Vec<u64>);
 
 /// p-value of the Jensen-Shannon divergence of two groups' pooled histograms (Good 2005): the share of relabellings that are as
-/// far apart as the real labels, the real one included, so never 0. `None` with fewer than two clips a group.
+/// far apart as the real labels, the real one included, so never 0. `None` with fewer than two clips per group.
 pub(super) fn permutation_p(a: &[SeededHistogram], b: &[SeededHistogram], sum_a: &[u64], sum_b: &[u64]) -> Option<f64> {
     if a.len() < 2 || b.len() < 2 {
         return None;

@@ -11,16 +11,16 @@ use crate::sampling::reference::sample_token;
 /// Tokens that settings would have drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WhatIf {
-    /// The tokens, `[T][K]`.
+    /// Tokens under the other settings, `[T][K]`.
     pub tokens: Codes,
     /// Frame and codebook of the first one that differs from the clip's.
     pub first: Option<(usize, usize)>,
-    /// How many differ.
+    /// Number of tokens that differ.
     pub flips: usize,
 }
 
 /// Draws every token of a clip again with `settings(frame)` from the noise of that mode for the frame's seed. `given` are the clip's tokens,
-/// `logits` those it was drawn from. `None` where `cancelled`, which is asked at every frame.
+/// `logits` those it was drawn from. `None` if `cancelled`, which is asked at every frame.
 pub fn what_if(
     given: &Codes,
     logits: &[impl Borrow<Logits>],
@@ -36,7 +36,7 @@ pub fn what_if(
         let (sampling, logits) = (settings(t), logits.borrow());
         let vocab = logits.row(0).len();
         let seed = sampling.seed;
-        // The stream goes on from frame to frame; another seed begins another one.
+        // The stream continues from frame to frame; another seed starts another stream.
         stream = stream.filter(|(known, _)| *known == seed);
         let mut row = vec![0.0; vocab];
         let mut tokens = Vec::with_capacity(frame.len());

@@ -2,30 +2,30 @@
 
 use serde::Serialize;
 
-/// One step of an alignment of what was said with what was heard.
+/// One step of the alignment of a text with its transcript.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum AlignedWord {
-    /// Said and heard.
+    /// The transcript has the word.
     Correct {
-        /// The word.
+        /// The word in lower case.
         word: String,
     },
-    /// Another word was heard.
+    /// The transcript has another word.
     Substituted {
-        /// What was said.
+        /// The word of the text.
         said: String,
-        /// What was heard.
+        /// The word of the transcript.
         heard: String,
     },
-    /// Said and not heard.
+    /// The transcript lacks a word of the text.
     Deleted {
-        /// What was said.
+        /// The word of the text.
         said: String,
     },
     /// Heard and not said.
     Inserted {
-        /// What was heard.
+        /// The word of the transcript.
         heard: String,
     },
 }
@@ -41,16 +41,16 @@ impl std::fmt::Display for AlignedWord {
     }
 }
 
-/// What a recogniser heard against what was said.
+/// A transcript compared with the spoken text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WordErrors {
     /// What the recogniser wrote.
     pub transcript: String,
     /// Word error rate: substitutions, deletions and insertions over the words that were said; 0 and up, above 1 with many insertions.
     pub word_error_rate: f64,
-    /// The same of characters, spaces between words included.
+    /// Character errors, counted like words, with the spaces between words.
     pub character_error_rate: f64,
-    /// The words beside each other, with the least possible number of errors.
+    /// The alignment with the least possible number of errors.
     pub alignment: Vec<AlignedWord>,
 }
 
@@ -108,7 +108,7 @@ fn distance<T: PartialEq>(a: &[T], b: &[T]) -> usize {
     row[b.len()]
 }
 
-/// Places in `a` and `b` beside each other, with the least number of edits.
+/// Aligned indices of `a` and `b`, with the least number of edits.
 fn align<T: PartialEq>(a: &[T], b: &[T]) -> Vec<(Option<usize>, Option<usize>)> {
     let width = b.len() + 1;
     let mut cost = vec![0; (a.len() + 1) * width];

@@ -10,14 +10,14 @@ const CAUTION: f64 = 0.9;
 /// The sound that has come so far, and what is expected of the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Buffering {
-    /// Seconds that the whole clip will probably have; 0 where nobody knows.
+    /// Seconds that the whole clip will probably have; 0 if nobody knows.
     expected_seconds: f64,
     /// When the first sound came, and how many seconds it was.
     first: Option<(Instant, f64)>,
 }
 
 impl Buffering {
-    /// A clip, or the rest of one, that will probably have so many seconds; 0 where nobody knows.
+    /// A clip, or the rest of one, of probably `seconds` seconds; 0 if unknown.
     pub(super) fn new(expected_seconds: f64) -> Self {
         Self { expected_seconds, first: None }
     }

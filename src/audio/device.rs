@@ -17,7 +17,7 @@ pub fn names() -> Vec<String> {
 
 /// A running stream; dropping it stops the sound.
 pub struct OutputStream {
-    /// Samples per second.
+    /// Sample rate in samples per second.
     pub rate: usize,
     _stream: cpal::Stream,
 }
@@ -89,7 +89,7 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
 
 /// A running stream from a microphone; dropping it ends the recording.
 pub struct InputStream {
-    /// Samples per second.
+    /// Sample rate in samples per second.
     pub rate: usize,
     _stream: cpal::Stream,
 }
@@ -152,7 +152,7 @@ where
 /// What happens to a stream's errors.
 fn on_error(on_end: impl Fn(String) + Send + 'static) -> impl FnMut(cpal::Error) + Send + 'static {
     move |e: cpal::Error| {
-        // Of all errors only these end a stream; after the others it goes on.
+        // Of all errors only these end a stream; after the others it continues.
         use cpal::ErrorKind::{DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
         match e.kind() {
             DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated => on_end(e.to_string()),

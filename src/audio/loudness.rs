@@ -5,7 +5,7 @@ use ebur128::{EbuR128, Mode};
 /// A clip's loudness and its largest sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loudness {
-    /// Integrated loudness, LUFS; `None` where all of the clip lies below the measure's gate of -70 LUFS or it is shorter than one
+    /// Integrated loudness, LUFS; `None` if all of the clip lies below the measure's gate of -70 LUFS or it is shorter than one
     /// block of 400 ms.
     pub integrated: Option<f64>,
     /// Largest absolute sample, 1 at full scale.
@@ -13,7 +13,7 @@ pub struct Loudness {
 }
 
 impl Loudness {
-    /// Measures mono samples.
+    /// Measures the loudness of mono samples.
     pub fn measure(samples: &[f32], rate: usize) -> Self {
         let peak = samples.iter().fold(0f32, |peak, s| peak.max(s.abs()));
         let integrated = EbuR128::new(1, rate as u32, Mode::I).ok().and_then(|mut meter| {

@@ -21,12 +21,12 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// Where the sound comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MicrophoneSource {
     /// The system's default microphone.
     Microphone,
     /// A quiet tone of 440 Hz, at the pace of a device: for tests and for machines without sound.
     Tone {
-        /// Samples per second.
+        /// Sample rate in samples per second.
         rate: usize,
     },
 }
@@ -50,13 +50,13 @@ impl MicrophoneRecording {
     /// Begins to record into a new file at `path`. `wake` is called when it has ended.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the system gives no thread.
-    pub fn start(source: Source, path: &Path, wake: impl Fn() + Send + 'static) -> Result<Self> {
+    /// [`Error::Unavailable`] if no thread can be started.
+    pub fn start(source: MicrophoneSource, path: &Path, wake: impl Fn() + Send + 'static) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let (answer, finished) = channel();
         let (seen, path) = (shared.clone(), path.to_owned());
         let run = move || {
-            answer.send(record(&source, &path, &seen)).ok(); // the window may be closed by now; the file is complete all the same
+            answer.send(record(&source, &path, &seen)).ok(); // the window may be closed by now; the file is complete anyway
             wake();
         };
         std::thread::Builder::new().name("csm-microphone".into()).spawn(run).map_err(|e| Error::Unavailable {
@@ -101,9 +101,12 @@ impl Drop for MicrophoneRecording {
     }
 }
 
-fn record(source: &Source, path: &Path, shared: &Shared) -> Result<PathBuf> {
+fn record(source: &MicrophoneSource, path: &Path, shared: &Shared) -> Result<PathBuf> {
     let (mut input, rate) = Input::open(source)?;
     shared.rate.store(rate, Ordering::Relaxed);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+    }
     let mut file = WavStream::create(path, rate)?;
     let begun = Instant::now();
     let mut lost = None;
@@ -130,17 +133,16 @@ fn record(source: &Source, path: &Path, shared: &Shared) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// Samples that arrive.
 enum Input {
     Microphone { _stream: InputStream, samples: rtrb::Consumer<f32>, failed: Receiver<String> },
     Tone { rate: usize, given: usize, begun: Instant },
 }
 
 impl Input {
-    fn open(source: &Source) -> Result<(Self, usize)> {
+    fn open(source: &MicrophoneSource) -> Result<(Self, usize)> {
         match source {
-            Source::Tone { rate } => Ok((Self::Tone { rate: *rate, given: 0, begun: Instant::now() }, *rate)),
-            Source::Microphone => {
+            MicrophoneSource::Tone { rate } => Ok((Self::Tone { rate: *rate, given: 0, begun: Instant::now() }, *rate)),
+            MicrophoneSource::Microphone => {
                 let (failure, failed) = channel();
                 let mut samples = None;
                 let make_callback = |rate: usize| {
@@ -199,7 +201,7 @@ mod tests {
     fn a_recording_is_written_as_it_comes_and_complete_when_it_is_stopped() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("voice.wav");
-        let recording = MicrophoneRecording::start(Source::Tone { rate: 48_000 }, &path, || {}).unwrap();
+        let recording = MicrophoneRecording::start(MicrophoneSource::Tone { rate: 48_000 }, &path, || {}).unwrap();
         while recording.seconds() < 0.3 {
             std::thread::sleep(PERIOD);
         }

@@ -4,6 +4,7 @@ mod buffering;
 pub mod device;
 pub mod loudness;
 pub mod microphone;
+pub mod peaks;
 pub mod playback;
 pub mod player;
 pub mod recording;

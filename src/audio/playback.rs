@@ -1,5 +1,5 @@
 //! The audio callback: it reads shared samples at a position, with gain ramps at every jump. It takes no lock, allocates nothing
-//! and drops no clip: a debug build, and the unit tests, abort where it does.
+//! and drops no clip: a debug build, and the unit tests, abort if it does.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::*};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use assert_no_alloc::assert_no_alloc;
 
 /// Length of a fade at starts, stops and jumps, seconds.
 pub const FADE_SECONDS: f64 = 0.005;
-/// Shortest region that can be heard by itself, seconds: two fades and as much between them.
+/// Shortest region that can be played, in seconds: two fades and the same length between them.
 pub const SHORTEST_REGION: f64 = 0.02;
 /// No jump is requested.
 const NO_JUMP: usize = usize::MAX;
@@ -18,8 +18,8 @@ const CHUNK: usize = 1 << 18;
 /// Chunks of a clip: 6 hours at 48 kHz.
 const CHUNKS: usize = 1 << 12;
 
-/// Samples that one thread appends while the callback reads. Memory grows by chunks, and a sample is never changed once `len`
-/// covers it.
+/// Samples that one thread appends while the callback reads. Memory grows by chunks, and a sample is never changed
+/// once `len` covers it.
 pub struct SharedAudio {
     chunks: Box<[OnceLock<Box<[AtomicU32]>>]>,
     len: AtomicUsize,
@@ -35,7 +35,7 @@ impl Default for SharedAudio {
 }
 
 impl SharedAudio {
-    /// A finished clip.
+    /// The waveform of a complete clip.
     pub fn finished(samples: &[f32]) -> Self {
         let audio = Self::default();
         audio.push(samples);
@@ -68,7 +68,7 @@ impl SharedAudio {
         self.open.load(Acquire)
     }
 
-    /// Samples so far.
+    /// Number of samples received so far.
     pub fn len(&self) -> usize {
         self.len.load(Acquire)
     }
@@ -85,7 +85,7 @@ impl SharedAudio {
 }
 
 /// The listener's requests and the callback's reports. Positions are samples at the device's rate.
-pub struct Transport {
+pub struct PlaybackControl {
     playing: AtomicBool,
     volume: AtomicU32,
     jump: AtomicUsize,
@@ -100,7 +100,7 @@ pub struct Transport {
     pub calls: AtomicUsize,
 }
 
-impl Default for Transport {
+impl Default for PlaybackControl {
     fn default() -> Self {
         Self {
             playing: AtomicBool::new(false),
@@ -116,7 +116,7 @@ impl Default for Transport {
     }
 }
 
-impl Transport {
+impl PlaybackControl {
     /// Starts or stops playing.
     pub fn set_playing(&self, playing: bool) {
         self.playing.store(playing, Relaxed);
@@ -132,7 +132,7 @@ impl Transport {
         self.volume.store(volume.clamp(0.0, 1.0).to_bits(), Relaxed);
     }
 
-    /// Moves the position.
+    /// Moves the position to a sample.
     pub fn seek(&self, position: usize) {
         self.jump.store(position, Release);
     }
@@ -169,7 +169,7 @@ pub struct Playhead {
 fn render(
     head: &mut Playhead,
     audio: Option<&SharedAudio>,
-    t: &Transport,
+    t: &PlaybackControl,
     fade: usize,
     closing: bool,
     out: &mut [f32],
@@ -237,7 +237,7 @@ pub struct Renderer {
     audio: Option<Arc<SharedAudio>>,
     incoming: rtrb::Consumer<Arc<SharedAudio>>,
     outgoing: rtrb::Producer<Arc<SharedAudio>>,
-    transport: Arc<Transport>,
+    transport: Arc<PlaybackControl>,
     fade: usize,
 }
 
@@ -249,7 +249,7 @@ pub struct ClipSender {
 
 impl Renderer {
     /// For a device at `rate`.
-    pub fn new(transport: Arc<Transport>, rate: usize) -> (Self, ClipSender) {
+    pub fn new(transport: Arc<PlaybackControl>, rate: usize) -> (Self, ClipSender) {
         let (to_renderer, incoming) = rtrb::RingBuffer::new(8);
         let (outgoing, from_renderer) = rtrb::RingBuffer::new(16);
         let fade = (rate as f64 * FADE_SECONDS) as usize;
@@ -297,7 +297,7 @@ impl ClipSender {
     /// Sends a clip to the callback and drops the ones that came back.
     pub fn send(&mut self, audio: Arc<SharedAudio>) {
         while self.outgoing.pop().is_ok() {}
-        // Full only where the device has stopped calling; then the stream is rebuilt and the clip sent again.
+        // Full only if the device has stopped calling; then the stream is rebuilt and the clip sent again.
         self.incoming.push(audio).ok();
     }
 }
@@ -308,7 +308,7 @@ mod tests {
 
     const FADE: usize = 4;
 
-    fn run(head: &mut Playhead, audio: &SharedAudio, t: &Transport, n: usize) -> Vec<f32> {
+    fn run(head: &mut Playhead, audio: &SharedAudio, t: &PlaybackControl, n: usize) -> Vec<f32> {
         let mut out = vec![9.0; n];
         render(head, Some(audio), t, FADE, false, &mut out);
         out
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_clip_fades_in_plays_and_stops_at_its_end() {
-        let (audio, t, mut head) = (SharedAudio::finished(&[1.0; 6]), Transport::default(), Playhead::default());
+        let (audio, t, mut head) = (SharedAudio::finished(&[1.0; 6]), PlaybackControl::default(), Playhead::default());
         assert_eq!(run(&mut head, &audio, &t, 2), [0.0; 2], "silent until it is started");
         t.set_playing(true);
         assert_eq!(run(&mut head, &audio, &t, 8), [shape(1), shape(2), shape(3), 1.0, 1.0, 1.0, 0.0, 0.0]);
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn a_jump_fades_out_moves_and_fades_in() {
         let samples: Vec<f32> = (0..100).map(|i| i as f32).collect();
-        let (audio, t, mut head) = (SharedAudio::finished(&samples), Transport::default(), Playhead::default());
+        let (audio, t, mut head) = (SharedAudio::finished(&samples), PlaybackControl::default(), Playhead::default());
         t.set_playing(true);
         run(&mut head, &audio, &t, 10);
         t.seek(50);
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_loop_goes_round_with_its_own_fades_and_volume_scales() {
-        let (audio, t, mut head) = (SharedAudio::finished(&[1.0; 64]), Transport::default(), Playhead::default());
+        let (audio, t, mut head) = (SharedAudio::finished(&[1.0; 64]), PlaybackControl::default(), Playhead::default());
         t.set_volume(0.5);
         t.set_region(Some((8, 20)), false);
         t.seek(8);
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn a_region_is_played_once_and_nothing_outside_it_is_heard() {
         let samples: Vec<f32> = (0..64).map(|i| if (20..40).contains(&i) { 1.0 } else { -9.0 }).collect();
-        let (audio, t, mut head) = (SharedAudio::finished(&samples), Transport::default(), Playhead::default());
+        let (audio, t, mut head) = (SharedAudio::finished(&samples), PlaybackControl::default(), Playhead::default());
         t.set_region(Some((20, 40)), true);
         t.seek(20);
         t.set_playing(true);
@@ -377,7 +377,7 @@ mod tests {
         assert!(out.iter().all(|s| (0.0..=1.0).contains(s)), "{out:?}");
         assert_eq!(out.iter().filter(|s| **s == 1.0).count(), 20 - 2 * FADE + 1);
         assert!(!t.is_playing() && t.position() == 20, "{}", t.position());
-        // Without a region it goes on from there.
+        // Without a region playback continues from there.
         t.set_region(None, false);
         t.set_playing(true);
         assert_eq!(run(&mut head, &audio, &t, 30)[24], -9.0);
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_clip_is_waited_for_and_loses_nothing() {
-        let (audio, t, mut head) = (SharedAudio::default(), Transport::default(), Playhead::default());
+        let (audio, t, mut head) = (SharedAudio::default(), PlaybackControl::default(), Playhead::default());
         t.set_playing(true);
         audio.push(&[1.0; 5]);
         assert_eq!(run(&mut head, &audio, &t, 8)[5..], [0.0; 3]);
@@ -416,7 +416,7 @@ mod tests {
         };
         let (first, second) = (tone(0.0), tone(std::f64::consts::PI));
         for block in [64, 100, 480, 1_024] {
-            let t = Arc::new(Transport::default());
+            let t = Arc::new(PlaybackControl::default());
             let (mut renderer, mut sender) = Renderer::new(t.clone(), rate as usize);
             t.set_playing(true);
             sender.send(Arc::new(SharedAudio::finished(&first)));
@@ -434,7 +434,7 @@ mod tests {
             let step = out.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
             let steepest = (2.0 * std::f64::consts::PI * hertz / rate) as f32 + 2.0 / fade as f32;
             assert!(step <= steepest, "block {block}: a step of {step}");
-            // Between the fades one sample is silent, and the position stands still there.
+            // Between the fades one sample is silent, and the position does not move there.
             assert_eq!(t.position() + 1, out.len(), "block {block}");
             assert_eq!(
                 out[out.len() - 1],
@@ -444,8 +444,8 @@ mod tests {
         }
     }
 
-    /// What a switch adds to a tone far from its own frequency: the power above 4 kHz of a window of 85 ms around it, in dB of full
-    /// scale.
+    /// What a switch adds to a tone far from its own frequency: the power above 4 kHz of a window of 85 ms around it, in
+    /// dB of full scale.
     fn splatter(samples: &[f32], rate: f64) -> f64 {
         const LENGTH: usize = 4_096;
         let transform = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(LENGTH);
@@ -467,7 +467,7 @@ mod tests {
             (0..20_000).map(at).collect()
         };
         let (first, second) = (tone(0.3), tone(0.3 + std::f64::consts::PI));
-        let t = Arc::new(Transport::default());
+        let t = Arc::new(PlaybackControl::default());
         let (mut renderer, mut sender) = Renderer::new(t.clone(), rate as usize);
         t.set_playing(true);
         sender.send(Arc::new(SharedAudio::finished(&first)));
@@ -481,12 +481,12 @@ mod tests {
         let switched = splatter(&out[around..], rate);
         assert!(switched < -60.0, "{switched} dBFS");
         let cut: Vec<f32> = first[..5_000].iter().chain(&second[5_000..]).copied().collect();
-        assert!(splatter(&cut[around..], rate) > -40.0, "a cut is heard: the measure can fail");
+        assert!(splatter(&cut[around..], rate) > -40.0, "a hard cut is audible: the measure can fail");
     }
 
     #[test]
     fn old_clips_come_back_from_the_callback() {
-        let t = Arc::new(Transport::default());
+        let t = Arc::new(PlaybackControl::default());
         let (mut renderer, mut sender) = Renderer::new(t.clone(), 1_000);
         let (a, b) = (Arc::new(SharedAudio::finished(&[1.0; 50])), Arc::new(SharedAudio::finished(&[0.5; 50])));
         t.set_playing(true);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::buffering::Buffering;
 use super::device;
-use super::playback::{ClipSender, Renderer, SHORTEST_REGION, SharedAudio, Transport};
+use super::playback::{ClipSender, PlaybackControl, Renderer, SHORTEST_REGION, SharedAudio};
 use super::resample::{StreamResampler, resample};
 use crate::error::{Error, Result};
 
@@ -26,7 +26,7 @@ pub enum Sink {
     Device(Option<String>),
     /// Nowhere, at the pace of a device: for tests and for machines without sound.
     Null {
-        /// Samples per second.
+        /// Sample rate in samples per second.
         rate: usize,
     },
 }
@@ -66,7 +66,7 @@ struct Opening {
 /// Why a device is opened again.
 struct Recovery {
     lost: String,
-    /// Whether it is the default device in the place of the chosen one.
+    /// Whether it is the default device instead of the chosen one.
     on_default: bool,
 }
 
@@ -77,7 +77,7 @@ struct StreamingSource {
     delay: usize,
 }
 
-/// The player.
+/// Plays one waveform at a time.
 pub struct Player {
     sink: Sink,
     active: Option<(ActiveSink, ClipSender)>,
@@ -85,7 +85,7 @@ pub struct Player {
     /// Whether devices are opened without waiting for them.
     in_background: bool,
     rate: usize,
-    transport: Arc<Transport>,
+    transport: Arc<PlaybackControl>,
     /// The clip at its own rate.
     source: Vec<f32>,
     source_rate: usize,
@@ -153,8 +153,8 @@ impl Player {
         }
     }
 
-    /// The same, but devices are opened in the background: playing begins when they are there, and [`Player::poll_device`] reports what
-    /// goes wrong.
+    /// Opens devices in the background: playing starts when they are ready, and [`Player::poll_device`]
+    /// reports what goes wrong.
     pub fn in_background(self) -> Self {
         Self { in_background: true, ..self }
     }
@@ -185,7 +185,7 @@ impl Player {
         self.reload();
     }
 
-    /// Plays another clip from now on, at the same moment, and goes on playing if it did; the selected part stays. `growing`: more of
+    /// Plays another clip from now on, at the same moment, and continues if it was playing; the selected part stays. `growing`: more of
     /// it comes by [`Player::push`].
     pub fn switch(&mut self, samples: Vec<f32>, rate: usize, growing: bool) {
         self.start_when_buffered &= growing;
@@ -203,7 +203,7 @@ impl Player {
     /// Starts playing the growing clip as soon as enough of it is there. The device is opened at once.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where it cannot be opened.
+    /// [`Error::Unavailable`] if it cannot be opened.
     pub fn play_when_buffered(&mut self) -> Result<()> {
         if self.active.is_none() {
             self.open()?;
@@ -272,11 +272,11 @@ impl Player {
         }
     }
 
-    /// Starts playing, from the beginning where the clip is at its end, or stops. A part that is played over and over is kept to;
-    /// from one that was played once it goes on.
+    /// Starts playing, from the beginning if the clip is at its end, or stops. A part that is played over and over is kept to;
+    /// after a part that was played once, playback continues.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where no device can be opened; the position stays.
+    /// [`Error::Unavailable`] if no device can be opened; the position stays.
     pub fn play(&mut self, playing: bool) -> Result<()> {
         if playing && self.position() + 1e-3 >= self.seconds() && self.streaming.is_none() {
             self.seek(0.0);
@@ -294,12 +294,12 @@ impl Player {
         Ok(())
     }
 
-    /// Whether it plays.
+    /// Whether the position is moving.
     pub fn is_playing(&self) -> bool {
         self.transport.is_playing()
     }
 
-    /// The position, seconds.
+    /// The position in the waveform, in seconds.
     pub fn position(&self) -> f64 {
         self.transport.position() as f64 / self.rate as f64
     }
@@ -340,7 +340,7 @@ impl Player {
     /// Plays `from..to` seconds and nothing else, once or over and over.
     ///
     /// # Errors
-    /// As [`Player::play`].
+    /// Returns the errors of [`Player::play`].
     pub fn play_region(&mut self, from: f64, to: f64, looping: bool) -> Result<()> {
         self.set_region(Some((from, to)), looping);
         self.seek(self.region.map_or(0.0, |(from, _)| from));
@@ -370,7 +370,7 @@ impl Player {
     /// Plays on another device from now on. The position stays.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where it cannot be opened; playing stops then.
+    /// [`Error::Unavailable`] if it cannot be opened; playing stops then.
     pub fn set_sink(&mut self, sink: Sink) -> Result<()> {
         if sink == self.sink {
             return Ok(());
@@ -390,11 +390,11 @@ impl Player {
         self.interruptions
     }
 
-    /// Takes in what a device has said since the last time. One that has failed is opened again, or the default one where it is gone; the
+    /// Takes in what a device has said since the last time. One that has failed is opened again, or the default one if it is gone; the
     /// chosen device stays the chosen one. To be called every frame.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] once per failure, whether or not playing goes on.
+    /// [`Error::Unavailable`] once per failure, whether or not playback continues.
     pub fn poll_device(&mut self) -> Result<()> {
         if let Some(Opening { result, recovery }) = self.opening.take() {
             match result.try_recv() {
@@ -417,7 +417,7 @@ impl Player {
     /// Waits until the finished clip has been played.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the device stops asking for samples.
+    /// [`Error::Unavailable`] if the device stops asking for samples.
     pub fn wait_until_end(&mut self) -> Result<()> {
         let (mut last, mut since) = (0, Instant::now());
         while self.is_playing() {
@@ -472,7 +472,7 @@ impl Player {
                 self.rate = opened.rate;
                 self.transport.seek((position * self.rate as f64) as usize);
                 self.active = Some((opened.active, opened.sender));
-                // What a device asked for before it had a clip is no underrun.
+                // What a device asked for before it had a clip is not an underrun.
                 self.known_underrun = self.transport.underrun_samples.load(Ordering::Relaxed);
                 self.reload();
                 self.send_region();
@@ -509,11 +509,11 @@ fn opener_died() -> Error {
     Error::unavailable("the sound device cannot be opened", "choose another output device; the log has the details")
 }
 
-/// Opens a device on a thread of its own, which keeps the stream until what it answers is dropped: it may take long, and on some systems
+/// Opens a device on its own thread, which keeps the stream until what it answers is dropped: it may take long, and on some systems
 /// a stream belongs to its thread.
 fn open_device(
     name: Option<String>,
-    transport: Arc<Transport>,
+    transport: Arc<PlaybackControl>,
     failed: Arc<DeviceFailure>,
 ) -> Result<Receiver<Result<OpenedSink>>> {
     let (answer, result) = channel();
@@ -667,7 +667,7 @@ mod tests {
         let error = loop {
             match player.poll_device() {
                 Err(e) => break e,
-                Ok(()) => assert!(begun.elapsed() < Duration::from_secs(20), "nothing is told"),
+                Ok(()) => assert!(begun.elapsed() < Duration::from_secs(20), "no failure is reported"),
             }
         };
         assert!(error.to_string().contains("no sound"), "{error}");

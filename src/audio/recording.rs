@@ -41,8 +41,8 @@ struct Channels {
 /// How long a recording may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
-    /// At most so many seconds: a longer one is refused before it is resampled, and before it is decoded where its header says how
-    /// long it is.
+    /// At most this number of seconds: a longer recording is refused before it is resampled, and before it is decoded if its header says
+    /// how long it is.
     AtMost(f64),
     /// Its first seconds are taken.
     First(f64),
@@ -59,8 +59,8 @@ impl Length {
 /// Reads a recording as mono (the channels' mean) at `rate`.
 ///
 /// # Errors
-/// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a recording, is too long, has no samples, holds NaN or is
-/// digital silence.
+/// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a recording, is too long, has no samples, holds NaN
+/// or is digital silence.
 pub fn read(path: &Path, rate: usize, length: Length) -> Result<Recording> {
     let channels = decode(path, length)?;
     let mut warnings = Vec::new();

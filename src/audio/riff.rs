@@ -10,7 +10,7 @@ pub(super) struct RepairedWav {
     pub(super) cut: bool,
 }
 
-/// The file with only its `fmt `, `fact` and `data` chunks and true sizes; `None` where it is not a WAV file.
+/// The file with only its `fmt `, `fact` and `data` chunks and true sizes; `None` if it is not a WAV file.
 pub(super) fn repair(bytes: &[u8]) -> Result<Option<RepairedWav>, BoxError> {
     let is_riff = bytes.starts_with(b"RIFF") || bytes.starts_with(b"RF64") || bytes.starts_with(b"BW64");
     if !is_riff || bytes.get(8..12) != Some(b"WAVE") {

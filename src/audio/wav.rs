@@ -9,15 +9,15 @@ use lofty::iff::wav::RiffInfoList;
 use lofty::tag::TagExt;
 
 use super::resample::resample;
-use crate::data::{ModelId, Sampling};
+use crate::data::{ClipOrigin, ModelId};
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
-/// Reads a WAV file as this program writes it: mono (the channels' mean) at `rate`. Recordings of other programs are
-/// [`super::recording`]'s.
+/// Reads a WAV file as this program writes it: mono (the channels' mean) at `rate`. Recordings of
+/// other programs are [`super::recording`]'s.
 ///
 /// # Errors
-/// [`Error::Read`] and [`Error::InvalidFile`].
+/// [`Error::Read`] if the file cannot be read, [`Error::InvalidFile`] if it is malformed.
 pub fn read(path: &Path, rate: usize) -> Result<Vec<f32>> {
     decode(&read_file(path, MEDIA_LIMIT)?, rate)
         .map_err(|e| Error::parse(path, "expected a WAV file that is not damaged", e))
@@ -52,20 +52,21 @@ fn samples(mut reader: WavReader<Cursor<&[u8]>>) -> Result<Vec<f32>, hound::Erro
 pub struct WavInfo {
     /// What is said: INAM.
     pub title: String,
-    /// Who speaks: IART.
+    /// Model and speaker, in the IART field.
     pub artist: String,
     /// That it is synthetic, with model, seed and settings: ICMT.
     pub comment: String,
 }
 
 impl WavInfo {
-    /// Metadata of a clip.
-    pub fn for_clip(model: &ModelId, text: &str, speaker: u32, sampling: &Sampling) -> Self {
-        let settings = serde_json::to_string(sampling).unwrap_or_default();
+    /// Metadata of a clip that `model` made; empty if its settings are not recorded.
+    pub fn for_clip(model: &ModelId, origin: &ClipOrigin) -> Self {
+        let Some(sampling) = origin.sampling else { return Self::default() };
+        let settings = serde_json::to_string(&sampling).unwrap_or_default();
         let ModelId { name, sha256 } = model;
         Self {
-            title: text.into(),
-            artist: format!("{name} speaker {speaker}"),
+            title: origin.text.clone().unwrap_or_default(),
+            artist: format!("{name} speaker {}", origin.speaker.unwrap_or(0)),
             comment: format!("Synthetic speech. Model {name}, sha256 {sha256}. Settings {settings}"),
         }
     }
@@ -102,7 +103,7 @@ pub(super) fn quantise_sample(sample: f32) -> (i16, bool) {
 /// A WAV file's bytes, 16-bit mono, and how many samples were past full scale and are clipped.
 ///
 /// # Errors
-/// [`Error::Write`] where the metadata cannot be encoded.
+/// [`Error::Write`] if the metadata cannot be encoded.
 pub fn encode(samples: &[f32], rate: usize, info: &WavInfo) -> Result<(Vec<u8>, usize)> {
     let failed = |e: &dyn std::fmt::Display| Error::write("(WAV in memory)", e.to_string());
     let mut bytes = Cursor::new(Vec::new());
@@ -134,7 +135,7 @@ pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// A new file in the temporary folder; nothing is left of it where it cannot be written whole.
+/// A new file in the temporary folder; nothing is left of it if it cannot be written whole.
 fn rescue(path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
     let name = path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
     let mut file = tempfile::Builder::new().prefix(&format!("{name}-")).suffix(".wav").tempfile()?;

@@ -1,4 +1,4 @@
-//! A WAV file that grows while sound is made: under a temporary name beside the file it will be, and complete after every piece.
+//! A WAV file that grows while sound is made: under a temporary name next to its destination, and complete after every piece.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -18,28 +18,28 @@ pub struct WavStream {
     path: PathBuf,
     destination: Destination,
     rate: usize,
-    part: Part,
+    part: PendingFile,
     samples: usize,
     clipped: usize,
     /// Why the sound goes to the temporary folder instead.
     failure: Option<io::Error>,
 }
 
-/// What was written.
+/// A WAV file that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WavWritten {
-    /// Samples.
+    /// Number of samples that were written.
     pub samples: usize,
     /// Samples past full scale, which are clipped.
     pub clipped: usize,
 }
 
-struct Part {
+struct PendingFile {
     file: NamedTempFile,
     writer: WavWriter<BufWriter<File>>,
 }
 
-impl Part {
+impl PendingFile {
     fn new(file: NamedTempFile, rate: usize) -> io::Result<Self> {
         let writer = WavWriter::new(BufWriter::new(file.reopen()?), wav_spec(rate)).map_err(io_error)?;
         Ok(Self { file, writer })
@@ -60,10 +60,10 @@ fn io_error(e: hound::Error) -> io::Error {
 }
 
 impl WavStream {
-    /// Begins a file at `path`; `-` stands for standard output. What is at `path` stays until [`WavStream::finish`].
+    /// Begins a file at `path`; `-` is standard output. What is at `path` stays until [`WavStream::finish`].
     ///
     /// # Errors
-    /// [`Error::Write`] where no file can be made there.
+    /// [`Error::Write`] if no file can be made there.
     pub fn create(path: &Path, rate: usize) -> Result<Self> {
         let error = |e: io::Error| Error::write(path, e);
         let destination = destination(path).map_err(error)?;
@@ -72,14 +72,14 @@ impl WavStream {
             Destination::File { folder, .. } => named_temporary(&name, Some(folder)),
             Destination::Stream => named_temporary("csm.wav", None),
         };
-        let part = file.and_then(|file| Part::new(file, rate)).map_err(error)?;
+        let part = file.and_then(|file| PendingFile::new(file, rate)).map_err(error)?;
         Ok(Self { path: path.to_owned(), destination, rate, part, samples: 0, clipped: 0, failure: None })
     }
 
     /// Appends `samples`. Where the disk is full, all of it goes to the temporary folder from now on.
     ///
     /// # Errors
-    /// [`Error::Write`] where that fails too.
+    /// [`Error::Write`] if that fails too.
     pub fn push(&mut self, samples: &[f32]) -> Result<()> {
         let mut integers = Vec::with_capacity(samples.len());
         for s in samples {
@@ -103,11 +103,11 @@ impl WavStream {
         Ok(())
     }
 
-    /// Goes on in the temporary folder: what was written, then `samples`.
+    /// Continues in the temporary folder: the samples so far, then `samples`.
     fn rescue(&mut self, samples: &[i16]) -> io::Result<()> {
         let stem = self.path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
         let file = tempfile::Builder::new().prefix(&format!("{stem}-")).suffix(".wav").tempfile()?;
-        let mut part = Part::new(file, self.rate)?;
+        let mut part = PendingFile::new(file, self.rate)?;
         const HEADER: u64 = 44;
         let mut written = self.part.file.reopen()?;
         written.seek(SeekFrom::Start(HEADER))?;
@@ -126,7 +126,7 @@ impl WavStream {
     /// [`Error::Write`] with the file in the temporary folder that the sound went to.
     pub fn finish(self, info: &WavInfo) -> Result<WavWritten> {
         let Self { path, destination, part, samples, clipped, failure, .. } = self;
-        let Part { file, writer } = part;
+        let PendingFile { file, writer } = part;
         let completed = writer.finalize().map_err(io_error).and_then(|()| {
             let mut reopened = File::options().read(true).write(true).open(file.path())?;
             info.tags().save_to(&mut reopened, WriteOptions::default()).map_err(io::Error::other)?;

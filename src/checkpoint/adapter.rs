@@ -11,9 +11,9 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::file::WeightFile;
-use super::format::{MODEL_FORMATS, Placement, Slot, place};
+use super::format::{MODEL_FORMATS, Placement, TensorSlot, place};
 use super::numbers::{reorder_rows, to_f32};
-use super::tensor::Piece;
+use super::tensor::TensorPiece;
 use crate::data::Dtype;
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file};
@@ -26,7 +26,7 @@ const WEIGHTS: [&str; 4] =
 /// An adapter's folder and how strongly it acts: 1 as it was trained, 0 not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdapterSpec {
-    /// Its folder.
+    /// The folder of the adapter.
     pub folder: PathBuf,
     /// Factor of the difference that it makes.
     pub strength: f32,
@@ -41,7 +41,6 @@ impl fmt::Display for AdapterSpec {
 impl FromStr for AdapterSpec {
     type Err = Error;
 
-    /// `DIR` or `DIR:STRENGTH`.
     fn from_str(text: &str) -> Result<Self> {
         let whole = Self { folder: text.into(), strength: 1.0 };
         let Some((folder, strength)) = text.rsplit_once(':') else { return Ok(whole) };
@@ -56,25 +55,25 @@ impl FromStr for AdapterSpec {
 /// What an adapter does to one tensor.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
-    kind: Kind,
+    kind: AdapterKind,
     paired_rows: bool,
     strength: f32,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum AdapterKind {
     /// `W += scale * B A`.
     LowRank { a: Factor, b: Factor, scale: f32 },
     /// Rows of W are scaled to these norms, `[out]` (DoRA).
-    RowNorms(Piece),
-    /// Takes W's place.
-    Replace(Piece),
+    RowNorms(TensorPiece),
+    /// Replaces W by a matrix of the adapter.
+    Replace(TensorPiece),
 }
 
 /// A factor of a low-rank product, `[rows, columns]`, or stored the other way round.
 #[derive(Clone, Debug)]
 struct Factor {
-    piece: Piece,
+    piece: TensorPiece,
     transposed: bool,
 }
 
@@ -90,9 +89,9 @@ impl Factor {
 
 impl Change {
     /// `W += scale * B A`; A is `[r, in]`, B `[out, r]`, or both `transposed`.
-    pub(super) fn low_rank(a: Piece, b: Piece, transposed: bool, scale: f32, paired_rows: bool) -> Self {
+    pub(super) fn low_rank(a: TensorPiece, b: TensorPiece, transposed: bool, scale: f32, paired_rows: bool) -> Self {
         let factor = |piece| Factor { piece, transposed };
-        Self { kind: Kind::LowRank { a: factor(a), b: factor(b), scale }, paired_rows, strength: 1.0 }
+        Self { kind: AdapterKind::LowRank { a: factor(a), b: factor(b), scale }, paired_rows, strength: 1.0 }
     }
 
     /// Checks that it fits the tensor `name` of this shape.
@@ -104,7 +103,7 @@ impl Change {
             Err(format!("the adapter does not fit {name} of shape {shape:?}: {got}; choose the base it was made for"))
         };
         match &self.kind {
-            Kind::LowRank { a, b, .. } => match (shape, a.shape(), b.shape()) {
+            AdapterKind::LowRank { a, b, .. } => match (shape, a.shape(), b.shape()) {
                 ([out, inputs], Some((r, a_in)), Some((b_out, b_r)))
                     if r == b_r && *out == b_out && *inputs == a_in =>
                 {
@@ -112,12 +111,12 @@ impl Change {
                 }
                 _ => problem(format!("its factors have the shapes {:?} and {:?}", a.piece.shape, b.piece.shape)),
             },
-            Kind::RowNorms(norms) => match shape {
+            AdapterKind::RowNorms(norms) => match shape {
                 [out, _] if norms.count() == *out => Ok(()),
                 _ => problem(format!("its row norms have the shape {:?}", norms.shape)),
             },
-            Kind::Replace(new) if new.shape == shape => Ok(()),
-            Kind::Replace(new) => problem(format!("it would be replaced by the shape {:?}", new.shape)),
+            AdapterKind::Replace(new) if new.shape == shape => Ok(()),
+            AdapterKind::Replace(new) => problem(format!("it would be replaced by the shape {:?}", new.shape)),
         }
     }
 
@@ -128,7 +127,7 @@ impl Change {
         values: &mut [f32],
         shape: &[usize],
         head: usize,
-        read: impl Fn(&Piece) -> Result<Vec<f32>>,
+        read: impl Fn(&TensorPiece) -> Result<Vec<f32>>,
     ) -> Result<()> {
         let head = self.paired_rows.then_some(head);
         let rows_in_order = |numbers: Vec<f32>, rows: usize| {
@@ -136,7 +135,7 @@ impl Change {
             to_f32(Dtype::Float32, &reorder_rows(bytes.into(), rows, head)).into_owned()
         };
         match &self.kind {
-            Kind::LowRank { a, b, scale } => {
+            AdapterKind::LowRank { a, b, scale } => {
                 let ([out, inputs], Some((r, _))) = (shape, a.shape()) else { return Ok(()) };
                 let a_values = read(&a.piece)?;
                 let mut b_values = read(&b.piece)?;
@@ -153,14 +152,14 @@ impl Change {
                     (*out, r, *inputs),
                 );
             }
-            Kind::RowNorms(norms) => {
+            AdapterKind::RowNorms(norms) => {
                 let norms = rows_in_order(read(norms)?, shape[0]);
                 for (row, norm) in values.chunks_exact_mut(shape[1]).zip(norms) {
                     let length = row.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt() as f32;
                     row.iter_mut().for_each(|w| *w *= norm / length);
                 }
             }
-            Kind::Replace(new) => {
+            AdapterKind::Replace(new) => {
                 let new = rows_in_order(read(new)?, shape[0]);
                 values.iter_mut().zip(new).for_each(|(old, new)| *old += self.strength * (new - *old));
             }
@@ -208,7 +207,6 @@ fn multiply_add(
     }
 }
 
-/// An adapter's files.
 pub(super) struct Adapter {
     pub(super) folder: PathBuf,
     pub(super) strength: f32,
@@ -278,7 +276,7 @@ impl Adapter {
         for (n, file) in self.files.iter().enumerate() {
             for entry in file.header()? {
                 let name = entry.name.clone();
-                let piece = Piece::new(first_file + n, entry);
+                let piece = TensorPiece::new(first_file + n, entry);
                 let (module, part) = split_name(&name);
                 modules.entry(module).or_default().0.push((part, piece, name));
             }
@@ -298,12 +296,12 @@ impl Adapter {
             _ => Err(Error::weights(path, format!("{name}: expected a module of a CSM"))),
         };
         let mut changes = Vec::new();
-        let change = |slot: Slot, kind| {
+        let change = |slot: TensorSlot, kind| {
             let change = Change { kind, paired_rows: slot.paired_rows, strength: self.strength };
             (slot.name, change)
         };
         for (_, piece, _) in whole {
-            changes.push(change(target(module)?, Kind::Replace(piece)));
+            changes.push(change(target(module)?, AdapterKind::Replace(piece)));
         }
         if parts.is_empty() {
             return Ok(changes);
@@ -341,7 +339,7 @@ impl Adapter {
                 let problem = format!("{module}: a DoRA adapter has no strength but 1, got {}", self.strength);
                 return Err(Error::weights(path, problem));
             }
-            changes.push(change(slot, Kind::RowNorms(norms)));
+            changes.push(change(slot, AdapterKind::RowNorms(norms)));
         }
         Ok(changes)
     }
@@ -364,14 +362,14 @@ impl Adapter {
     }
 }
 
-fn low_rank(a: (Piece, bool), b: (Piece, bool), scale: f32) -> Kind {
+fn low_rank(a: (TensorPiece, bool), b: (TensorPiece, bool), scale: f32) -> AdapterKind {
     let factor = |(piece, transposed)| Factor { piece, transposed };
-    Kind::LowRank { a: factor(a), b: factor(b), scale }
+    AdapterKind::LowRank { a: factor(a), b: factor(b), scale }
 }
 
 /// The tensors of one module: part, place and whole name.
 #[derive(Default)]
-struct Module(Vec<(Option<String>, Piece, String)>);
+struct Module(Vec<(Option<String>, TensorPiece, String)>);
 
 /// Parts of an adapted module.
 const PARTS: [&str; 8] =

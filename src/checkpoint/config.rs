@@ -39,7 +39,7 @@ pub struct DepthConfig {
     pub llama: LlamaConfig,
 }
 
-/// A Llama-shaped transformer.
+/// Sizes of a transformer of Llama's architecture.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[expect(missing_docs, reason = "fields as in config.json")]
 pub struct LlamaConfig {
@@ -71,7 +71,7 @@ fn head_dim(given: Option<usize>, width: usize, heads: usize) -> usize {
     given.unwrap_or_else(|| width.checked_div(heads).unwrap_or(0))
 }
 
-/// RoPE parameters.
+/// Parameters of the rotary position embedding.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "RopeFields")]
 pub struct Rope {
@@ -81,7 +81,7 @@ pub struct Rope {
     pub scaling: RopeScaling,
 }
 
-/// Newer configs write `rope_parameters`, older ones `rope_scaling` beside `rope_theta`.
+/// Newer configs write `rope_parameters`, older ones `rope_scaling` and `rope_theta`.
 #[derive(Deserialize)]
 struct RopeFields {
     rope_parameters: Option<RopeParameters>,
@@ -112,7 +112,7 @@ impl TryFrom<RopeFields> for Rope {
 #[serde(tag = "rope_type", rename_all = "lowercase")]
 #[expect(missing_docs, reason = "fields as in config.json")]
 pub enum RopeScaling {
-    /// None.
+    /// Frequencies without any scaling.
     Default,
     /// Llama 3.1's: wavelengths above `original / low_freq_factor` are stretched by `factor`, those below
     /// `original / high_freq_factor` are kept, those between are interpolated.
@@ -120,8 +120,8 @@ pub enum RopeScaling {
 }
 
 impl Rope {
-    /// Angular frequency of each of the `head_dim / 2` pairs, radians a position, in float32 as PyTorch computes them
-    /// (transformers' `modeling_rope_utils`).
+    /// Angular frequency of each of the `head_dim / 2` pairs, radians per position, in float32 as PyTorch
+    /// computes them (transformers' `modeling_rope_utils`).
     pub fn inverse_frequencies(&self, head_dim: usize) -> Vec<f32> {
         (0..head_dim / 2)
             .map(|i| {
@@ -155,7 +155,7 @@ impl Rope {
     }
 }
 
-/// The codec (`MimiConfig`).
+/// Config of the codec, `MimiConfig` in transformers.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[expect(missing_docs, reason = "fields as in config.json")]
 pub struct MimiConfig {
@@ -194,10 +194,10 @@ pub struct MimiConfig {
     pub downsample_padding: Padding,
 }
 
-/// What stands before the first sample of a convolution.
+/// Padding before the first sample of a convolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
-    /// Zeros.
+    /// Pads with zero samples.
     Zeros,
     /// The first sample, repeated (Mimi's downsampling).
     #[default]

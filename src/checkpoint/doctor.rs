@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::files::open_regular;
 use crate::machine;
 
-/// What was found.
+/// The findings of `csm doctor`.
 #[derive(Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "the fields of `csm doctor --json`, which say what they are")]
 pub struct Examination {
@@ -28,8 +28,8 @@ pub struct Examination {
     pub codebooks: Option<usize>,
     pub vocab: Option<usize>,
     pub text_vocab: Option<usize>,
-    pub backbone: Option<Stack>,
-    pub depth_decoder: Option<Stack>,
+    pub backbone: Option<StackInfo>,
+    pub depth_decoder: Option<StackInfo>,
     pub sample_rate: Option<usize>,
     pub frame_rate: Option<f64>,
     pub positions: Option<usize>,
@@ -45,7 +45,7 @@ pub struct Examination {
     pub advice: Vec<String>,
 }
 
-/// Matrices quantised alike.
+/// Matrices with one bit width and group size.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "named by the fields")]
 pub struct Quantised {
@@ -57,7 +57,7 @@ pub struct Quantised {
 /// Sizes of a transformer.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "named by the fields")]
-pub struct Stack {
+pub struct StackInfo {
     pub layers: usize,
     pub width: usize,
     pub heads: usize,
@@ -86,7 +86,7 @@ pub struct MemoryNeed {
 }
 
 impl MemoryNeed {
-    /// All of it.
+    /// Memory of all parts, in bytes.
     pub fn total(&self) -> usize {
         self.language_model_bytes + self.codec_bytes + self.context_bytes
     }
@@ -169,8 +169,8 @@ impl Examination {
         self.codebooks = Some(dims.codebooks);
         self.vocab = Some(dims.vocab);
         self.text_vocab = Some(config.text_vocab_size);
-        self.backbone = Some(Stack::new(&config.backbone));
-        self.depth_decoder = Some(Stack::new(&config.depth_decoder_config.llama));
+        self.backbone = Some(StackInfo::new(&config.backbone));
+        self.depth_decoder = Some(StackInfo::new(&config.depth_decoder_config.llama));
         self.sample_rate = Some(dims.sample_rate);
         self.frame_rate = Some(dims.frame_rate);
         self.positions = Some(dims.max_positions);
@@ -220,7 +220,7 @@ impl Examination {
     }
 }
 
-impl Stack {
+impl StackInfo {
     fn new(c: &LlamaConfig) -> Self {
         Self {
             layers: c.num_hidden_layers,

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::adapter::{Adapter, Change};
 use super::config::CsmConfig;
 use super::file::{HeaderEntry, Numbers, WeightFile};
-use super::format::{self, Format, Placement, Slot};
+use super::format::{self, Flavour, Format, FormatLayout, Placement, TensorSlot};
 use super::numbers::Affine;
 use super::store::{Quantisation, StoredTensor, TensorStore};
-use super::tensor::Piece;
+use super::tensor::TensorPiece;
 use super::weights::{CsmWeights, ShapeRecorder, codec_weights};
 use crate::error::{Error, Result};
 
@@ -24,17 +24,17 @@ const BACKBONE_TABLE: &str = "backbone_model.embed_tokens.embed_audio_tokens.wei
 struct Gathered {
     /// Name in the file.
     stored_name: String,
-    weight: Option<Piece>,
-    scales: Option<Piece>,
-    biases: Option<Piece>,
-    low_rank: [Option<Piece>; 2],
+    weight: Option<TensorPiece>,
+    scales: Option<TensorPiece>,
+    biases: Option<TensorPiece>,
+    low_rank: [Option<TensorPiece>; 2],
     paired_rows: bool,
     changes: Vec<Change>,
 }
 
 /// What a name's last part says that the tensor is.
 #[derive(Clone, Copy)]
-enum Part {
+enum AdapterPart {
     Weight,
     Scales,
     Biases,
@@ -42,17 +42,17 @@ enum Part {
     LowRank(usize),
 }
 
-/// Endings, and the part that they stand for; the module's own tensor ends in `.weight`.
-const PARTS: &[(&str, Part)] = &[
-    (".scales", Part::Scales),
-    (".biases", Part::Biases),
-    (".lora_A", Part::LowRank(0)),
-    (".lora_B", Part::LowRank(1)),
+/// Endings, and the part that they name; the module's own tensor ends in `.weight`.
+const PARTS: &[(&str, AdapterPart)] = &[
+    (".scales", AdapterPart::Scales),
+    (".biases", AdapterPart::Biases),
+    (".lora_A", AdapterPart::LowRank(0)),
+    (".lora_B", AdapterPart::LowRank(1)),
 ];
 
-fn split_part(name: &str) -> (String, Part) {
+fn split_part(name: &str) -> (String, AdapterPart) {
     let found = PARTS.iter().find_map(|(ending, part)| Some((format!("{}.weight", name.strip_suffix(ending)?), *part)));
-    found.unwrap_or_else(|| (name.to_owned(), Part::Weight))
+    found.unwrap_or_else(|| (name.to_owned(), AdapterPart::Weight))
 }
 
 /// Tensors by the model's names, as they are found.
@@ -64,9 +64,13 @@ pub(super) struct Gatherer {
     pub(super) unknown: Vec<String>,
     /// Formats by which names were known.
     pub(super) formats: BTreeSet<&'static str>,
-    /// Whether the original code's formats are among them.
-    pub(super) original: bool,
-    /// What identifies the adapters beside their files: their strengths.
+    /// Sizes that these formats know by name.
+    pub(super) flavours: Vec<&'static Flavour>,
+    /// Whether one of them keeps the codec in a file of its own.
+    pub(super) separate_codec: bool,
+    /// Whether one of them lets the tokenizer be borrowed.
+    pub(super) separate_tokenizer: bool,
+    /// What identifies the adapters in addition to their files: their strengths.
     strengths: Vec<f32>,
 }
 
@@ -94,7 +98,7 @@ impl Gatherer {
             return Err(Error::weights(path, problem));
         }
         let name = entry.name.clone();
-        let piece = Piece::new(file, entry);
+        let piece = TensorPiece::new(file, entry);
         let (base, part) = split_part(&name);
         let Some((format, placement)) = format::place(formats, &base) else {
             self.unknown.push(name);
@@ -109,22 +113,22 @@ impl Gatherer {
         if formats.iter().filter(|other| other.place(&base).is_some()).count() == 1 {
             self.formats.insert(format.name());
         }
-        self.original |= format.is_original();
+        self.add_layout(format.layout());
         let pieces = piece.split(slots.len()).ok_or_else(|| {
             let problem = format!("{name}: expected {} parts of equal size, got shape {:?}", slots.len(), piece.shape);
             Error::weights(&path, problem)
         })?;
-        for (Slot { name: canonical, paired_rows }, piece) in slots.into_iter().zip(pieces) {
+        for (TensorSlot { name: canonical, paired_rows }, piece) in slots.into_iter().zip(pieces) {
             let tensor = self.tensors.entry(canonical).or_default();
             tensor.paired_rows |= paired_rows;
             let place = match part {
-                Part::Weight => {
+                AdapterPart::Weight => {
                     tensor.stored_name.clone_from(&name);
                     &mut tensor.weight
                 }
-                Part::Scales => &mut tensor.scales,
-                Part::Biases => &mut tensor.biases,
-                Part::LowRank(n) => &mut tensor.low_rank[n],
+                AdapterPart::Scales => &mut tensor.scales,
+                AdapterPart::Biases => &mut tensor.biases,
+                AdapterPart::LowRank(n) => &mut tensor.low_rank[n],
             };
             if place.replace(piece).is_some() {
                 let problem = format!("{name}: stored twice, also in another file or under another name");
@@ -132,6 +136,19 @@ impl Gatherer {
             }
         }
         Ok(())
+    }
+
+    fn add_layout(&mut self, layout: FormatLayout) {
+        self.separate_codec |= layout.separate_codec;
+        self.separate_tokenizer |= layout.separate_tokenizer;
+        if self.flavours.is_empty() {
+            self.flavours = layout.flavours.iter().collect();
+        }
+    }
+
+    /// Whether the sizes follow from the weights if `config.json` lacks them.
+    pub(super) fn knows_sizes(&self) -> bool {
+        !self.flavours.is_empty()
     }
 
     /// Shape of a tensor as it is stored, by the model's name.
@@ -202,7 +219,7 @@ impl Gatherer {
             };
             let mut changes = found.changes;
             if let [Some(a), Some(b)] = found.low_rank {
-                // csm-streaming trains with alpha / r = 1; the number stands in its script only.
+                // csm-streaming trains with alpha / r = 1; only its script has the number.
                 changes.insert(0, Change::low_rank(a, b, false, 1.0, found.paired_rows));
             }
             for change in &changes {

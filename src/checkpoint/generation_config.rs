@@ -24,7 +24,7 @@ const LISTS_NOT_FOLLOWED: &[&str] =
     &["suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias", "forced_eos_token_id"];
 
 impl GenerationConfig {
-    /// The content of the file, where there is one.
+    /// The content of the file, if there is one.
     pub(super) fn new(fields: Option<Map<String, Value>>) -> Self {
         Self(fields.unwrap_or_default())
     }

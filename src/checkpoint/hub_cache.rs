@@ -36,7 +36,7 @@ fn cached(owner: &str, name: &str) -> Option<PathBuf> {
         .find(|path| path.file_name().is_some_and(|n| n.to_string_lossy().eq_ignore_ascii_case(&wanted)))
 }
 
-/// The current snapshot of the repository `id`; `None` where `id` cannot be a repository's.
+/// The current snapshot of the repository `id`; `None` if `id` cannot be a repository's.
 pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
     let Some((owner, name)) = id.to_str().and_then(repository) else { return Ok(None) };
     let missing = |what: &str| {
@@ -47,7 +47,7 @@ pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
     current_snapshot(&repository).map(Some).ok_or_else(|| missing("has no complete snapshot (refs/main leads nowhere)"))
 }
 
-/// The file `name` in the current snapshot of the repository `id`, where it is there.
+/// The file `name` in the current snapshot of the repository `id`, if it is there.
 pub(super) fn file(id: &str, name: &str) -> Option<PathBuf> {
     let (owner, repository) = repository(id)?;
     let path = current_snapshot(&cached(owner, repository)?)?.join(name);

@@ -7,19 +7,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::file::WeightFile;
+use super::format;
 use super::hub_cache;
 use super::source::Source;
 use crate::error::{Error, Result};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-/// Other names of a model's weights: csm-mlx's, torchtune's.
-const OTHERS: [&str; 4] = ["ckpt.safetensors", "ckpt.pt", "pytorch_model.bin", "weights.safetensors"];
 
 /// Kyutai's file of Mimi, under its published name and under those that people give it.
 pub(crate) const CODEC_FILES: [&str; 3] = [MIMI_FILE, "mimi.safetensors", "codec.safetensors"];
 const MIMI_FILE: &str = "tokenizer-e351c8d8-checkpoint125.safetensors";
-/// A folder beside the weights with nothing but the codec, where mlx-audio does not look.
+/// A folder next to the weights with nothing but the codec, where mlx-audio does not look.
 pub(crate) const CODEC_FOLDER: &str = "mimi";
 /// Where Mimi is borrowed from, and under which name.
 pub(super) const CODEC_REPOSITORIES: [(&str, &str); 2] =
@@ -38,7 +37,7 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// `config.json`, here or, beside an epoch of csm-streaming's training, a folder up; and where it was found.
+/// `config.json`, here or, for an epoch of csm-streaming's training, a folder up; and where it was found.
 pub(super) fn config(source: &Source) -> Result<(Option<Value>, Source)> {
     if let Some(value) = source.read_json("config.json")? {
         return Ok((Some(value), source.clone()));
@@ -56,7 +55,7 @@ pub(super) fn config(source: &Source) -> Result<(Option<Value>, Source)> {
 }
 
 /// The files with the model's weights: those that `transformers_weights` of config.json names, else `model.safetensors`, else the
-/// shards of its index, else another weight file. What they hold is told by their tensors.
+/// shards of its index, else another weight file. Their tensors identify their content.
 pub(super) fn weight_files(source: &Source, config: Option<&Value>) -> Result<Vec<WeightFile>> {
     if let Some(name) = config.and_then(|c| c.get("transformers_weights")).and_then(Value::as_str) {
         check_plain_name(source, "config.json", "transformers_weights", name)?;
@@ -71,13 +70,18 @@ pub(super) fn weight_files(source: &Source, config: Option<&Value>) -> Result<Ve
     if source.contains(INDEX)? {
         return shards(source, INDEX);
     }
-    for name in OTHERS {
+    for name in format::weight_files() {
         if source.contains(name)? {
             return Ok(vec![WeightFile::open(source, name, "the weights")?]);
         }
     }
-    Err(source
-        .missing(SINGLE, &format!("the weights ({SINGLE}, or shards with {INDEX}, or one of {})", OTHERS.join(", "))))
+    Err(source.missing(
+        SINGLE,
+        &format!(
+            "the weights ({SINGLE}, or shards with {INDEX}, or one of {})",
+            format::weight_files().collect::<Vec<_>>().join(", ")
+        ),
+    ))
 }
 
 fn shards(source: &Source, index_name: &str) -> Result<Vec<WeightFile>> {
@@ -110,8 +114,8 @@ fn check_plain_name(source: &Source, file: &str, field: &str, name: &str) -> Res
     }
 }
 
-/// The file with Mimi, where the model's own files lack it: beside the weights, else borrowed from the cache; with a note on what
-/// was borrowed.
+/// The file with Mimi, if the model's own files lack it: next to the weights, or borrowed from the cache; with a note
+/// on what was borrowed.
 pub(super) fn codec_file(source: &Source) -> Result<(WeightFile, Option<String>)> {
     for name in CODEC_FILES {
         if source.contains(name)? {

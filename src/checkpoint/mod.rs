@@ -1,4 +1,4 @@
-//! A checkpoint: config, weights, tokenizer and what else lies beside them. No engine is touched here.
+//! A checkpoint: config, weights, tokenizer and the other files next to them. No engine is touched here.
 
 mod adapter;
 pub mod config;
@@ -9,7 +9,10 @@ mod gather;
 mod generation_config;
 pub(crate) mod hub_cache;
 mod layout;
+mod locate;
+mod memory;
 mod numbers;
+mod prompts;
 mod sizes;
 mod source;
 mod store;
@@ -29,24 +32,22 @@ use self::format::{CODEC_FORMATS, MODEL_FORMATS};
 use self::gather::Gatherer;
 use self::generation_config::GenerationConfig;
 pub(crate) use self::layout::{CODEC_FILES, CODEC_FOLDER, files_of_borrowed};
+pub(crate) use self::locate::needed_repositories;
+use self::locate::{locate, name_of};
 use self::source::Source;
 pub use self::store::TensorStore;
 pub use self::tensor::{QuantisedData, TensorData};
 use self::tokenizer::{TextTokenizer, TokenizerRules};
-use crate::data::{
-    ClipSpec, Dtype, Labels, Mode, ModelDims, ModelId, ModelInfo, Position, Prompt, PromptStyle, Sampling, Turn, Voice,
-    is_speakable,
-};
+use crate::data::{Labels, Mode, ModelDims, ModelId, ModelInfo, Sampling, Voice};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file};
-use crate::machine;
-use crate::text::{TextProfile, read_aloud};
+use crate::text::TextProfile;
 
 /// Everything a checkpoint's folder says.
 pub struct Checkpoint {
     /// Name, sizes, voices and labels.
     pub info: Arc<ModelInfo>,
-    /// The config.
+    /// Config of language model and codec.
     pub config: CsmConfig,
     /// The config as transformers would have written it.
     pub(crate) config_json: Value,
@@ -72,8 +73,8 @@ pub struct Checkpoint {
 /// What a user names: a checkpoint, and an adapter for it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckpointSpec {
-    /// A folder, a weight file, the id of a repository in Hugging Face's cache, or a LoRA adapter's folder; nothing is the demo
-    /// voice.
+    /// A folder, a weight file, the id of a repository in Hugging Face's cache, or a LoRA adapter's folder; nothing
+    /// is the demo voice.
     pub path: Option<PathBuf>,
     /// An adapter that changes its weights.
     pub adapter: Option<AdapterSpec>,
@@ -116,7 +117,7 @@ impl Checkpoint {
     /// and `csm-1b` short for `sesame/csm-1b`.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
+    /// Returns the errors of [`Checkpoint::open`].
     pub fn resolve(spec: &CheckpointSpec) -> Result<Self> {
         let (name, source, file) = locate(spec.path.as_deref())?;
         match &source {
@@ -134,7 +135,7 @@ impl Checkpoint {
 
     fn read(name: String, source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>) -> Result<Self> {
         let OpenedFiles { found, config, config_source, json, mut notes } = open_files(source, file, adapter)?;
-        let rules = TokenizerRules { original: found.original, named: text_of(&json, "text_tokenizer") };
+        let rules = TokenizerRules { separate: found.separate_tokenizer, named: text_of(&json, "text_tokenizer") };
         let tokenizer_source = if source.contains("tokenizer.json")? { source } else { &config_source };
         let (tokenizer, tokenizer_notes) = TextTokenizer::read(tokenizer_source, &config, &rules)?;
         notes.extend(tokenizer_notes);
@@ -180,86 +181,7 @@ impl Checkpoint {
         Sampling::suggested(mode, seed, precision, &self.dims(), |key| self.generation.suggestion(key))
     }
 
-    /// Ids of one text segment: `[{speaker}]{text}` between the begin and end marks that the tokenizer adds; with a space after the
-    /// bracket where the checkpoint's config has `speaker_prefix_space`, as mlx-audio does.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`] where the tokenizer refuses the text, [`Error::InvalidFile`] where it gives an id that the model
-    /// does not have.
-    pub fn text_ids(&self, speaker: u32, text: &str) -> Result<Vec<u32>> {
-        match self.speaker_space {
-            true => self.tokenizer.ids(&format!("[{speaker}] {}", text.trim_start())),
-            false => self.tokenizer.ids(&format!("[{speaker}]{text}")),
-        }
-    }
-
-    /// The prompt of `spec`.
-    ///
-    /// # Errors
-    /// As [`Checkpoint::prompt`], and [`Error::InvalidValue`] where the prompt's style wants other context.
-    pub fn prompt_of(&self, spec: &ClipSpec) -> Result<Prompt> {
-        match spec.prompt_style {
-            PromptStyle::Segments => self.prompt(&spec.context, spec.speaker, &spec.text),
-            PromptStyle::VoiceMatch => self.voice_match_prompt(&spec.context, spec.speaker, &spec.text),
-        }
-    }
-
-    /// One segment, as mlx-audio's `voice_match` makes it: both texts, then the turn's audio, which the speech goes on from.
-    fn voice_match_prompt(&self, context: &[Turn], speaker: u32, text: &str) -> Result<Prompt> {
-        let [turn] = context else {
-            let got = format!("{} turns of context", context.len());
-            return Err(Error::invalid("prompt_style", "one turn of context for voice-match", got));
-        };
-        turn.frames.check("context_audio", &self.dims())?;
-        let both = format!("{} {text}", turn.text);
-        let mut positions = self.text_positions("text", speaker, both.trim())?;
-        positions.extend(turn.frames.frames().map(|frame| Position::Audio(frame.to_vec())));
-        let mut prompt = Prompt::default();
-        prompt.push_segment(positions);
-        Ok(prompt)
-    }
-
-    /// Context turns (text, audio, end frame), then the text to speak.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`] for text without a letter or digit and for codes that do not fit the model.
-    pub fn prompt(&self, context: &[Turn], speaker: u32, text: &str) -> Result<Prompt> {
-        let dims = self.dims();
-        let mut prompt = Prompt::default();
-        for turn in context {
-            turn.frames.check("context_audio", &dims)?;
-            let mut positions = self.text_positions("context_text", turn.speaker, &turn.text)?;
-            positions.extend(turn.frames.frames().map(|frame| Position::Audio(frame.to_vec())));
-            positions.push(Position::Audio(vec![0; dims.codebooks]));
-            prompt.push_segment(positions);
-        }
-        prompt.push_segment(self.text_positions("text", speaker, text)?);
-        Ok(prompt)
-    }
-
-    /// Checks that there is something to say in `text` and no control mark of the tokenizer, which would not be read as text.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`] of `field`.
-    pub fn check_text(&self, field: &'static str, text: &str) -> Result<()> {
-        if !is_speakable(text) {
-            return Err(Error::invalid(field, "something to say (at least a letter or digit)", format!("{text:?}")));
-        }
-        match self.tokenizer.control_mark_in(text) {
-            None => Ok(()),
-            Some(mark) => {
-                Err(Error::invalid(field, format!("text without the control mark {mark:?}"), format!("{text:?}")))
-            }
-        }
-    }
-
-    fn text_positions(&self, field: &'static str, speaker: u32, text: &str) -> Result<Vec<Position>> {
-        self.check_text(field, text)?;
-        let read = read_aloud(text, &self.text_profile).text;
-        Ok(self.text_ids(speaker, &read)?.into_iter().map(Position::Text).collect())
-    }
-
-    /// Name and content of the small files beside the weights that another copy of the checkpoint needs.
+    /// Name and content of the small files next to the weights that another copy of the checkpoint needs.
     pub(crate) fn small_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let tokenizer = match self.source.read_optional("tokenizer.json")? {
             Some(own) => own.into_owned(),
@@ -274,44 +196,6 @@ impl Checkpoint {
         Ok(files)
     }
 
-    /// Bytes that the language model's tensors whose name begins with `prefix` take in MLX's engine when it computes in `precision`:
-    /// float32 arithmetic on a processor reads weights as they are stored.
-    pub fn weight_bytes(&self, prefix: &str, precision: Dtype) -> usize {
-        match precision {
-            Dtype::Float32 if !cfg!(target_os = "macos") => self.tensors.stored_size(prefix),
-            _ => self.tensors.size(prefix, precision).1,
-        }
-    }
-
-    /// Checks that the language model fits into the memory that is free, unless it is to be loaded anyway. `unpacked`: the engine
-    /// does not compute with quantised weights as they are.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] with both numbers.
-    pub fn check_memory(&self, precision: Dtype, unpacked: bool) -> Result<()> {
-        let bytes = |prefix| match unpacked {
-            true => self.tensors.size(prefix, precision).0 * precision.size(),
-            false => self.weight_bytes(prefix, precision),
-        };
-        let needed = bytes("") - bytes("codec_model.");
-        let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
-        if needed as u64 <= memory.available {
-            return Ok(());
-        }
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        let what = format!(
-            "too little memory: the language model takes {:.1} GB in {}, and {:.1} GB of {:.1} are free",
-            gigabytes(needed as u64),
-            precision.name(),
-            gigabytes(memory.available),
-            gigabytes(memory.total)
-        );
-        Err(Error::unavailable(
-            what,
-            "close other programs, choose another precision, quantise the checkpoint, or load it anyway",
-        ))
-    }
-
     /// Identifies the weights. Their SHA-256 is computed on first use.
     ///
     /// # Errors
@@ -320,10 +204,10 @@ impl Checkpoint {
         self.id_with_progress(|_, _| {})
     }
 
-    /// The same; `progress` is told how many bytes have been read, and of how many.
+    /// Like [`Checkpoint::id`], and calls `progress` with the bytes read so far and all bytes.
     ///
     /// # Errors
-    /// As [`Checkpoint::id`].
+    /// Returns the errors of [`Checkpoint::id`].
     pub fn id_with_progress(&self, progress: impl FnMut(u64, u64)) -> Result<ModelId> {
         let sha256 = match self.sha256.get() {
             Some(known) => known.clone(),
@@ -336,30 +220,8 @@ impl Checkpoint {
     }
 }
 
-/// Name, files and, where a weight file was named, its name, of what a user names.
-fn locate(path: Option<&Path>) -> Result<(String, Source, Option<String>)> {
-    let Some(path) = path else { return Ok((DEMO_NAME.into(), Source::Embedded(DEMO), None)) };
-    if path.is_dir() {
-        return Ok((name_of(path), Source::Folder(path.to_owned()), None));
-    }
-    if path.exists() {
-        let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-        let file = path.file_name().map(|n| n.to_string_lossy().into_owned());
-        return Ok((name_of(path), Source::Folder(folder.to_owned()), file));
-    }
-    match hub_cache::find(path)? {
-        Some(folder) => Ok((path.to_string_lossy().into_owned(), Source::Folder(folder), None)),
-        None => {
-            let problem = "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json), a weight file, or the id of \
-                           a repository in Hugging Face's cache; there is no such folder or file";
-            Err(Error::file(path, problem))
-        }
-    }
-}
-
 /// Where a tensor goes in MLX's layout.
 pub(crate) struct MlxPlace {
-    /// Its name there.
     pub(crate) name: String,
     /// Width of the heads whose rows come in pairs there.
     pub(crate) paired_head: Option<usize>,
@@ -369,12 +231,6 @@ pub(crate) struct MlxPlace {
 pub(crate) fn mlx_layout(config: &CsmConfig, name: &str) -> Option<MlxPlace> {
     let (name_there, paired_rows) = format::mlx_name(name)?;
     Some(MlxPlace { name: name_there, paired_head: paired_rows.then(|| config.head_dim_of(name)) })
-}
-
-/// The last part of a path.
-fn name_of(path: &Path) -> String {
-    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    absolute.file_name().map_or_else(|| "checkpoint".into(), |n| n.to_string_lossy().into_owned())
 }
 
 fn text_of<'a>(json: &'a Value, field: &str) -> Option<&'a str> {
@@ -408,11 +264,11 @@ fn open_files(source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>
         );
         return Err(Error::weights(source.path(""), problem));
     }
-    if given.is_none() && !found.original {
+    if given.is_none() && !found.knows_sizes() {
         return Err(source.missing("config.json", "the model's sizes"));
     }
     let mut notes = Vec::new();
-    if !found.has_codec() && found.original {
+    if !found.has_codec() && found.separate_codec {
         let (codec, note) = layout::codec_file(source)?;
         notes.extend(note);
         found.add(vec![codec], CODEC_FORMATS)?;
@@ -425,35 +281,6 @@ fn open_files(source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>
         notes.push(format!("the adapter {} is merged, strength {}", spec.folder.display(), spec.strength));
     }
     Ok(OpenedFiles { found, config, config_source, json, notes })
-}
-
-/// Repositories that the checkpoint in `folder` needs and that are not on this machine: those from which it borrows, or an
-/// adapter's base.
-///
-/// # Errors
-/// As [`Checkpoint::open`], but for the parts that are missing.
-pub(crate) fn needed_repositories(folder: &Path) -> Result<Vec<String>> {
-    let source = Source::Folder(folder.to_owned());
-    if adapter::is_adapter(folder) {
-        let base = adapter::base_of(folder)?;
-        let is_missing = hub_cache::repository(&base).is_some() && hub_cache::find(Path::new(&base)).is_err();
-        return Ok(if is_missing { vec![base] } else { Vec::new() });
-    }
-    let (config, _) = layout::config(&source)?;
-    let mut found = Gatherer::default();
-    found.add(layout::weight_files(&source, config.as_ref())?, MODEL_FORMATS)?;
-    let mut needed = Vec::new();
-    if found.original && !found.has_codec() && layout::codec_file(&source).is_err() {
-        needed.push(layout::CODEC_REPOSITORIES[0].0.to_owned());
-    }
-    if found.original && !source.contains("tokenizer.json")? {
-        let named = config.as_ref().and_then(|c| text_of(c, "text_tokenizer"));
-        let repositories: Vec<&str> = named.map_or_else(|| tokenizer::REPOSITORIES.to_vec(), |named| vec![named]);
-        if repositories.iter().all(|id| hub_cache::file(id, "tokenizer.json").is_none()) {
-            needed.push(repositories[0].to_owned());
-        }
-    }
-    Ok(needed)
 }
 
 fn read_labels(source: &Source, dims: &ModelDims) -> Result<Option<Labels>> {

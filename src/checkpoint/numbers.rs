@@ -47,14 +47,12 @@ pub(super) fn reorder_rows(bytes: Cow<'_, [u8]>, rows: usize, head: Option<usize
 /// Affine quantisation of a matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Affine {
-    /// Bits a number.
     pub(super) bits: usize,
-    /// Numbers a group.
     pub(super) group: usize,
 }
 
 impl Affine {
-    /// What the shapes of a matrix `[out, in]`, its packed words and its scales say; `None` where they contradict each other.
+    /// What the shapes of a matrix `[out, in]`, its packed words and its scales say; `None` if they contradict each other.
     pub(super) fn infer(shape: &[usize], packed: &[usize], scales: &[usize]) -> Option<Self> {
         let ([out, inputs], [packed_rows, words], [scale_rows, groups]) = (shape, packed, scales) else { return None };
         if packed_rows != out || scale_rows != out || *inputs == 0 || *groups == 0 {

@@ -3,40 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::format::Flavour;
 use super::gather::Gatherer;
 
-/// A Llama of known sizes.
-struct Flavour {
-    name: &'static str,
-    layers: usize,
-    width: usize,
-    heads: usize,
-    kv_heads: usize,
-    ffn: usize,
-}
-
-const fn flavour(
-    name: &'static str,
-    layers: usize,
-    width: usize,
-    heads: usize,
-    kv_heads: usize,
-    ffn: usize,
-) -> Flavour {
-    Flavour { name, layers, width, heads, kv_heads, ffn }
-}
-
-/// Sesame's, Marvis' and MisoTTS' flavours.
-static FLAVOURS: &[Flavour] = &[
-    flavour("llama-1B", 16, 2_048, 32, 8, 8_192),
-    flavour("llama-100M", 4, 1_024, 8, 2, 8_192),
-    flavour("llama-250M", 6, 1_536, 12, 3, 8_192),
-    flavour("llama-60M", 4, 1_024, 8, 2, 4_096),
-    flavour("llama-8B", 32, 4_096, 32, 8, 14_336),
-    flavour("llama-300M", 8, 1_536, 24, 6, 6_912),
-];
-
-/// Positions of the backbone in every original.
+/// Positions of the backbone of every published model without sizes in its config.
 const MAX_POSITIONS: usize = 2_048;
 
 /// `config.json` as transformers writes it, from what the file says and the weights show.
@@ -47,7 +17,7 @@ pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, 
     let mut config = given.unwrap_or_else(|| json!({}));
     let Some(fields) = config.as_object_mut() else { return Err("expected an object".into()) };
     if !fields.contains_key("depth_decoder_config") {
-        if !found.original && found.shape("lm_head.weight").is_some() && fields.contains_key("hidden_size") {
+        if !found.knows_sizes() && found.shape("lm_head.weight").is_some() && fields.contains_key("hidden_size") {
             return Err("depth_decoder_config: missing, expected the depth decoder's sizes".into());
         }
         let backbone = stack(fields.get("backbone_flavor"), found, "backbone_model", "backbone_flavor")?;
@@ -85,7 +55,7 @@ pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, 
         }
     }
     let Some(fields) = config.as_object_mut() else { return Err("expected an object".into()) };
-    if found.original {
+    if found.knows_sizes() {
         // mlx-audio's configs may have a model type of their own, and one table is all these layouts can hold.
         fields.remove("model_type");
         fields.insert("tie_codebooks_embeddings".into(), true.into());
@@ -98,9 +68,9 @@ pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, 
 
 /// The flavour that the config names, else the one that the shapes fit.
 fn stack(named: Option<&Value>, found: &Gatherer, prefix: &str, field: &str) -> Result<&'static Flavour, String> {
-    let names = || FLAVOURS.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
+    let names = || found.flavours.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
     if let Some(name) = named.and_then(Value::as_str) {
-        let known = FLAVOURS.iter().find(|f| f.name == name);
+        let known = found.flavours.iter().copied().find(|f| f.name == name);
         return known.ok_or_else(|| format!("{field}: expected one of {}, got {name:?}", names()));
     }
     let beginning = format!("{prefix}.layers.");
@@ -109,8 +79,8 @@ fn stack(named: Option<&Value>, found: &Gatherer, prefix: &str, field: &str) -> 
     let rows =
         |name: &str| found.shape(&format!("{prefix}.{name}")).and_then(|shape| shape.first().copied()).unwrap_or(0);
     let (width, ffn) = (rows("norm.weight"), rows("layers.0.mlp.gate_proj.weight"));
-    let fits = |f: &&Flavour| (f.layers, f.width, f.ffn) == (layers, width, ffn);
-    FLAVOURS.iter().find(fits).ok_or_else(|| {
+    let fits = |f: &&'static Flavour| (f.layers, f.width, f.ffn) == (layers, width, ffn);
+    found.flavours.iter().copied().find(fits).ok_or_else(|| {
         format!(
             "config.json does not say the sizes, and {prefix} with {layers} layers of width {width} and feed-forward {ffn} is none of {}; \
              put the checkpoint's config.json beside its weights",
@@ -119,7 +89,7 @@ fn stack(named: Option<&Value>, found: &Gatherer, prefix: &str, field: &str) -> 
     })
 }
 
-/// A stack as transformers describes it. All originals scale RoPE alike, in both stacks.
+/// A stack as transformers describes it. All flavours scale RoPE alike, in both stacks.
 fn llama(f: &Flavour, max_positions: usize) -> Value {
     json!({
         "hidden_size": f.width, "intermediate_size": f.ffn, "num_hidden_layers": f.layers, "num_attention_heads": f.heads,

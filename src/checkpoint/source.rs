@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file};
 
-/// A checkpoint's files.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// A folder on disk.
@@ -39,7 +38,7 @@ impl Source {
         }
     }
 
-    /// Content of the small file `name`, or `None` where there is none.
+    /// Content of the small file `name`, or `None` if there is none.
     pub(super) fn read_optional(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
         if !self.contains(name)? {
             return Ok(None);
@@ -56,7 +55,7 @@ impl Source {
         }
     }
 
-    /// The JSON file `name`, or `None` where there is none.
+    /// The JSON file `name`, or `None` if there is none.
     pub(super) fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(bytes) = self.read_optional(name)? else { return Ok(None) };
         let parsed = serde_json::from_slice(&bytes);

@@ -10,14 +10,14 @@ use sha2::{Digest, Sha256};
 use super::adapter::Change;
 use super::file::{Numbers, WeightFile};
 use super::numbers::{Affine, dequantise, is_finite, reorder_rows, to_f32};
-use super::tensor::{Piece, QuantisedData, TensorData};
+use super::tensor::{QuantisedData, TensorData, TensorPiece};
 use crate::data::Dtype;
 use crate::error::{Error, Result};
 
 /// A tensor that the model asks for.
 #[derive(Debug)]
 pub(super) struct StoredTensor {
-    pub(super) weight: Piece,
+    pub(super) weight: TensorPiece,
     /// Shape that the model asks for.
     pub(super) shape: Vec<usize>,
     /// Width of a head.
@@ -32,8 +32,8 @@ pub(super) struct StoredTensor {
 /// How a matrix is quantised.
 #[derive(Debug)]
 pub(super) struct Quantisation {
-    pub(super) scales: Piece,
-    pub(super) biases: Piece,
+    pub(super) scales: TensorPiece,
+    pub(super) biases: TensorPiece,
     pub(super) affine: Affine,
 }
 
@@ -70,7 +70,7 @@ impl TensorStore {
         Self { files, tensors, strengths, read: AtomicU64::new(0) }
     }
 
-    /// The weight files.
+    /// Paths of the weight files, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(WeightFile::path)
     }
@@ -90,7 +90,7 @@ impl TensorStore {
     /// Reads the tensor `name`, whose presence and shape were checked on opening; a quantised one as float32 numbers.
     ///
     /// # Errors
-    /// [`Error::Weights`] where its numbers are not finite or its file has changed, [`Error::Read`].
+    /// [`Error::Weights`] if its numbers are not finite or its file has changed, [`Error::Read`].
     pub fn read(&self, name: &str) -> Result<TensorData<'_>> {
         let tensor = self.tensor(name)?;
         if tensor.quantisation.is_none() && tensor.changes.is_empty() {
@@ -119,10 +119,10 @@ impl TensorStore {
         Ok(TensorData { dtype: Dtype::Float32, shape: tensor.shape.clone(), bytes: bytes.into() })
     }
 
-    /// Reads the matrix `name` as it is quantised; `None` where it is stored as numbers or changed by an adapter.
+    /// Reads the matrix `name` as it is quantised; `None` if it is stored as numbers or changed by an adapter.
     ///
     /// # Errors
-    /// As [`TensorStore::read`].
+    /// Returns the errors of [`TensorStore::read`].
     pub fn quantised(&self, name: &str) -> Result<Option<QuantisedData<'_>>> {
         let tensor = self.tensor(name)?;
         if tensor.changes.is_empty() { self.read_quantised(name, tensor) } else { Ok(None) }
@@ -137,7 +137,7 @@ impl TensorStore {
     fn read_quantised(&self, name: &str, tensor: &StoredTensor) -> Result<Option<QuantisedData<'_>>> {
         let Some(Quantisation { scales, biases, affine }) = &tensor.quantisation else { return Ok(None) };
         let words = reorder_rows(self.bytes(&tensor.weight)?, tensor.shape[0], tensor.paired_head());
-        let floats = |piece: &Piece| self.read_floats(name, piece, &piece.shape, tensor.paired_head());
+        let floats = |piece: &TensorPiece| self.read_floats(name, piece, &piece.shape, tensor.paired_head());
         Ok(Some(QuantisedData {
             packed: (tensor.weight.shape.clone(), words),
             scales: floats(scales)?,
@@ -147,7 +147,13 @@ impl TensorStore {
         }))
     }
 
-    fn read_floats(&self, name: &str, piece: &Piece, shape: &[usize], head: Option<usize>) -> Result<TensorData<'_>> {
+    fn read_floats(
+        &self,
+        name: &str,
+        piece: &TensorPiece,
+        shape: &[usize],
+        head: Option<usize>,
+    ) -> Result<TensorData<'_>> {
         let bytes = self.bytes(piece)?;
         let wrong = |problem: &str| {
             let path = self.files[piece.file].path();
@@ -162,7 +168,7 @@ impl TensorStore {
     }
 
     /// Whether the tensor `name` is stored with the same bytes as `other`.
-    pub(super) fn equals(&self, name: &str, other: &Piece) -> Result<bool> {
+    pub(super) fn equals(&self, name: &str, other: &TensorPiece) -> Result<bool> {
         let piece = &self.tensor(name)?.weight;
         let same_place = (piece.file, piece.start) == (other.file, other.start);
         let same_kind = piece.numbers == other.numbers && piece.shape == other.shape;
@@ -174,7 +180,7 @@ impl TensorStore {
         self.read.load(Ordering::Relaxed)
     }
 
-    fn bytes(&self, piece: &Piece) -> Result<Cow<'_, [u8]>> {
+    fn bytes(&self, piece: &TensorPiece) -> Result<Cow<'_, [u8]>> {
         self.read.fetch_add(piece.length as u64, Ordering::Relaxed);
         self.files[piece.file].read_at(piece.start, piece.length)
     }
@@ -232,11 +238,11 @@ impl TensorStore {
         sizes.sum()
     }
 
-    /// SHA-256 over the weight files' bytes in the order of opening, and over the adapters' strengths; hexadecimal. `progress` is told how
+    /// SHA-256 over the weight files' bytes in the order of opening, and over the adapters' strengths; hexadecimal. `progress` receives how
     /// many bytes have been read, and of how many.
     ///
     /// # Errors
-    /// As [`TensorStore::read`].
+    /// Returns the errors of [`TensorStore::read`].
     pub fn sha256(&self, mut progress: impl FnMut(u64, u64)) -> Result<String> {
         const CHUNK: u64 = 8 << 20;
         let mut hash = Sha256::new();

@@ -7,16 +7,16 @@ use crate::data::Dtype;
 
 /// A tensor as it was read.
 pub struct TensorData<'a> {
-    /// Number type.
+    /// Number type of the elements.
     pub dtype: Dtype,
-    /// Shape.
+    /// Sizes of the axes, outermost first.
     pub shape: Vec<usize>,
-    /// Row-major, little-endian.
+    /// Elements, row-major and little-endian.
     pub bytes: Cow<'a, [u8]>,
 }
 
 impl TensorData<'_> {
-    /// The same with the rows of heads of width `head` in pairs, as MLX's layout has them.
+    /// Puts the rows of heads of width `head` in pairs, as MLX's layout has them.
     pub(crate) fn with_rows_in_pairs(self, head: Option<usize>) -> Self {
         let Some(head) = head else { return self };
         let rows = self.shape[0];
@@ -35,19 +35,19 @@ impl TensorData<'_> {
 pub struct QuantisedData<'a> {
     /// Integers packed into 32-bit words: shape, and the words, little-endian.
     pub packed: (Vec<usize>, Cow<'a, [u8]>),
-    /// One scale a group.
+    /// One scale per group.
     pub scales: TensorData<'a>,
     /// One offset a group.
     pub biases: TensorData<'a>,
-    /// Bits a number.
+    /// Bits per quantised number.
     pub bits: usize,
-    /// Numbers a group.
+    /// Numbers per group, which share a scale.
     pub group: usize,
 }
 
 /// A part of a file: the whole of a stored tensor, or some of its rows.
 #[derive(Clone, Debug)]
-pub(super) struct Piece {
+pub(super) struct TensorPiece {
     pub(super) file: usize,
     pub(super) numbers: Numbers,
     pub(super) shape: Vec<usize>,
@@ -55,13 +55,13 @@ pub(super) struct Piece {
     pub(super) length: usize,
 }
 
-impl Piece {
+impl TensorPiece {
     pub(super) fn new(file: usize, entry: HeaderEntry) -> Self {
         let HeaderEntry { numbers, shape, start, length, .. } = entry;
         Self { file, numbers, shape, start, length }
     }
 
-    /// Its rows in `parts` parts of equal size; `None` where they cannot be divided so.
+    /// Its rows in `parts` parts of equal size; `None` if they cannot be divided so.
     pub(super) fn split(&self, parts: usize) -> Option<Vec<Self>> {
         if parts == 1 {
             return Some(vec![self.clone()]);
@@ -81,7 +81,6 @@ impl Piece {
         Some((0..parts).map(part).collect())
     }
 
-    /// Numbers in it.
     pub(super) fn count(&self) -> usize {
         self.shape.iter().product()
     }

@@ -13,12 +13,12 @@ use super::source::Source;
 use crate::error::{Error, Result};
 
 const FILE: &str = "tokenizer.json";
-/// Where the tokenizer of the original layouts is borrowed from.
+/// Repositories from which a tokenizer that is kept elsewhere is borrowed.
 pub(super) const REPOSITORIES: [&str; 3] = ["unsloth/Llama-3.2-1B", "meta-llama/Llama-3.2-1B", "sesame/csm-1b"];
-/// Largest growth of a text by normalisation.
-const GROWTH: usize = 64;
-/// Most ids for one byte of text, marks aside.
-const IDS_A_BYTE: usize = 16;
+/// Largest length of a normalised text over the length of the text.
+const MAX_NORMALISED_GROWTH: usize = 64;
+/// Most ids per byte of text, without begin and end mark.
+const MAX_IDS_PER_BYTE: usize = 16;
 
 /// A tokenizer and the file it came from.
 pub(super) struct TextTokenizer {
@@ -30,19 +30,19 @@ pub(super) struct TextTokenizer {
 
 /// What a layout says about the tokenizer.
 pub(super) struct TokenizerRules<'a> {
-    /// Whether it may be borrowed and completed: the original layouts keep it apart.
-    pub(super) original: bool,
+    /// Whether it may be borrowed from another repository and completed.
+    pub(super) separate: bool,
     /// The repository that config.json names, whose tokenizer is used as it is.
     pub(super) named: Option<&'a str>,
 }
 
 impl TextTokenizer {
-    /// Reads the tokenizer beside the weights, or the one that the layout borrows; with a note on what was borrowed or completed.
+    /// Reads the tokenizer next to the weights, or the one that the layout borrows; with a note on what was borrowed or completed.
     pub(super) fn read(source: &Source, config: &CsmConfig, rules: &TokenizerRules<'_>) -> Result<(Self, Vec<String>)> {
         let mut notes = Vec::new();
         let (bytes, path) = match source.read_optional(FILE)? {
             Some(bytes) => (bytes.into_owned(), source.path(FILE)),
-            None if rules.original => {
+            None if rules.separate => {
                 let (repository, path) = borrowed(source, rules)?;
                 notes.push(format!(
                     "the tokenizer is taken from {repository} in Hugging Face's cache ({})",
@@ -61,10 +61,10 @@ impl TextTokenizer {
             return Err(Error::file(&this.path, problem));
         }
         match this.check_marks(config) {
-            Err(_) if rules.original && rules.named.is_none() => {
+            Err(_) if rules.separate && rules.named.is_none() => {
                 this.complete()?;
                 this.check_marks(config)?;
-                notes.push("the tokenizer is completed: a begin mark and an end mark stand around each text".into());
+                notes.push("the tokenizer is completed: a begin mark and an end mark enclose each text".into());
             }
             Err(_) if rules.named.is_some() => {}
             checked => checked?,
@@ -75,16 +75,19 @@ impl TextTokenizer {
     /// Ids of `text` between the tokenizer's marks.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where the tokenizer refuses the text, [`Error::InvalidFile`] where it gives an id that the model
+    /// [`Error::InvalidValue`] if the tokenizer refuses the text, [`Error::InvalidFile`] if it gives an id that the model
     /// does not have, or too many.
     pub(super) fn ids(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = guarded(|| self.tokenizer.encode(text, true))
             .ok_or_else(|| Error::file(&self.path, format!("the tokenizer fails on {text:?}: it is damaged")))?
             .map_err(|e| Error::invalid("text", "text that the tokenizer can encode", e))?;
         let ids = encoding.get_ids().to_vec();
-        if ids.len() > IDS_A_BYTE * text.len() + 16 {
-            let problem =
-                format!("expected at most {IDS_A_BYTE} ids a byte of text, it gave {} for {}", ids.len(), text.len());
+        if ids.len() > MAX_IDS_PER_BYTE * text.len() + 16 {
+            let problem = format!(
+                "expected at most {MAX_IDS_PER_BYTE} ids a byte of text, it gave {} for {}",
+                ids.len(),
+                text.len()
+            );
             return Err(Error::file(&self.path, problem));
         }
         match ids.iter().find(|id| **id as usize >= self.vocab) {
@@ -132,7 +135,7 @@ impl TextTokenizer {
         let id = |mark: &str| {
             self.tokenizer
                 .token_to_id(mark)
-                .ok_or_else(|| Error::file(&self.path, format!("the mark {mark:?} is no token of it")))
+                .ok_or_else(|| Error::file(&self.path, format!("the mark {mark:?} is not one of its tokens")))
         };
         let ids = vec![(begin.clone(), id(&begin)?), (end.clone(), id(&end)?)];
         let template = format!("{begin} $A {end}");
@@ -165,7 +168,7 @@ fn borrowed(source: &Source, rules: &TokenizerRules<'_>) -> Result<(String, Path
     let found = candidates.iter().find_map(|repository| Some((*repository, hub_cache::file(repository, FILE)?)));
     found.map(|(repository, path)| (repository.to_owned(), path)).ok_or_else(|| {
         let problem = format!(
-            "missing: expected the text tokenizer beside the weights, or {} in Hugging Face's cache (`csm download {}` fetches it)",
+            "missing: expected the text tokenizer next to the weights, or {} in Hugging Face's cache (`csm download {}` fetches it)",
             candidates.join(" or "),
             candidates[0]
         );
@@ -238,9 +241,9 @@ impl Growth {
                 let again = !is_text || self.written.contains(pattern);
                 self.factor = if again { self.factor.max(1) * times } else { self.factor.max(times) };
                 self.write(content);
-                if self.factor > GROWTH {
+                if self.factor > MAX_NORMALISED_GROWTH {
                     return Err(format!(
-                        "Replace: its steps can make a text {} times longer, expected at most {GROWTH}",
+                        "Replace: its steps can make a text {} times longer, expected at most {MAX_NORMALISED_GROWTH}",
                         self.factor
                     ));
                 }

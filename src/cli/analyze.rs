@@ -1,4 +1,4 @@
-//! `csm analyze`: what was drawn, and how sure the model was. See [`crate::report`].
+//! `csm analyze`: the tokens of clips, and how certain the model was of them. See [`crate::report`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use super::{ModelArgs, Outcome};
 use crate::analysis::divergence::Divergence;
 use crate::analysis::logit_diff::LogitDiff;
 use crate::analysis::statistics::TokenStats;
+use crate::analysis::steps::Steps;
 use crate::checkpoint::Checkpoint;
-use crate::data::{ClipSpec, Dtype, Mode, Sampling, TokenFile};
+use crate::data::{Clip, ClipSpec, Dtype, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::report::{CheckpointComparison, ClipReport, FrameCandidates, Report, StepsUnavailable, frame_candidates};
-use crate::worker::{CancelToken, GeneratedClip, WorkerHandle};
+use crate::report::{CheckpointComparison, FrameCandidates, Report, StepsUnavailable, frame_candidates};
+use crate::worker::{CancelToken, WorkerHandle};
 
 /// Seconds of the clip on which two checkpoints are compared: long enough to see a drift.
 const COMPARED_SECONDS: f64 = 10.0;
@@ -33,7 +34,7 @@ pub struct AnalyzeArgs {
     /// What to say, with --against
     #[arg(long, requires = "against", allow_hyphen_values = true)]
     text: Option<String>,
-    /// Who says it
+    /// Speaker number of the text
     #[arg(long, value_name = "N", default_value_t = 0, requires = "against")]
     speaker: u32,
     /// Seed of that clip
@@ -66,51 +67,52 @@ fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Rep
     let (mut clips, cancel) = (Vec::new(), CancelToken::default());
     for (path, file) in files {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let Computed { steps, audio, candidates } = match &worker {
-            None => Computed::nothing(StepsUnavailable::NotRequested),
-            Some(worker) => teacher_force(worker, checkpoint, &file, path)?,
+        let clip = file.into_clip(Vec::new(), checkpoint.dims().sample_rate);
+        let Computed { clip, stats, candidates } = match &worker {
+            None => Computed::nothing(clip, StepsUnavailable::NotRequested),
+            Some(worker) => teacher_force(worker, checkpoint, clip, path)?,
         };
-        clips.push(match audio {
-            Some(audio) => args.output.clip_report(name, file, steps, candidates, &audio, &checkpoint.info, &cancel)?,
-            None => ClipReport::new(name, file, steps, None, &checkpoint.info),
-        });
+        clips.push(args.output.clip_report(name, &clip, stats, candidates, &checkpoint.info, &cancel)?);
     }
     Ok(Report::new((*checkpoint.info).clone(), clips))
 }
 
-/// What the model computed of a clip: its draws or why there are none, its waveform, and the candidates of its draws.
+/// What the model computed of a clip: its waveform, its draws or why there are none, and the candidates of its draws.
 struct Computed {
-    steps: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
-    audio: Option<Vec<f32>>,
+    clip: Clip,
+    stats: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
     candidates: Vec<FrameCandidates>,
 }
 
 impl Computed {
-    fn nothing(reason: StepsUnavailable) -> Self {
-        Self { steps: Err(reason), audio: None, candidates: Vec::new() }
+    fn nothing(clip: Clip, reason: StepsUnavailable) -> Self {
+        Self { clip, stats: Err(reason), candidates: Vec::new() }
     }
 }
 
-/// The draws and the waveform of a token file's clip, computed again; or why the draws cannot be.
-fn teacher_force(worker: &WorkerHandle, checkpoint: &Checkpoint, file: &TokenFile, path: &Path) -> Result<Computed> {
+/// Computes draws and waveform of a clip again. `path` is its file, for messages.
+fn teacher_force(worker: &WorkerHandle, checkpoint: &Checkpoint, clip: Clip, path: &Path) -> Result<Computed> {
     let sha256 = checkpoint.id()?.sha256;
-    if let Some(other) = file.model.as_ref().filter(|m| m.sha256 != sha256) {
-        return Ok(Computed::nothing(StepsUnavailable::OtherModel(other.clone())));
+    if let Some(other) = clip.origin.model.as_ref().filter(|m| m.sha256 != sha256) {
+        let reason = StepsUnavailable::OtherModel(other.clone());
+        return Ok(Computed::nothing(clip, reason));
     }
-    let spec = match file.clip_spec(path) {
+    let spec = match clip.origin.spec_of_file(path) {
         Ok(spec) => spec,
-        Err(e) => return Ok(Computed::nothing(StepsUnavailable::NotReproducible(e.to_string()))),
+        Err(e) => return Ok(Computed::nothing(clip, StepsUnavailable::NotReproducible(e.to_string()))),
     };
-    let request = GenerationRequest::teacher_forced(&spec, checkpoint.prompt_of(&spec)?, &file.frames);
-    let (mut steps, mut candidates) = (Vec::new(), Vec::new());
-    let clip = run_observed(worker, request, CancelToken::default(), |frame, stats, logits| {
-        candidates.push(frame_candidates(&logits, &frame.codes, &frame.sampling));
-        steps.push(stats);
+    let request = GenerationRequest::teacher_forced_clip(&spec, checkpoint.prompt(&spec)?, &clip);
+    let (mut stats, mut candidates) = (Vec::new(), Vec::new());
+    let mut codes = clip.codes.frames();
+    let computed = run_observed(worker, request, CancelToken::default(), |step| {
+        if let Some(codes) = codes.next() {
+            candidates.push(frame_candidates(&step.logits, codes, &step.sampling));
+        }
+        stats.push(step.stats);
     })?;
-    let frame = steps.len();
-    let complete = frame == file.frames.len();
-    let steps = if complete { Ok(steps) } else { Err(StepsUnavailable::Incomplete { frame }) };
-    Ok(Computed { steps, audio: Some(clip.audio), candidates })
+    let frame = stats.len();
+    let stats = if frame == clip.codes.len() { Ok(stats) } else { Err(StepsUnavailable::Incomplete { frame }) };
+    Ok(Computed { clip: Clip { audio: computed.clip.audio, ..clip }, stats, candidates })
 }
 
 fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, text: &str) -> Result<Report> {
@@ -125,50 +127,36 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     let sampling = Sampling { precision: Dtype::Float32, ..suggested };
     let spec = ClipSpec::new(text, args.speaker, sampling);
     let max_frames = a.dims().frames_in(COMPARED_SECONDS);
-    let observed = |c: &Checkpoint| {
-        let request = GenerationRequest::new(&spec, c.prompt_of(&spec)?, max_frames);
-        Ok::<_, Error>(GenerationRequest { observe: true, ..request })
-    };
-    let (mut reference, mut steps, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+    let observed =
+        |c: &Checkpoint| Ok::<_, Error>(GenerationRequest::new(&spec, c.prompt(&spec)?, max_frames).observed());
+    let mut steps = Steps::default();
     let worker = start_worker(a)?;
-    let clip = run_observed(&worker, observed(a)?, CancelToken::default(), |frame, stats, logits| {
-        candidates.push(frame_candidates(&logits, &frame.codes, &frame.sampling));
-        steps.push(stats);
-        reference.push(logits);
-    })?;
+    let mut ours = run_observed(&worker, observed(a)?, CancelToken::default(), |step| steps.push(step))?.clip;
     drop(worker); // one thread at a time may own MLX
     let worker = start_worker(&b)?;
     let mut diffs = Vec::new();
-    let forced = GenerationRequest::teacher_forced(&spec, b.prompt_of(&spec)?, &clip.frames);
-    run_observed(&worker, forced, CancelToken::default(), |frame, _, logits| {
-        let rows = reference[frame.frame].rows().zip(logits.rows()).enumerate();
+    let forced = GenerationRequest::teacher_forced(&spec, b.prompt(&spec)?, &ours.codes);
+    run_observed(&worker, forced, CancelToken::default(), |step| {
+        let rows = steps[diffs.len()].logits.rows().zip(step.logits.rows()).enumerate();
         let diff = |(k, (ours, theirs))| LogitDiff::measure(ours, theirs, spec.sampling.params_for(k).top_k);
         diffs.push(rows.map(diff).collect::<Vec<_>>());
     })?;
-    let free = run_observed(&worker, observed(&b)?, CancelToken::default(), |_, _, _| {})?;
+    let mut free = run_observed(&worker, observed(&b)?, CancelToken::default(), |_| {})?.clip;
+    (ours.origin.model, free.origin.model) = (Some(a.id()?), Some(b.id()?));
     if diffs.is_empty() {
-        return Err(Error::invalid("text", "a text that the model speaks", "an end at once"));
+        return Err(Error::invalid("text", "a text that the model speaks", "the model stopped before the first frame"));
     }
-    let file = |c: &Checkpoint, clip: &GeneratedClip| {
-        Ok::<_, Error>(TokenFile::new(&spec, c.id()?, &c.dims(), clip.sampling, clip.stop, clip.frames.clone()))
-    };
     let (first, second) = (&a.info.name, &b.info.name);
     let same = Err(StepsUnavailable::SameAsFirst);
     let cancel = CancelToken::default();
+    let frames = steps.iter().zip(ours.codes.frames());
+    let candidates = frames.map(|(step, codes)| frame_candidates(&step.logits, codes, &step.sampling)).collect();
     let mut clips = vec![
-        args.output.clip_report(
-            first.clone(),
-            file(a, &clip)?,
-            Ok(steps),
-            candidates,
-            &clip.audio,
-            &a.info,
-            &cancel,
-        )?,
-        args.output.clip_report(second.clone(), file(&b, &free)?, same, Vec::new(), &free.audio, &a.info, &cancel)?,
+        args.output.clip_report(first.clone(), &ours, Ok(steps.stats()), candidates, &a.info, &cancel)?,
+        args.output.clip_report(second.clone(), &free, same, Vec::new(), &a.info, &cancel)?,
     ];
     clips.retain(|c| !c.codes.is_empty()); // an empty clip has no histogram
-    let divergence = Divergence::between(&clip.frames, &free.frames);
+    let divergence = Divergence::between(&ours.codes, &free.codes);
     let comparison = CheckpointComparison::new(first, second, diffs, divergence);
     Ok(Report { checkpoints: Some(comparison), ..Report::new((*a.info).clone(), clips) })
 }

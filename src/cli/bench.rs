@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::worker::{Event, GenerateJob, Pipeline};
 use crate::{machine, mlx};
 
-/// What is spoken.
 const TEXT: &str = "The little boat sailed across the lake.";
 /// Frames that are decoded at once when the codec is timed alone: one, as while speaking.
 const CODEC_CHUNK: usize = 1;
@@ -27,7 +26,7 @@ const STREAM: usize = 64 << 20;
 pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Sampling mode
+    /// Sampling mode to be measured
     #[arg(long, value_parser = mode_parser(), value_name = "MODE", default_value = "exact")]
     sampling: Mode,
     /// Number type of the language model [default: the mode's]
@@ -71,7 +70,7 @@ fn percentile(values: &[f64], share: f64) -> f64 {
 }
 
 #[derive(Debug, Serialize)]
-struct Growth {
+struct ContextGrowth {
     positions: usize,
     prompt_positions_per_second: f64,
     language_model_ms: f64,
@@ -86,7 +85,7 @@ struct Stages {
 }
 
 #[derive(Debug, Serialize)]
-struct Results {
+struct BenchResults {
     version: &'static str,
     model: String,
     mode: &'static str,
@@ -104,13 +103,13 @@ struct Results {
     observed_ratio: f64,
     language_model_ms: Spread,
     codec_ms: Spread,
-    /// Shares of the language model's time, each stage waited for; absent where the engine cannot tell.
+    /// Shares of the language model's time, each stage waited for; absent if the engine cannot tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     stages: Option<Stages>,
     synchronisations_per_frame: f64,
-    /// Operations of the language model's graph in a frame, where they can be counted.
+    /// Operations of the language model's graph in a frame, if they can be counted.
     operations_per_frame: Option<usize>,
-    growth: Vec<Growth>,
+    growth: Vec<ContextGrowth>,
     bytes_per_frame: usize,
     stream_bytes_per_second: f64,
     floor_ms: f64,
@@ -119,7 +118,6 @@ struct Results {
     mlx_peak_bytes: Option<usize>,
 }
 
-/// Measures and prints.
 pub(super) fn run(args: &BenchArgs) -> Result<Outcome> {
     if args.runs == 0 || args.frames == 0 {
         return Err(Error::invalid("--runs, --frames", "at least 1", format!("{}, {}", args.runs, args.frames)));
@@ -137,35 +135,35 @@ pub(super) fn run(args: &BenchArgs) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) -> Result<Results> {
+fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) -> Result<BenchResults> {
     let dims = checkpoint.dims();
     let mut pipeline = Pipeline::new(checkpoint.clone())?;
     pipeline.engine(sampling)?;
     let spec = ClipSpec::new(TEXT, 0, *sampling);
-    let prompt = checkpoint.prompt_of(&spec)?;
+    let prompt = checkpoint.prompt(&spec)?;
     let (mut factors, mut frame_ms, mut first_sound) = (Vec::new(), Vec::new(), Vec::new());
     let (mut model_ms, mut codec_ms) = (Vec::new(), Vec::new());
     let mut observed_factors = Vec::new();
     let mut synchronisations = 0.0;
     for run in 0..=args.runs {
         let request = GenerationRequest::new(&spec, prompt.clone(), args.frames);
-        let (observed, _) = speak(&mut pipeline, GenerationRequest { observe: true, ..request.clone() })?;
+        let (observed, _) = speak(&mut pipeline, request.clone().observed())?;
         let (clip, sound) = speak(&mut pipeline, request)?;
         let waits = mlx::synchronisations();
         let model = language_model(&mut pipeline, sampling, &prompt, args.frames)?;
         synchronisations = (mlx::synchronisations() - waits) as f64 / args.frames as f64;
-        let codec = codec(&pipeline, &clip.frames)?;
+        let codec = codec(&pipeline, &clip.clip.codes)?;
         if run == 0 {
             continue; // to warm up
         }
-        let frames = clip.frames.len().max(1) as f64;
-        observed_factors.push(observed.seconds / dims.seconds(observed.frames.len().max(1)));
-        factors.push(clip.seconds / dims.seconds(clip.frames.len().max(1)));
+        let frames = clip.clip.codes.len().max(1) as f64;
+        observed_factors.push(observed.seconds / dims.seconds(observed.clip.codes.len().max(1)));
+        factors.push(clip.seconds / dims.seconds(clip.clip.codes.len().max(1)));
         frame_ms.push(1_000.0 * clip.seconds / frames);
         first_sound.push(1_000.0 * sound.as_secs_f64());
         model_ms.push(1_000.0 * model.as_secs_f64() / args.frames as f64);
         codec_ms.push(1_000.0 * codec.as_secs_f64() / frames);
-        message!("run {run} of {}: {:.1} ms a frame", args.runs, frame_ms.last().copied().unwrap_or(0.0));
+        message!("run {run} of {}: {:.1} ms per frame", args.runs, frame_ms.last().copied().unwrap_or(0.0));
     }
     let peak_bytes = machine::peak_memory();
     let (stages, operations) = profile(&mut pipeline, sampling, &prompt, args.runs)?;
@@ -173,7 +171,7 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
     let growth = growth.collect::<Result<Vec<_>>>()?;
     let bytes_per_frame = bytes_per_frame(checkpoint, sampling.precision);
     let stream = stream_bytes_per_second();
-    Ok(Results {
+    Ok(BenchResults {
         version: env!("CARGO_PKG_VERSION"),
         model: checkpoint.info.name.clone(),
         mode: sampling.mode.name(),
@@ -260,15 +258,20 @@ fn codec(pipeline: &Pipeline, frames: &Codes) -> Result<Duration> {
     Ok(started.elapsed())
 }
 
-/// A prompt of so many positions, and the frames after it.
-fn grow(pipeline: &mut Pipeline, sampling: &Sampling, checkpoint: &Checkpoint, positions: usize) -> Result<Growth> {
+/// A prompt of the given number of positions, and the frames after it.
+fn grow(
+    pipeline: &mut Pipeline,
+    sampling: &Sampling,
+    checkpoint: &Checkpoint,
+    positions: usize,
+) -> Result<ContextGrowth> {
     const FRAMES: usize = 10;
     let dims = checkpoint.dims();
     if positions + FRAMES >= dims.max_positions {
         let expected = format!("fewer positions than {}", dims.max_positions - FRAMES);
         return Err(Error::invalid("--contexts", expected, positions));
     }
-    let mut prompt = checkpoint.prompt(&[], 0, TEXT)?;
+    let mut prompt = checkpoint.prompt(&ClipSpec::new(TEXT, 0, *sampling))?;
     let audio = (0..positions.saturating_sub(prompt.positions.len()))
         .map(|n| Position::Audio(vec![n as u32 % 8; dims.codebooks]));
     prompt.push_segment(audio.collect());
@@ -282,7 +285,7 @@ fn grow(pipeline: &mut Pipeline, sampling: &Sampling, checkpoint: &Checkpoint, p
     for frame in 1..=FRAMES {
         engine.next_frame(&request(frame))?;
     }
-    Ok(Growth {
+    Ok(ContextGrowth {
         positions: prompt.positions.len(),
         prompt_positions_per_second: prompt.positions.len() as f64 / filled.as_secs_f64(),
         language_model_ms: 1_000.0 * started.elapsed().as_secs_f64() / FRAMES as f64,
@@ -315,7 +318,7 @@ fn stream_bytes_per_second() -> f64 {
     (0..4).map(|_| pass()).fold(0.0, f64::max)
 }
 
-fn table(r: &Results) -> String {
+fn table(r: &BenchResults) -> String {
     let spread =
         |s: &Spread, digits: usize| format!("{:.digits$} ({:.digits$} to {:.digits$})", s.median, s.least, s.most);
     let mut lines = vec![
@@ -324,7 +327,7 @@ fn table(r: &Results) -> String {
             r.version, r.model, r.precision, r.mode, r.device, r.cores, r.runs, r.frames
         ),
         format!("real-time factor       {}", spread(&r.real_time_factor, 3)),
-        format!("frames a second        {}", spread(&r.frames_per_second, 1)),
+        format!("frames per second        {}", spread(&r.frames_per_second, 1)),
         format!("a frame, ms            {}", spread(&r.frame_ms, 2)),
         format!("  language model, ms   {}", spread(&r.language_model_ms, 2)),
         format!("  codec, ms            {}", spread(&r.codec_ms, 2)),
@@ -340,7 +343,7 @@ fn table(r: &Results) -> String {
         format!("logits handed out      {:.2} times the time without", r.observed_ratio),
         format!("synchronisations       {:.1} a frame", r.synchronisations_per_frame),
         format!(
-            "weights read           {:.1} MB a frame; memory gives {:.1} GB/s, so at least {:.2} ms",
+            "weights read           {:.1} MB per frame; memory gives {:.1} GB/s, so at least {:.2} ms",
             r.bytes_per_frame as f64 / 1e6,
             r.stream_bytes_per_second / 1e9,
             r.floor_ms
@@ -354,7 +357,7 @@ fn table(r: &Results) -> String {
     );
     for g in &r.growth {
         lines.push(format!(
-            "after {:4} positions   {:.2} ms a frame of the language model; prompt {:.0} positions a second",
+            "after {:4} positions   {:.2} ms per frame of the language model; prompt {:.0} positions per second",
             g.positions, g.language_model_ms, g.prompt_positions_per_second
         ));
     }

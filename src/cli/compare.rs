@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::output::message;
 use super::param_args::ParamArgs;
 use super::report_args::ReportArgs;
-use super::run_job::{cancel_on_signals, observed, run_batch, start_worker};
+use super::run_job::{cancel_on_signals, observed_step, run_batch, start_worker};
 use super::values::{Seeds, mode_parser, parse_seeds};
 use super::{ModelArgs, Outcome};
 use crate::analysis::divergence::{Divergence, explain};
+use crate::analysis::steps::Steps;
 use crate::checkpoint::Checkpoint;
-use crate::data::{ClipSpec, Codes, FinishReason, Logits, Mode, Sampling, TokenFile};
+use crate::data::{ClipSpec, Codes, FinishReason, Mode, Sampling};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::report::{ClipReport, Report, SeedPair, frame_candidates};
@@ -21,15 +22,15 @@ const SEEDS_AT_ONCE: usize = 4;
 /// Flags of `csm compare`.
 #[derive(clap::Args, Debug)]
 pub struct CompareArgs {
-    /// What to say
+    /// Text to speak in every mode
     #[arg(long, allow_hyphen_values = true)]
     text: String,
     #[command(flatten)]
     model: ModelArgs,
-    /// Who says it
+    /// Speaker number of the text
     #[arg(long, value_name = "N", default_value_t = 0)]
     speaker: u32,
-    /// Modes [default: all]
+    /// Modes to compare [default: all]
     #[arg(long, value_parser = mode_parser(), value_name = "MODE,…", value_delimiter = ',')]
     modes: Vec<Mode>,
     /// Seeds: `0..9` (both ends included), or `3,5,8`
@@ -63,36 +64,26 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
         let mut of_seeds: Vec<SeedClips> = seeds.iter().map(|_| SeedClips::default()).collect();
         for mode in &modes {
             let spec = clip_spec(args, &checkpoint, *mode, seeds[0])?;
-            let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, max_frames);
-            let request = GenerationRequest { observe: true, ..request };
-            let (mut steps, mut logits) = (vec![Vec::new(); seeds.len()], vec![Vec::new(); seeds.len()]);
+            let request = GenerationRequest::new(&spec, checkpoint.prompt(&spec)?, max_frames).observed();
+            let mut steps = vec![Steps::default(); seeds.len()];
             let made = run_batch(&worker, request, seeds, cancel.clone(), |n, event| {
-                if let Some((stats, frame)) = observed(event) {
-                    steps[n].push(stats);
-                    logits[n].push(frame);
-                }
+                observed_step(event).into_iter().for_each(|step| steps[n].push(step));
             })?;
-            for (((clip, steps), logits), of_seed) in made.into_iter().zip(steps).zip(logits).zip(&mut of_seeds) {
-                if clip.stop == FinishReason::Cancelled {
+            for ((made, steps), of_seed) in made.into_iter().zip(steps).zip(&mut of_seeds) {
+                let mut clip = made.clip;
+                clip.origin.model = Some(checkpoint.id()?);
+                let Some(sampling) = clip.origin.sampling.filter(|_| clip.stop != Some(FinishReason::Cancelled)) else {
                     continue; // a part of a clip cannot be compared with whole ones
-                }
-                let (sampling, frames) = (clip.sampling, clip.frames.clone());
-                let file = TokenFile::new(&spec, checkpoint.id()?, &model.dims, sampling, clip.stop, frames);
+                };
                 let name = format!("{}, seed {}", mode.name(), sampling.seed);
-                let draws = clip.frames.frames().zip(&logits);
-                let candidates = draws.map(|(codes, logits)| frame_candidates(logits, codes, &sampling)).collect();
-                of_seed.reports.push(args.output.clip_report(
-                    name,
-                    file,
-                    Ok(steps),
-                    candidates,
-                    &clip.audio,
-                    model,
-                    &cancel,
-                )?);
-                let clip = ObservedClip { sampling, frames: clip.frames, logits };
-                of_seed.pairs.extend(of_seed.clips.iter().map(|before| compare_pair(before, &clip)));
-                of_seed.clips.push(clip);
+                let frames = clip.codes.frames().zip(steps.iter());
+                let candidates =
+                    frames.map(|(codes, step)| frame_candidates(&step.logits, codes, &step.sampling)).collect();
+                let stats = Ok(steps.stats());
+                of_seed.reports.push(args.output.clip_report(name, &clip, stats, candidates, model, &cancel)?);
+                let observed = ObservedClip { sampling, codes: clip.codes, steps };
+                of_seed.pairs.extend(of_seed.clips.iter().map(|before| compare_pair(before, &observed)));
+                of_seed.clips.push(observed);
             }
             if cancel.is_cancelled() {
                 break;
@@ -111,7 +102,11 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
         return Err(Error::Cancelled);
     }
     if clips.is_empty() {
-        return Err(Error::invalid("text", "a text that the model speaks", "an end at once with every seed"));
+        return Err(Error::invalid(
+            "text",
+            "a text that the model speaks",
+            "the model stopped before the first frame with every seed",
+        ));
     }
     let outcome = args.output.write_report(&Report { pairs, ..Report::new((**model).clone(), clips) })?;
     if !cancel.is_cancelled() {
@@ -136,20 +131,20 @@ struct SeedClips {
     pairs: Vec<SeedPair>,
 }
 
-/// A clip with the logits of each frame.
+/// A clip with its steps.
 struct ObservedClip {
     sampling: Sampling,
-    frames: Codes,
-    logits: Vec<Logits>,
+    codes: Codes,
+    steps: Steps,
 }
 
 fn compare_pair(a: &ObservedClip, b: &ObservedClip) -> SeedPair {
-    let divergence = Divergence::between(&a.frames, &b.frames);
+    let divergence = Divergence::between(&a.codes, &b.codes);
     let draw = divergence.and_then(|d| Some((d.frame, d.codebook?)));
     let draw = draw.filter(|_| a.sampling.shares_noise_with(&b.sampling));
     let cause = draw.map(|(t, k)| {
-        let tokens = (a.frames.frame(t)[k], b.frames.frame(t)[k]);
-        explain(&a.sampling, (t, k), &b.logits[t], &a.logits[t], tokens)
+        let tokens = (a.codes.frame(t)[k], b.codes.frame(t)[k]);
+        explain(&a.sampling, (t, k), &b.steps[t].logits, &a.steps[t].logits, tokens)
     });
     SeedPair { seed: a.sampling.seed, a: a.sampling.mode, b: b.sampling.mode, divergence, cause }
 }

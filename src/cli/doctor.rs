@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Outcome;
 use super::output::print_line;
-use crate::checkpoint::doctor::{Examination, Stack, examine};
+use crate::checkpoint::doctor::{Examination, StackInfo, examine};
 use crate::checkpoint::{AdapterSpec, CheckpointSpec};
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ fn text(found: &Examination) -> String {
         rows.push(("tokens", format!("{k} codebooks of {v} ids, {text} text ids, {positions} positions")));
     }
     if let (Some(rate), Some(frames)) = (found.sample_rate, found.frame_rate) {
-        rows.push(("codec", format!("{rate} Hz, {frames} frames a second")));
+        rows.push(("codec", format!("{rate} Hz, {frames} frames per second")));
     }
     if let Some(p) = &found.parameters {
         let millions = |n: usize| format!("{:.1} M", n as f64 / 1e6);
@@ -96,7 +96,7 @@ fn text(found: &Examination) -> String {
     lines.join("\n")
 }
 
-fn stack(s: &Stack) -> String {
+fn stack(s: &StackInfo) -> String {
     format!(
         "{} layers of width {}, {} heads ({} for keys and values), feed-forward {}, RoPE theta {}",
         s.layers, s.width, s.heads, s.kv_heads, s.feed_forward, s.rope_theta

@@ -13,54 +13,51 @@ use super::run_job::start_worker;
 use super::{ModelArgs, Outcome, warn_of_other_model};
 use crate::audio::player::{Player, Sink};
 use crate::audio::wav;
-use crate::data::TokenFile;
+use crate::data::{CodebookMask, MIMI_SAMPLE_RATE as RATE, TokenFile, random_seed};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::listen::{
-    Choice, ListeningReport, ListeningTest, PlannedSound, Results, Run, TakeSound, Template, TestKind, TestPlan,
-    html_report, test_page,
+    AnswerButton, AnswerForm, Choice, ListeningReport, ListeningTest, PlannedSound, Results, Run, TakeSound, Template,
+    TestKind, TestKindInfo, TestPlan, html_report, test_page,
 };
 use crate::worker::CancelToken;
-
-/// Samples a second of a test's sounds: Mimi's.
-const RATE: usize = 24_000;
 
 /// What to do with listening tests.
 #[derive(clap::Subcommand, Debug)]
 pub enum ListenCommand {
     /// Make a test: one file, and a page for listeners without this program
     New(NewArgs),
-    /// Listen to a test in the terminal; goes on where it was stopped
+    /// Listen to a test in the terminal; an interrupted test is resumed
     Run(RunArgs),
     /// Pool the results of all listeners
-    Report(ReportArgs),
+    Report(ListenReportArgs),
 }
 
 /// Flags of `csm listen new`.
 #[derive(clap::Args, Debug)]
 pub struct NewArgs {
     /// What is asked: which of two X is (abx), which is better (preference), how good each is (rating, opinion)
-    #[arg(long, value_parser = TestKind::ALL.map(|(_, name)| name))]
-    kind: String,
+    #[arg(long, value_parser = kind_parser())]
+    kind: TestKind,
     /// A condition: its name and its sounds, WAV files or takes (folders). The n-th sound of every condition is of the same text
     #[arg(long = "condition", value_name = "NAME=FILE,…", required_unless_present = "by")]
     conditions: Vec<Condition>,
-    /// Takes (folders) that are sorted into conditions by what they were made with; takes of the same text stand beside each other
+    /// Takes (folders), sorted into conditions by their settings; takes of the same text are compared with each other
     #[arg(value_name = "TAKE", requires = "by", conflicts_with = "conditions")]
     takes: Vec<PathBuf>,
-    /// What the conditions are: takes, or what they differ in. Codebook counts decode each take from an eighth, a quarter, half and all of
-    /// its codebooks
+    /// What the conditions are: takes, or what they differ in. Codebook counts decode each take from an eighth, a quarter, half and
+    /// all of its codebooks
     #[arg(long, value_name = "SETTING", value_parser = template_parser(), requires = "takes")]
     by: Option<Template>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Add a condition that is surely worse, the first one without what lies above 3.5 kHz: who does not hear that did not listen
+    /// Add a low anchor (the first condition, low-passed at 3.5 kHz) to detect inattentive listeners
     #[arg(long)]
     low_anchor: bool,
-    /// Give each rating one of its sounds twice, under two letters: who hears well rates both alike
+    /// Repeat one sound of each rating under another letter: an attentive listener rates both alike
     #[arg(long)]
     hidden_repeat: bool,
-    /// The test's file
+    /// File of the listening test
     #[arg(long, value_name = "FILE", default_value = "test.json")]
     output: PathBuf,
     /// Write the test as a page, too: it plays and asks offline, and gives its results as a file
@@ -105,13 +102,13 @@ impl FromStr for Condition {
 /// Flags of `csm listen run`.
 #[derive(clap::Args, Debug)]
 pub struct RunArgs {
-    /// The test's file
+    /// File of the listening test
     #[arg(value_name = "TEST")]
     test: PathBuf,
     /// Where the answers are kept; a file that is there already is gone on with
     #[arg(long, value_name = "FILE", default_value = "results.json")]
     results: PathBuf,
-    /// Who listens
+    /// Name of the listener
     #[arg(long, value_name = "NAME", default_value = "anonymous")]
     listener: String,
     /// What you listen with: headphones or loudspeakers
@@ -121,8 +118,8 @@ pub struct RunArgs {
 
 /// Flags of `csm listen report`.
 #[derive(clap::Args, Debug)]
-pub struct ReportArgs {
-    /// The test's file
+pub struct ListenReportArgs {
+    /// File of the listening test
     #[arg(value_name = "TEST")]
     test: PathBuf,
     /// Results of its listeners
@@ -134,7 +131,7 @@ pub struct ReportArgs {
     /// Write a table with a row per trial and listener
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write a page
+    /// Also write the report as a page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -148,14 +145,13 @@ pub(super) fn run(command: &ListenCommand) -> Result<Outcome> {
 }
 
 fn new(args: &NewArgs) -> Result<Outcome> {
-    let kind = TestKind::ALL.into_iter().find(|(_, name)| *name == args.kind).map_or(TestKind::Abx, |(kind, _)| kind);
     let seed = args.seed.map_or_else(random_seed, Ok)?;
     let conditions = match args.by {
         None => args.conditions.iter().map(read_condition).collect::<Result<_>>()?,
         Some(template) => template.conditions(&read_takes(args, template)?)?,
     };
     let plan = TestPlan {
-        kind,
+        kind: args.kind,
         question: args.question.clone(),
         conditions,
         repetitions: args.trials.into(),
@@ -177,14 +173,6 @@ fn new(args: &NewArgs) -> Result<Outcome> {
     print_line(&format!("{}: {} trials", args.output.display(), test.trials.len()))?;
     print_line(&test.describe_power())?;
     Ok(Outcome::Done)
-}
-
-fn random_seed() -> Result<u64> {
-    getrandom::u64().map(|seed| seed >> 32).map_err(|e| Error::Unavailable {
-        what: "the system gives no random number".into(),
-        hint: "give a seed".into(),
-        source: Some(Box::new(e)),
-    })
 }
 
 fn read_condition(condition: &Condition) -> Result<(String, Vec<PlannedSound>)> {
@@ -219,8 +207,8 @@ fn read_takes(args: &NewArgs, template: Template) -> Result<Vec<TakeSound>> {
         for (take, path) in takes.iter().zip(&args.takes) {
             let tokens = TokenFile::read(&path.join("tokens.json"), &checkpoint.dims())?;
             warn_of_other_model(path, &tokens, &checkpoint)?;
-            let heard = count.map(|count| (0..codebooks).map(|k| k < count).collect());
-            let samples = worker.decode_codebooks(tokens.frames, heard, CancelToken::default())?.wait(|_| {})?;
+            let mask = count.map_or(CodebookMask::all(codebooks), |count| CodebookMask::first(count, codebooks));
+            let samples = worker.decode_codebooks(tokens.frames, mask, CancelToken::default())?.wait(|_| {})?;
             let sound = PlannedSound { samples, rate: checkpoint.dims().sample_rate, ..take.sound.clone() };
             decoded.push(TakeSound { codebooks: count, sound, ..take.clone() });
         }
@@ -228,7 +216,12 @@ fn read_takes(args: &NewArgs, template: Template) -> Result<Vec<TakeSound>> {
     Ok(decoded)
 }
 
-/// Parses what takes are sorted by.
+/// Parses a kind of test.
+fn kind_parser() -> impl TypedValueParser<Value = TestKind> {
+    PossibleValuesParser::new(TestKind::all().iter().map(|info| info.name)).try_map(|name| name.parse::<TestKind>())
+}
+
+/// Parses the setting by which takes are sorted into conditions.
 fn template_parser() -> impl TypedValueParser<Value = Template> {
     let find = |name: &str| Template::ALL.iter().find(|(_, known, _)| *known == name).map(|(template, ..)| *template);
     let values = PossibleValuesParser::new(Template::ALL.map(|(_, name, _)| name));
@@ -246,13 +239,14 @@ fn listen(args: &RunArgs) -> Result<Outcome> {
     let mut run = Run::new(&test, results);
     let mut begun = Instant::now();
     let mut lines = std::io::stdin().lock().lines();
-    while let Some((n, _)) = run.trial() {
-        let names: Vec<String> = (0..run.buttons().len()).map(|button| test.kind.button_name(button)).collect();
+    let info = test.kind.info();
+    while let Some((n, trial)) = run.trial() {
+        let names: Vec<String> = (0..trial.buttons().len()).map(|button| trial.button_name(button)).collect();
         message!("\nTrial {} of {}: {}", n + 1, test.trials.len(), test.question);
-        message!("{}", keys(test.kind, &names));
-        std::io::stderr().flush().ok(); // a prompt that is late is no reason to stop
+        message!("{}", keys(info, &names));
+        std::io::stderr().flush().ok(); // a prompt that is late is not a reason to stop
         let Some(line) = lines.next().transpose().map_err(|e| Error::read("(standard input)", e))? else { break };
-        match parse(line.trim(), test.kind, names.len()) {
+        match parse(line.trim(), info, names.len()) {
             Some(Said::Play(button)) => {
                 if let Some(stimulus) = run.hear(button) {
                     player.load(&sounds[stimulus], RATE);
@@ -279,7 +273,7 @@ fn listen(args: &RunArgs) -> Result<Outcome> {
         }
     }
     let (answered, all) = (run.results().answers.len(), test.trials.len());
-    let rest = if answered < all { "; run it again to go on" } else { "" };
+    let rest = if answered < all { "; run it again to continue" } else { "" };
     print_line(&format!("{}: {answered} of {all} trials answered{rest}", args.results.display()))?;
     Ok(Outcome::Done)
 }
@@ -290,16 +284,21 @@ fn decode(test: &ListeningTest, stimulus: usize, path: &Path) -> Result<Vec<f32>
     wav::decode(&bytes, RATE).map_err(|e| damaged(e.to_string()))
 }
 
-/// What can be typed.
-fn keys(kind: TestKind, names: &[String]) -> String {
+/// The inputs of a trial.
+fn keys(info: &TestKindInfo, names: &[String]) -> String {
     let play: Vec<String> = names.iter().enumerate().map(|(n, name)| format!("{} plays {name}", n + 1)).collect();
-    let answer = match kind {
-        TestKind::Abx => "a: X is A, b: X is B",
-        TestKind::Preference => "a: A is better, b: B is better, =: equally good",
-        TestKind::Rating => "v 70 40 …: values of all, 0 to 100",
-        TestKind::Opinion => "v 1 to v 5: the value",
+    let answer = match info.form {
+        AnswerForm::Buttons(buttons) => {
+            buttons.iter().map(|b| format!("{}: {}", typed(b), b.label)).collect::<Vec<_>>().join(", ")
+        }
+        AnswerForm::Sliders { min, max, .. } => format!("v and a value per sound, {min} to {max}"),
     };
     format!("{}; {answer}; u takes the last answer back, q stops", play.join(", "))
+}
+
+/// The input that presses a button. A digit alone plays a sound.
+fn typed(button: &AnswerButton) -> String {
+    if button.key.is_ascii_digit() { format!("v {}", button.key) } else { button.key.to_string() }
 }
 
 /// A line of the listener.
@@ -310,23 +309,26 @@ enum Said {
     Quit,
 }
 
-fn parse(line: &str, kind: TestKind, buttons: usize) -> Option<Said> {
-    match line {
-        "u" => return Some(Said::Undo),
-        "q" => return Some(Said::Quit),
-        "=" if kind == TestKind::Preference => return Some(Said::Answer(Choice::Tie)),
-        "a" if matches!(kind, TestKind::Abx | TestKind::Preference) => return Some(Said::Answer(Choice::First)),
-        "b" if matches!(kind, TestKind::Abx | TestKind::Preference) => return Some(Said::Answer(Choice::Second)),
-        _ => {}
-    }
-    if let Some(values) = line.strip_prefix("v ") {
-        let values = values.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
-        return Some(Said::Answer(Choice::Values(values)));
+fn parse(line: &str, info: &TestKindInfo, buttons: usize) -> Option<Said> {
+    match (line, info.form) {
+        ("u", _) => return Some(Said::Undo),
+        ("q", _) => return Some(Said::Quit),
+        (_, AnswerForm::Buttons(answers)) => {
+            if let Some(answer) = answers.iter().find(|answer| typed(answer) == line) {
+                return Some(Said::Answer(answer.choice()));
+            }
+        }
+        (_, AnswerForm::Sliders { .. }) => {
+            if let Some(values) = line.strip_prefix("v ") {
+                let values = values.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
+                return Some(Said::Answer(Choice::Values(values)));
+            }
+        }
     }
     line.parse().ok().filter(|n| (1..=buttons).contains(n)).map(|n: usize| Said::Play(n - 1))
 }
 
-fn report(args: &ReportArgs) -> Result<Outcome> {
+fn report(args: &ListenReportArgs) -> Result<Outcome> {
     let test = ListeningTest::read(&args.test)?;
     let results = args.results.iter().map(|path| Results::read(path, &test)).collect::<Result<Vec<_>>>()?;
     let report = ListeningReport::new(&test, &results);
@@ -346,15 +348,15 @@ mod tests {
 
     #[test]
     fn lines_are_understood() {
-        assert!(matches!(parse("2", TestKind::Abx, 3), Some(Said::Play(1))));
-        assert!(parse("4", TestKind::Abx, 3).is_none() && parse("=", TestKind::Abx, 3).is_none());
-        assert!(matches!(parse("=", TestKind::Preference, 2), Some(Said::Answer(Choice::Tie))));
-        let values = |line| match parse(line, TestKind::Rating, 2) {
+        assert!(matches!(parse("2", TestKind::Abx.info(), 3), Some(Said::Play(1))));
+        assert!(parse("4", TestKind::Abx.info(), 3).is_none() && parse("=", TestKind::Abx.info(), 3).is_none());
+        assert!(matches!(parse("=", TestKind::Preference.info(), 2), Some(Said::Answer(Choice::Tie))));
+        let values = |line| match parse(line, TestKind::Rating.info(), 2) {
             Some(Said::Answer(Choice::Values(values))) => values,
             _ => Vec::new(),
         };
         assert_eq!(values("v 70 40.5"), [70.0, 40.5]);
-        assert!(values("v x").is_empty() && parse("a", TestKind::Rating, 2).is_none());
+        assert!(values("v x").is_empty() && parse("a", TestKind::Rating.info(), 2).is_none());
         assert!("exact=a.wav,b.wav".parse::<Condition>().is_ok_and(|c| c.files.len() == 2));
         assert!("exact".parse::<Condition>().is_err());
     }

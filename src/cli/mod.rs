@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 /// How a command ended, other than by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Exit code 0.
+    /// Everything worked: exit code 0.
     Done,
     /// A check failed: exit code 1.
     CheckFailed,
@@ -45,11 +45,11 @@ enum Outcome {
 #[command(name = "csm", version, about = "Conversational speech synthesis with Sesame's CSM on MLX")]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum CliCommand {
     /// Speak a text into a WAV file
     Generate(Box<generate::GenerateArgs>),
     /// Inspect tokens: counts, entropy, surprisal, and distances between clips
@@ -83,23 +83,23 @@ fn ignore_file_size_signal() {
     }
 }
 
-/// `csm`.
+/// Runs the program `csm`.
 pub fn csm() -> ExitCode {
     ignore_file_size_signal();
     let command = Cli::parse().command;
-    diagnostics::start(matches!(&command, Command::Generate(args) if args.debug()));
+    diagnostics::start(matches!(&command, CliCommand::Generate(args) if args.debug()));
     exit(match command {
-        Command::Generate(args) => generate::run(&args),
-        Command::Analyze(args) => analyze::run(&args),
-        Command::Compare(args) => compare::run(&args),
+        CliCommand::Generate(args) => generate::run(&args),
+        CliCommand::Analyze(args) => analyze::run(&args),
+        CliCommand::Compare(args) => compare::run(&args),
         #[cfg(feature = "torch")]
-        Command::Verify(args) => verify::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Download(args) => download::run(&args),
-        Command::Quantize(args) => quantize::run(&args),
-        Command::Listen(command) => listen::run(&command),
-        Command::Voices(args) => voices::run(&args),
+        CliCommand::Verify(args) => verify::run(&args),
+        CliCommand::Bench(args) => bench::run(&args),
+        CliCommand::Doctor(args) => doctor::run(&args),
+        CliCommand::Download(args) => download::run(&args),
+        CliCommand::Quantize(args) => quantize::run(&args),
+        CliCommand::Listen(command) => listen::run(&command),
+        CliCommand::Voices(args) => voices::run(&args),
     })
 }
 
@@ -117,7 +117,7 @@ pub fn csm_generate_mlx() -> ExitCode {
     exit(generate::run(&args))
 }
 
-/// `csm-studio`.
+/// Runs the program `csm-studio`.
 pub fn csm_studio() -> ExitCode {
     #[derive(Parser)]
     #[command(name = "csm-studio", version, about = "Speak, listen, and see what sampling does")]

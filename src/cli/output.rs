@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::audio::wav;
 use crate::error::{Error, Result};
 
-/// The name that stands for standard output.
+/// The name of standard output in arguments.
 const STANDARD_OUTPUT: &str = "-";
 
-/// Writes to standard output. A closed pipe is no error: whoever read it has seen enough.
+/// Writes to standard output. A closed pipe is not an error: its reader has seen enough.
 fn write_stdout(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -49,7 +49,7 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(spelled).collect())
 }
 
-/// Whether `path` stands for standard output.
+/// Whether `path` means standard output.
 pub(super) fn is_stdout(path: &Path) -> bool {
     path == Path::new(STANDARD_OUTPUT)
 }
@@ -76,7 +76,7 @@ pub(super) fn check_apart<'a>(
         let Some(id) = identity(path) else { continue };
         let is_file = !std::fs::metadata(path).is_ok_and(|found| !found.is_file()); // a device may serve twice
         if is_file && seen.contains(&id) {
-            let expected = "a file that is no input and no other output";
+            let expected = "a file that is neither an input nor another output";
             return Err(Error::invalid("output", expected, path.display()));
         }
         seen.push(id);

@@ -30,11 +30,10 @@ impl Progress {
         Self { bar }
     }
 
-    /// Shows an event.
     pub(super) fn show(&self, event: &Event) {
         match event {
             Event::Frame(f) => self.frame(f),
-            Event::Retry { finding, seed } => self.line(&format!("trying again with seed {seed}: {finding}")),
+            Event::Retry { issue, seed } => self.line(&format!("trying again with seed {seed}: {}", issue.describe())),
             Event::Audio(_) => {}
         }
     }
@@ -69,7 +68,6 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
     pub(super) fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();

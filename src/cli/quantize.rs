@@ -27,10 +27,10 @@ pub struct QuantizeArgs {
     /// The folder to write, which must not exist yet or be empty
     #[arg(value_name = "OUT")]
     output: PathBuf,
-    /// Bits a number
+    /// Bits per quantised number
     #[arg(long, value_parser = ["4", "8"], default_value = "8")]
     bits: String,
-    /// Numbers a group
+    /// Numbers per group, which share a scale
     #[arg(long, value_parser = ["32", "64"], default_value = "64")]
     group: String,
     /// Leave modules as they are whose MLX name a pattern (a regular expression) matches, such as `decoder` or `down_proj$`

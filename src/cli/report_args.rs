@@ -6,7 +6,7 @@ use super::Outcome;
 use super::output::print_line;
 use crate::analysis::statistics::TokenStats;
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{ModelId, ModelInfo, TokenFile};
+use crate::data::{Clip, ModelId, ModelInfo};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::recogniser::Recogniser;
@@ -25,8 +25,8 @@ pub struct ReportArgs {
     /// Write a self-contained page with the plots
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Ask this command what it hears in each clip, and count the wrong words: it gets the path of a WAV file (in the place of {wav}, or
-    /// at its end) and prints the text
+    /// Transcribe each clip with this command and count word errors. The command gets the path of a WAV file (replacing {wav}, or
+    /// appended) and prints the text
     #[arg(long, alias = "recognizer", value_name = "COMMAND", value_parser = Recogniser::parse)]
     recogniser: Option<Recogniser>,
     /// Write the plots into this folder
@@ -34,41 +34,38 @@ pub struct ReportArgs {
     png: Option<PathBuf>,
 }
 
-/// A clip as a WAV file has it.
-fn clip_wav(file: &TokenFile, audio: &[f32], rate: usize) -> Result<Vec<u8>> {
+/// The WAV file of a clip.
+fn clip_wav(clip: &Clip) -> Result<Vec<u8>> {
     let unknown = || ModelId { name: String::new(), sha256: String::new() };
-    let (model, sampling) = (file.model.clone().unwrap_or_else(unknown), file.sampling);
-    let text = file.text.as_deref().unwrap_or_default();
-    let info = sampling.map(|s| WavInfo::for_clip(&model, text, file.speaker.unwrap_or(0), &s));
-    let (wav, _) = wav::encode(audio, rate, &info.unwrap_or_default())?;
-    Ok(wav)
+    let model = clip.origin.model.clone().unwrap_or_else(unknown);
+    Ok(wav::encode(&clip.audio, clip.sample_rate, &WavInfo::for_clip(&model, &clip.origin))?.0)
 }
 
 impl ReportArgs {
-    /// A clip with its sound, what can be measured of it, and what the recogniser hears. `steps` are its draws or why there are none,
-    /// `candidates` those of its draws.
+    /// Reports a clip with its acoustic measures and the recogniser's transcript, if it has a waveform. `stats` are the statistics of
+    /// its draws or why there are none, `candidates` those of its draws.
     pub(super) fn clip_report(
         &self,
         name: String,
-        file: TokenFile,
-        steps: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
+        clip: &Clip,
+        stats: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
         candidates: Vec<FrameCandidates>,
-        audio: &[f32],
         model: &ModelInfo,
         cancel: &CancelToken,
     ) -> Result<ClipReport> {
-        let rate = model.dims.sample_rate;
-        let wav = clip_wav(&file, audio, rate)?;
-        let asked = self.recogniser.as_ref().filter(|_| file.text.is_some());
-        // A clip that is not recognised is no reason to lose the others.
-        let heard =
-            asked.map(|recogniser| recogniser.transcribe(&wav, || cancel.is_cancelled()).map_err(|e| e.to_string()));
-        let sound = ClipSound::new(wav, audio, rate);
-        let clip = ClipReport::new(name, file, steps, Some(audio), model).with_acoustics(audio, rate);
-        let clip = clip.with_page_content(Some(sound), candidates);
-        Ok(match heard {
-            Some(heard) => clip.with_transcript(heard),
-            None => clip,
+        let report = ClipReport::new(name, clip, stats, model);
+        if clip.audio.is_empty() {
+            return Ok(report);
+        }
+        let wav = clip_wav(clip)?;
+        let recogniser = self.recogniser.as_ref().filter(|_| clip.origin.text.is_some());
+        // A clip that cannot be recognised is not a reason to lose the others.
+        let transcript = recogniser.map(|r| r.transcribe(&wav, || cancel.is_cancelled()).map_err(|e| e.to_string()));
+        let sound = ClipSound::new(wav, &clip.audio, clip.sample_rate);
+        let report = report.with_acoustics(&clip.audio, clip.sample_rate).with_page_content(Some(sound), candidates);
+        Ok(match transcript {
+            Some(transcript) => report.with_transcript(transcript),
+            None => report,
         })
     }
 

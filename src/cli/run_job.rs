@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use super::progress::Progress;
-use crate::analysis::statistics::TokenStats;
+use crate::analysis::steps::Step;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
-use crate::data::Logits;
-use crate::engine::GeneratedFrame;
 use crate::error::{Error, Result};
 use crate::worker::{CancelToken, Event, FrameEvent, GenerateJob, GeneratedClip, WorkerHandle};
 
@@ -35,24 +33,24 @@ pub(super) fn cancel_on_signals() -> CancelToken {
     token
 }
 
-/// Runs `job` with progress; `observer` sees every event.
+/// Runs `job` with progress; `observer` receives every event.
 pub(super) fn run_job(
     worker: &WorkerHandle,
     job: impl Into<GenerateJob>,
     cancel: CancelToken,
-    mut observer: impl FnMut(Event, &Progress),
+    mut observer: impl FnMut(Event),
 ) -> Result<GeneratedClip> {
     let job = job.into();
     let progress = Progress::new(job.request.max_frames);
     let clip = worker.generate(job, cancel)?.wait(|event| {
         progress.show(&event);
-        observer(event, &progress);
+        observer(event);
     });
     progress.finish();
     clip
 }
 
-/// Runs `job` once with each of `seeds`, with progress; `observer` sees every event and the number of its clip.
+/// Runs `job` once with each of `seeds`, with progress; `observer` receives every event and the number of its clip.
 pub(super) fn run_batch(
     worker: &WorkerHandle,
     job: impl Into<GenerateJob>,
@@ -70,27 +68,19 @@ pub(super) fn run_batch(
     clips
 }
 
-/// Statistics of an observed frame, if it is one, and its logits.
-pub(super) fn observed(event: Event) -> Option<(Vec<TokenStats>, Logits)> {
-    let Event::Frame(FrameEvent { mut frame, .. }) = event else { return None };
-    let logits = frame.logits.take()?;
-    Some((TokenStats::measure_frame(&logits, &frame.codes, &frame.sampling), logits))
+/// The step of an observed frame, if the event is one.
+pub(super) fn observed_step(event: Event) -> Option<Step> {
+    let Event::Frame(FrameEvent { frame, .. }) = event else { return None };
+    let logits = frame.logits?;
+    Some(Step::new(Arc::new(logits), frame.sampling, frame.guarded, &frame.codes))
 }
 
-/// Runs an observed job; `on_frame` sees every frame with the statistics of its draws and its logits.
+/// Runs an observed job; `on_step` receives the step of every frame.
 pub(super) fn run_observed(
     worker: &WorkerHandle,
     job: impl Into<GenerateJob>,
     cancel: CancelToken,
-    mut on_frame: impl FnMut(GeneratedFrame, Vec<TokenStats>, Logits),
+    mut on_step: impl FnMut(Step),
 ) -> Result<GeneratedClip> {
-    run_job(worker, job, cancel, |event, _| {
-        if let Event::Frame(event) = event {
-            let mut frame = event.frame;
-            if let Some(logits) = frame.logits.take() {
-                let stats = TokenStats::measure_frame(&logits, &frame.codes, &frame.sampling);
-                on_frame(frame, stats, logits);
-            }
-        }
-    })
+    run_job(worker, job, cancel, |event| observed_step(event).into_iter().for_each(&mut on_step))
 }

@@ -62,7 +62,6 @@ pub(super) fn parse_guard(text: &str) -> Result<crate::data::RangeGuard, Error> 
     text.parse().map_err(|e: Error| e.with_field_name(flag_name))
 }
 
-/// Several seeds.
 #[derive(Clone, Debug)]
 pub(super) struct Seeds(pub(super) Vec<u64>);
 

@@ -19,7 +19,7 @@ pub struct VerifyArgs {
     /// Only the checks that concern this mode; without a value all of them, which is also the default
     #[arg(long, visible_alias = "sampling", value_parser = mode_parser(), value_name = "MODE", num_args = 0..=1)]
     test_sampling: Option<Option<Mode>>,
-    /// The same as --test-sampling exact
+    /// Shorthand for --test-sampling exact
     #[arg(long, visible_alias = "use-exact-sampling")]
     use_exact: bool,
     /// Text of the whole-clip checks [default: a fixed list]

@@ -5,9 +5,9 @@ use super::{Codes, PromptStyle, Sampling};
 /// A turn that has been spoken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
-    /// Speaker number.
+    /// Speaker number in the prompt.
     pub speaker: u32,
-    /// What was said.
+    /// Text that the turn speaks.
     pub text: String,
     /// How it was said.
     pub frames: Codes,
@@ -21,7 +21,7 @@ pub enum Edit {
     Sampling {
         /// First frame with the new settings.
         frame: usize,
-        /// The settings.
+        /// Settings from that frame on; their seed is not used.
         sampling: Sampling,
     },
     /// A token taken instead of the drawn one.
@@ -30,14 +30,14 @@ pub enum Edit {
         frame: usize,
         /// Codebook of the token.
         codebook: usize,
-        /// The token.
+        /// Token that is taken instead of a drawn one.
         token: u32,
     },
     /// Noise from another seed's stream from a frame on: what comes before stays, what comes after is another attempt.
     Seed {
         /// First frame that is drawn with it.
         frame: usize,
-        /// The seed.
+        /// Seed of the noise from that frame on.
         seed: u64,
     },
 }
@@ -51,14 +51,14 @@ impl Edit {
     }
 }
 
-/// Everything that reproduces a clip on a given model. A token file holds it beside the codes.
+/// Everything that reproduces a clip on a given model. A token file holds it together with the codes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClipSpec {
-    /// What to say.
+    /// Text of the clip to generate.
     pub text: String,
-    /// Who says it.
+    /// Speaker number in the prompt.
     pub speaker: u32,
-    /// Turns before it.
+    /// Turns before the text, oldest first.
     pub context: Vec<Turn>,
     /// How text and turns become a prompt.
     pub prompt_style: PromptStyle,

@@ -23,7 +23,7 @@ impl Codes {
         Self { codebooks, ids: Vec::new() }
     }
 
-    /// Row-major ids.
+    /// Codes from row-major ids, `[T * K]`.
     ///
     /// # Errors
     /// The number of ids that do not fill a frame.
@@ -45,7 +45,7 @@ impl Codes {
             let codes = codes.get_or_insert_with(|| Self::new(frame.len()));
             if frame.len() != codes.codebooks {
                 return Err(format!(
-                    "expected {} codes a frame as in frame 0, got {} in frame {t}",
+                    "expected {} codes per frame as in frame 0, got {} in frame {t}",
                     codes.codebooks,
                     frame.len()
                 ));
@@ -60,7 +60,7 @@ impl Codes {
         self.codebooks
     }
 
-    /// Frames, T.
+    /// Number of frames, T.
     pub fn len(&self) -> usize {
         self.ids.len() / self.codebooks.max(1)
     }
@@ -93,7 +93,7 @@ impl Codes {
         self.ids.iter().skip(codebook).step_by(self.codebooks.max(1)).copied()
     }
 
-    /// All ids, row-major.
+    /// All ids in row-major order, `[T * K]`.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
@@ -126,7 +126,7 @@ impl Codes {
         let (k, v) = (dims.codebooks, dims.vocab);
         if !self.is_empty() && self.codebooks != k {
             let got = format!("{} in frame 0", self.codebooks);
-            return Err(Error::invalid(field, format!("{k} codes a frame (the model's codebooks)"), got));
+            return Err(Error::invalid(field, format!("{k} codes per frame (the model's codebooks)"), got));
         }
         if let Some(at) = self.ids.iter().position(|id| *id as usize >= v) {
             let got = format!("{} in frame {}, codebook {}", self.ids[at], at / k, at % k);
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn ragged_and_foreign_codes_are_refused_where_they_are() {
         let ragged = Codes::from_frames([&[1, 2][..], &[3]]).unwrap_err();
-        assert!(ragged.contains("2 codes a frame") && ragged.contains("1 in frame 1"), "{ragged}");
+        assert!(ragged.contains("2 codes per frame") && ragged.contains("1 in frame 1"), "{ragged}");
         let beyond = Codes::from_frames([[1, 2], [3, 5]]).unwrap().check("frames", &DIMS).unwrap_err().to_string();
         assert!(beyond.contains("ids from 0 to 4") && beyond.contains("5 in frame 1, codebook 1"), "{beyond}");
         assert!(Codes::from_frames([[1]]).unwrap().check("frames", &DIMS).is_err());

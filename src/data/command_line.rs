@@ -16,8 +16,8 @@ fn quote(text: &str) -> Cow<'_, str> {
     shlex::try_quote(text).unwrap_or(Cow::Borrowed("''"))
 }
 
-/// The line that makes a clip of `spec` again, at most `max_ms` long. What it cannot spell out (context, edits) is taken from
-/// `token_file`.
+/// The line that makes a clip of `spec` again, at most `max_ms` long. What it cannot spell out (context, edits)
+/// is taken from `token_file`.
 pub fn generate_line(
     spec: &ClipSpec,
     max_ms: u64,

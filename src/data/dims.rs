@@ -1,5 +1,8 @@
 use serde::Serialize;
 
+/// Samples per second of Mimi, the codec of every published CSM checkpoint.
+pub const MIMI_SAMPLE_RATE: usize = 24_000;
+
 /// Sizes of a model, as every layer needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ModelDims {

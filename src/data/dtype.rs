@@ -8,9 +8,9 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// IEEE single precision.
+    /// IEEE single precision, 32 bits.
     Float32,
-    /// IEEE half precision.
+    /// IEEE half precision, 16 bits.
     Float16,
     /// The upper half of a float32.
     Bfloat16,
@@ -29,7 +29,7 @@ impl Dtype {
         }
     }
 
-    /// Bytes per number.
+    /// Size of a number in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::Float32 => 4,

@@ -11,7 +11,15 @@ pub struct RangeGuard {
 }
 
 impl RangeGuard {
-    /// Forbids ids `first..=last`.
+    /// The range that is offered first: the low ids, which some checkpoints draw too often.
+    pub const DEFAULT: Self = Self { first: 1, last: 31 };
+
+    /// [`RangeGuard::DEFAULT`], shortened to a vocabulary of `vocab` ids; `None` if nothing of it is left.
+    pub fn default_for(vocab: usize) -> Option<Self> {
+        Self::new(Self::DEFAULT.first, Self::DEFAULT.last.min((vocab as u32).saturating_sub(1))).ok()
+    }
+
+    /// A guard against the ids `first..=last`.
     ///
     /// # Errors
     /// [`Error::InvalidValue`] for an empty range or one that contains 0.
@@ -33,7 +41,7 @@ impl RangeGuard {
         (self.first, self.last)
     }
 
-    /// One entry per id, true where it is forbidden, `[vocab]`.
+    /// One entry per id, true if the id is forbidden, `[vocab]`.
     pub fn mask(self, vocab: usize) -> Vec<bool> {
         (0..vocab as u32).map(|id| self.forbids(id)).collect()
     }

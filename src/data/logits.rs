@@ -28,7 +28,7 @@ impl Logits {
         self.values.chunks_exact(self.vocab)
     }
 
-    /// All values, row-major.
+    /// All values in row-major order, `[K * V]`.
     pub fn values(&self) -> &[f32] {
         &self.values
     }

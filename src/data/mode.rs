@@ -12,7 +12,7 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// All MLX.
+    /// MLX computes and draws.
     #[default]
     Native,
     /// MLX, reproducing PyTorch's tokens.
@@ -24,7 +24,7 @@ pub enum Mode {
 /// What computes the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// MLX.
+    /// The language model runs on MLX.
     Mlx,
     /// PyTorch through libtorch; needs the cargo feature `torch`.
     Torch,
@@ -35,11 +35,11 @@ pub enum Backend {
 pub enum NoiseSource {
     /// MLX's categorical sampling, with a key derived from (seed, frame, codebook).
     MlxKey,
-    /// PyTorch's mt19937 stream: one exponential value per id, 2 * V * K words a frame.
+    /// PyTorch's mt19937 stream: one exponential value per id, 2 * V * K words per frame.
     TorchStream,
 }
 
-/// Precision of the language model where the user names none.
+/// Precision of the language model if the user names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PrecisionRule {
     /// The type in which the weights are stored; float32 where MLX computes on the CPU, which is slow in 16 bits.
@@ -51,7 +51,7 @@ enum PrecisionRule {
 /// Properties of a mode.
 #[derive(Debug)]
 pub struct ModeInfo {
-    /// The mode.
+    /// The mode that this entry describes.
     pub mode: Mode,
     /// Name on the command line, in files and in the window.
     pub name: &'static str,
@@ -102,17 +102,17 @@ impl Mode {
         &MODES
     }
 
-    /// The mode's properties.
+    /// Backend, noise, name and summary of the mode.
     pub fn info(self) -> &'static ModeInfo {
         &MODES[self as usize]
     }
 
-    /// Its name.
+    /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         self.info().name
     }
 
-    /// Precision of the language model where the user names none; `stored` is the type of the checkpoint's weights.
+    /// Precision of the language model if the user names none; `stored` is the type of the checkpoint's weights.
     pub fn default_precision(self, stored: Dtype) -> Dtype {
         match self.info().precision {
             PrecisionRule::Checkpoint if cfg!(target_os = "macos") => stored,

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 /// Identifies the weights that a clip was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelId {
-    /// The checkpoint's name.
+    /// Name of the checkpoint, from its folder or config.
     pub name: String,
     /// SHA-256 of its weights, hexadecimal.
     pub sha256: String,
@@ -23,21 +23,21 @@ pub struct Voice {
     pub description: String,
 }
 
-/// What each code says: K lists of strings, "" where nothing is known (`code_labels.json`).
+/// What each code says: K lists of strings, "" if nothing is known (`code_labels.json`).
 pub type Labels = Vec<Vec<String>>;
 
 /// What front ends and reports know of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
-    /// The checkpoint's name.
+    /// Name of the checkpoint, from its folder or config.
     pub name: String,
-    /// Its sizes.
+    /// Sizes of model and codec.
     #[serde(flatten)]
     pub dims: ModelDims,
-    /// Its named speakers; empty where the checkpoint names none.
+    /// Its named speakers; empty if the checkpoint names none.
     #[serde(skip)]
     pub voices: Vec<Voice>,
-    /// What each code says, where that is known.
+    /// What each code says, if known.
     #[serde(skip)]
     pub labels: Option<Labels>,
 }

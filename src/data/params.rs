@@ -32,7 +32,7 @@ impl SamplingParams {
     }
 }
 
-/// The two kinds of codebooks, which have settings of their own.
+/// The two kinds of codebooks, which have their own settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Codebook 0, drawn from the backbone.
@@ -58,11 +58,11 @@ impl Stage {
 pub enum ParamKind {
     /// A real number, shown with two decimals.
     Real,
-    /// A count.
+    /// A whole number of candidates.
     Count,
 }
 
-/// A sampling setting.
+/// Properties of a sampling setting.
 pub struct Param {
     /// Key in token files; with `depth_` before it for the depth decoder.
     pub key: &'static str,
@@ -74,25 +74,25 @@ pub struct Param {
     pub symbol: &'static str,
     /// One line for help texts.
     pub help: &'static str,
-    /// Kind of number.
+    /// Whether it is real or a count.
     pub kind: ParamKind,
     /// Value where neither user nor checkpoint names one.
     pub default: f64,
-    /// Value of files that lack the key; `None` where the key is required.
+    /// Value of files that lack the key; `None` if the key is required.
     pub absent: Option<f64>,
     /// Largest value that the window offers.
     pub slider_max: fn(&ModelDims) -> f64,
-    /// Valid values.
+    /// Valid values for a model of these sizes.
     pub range: fn(&ModelDims) -> RangeInclusive<f64>,
     /// Valid values in words.
     pub expected: fn(&ModelDims) -> String,
-    /// Reads the setting.
+    /// Reads the setting's value.
     pub get: fn(&SamplingParams) -> f64,
-    /// Changes the setting.
+    /// Changes the setting's value.
     pub set: fn(&mut SamplingParams, f64),
 }
 
-/// Every sampling setting.
+/// Every sampling setting, in the order of flags and widgets.
 pub static PARAMS: &[Param] = &[
     Param {
         key: "temperature",
@@ -158,7 +158,7 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// The same settings for all codebooks, no guard.
+    /// One set of settings for all codebooks, without a guard.
     pub fn new(mode: Mode, params: SamplingParams, seed: u64, precision: Dtype) -> Self {
         Self { mode, codebook0: params, depth: params, seed, guard: None, precision }
     }
@@ -184,7 +184,7 @@ impl Sampling {
         sampling
     }
 
-    /// Settings of `stage`.
+    /// Settings of codebook 0 or of the others.
     pub fn stage(&self, stage: Stage) -> &SamplingParams {
         match stage {
             Stage::Codebook0 => &self.codebook0,
@@ -200,15 +200,27 @@ impl Sampling {
         }
     }
 
-    /// Settings of `codebook`.
+    /// Settings of the draws of `codebook`.
     pub fn params_for(&self, codebook: usize) -> SamplingParams {
         if codebook == 0 { self.codebook0 } else { self.depth }
     }
 
     /// Whether two settings draw from the same noise, so that equal logits give equal tokens.
     pub fn shares_noise_with(&self, other: &Self) -> bool {
-        let stream = |s: &Self| s.mode.info().noise == NoiseSource::TorchStream;
-        stream(self) && stream(other) && self.seed == other.seed
+        let noise = |s: &Self| match s.mode.info().noise {
+            NoiseSource::TorchStream => Some(NoiseSource::TorchStream),
+            // Two native draws of one seed share their key, but MLX and this crate's copy of its noise may differ in the last bit.
+            NoiseSource::MlxKey => None,
+        };
+        self.seed == other.seed && noise(self).is_some() && noise(self) == noise(other)
+    }
+
+    /// Whether PyTorch draws the same tokens from the same logits: its noise is used, in float32.
+    pub fn reproduces_torch(&self) -> bool {
+        match self.mode.info().noise {
+            NoiseSource::TorchStream => self.precision == Dtype::Float32,
+            NoiseSource::MlxKey => false,
+        }
     }
 
     /// Checks every value against the model.
@@ -232,7 +244,7 @@ impl Sampling {
         }
     }
 
-    /// Mode, settings and seed on one line; the depth decoder's settings where they differ.
+    /// Mode, settings and seed on one line; the depth decoder's settings if they differ.
     pub fn summary(&self) -> String {
         let mut out = self.mode.name().to_owned();
         for param in PARAMS {

@@ -2,13 +2,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelDims;
+use super::{Codes, ModelDims};
 use crate::error::{Error, Result};
 
 /// One position of the backbone's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// A text id.
+    /// An id of the text vocabulary.
     Text(u32),
     /// A frame of K codes; the all-zero frame ends a segment's audio.
     Audio(Vec<u32>),
@@ -24,7 +24,27 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Appends a segment.
+    /// Sesame's prompt: each turn is a segment of text, audio and an all-zero end frame; `text` is the last segment. Turns are
+    /// (text ids, codes of K codebooks).
+    pub fn of_segments(turns: &[(Vec<u32>, &Codes)], text: Vec<u32>, codebooks: usize) -> Self {
+        let mut prompt = Self::default();
+        for (ids, codes) in turns {
+            let end = Position::Audio(vec![0; codebooks]);
+            prompt.push_segment(text_positions(ids).chain(audio_positions(codes)).chain([end]).collect());
+        }
+        prompt.push_segment(text_positions(&text).collect());
+        prompt
+    }
+
+    /// mlx-audio's voice match: one segment of `text`, which is the text of the turn before and the text to speak, and the turn's
+    /// codes, after which the speech continues.
+    pub fn of_voice_match(text: &[u32], codes: &Codes) -> Self {
+        let mut prompt = Self::default();
+        prompt.push_segment(text_positions(text).chain(audio_positions(codes)).collect());
+        prompt
+    }
+
+    /// Appends the positions of a segment.
     pub fn push_segment(&mut self, positions: Vec<Position>) {
         self.segment_lengths.push(positions.len());
         self.positions.extend(positions);
@@ -47,8 +67,8 @@ impl Prompt {
         Ok(())
     }
 
-    /// Checks that the prompt leaves room for `frames` frames of speech: it must be strictly shorter than what they leave of
-    /// the model's positions.
+    /// Checks that the prompt leaves room for `frames` frames of speech: it must be strictly shorter than what they leave
+    /// of the model's positions.
     ///
     /// # Errors
     /// [`Error::ContextTooLong`] with the positions of each segment.
@@ -67,7 +87,15 @@ impl Prompt {
     }
 }
 
-/// How a text and what was said before it become a prompt.
+fn text_positions(ids: &[u32]) -> impl Iterator<Item = Position> {
+    ids.iter().copied().map(Position::Text)
+}
+
+fn audio_positions(codes: &Codes) -> impl Iterator<Item = Position> {
+    codes.frames().map(|frame| Position::Audio(frame.to_vec()))
+}
+
+/// How text and context become a prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PromptStyle {
@@ -80,7 +108,7 @@ pub enum PromptStyle {
 }
 
 impl PromptStyle {
-    /// Every style.
+    /// Every style, the usual one first.
     pub const ALL: [Self; 2] = [Self::Segments, Self::VoiceMatch];
 
     /// The name used in files and on the command line.

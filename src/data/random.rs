@@ -1,9 +1,23 @@
+use crate::error::{Error, Result};
+
+/// A random seed of 32 bits, which is easier to copy than one of 64.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the system has no random bytes.
+pub fn random_seed() -> Result<u64> {
+    getrandom::u64().map(|seed| seed >> 32).map_err(|e| Error::Unavailable {
+        what: "cannot get random bytes from the system".into(),
+        hint: "choose a seed".into(),
+        source: Some(Box::new(e)),
+    })
+}
+
 /// A small generator for orders that have to be repeatable: SplitMix64 (Steele, Lea, Flood 2014). Not for sampling tokens.
 #[derive(Clone, Debug)]
 pub struct RepeatableRandom(u64);
 
 impl RepeatableRandom {
-    /// Begins with `seed`.
+    /// A sequence that `seed` determines.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -6,7 +6,7 @@ use bytemuck::{AnyBitPattern, pod_collect_to_vec};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::{ClipSpec, Codes, Edit, FinishReason, ModelDims, ModelId, PromptStyle, Sampling, Turn};
+use super::{Clip, ClipOrigin, ClipSpec, Codes, Edit, FinishReason, ModelDims, ModelId, PromptStyle, Sampling, Turn};
 use crate::error::{BoxError, Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
@@ -49,15 +49,9 @@ pub struct TokenFile {
 }
 
 impl TokenFile {
-    /// The file of a clip made from `spec`. `sampling` has the seed of the attempt that was kept.
-    pub fn new(
-        spec: &ClipSpec,
-        model: ModelId,
-        dims: &ModelDims,
-        sampling: Sampling,
-        stop: FinishReason,
-        frames: Codes,
-    ) -> Self {
+    /// The file of `clip`, which a model of these sizes made.
+    pub fn new(clip: &Clip, model: ModelId, dims: &ModelDims) -> Self {
+        let origin = clip.origin.clone();
         Self {
             format: Some(FORMAT.into()),
             version: Some(VERSION),
@@ -65,33 +59,37 @@ impl TokenFile {
             codebooks: Some(dims.codebooks),
             vocab: Some(dims.vocab),
             frame_rate: Some(dims.frame_rate),
-            sampling: Some(sampling),
-            text: Some(spec.text.clone()),
-            speaker: Some(spec.speaker),
-            context: spec.context.clone(),
-            prompt_style: spec.prompt_style,
-            stop: Some(stop),
-            edits: spec.edits.clone(),
-            frames,
+            sampling: origin.sampling,
+            text: origin.text,
+            speaker: origin.speaker,
+            context: origin.context,
+            prompt_style: origin.prompt_style,
+            stop: clip.stop,
+            edits: origin.edits,
+            frames: clip.codes.clone(),
         }
     }
 
-    /// How the clip was made, as the file, read from `path`, says.
+    /// The clip of the file, with the waveform `audio` at `sample_rate` samples per second.
+    pub fn into_clip(self, audio: Vec<f32>, sample_rate: usize) -> Clip {
+        let origin = ClipOrigin {
+            text: self.text,
+            speaker: self.speaker,
+            context: self.context,
+            prompt_style: self.prompt_style,
+            sampling: self.sampling,
+            edits: self.edits,
+            model: self.model,
+        };
+        Clip { origin, codes: self.frames, audio, sample_rate, stop: self.stop }
+    }
+
+    /// How the clip was made. `path` is the file's, for the message.
     ///
     /// # Errors
-    /// [`Error::InvalidFile`] where text, speaker or settings are missing.
+    /// [`Error::InvalidFile`] if text, speaker or settings are missing.
     pub fn clip_spec(&self, path: &Path) -> Result<ClipSpec> {
-        let missing = |what: &str| {
-            Error::file(path, format!("expected a token file with {what}, such as `csm generate` writes; it has none"))
-        };
-        Ok(ClipSpec {
-            text: self.text.clone().ok_or_else(|| missing("text"))?,
-            speaker: self.speaker.ok_or_else(|| missing("speaker"))?,
-            context: self.context.clone(),
-            prompt_style: self.prompt_style,
-            sampling: self.sampling.ok_or_else(|| missing("sampling"))?,
-            edits: self.edits.clone(),
-        })
+        self.clone().into_clip(Vec::new(), 0).origin.spec_of_file(path)
     }
 
     /// Reads `.json`, `.npy` (integers) or `.safetensors` (one integer tensor, or one called `frames`). In an array of shape
@@ -120,7 +118,7 @@ impl TokenFile {
     /// Reads a `.json` file of any model: a take's own, which is checked against no model's sizes.
     ///
     /// # Errors
-    /// As [`TokenFile::read`].
+    /// Returns the errors of [`TokenFile::read`].
     pub fn read_own(path: &Path) -> Result<Self> {
         let bytes = read_file(path, MEDIA_LIMIT)?;
         Self::from_json(&bytes).map_err(|problem| Error::parse(path, "is not usable as tokens", problem))
@@ -208,7 +206,7 @@ impl TokenFile {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_atomically(path, self.to_json().as_bytes())
     }

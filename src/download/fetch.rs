@@ -106,7 +106,7 @@ impl<'a> Fetcher<'a> {
         // Retries are reported by `with_retries`, bytes from inside an attempt.
         let observer = std::cell::RefCell::new(observer);
         let mut report = |progress: Progress| (observer.borrow_mut())(progress);
-        // What was fetched was wrong and is thrown away: that is no progress, and not worth a third time.
+        // What was fetched was wrong and is thrown away: that is not progress, and not worth a third attempt.
         let mut restart = |problem: String, progress: &mut bool| {
             restarts += 1;
             *progress = false;

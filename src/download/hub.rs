@@ -9,7 +9,6 @@ use ureq::http::{Response, StatusCode};
 use super::{DownloadSpec, Progress};
 use crate::error::{Error, Result};
 
-/// Largest listing.
 const LISTING_LIMIT: u64 = 32 << 20;
 
 /// Repositories without a gate that hold the same weights as gated ones.
@@ -55,9 +54,9 @@ impl Digest {
 
 /// How a request failed.
 pub(super) enum Failure {
-    /// It may go well next time; after this wait, if the server names one.
+    /// A retry may succeed, after this wait if the server names one.
     Transient { problem: String, wait: Option<Duration> },
-    /// It will not.
+    /// A retry would fail, too.
     Final(Error),
 }
 
@@ -203,7 +202,7 @@ impl<'a> Hub<'a> {
             failures = if progress { 1 } else { failures + 1 };
             if failures >= self.spec.attempts {
                 let problem = format!(
-                    "{file}: {problem} ({failures} attempts without progress); what was fetched is kept, start it again to go on"
+                    "{file}: {problem} ({failures} attempts without progress); what was fetched is kept, start it again to resume"
                 );
                 return Err(Error::Download { what: id.to_owned(), problem });
             }
@@ -214,7 +213,7 @@ impl<'a> Hub<'a> {
     }
 }
 
-/// Sleeps, and wakes early where the user cancels.
+/// Sleeps, and wakes early if the user cancels.
 fn sleep(wait: Duration, cancelled: &dyn Fn() -> bool) {
     let started = std::time::Instant::now();
     while started.elapsed() < wait && !cancelled() {

@@ -19,15 +19,15 @@ use crate::files::{JSON_LIMIT, read_file, write_atomically};
 /// What to fetch and how.
 #[derive(Clone, Debug)]
 pub struct DownloadSpec {
-    /// `owner/name`, or `csm-1b`.
+    /// Repository `owner/name`, or the short name `csm-1b`.
     pub id: String,
     /// A branch, tag or commit.
     pub revision: String,
-    /// The server.
+    /// Address of the server.
     pub endpoint: String,
     /// A token of the user's account.
     pub token: Option<String>,
-    /// Hugging Face's cache.
+    /// Folder of Hugging Face's cache.
     pub cache: PathBuf,
     /// How long a connection may give nothing.
     pub stall: Duration,
@@ -61,14 +61,14 @@ impl DownloadSpec {
     }
 }
 
-/// Where a download stands.
+/// Progress of a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The files to fetch are known.
     Planned {
-        /// Repository.
+        /// Name of the repository.
         repository: String,
-        /// Files.
+        /// Number of files to download.
         files: usize,
         /// Bytes of all of them.
         bytes: u64,
@@ -82,9 +82,9 @@ pub enum Progress {
     },
     /// A connection broke; it is tried again.
     Retry {
-        /// The file.
+        /// Path of the file in the repository.
         file: String,
-        /// What happened.
+        /// Why the attempt has failed.
         problem: String,
         /// Wait before the next attempt.
         wait: Duration,
@@ -94,7 +94,7 @@ pub enum Progress {
 /// What a download gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downloaded {
-    /// The snapshot's folder.
+    /// Folder of the downloaded snapshot.
     pub folder: PathBuf,
     /// Repositories from which parts are borrowed and were fetched too.
     pub borrowed: Vec<String>,
@@ -105,7 +105,7 @@ pub struct Downloaded {
 /// Fetches what the repository's checkpoint needs, and the repositories that it borrows from.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] for an id that cannot be one, [`Error::Download`], [`Error::Write`] where the disk is too small, and
+/// [`Error::InvalidValue`] for an id that cannot be one, [`Error::Download`], [`Error::Write`] if the disk is too small, and
 /// [`Error::Cancelled`]. What was fetched until then is kept for the next time.
 pub fn download(
     spec: &DownloadSpec,
@@ -165,7 +165,7 @@ fn repository(
     fetcher.check_disk(&files)?;
     fetcher.fetch_all(&files, cancelled, observer)?;
     // Only a complete snapshot becomes the current one.
-    let reference = root.join("refs").join(&spec.revision); // a revision such as refs/pr/1 has folders of its own
+    let reference = root.join("refs").join(&spec.revision); // a revision such as refs/pr/1 has its own folders
     std::fs::create_dir_all(reference.parent().unwrap_or(&root)).map_err(|e| Error::write(&root, e))?;
     write_atomically(&reference, listing.commit.as_bytes())?;
     Ok((snapshot, fetcher.received))

@@ -1,24 +1,24 @@
 //! The generation loop. Clips of users, `csm verify` and the goldens all come from here.
 
 use super::{EngineKey, EngineProvider, FrameOutput, FrameRequest, engine_key};
-use crate::data::{Backend, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, is_end_frame};
+use crate::data::{
+    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, is_end_frame,
+};
 use crate::error::{Error, Result};
 
 /// A clip to generate.
 #[derive(Clone, Debug)]
 pub struct GenerationRequest {
-    /// The tokenised prompt.
+    /// Text, settings and edits.
+    pub spec: ClipSpec,
+    /// The tokenised prompt of `spec`.
     pub prompt: Prompt,
-    /// Settings at the start.
-    pub sampling: Sampling,
     /// Maximum length in frames, `history` included.
     pub max_frames: usize,
     /// Frames that exist already; generation continues after them.
     pub history: Codes,
     /// Tokens taken instead of drawn (teacher forcing), from frame 0; the clip ends with them.
     pub forced: Option<Codes>,
-    /// Changes in its course.
-    pub edits: Vec<Edit>,
     /// Whether frames carry their logits.
     pub observe: bool,
 }
@@ -26,172 +26,58 @@ pub struct GenerationRequest {
 impl GenerationRequest {
     /// The clip of `spec` from its first frame; `prompt` is the spec's.
     pub fn new(spec: &ClipSpec, prompt: Prompt, max_frames: usize) -> Self {
-        Self {
-            prompt,
-            sampling: spec.sampling,
-            max_frames,
-            history: Codes::default(),
-            forced: None,
-            edits: spec.edits.clone(),
-            observe: false,
+        Self { spec: spec.clone(), prompt, max_frames, history: Codes::default(), forced: None, observe: false }
+    }
+
+    /// Returns logits with every frame.
+    pub fn observed(self) -> Self {
+        Self { observe: true, ..self }
+    }
+
+    /// Teacher forcing: computes the logits from which `codes` were drawn, without the draw that ended the clip.
+    pub fn teacher_forced(spec: &ClipSpec, prompt: Prompt, codes: &Codes) -> Self {
+        Self { forced: Some(codes.clone()), ..Self::new(spec, prompt, codes.len()) }.observed()
+    }
+
+    /// Teacher forcing of a whole clip: if the model ended it, the end-of-speech frame is forced as well, so that its
+    /// logits are known too.
+    pub fn teacher_forced_clip(spec: &ClipSpec, prompt: Prompt, clip: &Clip) -> Self {
+        let mut codes = clip.codes.clone();
+        if clip.stop == Some(FinishReason::Eos) {
+            codes.push(&vec![0; codes.codebooks()]);
         }
+        Self::teacher_forced(spec, prompt, &codes)
     }
 
-    /// Teacher forcing: computes the logits from which `frames` were drawn.
-    pub fn teacher_forced(spec: &ClipSpec, prompt: Prompt, frames: &Codes) -> Self {
-        Self { forced: Some(frames.clone()), observe: true, ..Self::new(spec, prompt, frames.len()) }
+    /// Whether several clips of this request can be generated side by side: one engine makes all of each, and makes several at once.
+    pub fn can_batch(&self) -> bool {
+        let changes = self.spec.edits.iter().any(|edit| !matches!(edit, Edit::Token { .. }));
+        self.spec.sampling.mode.info().backend == Backend::Mlx && !changes
     }
 
-    /// The same of frames after which the model ended the clip: the end frame is forced, too.
-    pub fn with_forced_end(mut self) -> Self {
-        if let Some(forced) = &mut self.forced {
-            forced.push(&vec![0; forced.codebooks()]);
-            self.max_frames = forced.len();
-        }
-        self
-    }
-}
-
-/// A frame as the loop made it.
-#[derive(Clone, Debug)]
-pub struct GeneratedFrame {
-    /// Its number in the clip, from 0.
-    pub frame: usize,
-    /// Its K tokens.
-    pub codes: Vec<u32>,
-    /// The logits they were drawn from, if the request is observed.
-    pub logits: Option<Logits>,
-    /// Per codebook, whether the range guard changed the token; empty without a guard.
-    pub guarded: Vec<bool>,
-    /// Settings it was drawn with.
-    pub sampling: Sampling,
-}
-
-/// What one turn of the loop gave.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// A frame, now part of [`Generation::frames`].
-    Frame(GeneratedFrame),
-    /// The end-of-speech frame, which is not part of the clip: the model ended it.
-    Eos(GeneratedFrame),
-    /// The clip is complete for another reason.
-    Finished(FinishReason),
-}
-
-/// A clip being generated.
-pub struct Generation<'a> {
-    request: &'a GenerationRequest,
-    start: Sampling,
-    end: usize,
-    codebooks: usize,
-    frames: Codes,
-    prefilled: Option<EngineKey>,
-}
-
-impl<'a> Generation<'a> {
-    /// Checks `request` against the model. `seed` replaces the request's, for retries.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`] for settings, tokens or edits that do not fit the model, [`Error::ContextTooLong`].
-    pub fn new(request: &'a GenerationRequest, seed: u64, dims: &ModelDims) -> Result<Self> {
-        let start = Sampling { seed, ..request.sampling };
-        start.check(dims)?;
-        request.history.check("history", dims)?;
-        if let Some(forced) = &request.forced {
-            forced.check("force_tokens", dims)?;
-        }
-        for edit in &request.edits {
-            check_edit(edit, dims)?;
-        }
-        let end = request.forced.as_ref().map_or(request.max_frames, |f| f.len().min(request.max_frames));
-        request.prompt.check_fits(end, dims)?;
-        let mut frames = Codes::new(dims.codebooks);
-        request.history.frames().for_each(|frame| frames.push(frame));
-        Ok(Self { request, start, end, codebooks: dims.codebooks, frames, prefilled: None })
-    }
-
-    /// All frames so far, the history included.
-    pub fn frames(&self) -> &Codes {
-        &self.frames
-    }
-
-    /// Settings at the start.
-    pub fn sampling(&self) -> Sampling {
-        self.start
-    }
-
-    /// Loads the engine of the next frame, so that loading is not timed as generating.
-    ///
-    /// # Errors
-    /// What loading reports.
-    pub fn load(&self, engines: &mut dyn EngineProvider) -> Result<()> {
-        engines.engine(&self.sampling_at(self.frames.len())).map(|_| ())
-    }
-
-    /// Generates one frame. An engine is prefilled when it makes its first frame or takes over from another.
-    ///
-    /// # Errors
-    /// What the engine reports.
-    pub fn next_frame(&mut self, engines: &mut dyn EngineProvider) -> Result<Step> {
-        if let Some(reason) = self.complete() {
-            return Ok(Step::Finished(reason));
-        }
-        let frame = self.frames.len();
-        let sampling = self.sampling_at(frame);
-        let engine = engines.engine(&sampling)?;
-        let key = engine_key(&sampling);
-        if self.prefilled != Some(key) {
-            engine.prefill(&self.request.prompt, &self.frames)?;
-            self.prefilled = Some(key);
-        }
-        let forced = self.forced_at(frame);
-        let request = FrameRequest { frame, sampling: &sampling, forced: &forced, observe: self.request.observe };
-        let output = engine.next_frame(&request)?;
-        Ok(self.accept(output, sampling))
-    }
-
-    /// Why there is no further frame to generate, if so.
-    fn complete(&self) -> Option<FinishReason> {
-        if self.frames.len() < self.end {
-            return None;
-        }
-        let all_forced = self.request.forced.as_ref().is_some_and(|f| f.len() == self.end);
-        Some(if all_forced { FinishReason::Forced } else { FinishReason::Length })
-    }
-
-    /// The frame that an engine gave, drawn with `sampling`.
-    fn accept(&mut self, output: FrameOutput, sampling: Sampling) -> Step {
-        let FrameOutput { codes, logits, guarded } = output;
-        let generated = GeneratedFrame { frame: self.frames.len(), codes, logits, guarded, sampling };
-        if is_end_frame(&generated.codes) {
-            return Step::Eos(generated);
-        }
-        self.frames.push(&generated.codes);
-        Step::Frame(generated)
-    }
-
-    /// Settings of `frame`: those of the last edit at or before it, else the start's; so for the seed.
-    fn sampling_at(&self, frame: usize) -> Sampling {
-        let mut edits: Vec<&Edit> = self.request.edits.iter().filter(|edit| edit.frame() <= frame).collect();
+    /// Settings of `frame` in a clip that starts with `start`: those of the last edit at or before it; likewise its seed.
+    fn sampling_at(&self, start: Sampling, frame: usize) -> Sampling {
+        let mut edits: Vec<&Edit> = self.spec.edits.iter().filter(|edit| edit.frame() <= frame).collect();
         edits.sort_by_key(|edit| edit.frame());
         let change = |now: Sampling, edit: &&Edit| match edit {
             Edit::Sampling { sampling, .. } => Sampling { seed: now.seed, ..*sampling },
             Edit::Seed { seed, .. } => Sampling { seed: *seed, ..now },
             Edit::Token { .. } => now,
         };
-        edits.iter().fold(self.start, change)
+        edits.iter().fold(start, change)
     }
 
-    fn forced_at(&self, frame: usize) -> Vec<Option<u32>> {
-        if let Some(tokens) = self.request.forced.as_ref().and_then(|f| f.get(frame)) {
+    /// Tokens of `frame` that are taken instead of drawn, per codebook; empty if all are drawn.
+    fn forced_at(&self, frame: usize, codebooks: usize) -> Vec<Option<u32>> {
+        if let Some(tokens) = self.forced.as_ref().and_then(|f| f.get(frame)) {
             return tokens.iter().copied().map(Some).collect();
         }
         let mut forced = Vec::new();
-        for edit in &self.request.edits {
+        for edit in &self.spec.edits {
             if let Edit::Token { frame: at, codebook, token } = edit
                 && *at == frame
             {
-                forced.resize(self.codebooks, None);
+                forced.resize(codebooks, None);
                 forced[*codebook] = Some(*token);
             }
         }
@@ -199,78 +85,180 @@ impl<'a> Generation<'a> {
     }
 }
 
-/// Clips of one request that differ in their seeds, generated side by side: the prompt is computed once, and then a frame of each
-/// clip at a time.
-pub struct Batch<'a> {
-    clips: Vec<Generation<'a>>,
-    /// Which clip each of the engine's sequences is.
-    sequences: Vec<usize>,
-    /// Whether a clip goes on.
-    going: Vec<bool>,
+/// A generated frame and what it was drawn from.
+#[derive(Clone, Debug)]
+pub struct GeneratedFrame {
+    /// Number of the frame in the clip, from 0.
+    pub frame: usize,
+    /// Tokens of the frame, `[K]`.
+    pub codes: Vec<u32>,
+    /// The logits they were drawn from, if the request is observed.
+    pub logits: Option<Logits>,
+    /// Per codebook, whether the range guard changed the token; empty without a guard.
+    pub guarded: Vec<bool>,
+    /// Settings of the draws.
+    pub sampling: Sampling,
 }
 
-impl<'a> Batch<'a> {
-    /// Whether one engine makes the whole of `request`, and makes several clips at once.
-    pub fn is_possible(request: &GenerationRequest) -> bool {
-        let changes = request.edits.iter().any(|edit| !matches!(edit, Edit::Token { .. }));
-        request.sampling.mode.info().backend == Backend::Mlx && !changes
-    }
+/// What one turn of the loop did to one clip.
+#[derive(Clone, Debug)]
+pub enum LoopEvent {
+    /// A frame was generated and appended to the clip.
+    Frame(GeneratedFrame),
+    /// The model ended the clip with the end-of-speech frame, which is not part of it.
+    EndOfSpeech(GeneratedFrame),
+    /// The clip is complete for another reason.
+    Finished(FinishReason),
+}
 
-    /// Checks `request` against the model.
+/// The clips of one request, one for each seed, generated side by side: the prompt is computed once, and then a frame of each clip at
+/// a time. A request that cannot be batched takes one seed; then the engine may change in the course of the clip.
+pub struct Generation<'a> {
+    request: &'a GenerationRequest,
+    clips: Vec<ClipState>,
+    codebooks: usize,
+    /// Frames after which a clip is complete.
+    end: usize,
+    /// The engine that was prefilled last.
+    prefilled: Option<EngineKey>,
+    /// The clip of each of the engine's sequences.
+    sequences: Vec<usize>,
+}
+
+struct ClipState {
+    start: Sampling,
+    codes: Codes,
+    running: bool,
+}
+
+impl<'a> Generation<'a> {
+    /// Checks `request` against the model. `seeds` replace the request's seed.
     ///
     /// # Errors
-    /// As [`Generation::new`].
+    /// [`Error::InvalidValue`] for settings, tokens or edits that do not fit the model, and for several seeds if the request
+    /// cannot be batched; [`Error::ContextTooLong`].
     pub fn new(request: &'a GenerationRequest, seeds: &[u64], dims: &ModelDims) -> Result<Self> {
-        let clips = seeds.iter().map(|seed| Generation::new(request, *seed, dims)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { sequences: Vec::new(), going: vec![true; clips.len()], clips })
+        request.spec.sampling.check(dims)?;
+        request.history.check("history", dims)?;
+        if let Some(forced) = &request.forced {
+            forced.check("force_tokens", dims)?;
+        }
+        for edit in &request.spec.edits {
+            check_edit(edit, dims)?;
+        }
+        if seeds.len() > 1 && !request.can_batch() {
+            return Err(Error::invalid("seeds", "one seed for a clip that MLX cannot batch", seeds.len()));
+        }
+        let end = request.forced.as_ref().map_or(request.max_frames, |f| f.len().min(request.max_frames));
+        request.prompt.check_fits(end, dims)?;
+        let clip = |seed: &u64| {
+            let mut codes = Codes::new(dims.codebooks);
+            request.history.frames().for_each(|frame| codes.push(frame));
+            ClipState { start: Sampling { seed: *seed, ..request.spec.sampling }, codes, running: true }
+        };
+        let clips = seeds.iter().map(clip).collect();
+        Ok(Self { request, clips, codebooks: dims.codebooks, end, prefilled: None, sequences: Vec::new() })
     }
 
-    /// The clips, in the order of their seeds.
-    pub fn clips(&self) -> &[Generation<'a>] {
-        &self.clips
+    /// The frames of clip `n` so far, the history included.
+    pub fn codes(&self, n: usize) -> &Codes {
+        &self.clips[n].codes
     }
 
-    /// Makes no further frames of a clip.
-    pub fn stop(&mut self, clip: usize) {
-        self.going[clip] = false;
+    /// The spec of clip `n`, with its own seed.
+    pub fn spec(&self, n: usize) -> ClipSpec {
+        ClipSpec { sampling: self.clips[n].start, ..self.request.spec.clone() }
     }
 
-    /// Generates the next frame of each clip that goes on, in order; none where all are complete.
+    /// Generates no further frames of clip `n`.
+    pub fn stop(&mut self, n: usize) {
+        self.clips[n].running = false;
+    }
+
+    /// Loads the engine of the next frame, so that loading is not timed as generating.
+    ///
+    /// # Errors
+    /// Returns the errors of loading the model.
+    pub fn load(&self, engines: &mut dyn EngineProvider) -> Result<()> {
+        let Some(first) = self.clips.first() else { return Ok(()) };
+        engines.engine(&self.request.sampling_at(first.start, first.codes.len())).map(|_| ())
+    }
+
+    /// Generates the next frame of each running clip; no events if all are complete. An engine is prefilled when it makes its first
+    /// frame or takes over from another.
     ///
     /// # Errors
     /// What the engine reports.
-    pub fn next_frames(&mut self, engines: &mut dyn EngineProvider) -> Result<Vec<(usize, Step)>> {
-        let mut steps = Vec::new();
-        for (n, clip) in self.clips.iter().enumerate().filter(|(n, _)| self.going[*n]) {
-            steps.extend(clip.complete().map(|reason| (n, Step::Finished(reason))));
+    pub fn next_frames(&mut self, engines: &mut dyn EngineProvider) -> Result<Vec<(usize, LoopEvent)>> {
+        let mut events = Vec::new();
+        for n in 0..self.clips.len() {
+            if self.clips[n].running
+                && let Some(reason) = self.finished(n)
+            {
+                self.stop(n);
+                events.push((n, LoopEvent::Finished(reason)));
+            }
         }
-        steps.iter().for_each(|(n, _)| self.going[*n] = false);
-        let next: Vec<usize> = (0..self.clips.len()).filter(|n| self.going[*n]).collect();
-        let Some(first) = next.first() else { return Ok(steps) };
-        let engine = engines.engine(&self.clips[*first].start)?;
-        if self.sequences.is_empty() {
-            engine.prefill(&self.clips[*first].request.prompt, &self.clips[*first].frames)?;
-        } else if self.sequences != next {
-            let kept = self.sequences.iter().enumerate().filter(|(_, clip)| next.contains(clip));
+        let running: Vec<usize> = (0..self.clips.len()).filter(|n| self.clips[*n].running).collect();
+        let Some(first) = running.first().map(|n| &self.clips[*n]) else { return Ok(events) };
+        let settings: Vec<Sampling> = running
+            .iter()
+            .map(|n| self.request.sampling_at(self.clips[*n].start, self.clips[*n].codes.len()))
+            .collect();
+        let key = engine_key(&settings[0]);
+        let engine = engines.engine(&settings[0])?;
+        if self.prefilled != Some(key) {
+            engine.prefill(&self.request.prompt, &first.codes)?;
+            self.prefilled = Some(key);
+        } else if self.sequences != running {
+            let kept = self.sequences.iter().enumerate().filter(|(_, clip)| running.contains(clip));
             engine.select(&kept.map(|(sequence, _)| sequence).collect::<Vec<_>>())?;
         }
-        let clips: Vec<&Generation<'_>> = next.iter().map(|n| &self.clips[*n]).collect();
-        let forced: Vec<_> = clips.iter().map(|clip| clip.forced_at(clip.frames.len())).collect();
-        let requests = clips.iter().zip(&forced).map(|(clip, forced)| FrameRequest {
-            frame: clip.frames.len(),
-            sampling: &clip.start,
+        let frame = |n: &usize| self.clips[*n].codes.len();
+        let forced: Vec<_> = running.iter().map(|n| self.request.forced_at(frame(n), self.codebooks)).collect();
+        let requests = running.iter().zip(&settings).zip(&forced).map(|((n, sampling), forced)| FrameRequest {
+            frame: frame(n),
+            sampling,
             forced,
-            observe: clip.request.observe,
+            observe: self.request.observe,
         });
         let outputs = engine.next_frames(&requests.collect::<Vec<_>>())?;
-        for (n, output) in next.iter().zip(outputs) {
-            let sampling = self.clips[*n].start;
-            let step = self.clips[*n].accept(output, sampling);
-            self.going[*n] = matches!(step, Step::Frame(_));
-            steps.push((*n, step));
+        for ((n, output), sampling) in running.iter().zip(outputs).zip(settings) {
+            events.push((*n, self.accept(*n, output, sampling)));
         }
-        self.sequences = next;
-        Ok(steps)
+        self.sequences = running;
+        Ok(events)
+    }
+
+    /// Generates the next frame of the only clip.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Generation::next_frames`].
+    pub fn next_frame(&mut self, engines: &mut dyn EngineProvider) -> Result<LoopEvent> {
+        let event = self.next_frames(engines)?.pop().map(|(_, event)| event);
+        Ok(event.unwrap_or(LoopEvent::Finished(FinishReason::Length)))
+    }
+
+    /// Why clip `n` is complete, if it is.
+    fn finished(&self, n: usize) -> Option<FinishReason> {
+        if self.clips[n].codes.len() < self.end {
+            return None;
+        }
+        let all_forced = self.request.forced.as_ref().is_some_and(|f| f.len() == self.end);
+        Some(if all_forced { FinishReason::Forced } else { FinishReason::Length })
+    }
+
+    /// Appends a frame that an engine made with `sampling` to clip `n`.
+    fn accept(&mut self, n: usize, output: FrameOutput, sampling: Sampling) -> LoopEvent {
+        let FrameOutput { codes, logits, guarded } = output;
+        let clip = &mut self.clips[n];
+        let generated = GeneratedFrame { frame: clip.codes.len(), codes, logits, guarded, sampling };
+        if is_end_frame(&generated.codes) {
+            clip.running = false;
+            return LoopEvent::EndOfSpeech(generated);
+        }
+        clip.codes.push(&generated.codes);
+        LoopEvent::Frame(generated)
     }
 }
 
@@ -285,7 +273,7 @@ fn check_edit(edit: &Edit, dims: &ModelDims) -> Result<()> {
     }
 }
 
-/// A whole clip: its frames and, where the request is observed, the logits they were drawn from.
+/// A whole clip: its frames and, if the request is observed, the logits they were drawn from.
 ///
 /// # Errors
 /// What the engine reports.
@@ -294,10 +282,10 @@ pub fn observed_clip(
     dims: &ModelDims,
     engines: &mut dyn EngineProvider,
 ) -> Result<(Codes, Vec<Logits>)> {
-    let mut generation = Generation::new(request, request.sampling.seed, dims)?;
+    let mut generation = Generation::new(request, &[request.spec.sampling.seed], dims)?;
     let mut logits = Vec::new();
-    while let Step::Frame(frame) = generation.next_frame(engines)? {
+    while let LoopEvent::Frame(frame) = generation.next_frame(engines)? {
         logits.extend(frame.logits);
     }
-    Ok((generation.frames().clone(), logits))
+    Ok((generation.codes(0).clone(), logits))
 }

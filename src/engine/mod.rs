@@ -1,10 +1,12 @@
 //! The trait through which both engines (MLX, PyTorch) are driven, and the generation loop. Plain data in, plain data out.
 
 mod generation;
+mod narration;
 
 use std::time::Duration;
 
-pub use generation::{Batch, GeneratedFrame, Generation, GenerationRequest, Step, observed_clip};
+pub use generation::{GeneratedFrame, Generation, GenerationRequest, LoopEvent, observed_clip};
+pub use narration::{Narration, NextPiece};
 
 use crate::data::{Backend, Codes, Dtype, Logits, Prompt, Sampling};
 use crate::error::{Error, Result};
@@ -16,16 +18,16 @@ pub struct FrameRequest<'a> {
     pub frame: usize,
     /// Settings of the draws.
     pub sampling: &'a Sampling,
-    /// Tokens taken instead of drawn, per codebook; empty where all are drawn.
+    /// Tokens taken instead of drawn, per codebook; empty if all are drawn.
     pub forced: &'a [Option<u32>],
     /// Whether to return the logits.
     pub observe: bool,
 }
 
-/// A generated frame.
+/// A frame that an engine has generated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameOutput {
-    /// Its K tokens.
+    /// Tokens of the frame, `[K]`.
     pub codes: Vec<u32>,
     /// The logits they were drawn from, if they were asked for.
     pub logits: Option<Logits>,
@@ -41,14 +43,14 @@ pub enum FrameStage {
     Backbone,
     /// The depth decoder and the other codebooks' logits.
     DepthDecoder,
-    /// The draws.
+    /// Sampling of all codebooks.
     Sampling,
 }
 
 /// Where a frame's time goes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FrameProfile {
-    /// Operations of the frame's graph, where they can be counted.
+    /// Operations of the frame's graph, if they can be counted.
     pub operations: Option<usize>,
     /// Time of the backbone.
     pub backbone: Duration,
@@ -74,33 +76,33 @@ pub trait Engine {
     /// Resets the KV cache and prefills it with `prompt`, then `history` as if it had been generated.
     ///
     /// # Errors
-    /// [`crate::error::Error::Engine`].
+    /// [`crate::error::Error::Engine`] with the error of MLX or PyTorch.
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()>;
 
     /// Generates the next frame of each sequence. After [`Engine::prefill`] there may be as many as one likes, all with the same
     /// prompt; later as many as before, or as [`Engine::select`] left. They may differ in seed and forced tokens.
     ///
     /// # Errors
-    /// [`crate::error::Error::Engine`].
+    /// [`crate::error::Error::Engine`] with the error of MLX or PyTorch.
     fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>>;
 
     /// Goes on with these of the sequences.
     ///
     /// # Errors
-    /// [`crate::error::Error::Engine`].
+    /// [`crate::error::Error::Engine`] with the error of MLX or PyTorch.
     fn select(&mut self, sequences: &[usize]) -> Result<()>;
 
-    /// Generates two frames and says where the second one's time goes when each stage is waited for; `None` where the stages cannot
-    /// be told apart.
+    /// Generates two frames and says where the second one's time goes when each stage is waited for; `None` if the stages
+    /// cannot be separated.
     ///
     /// # Errors
-    /// As [`Engine::next_frames`].
+    /// Returns the errors of [`Engine::next_frames`].
     fn profile(&mut self, request: &FrameRequest<'_>) -> Result<Option<FrameProfile>>;
 
     /// Generates the next frame of the only sequence.
     ///
     /// # Errors
-    /// As [`Engine::next_frames`].
+    /// Returns the errors of [`Engine::next_frames`].
     fn next_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameOutput> {
         let frame = self.next_frames(std::slice::from_ref(request))?.pop();
         frame.ok_or_else(|| Error::Engine { backend: "the model", source: "it gave no frame".into() })
@@ -124,7 +126,7 @@ pub trait EngineProvider {
     fn engine(&mut self, sampling: &Sampling) -> Result<&mut dyn Engine>;
 }
 
-/// A single engine for all settings, where the caller knows which one is meant.
+/// A single engine for all settings, if the caller knows which one is meant.
 pub struct SingleEngine<'a>(pub &'a mut dyn Engine);
 
 impl EngineProvider for SingleEngine<'_> {
@@ -136,7 +138,7 @@ impl EngineProvider for SingleEngine<'_> {
 /// Checks that logits `[…][V]` of a frame are numbers; the first row is `codebook`'s.
 ///
 /// # Errors
-/// [`Error::Engine`] with the codebook. A sum that overflowed although every logit is finite is no error.
+/// [`Error::Engine`] with the codebook. A sum that overflowed although every logit is finite is not an error.
 pub(crate) fn check_finite(logits: &[f32], vocab: usize, frame: usize, codebook: usize) -> Result<()> {
     let Some(at) = logits.iter().position(|l| !l.is_finite()) else { return Ok(()) };
     let codebook = codebook + at / vocab;

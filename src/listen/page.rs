@@ -4,6 +4,7 @@ use maud::html as markup;
 use serde_json::{Value, json};
 
 use super::ListeningTest;
+use super::kind::{AnswerButton, AnswerForm, TestKind};
 use super::report::{Finding, ListeningReport};
 use crate::page::{page, page_data};
 
@@ -14,7 +15,7 @@ const STYLE: &str = include_str!("../../assets/listen/page.css");
 pub fn test_page(test: &ListeningTest) -> String {
     let trials: Vec<Value> = test.trials.iter().map(|t| json!({ "stimuli": t.stimuli, "x": t.x })).collect();
     let data = json!({
-        "kind": test.kind,
+        "form": form(test.kind),
         "question": test.question,
         "sha256": test.sha256(),
         "version": test.version,
@@ -26,6 +27,17 @@ pub fn test_page(test: &ListeningTest) -> String {
         (page_data(Some("test"), &data))
     };
     page("Listening test", STYLE, SCRIPT, &body)
+}
+
+/// How a trial is answered: buttons with their keys and choices, or sliders.
+fn form(kind: TestKind) -> Value {
+    match kind.info().form {
+        AnswerForm::Buttons(buttons) => {
+            let button = |b: &AnswerButton| json!({ "label": b.label, "key": b.key, "choice": b.choice() });
+            json!({ "buttons": buttons.iter().map(button).collect::<Vec<_>>() })
+        }
+        AnswerForm::Sliders { min, max, start } => json!({ "sliders": { "min": min, "max": max, "start": start } }),
+    }
 }
 
 /// The report as a page that fetches nothing.
@@ -79,7 +91,7 @@ fn sections(report: &ListeningReport) -> Vec<(&'static str, &Vec<Finding>)> {
 }
 
 fn scale(report: &ListeningReport) -> (f64, f64) {
-    if report.kind == super::TestKind::Rating { (0.0, 100.0) } else { (1.0, 5.0) }
+    report.kind.info().scale().unwrap_or((0.0, 1.0))
 }
 
 fn share(finding: &Finding) -> f64 {
@@ -104,7 +116,6 @@ fn interval_row(name: &str, value: f64, (low, high): (f64, f64), (from, to): (f6
 
 #[cfg(test)]
 mod tests {
-    use super::super::TestKind;
     use super::super::test_file::tests::plan;
     use super::*;
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::trial::letter;
 use super::{Answer, Choice, ListeningTest, Results, TestKind};
 use crate::analysis::binomial::{Sides, binomial_p, clopper_pearson, holm, power, trials_needed, wilson};
 use crate::analysis::bootstrap::{Vote, mean_interval};
 use crate::error::BoxError;
 
-/// Level of significance.
 const ALPHA: f64 = 0.05;
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;
@@ -24,7 +24,7 @@ const POWER: f64 = 0.8;
 pub struct Finding {
     /// What was asked: "X told from each other", "exact preferred to native".
     pub question: String,
-    /// Votes for it.
+    /// Number of votes for it.
     pub successes: u64,
     /// Votes for and against.
     pub trials: u64,
@@ -32,7 +32,7 @@ pub struct Finding {
     pub ties: u64,
     /// Exact p-value against even chances.
     pub p: f64,
-    /// The same corrected for the number of questions (Holm).
+    /// The p-value corrected for the number of questions (Holm).
     pub p_corrected: f64,
     /// Clopper-Pearson interval of the true share, 95 %.
     pub clopper_pearson: (f64, f64),
@@ -43,20 +43,20 @@ pub struct Finding {
 /// How good a condition was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConditionScore {
-    /// The condition.
+    /// Name of the condition.
     pub condition: String,
-    /// Values given.
+    /// Number of values given.
     pub votes: usize,
     /// Their mean, and its 95 % interval from a bootstrap over listeners and items.
     pub mean: f64,
-    /// The interval.
+    /// Confidence interval of the mean.
     pub interval: (f64, f64),
 }
 
-/// A listener.
+/// Answers of one listener in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ListenerSummary {
-    /// The name.
+    /// Name of the listener.
     pub listener: String,
     /// Answers given, and trials there are.
     pub answers: (usize, usize),
@@ -68,23 +68,23 @@ pub struct ListenerSummary {
 /// The votes of all listeners.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ListeningReport {
-    /// The question.
+    /// The question of the test.
     pub question: String,
     /// The kind of test.
     pub kind: TestKind,
     /// How the places were balanced.
     pub balance: String,
-    /// The listeners.
+    /// Summaries of the listeners.
     pub listeners: Vec<ListenerSummary>,
     /// Over all listeners and items.
     pub findings: Vec<Finding>,
-    /// By item, where there are several; corrected among each other.
+    /// By item, if there are several; corrected among each other.
     pub by_item: Vec<Finding>,
-    /// By listener, where there are several; corrected among each other.
+    /// By listener, if there are several; corrected among each other.
     pub by_listener: Vec<Finding>,
     /// Scores of rating and opinion.
     pub scores: Vec<ConditionScore>,
-    /// A row a trial and listener: what was heard on which button, and what was said.
+    /// A row per trial and listener: the sound of each button, and the answer.
     pub answers: Vec<Row>,
 }
 
@@ -93,7 +93,7 @@ pub struct ListeningReport {
 pub struct Row(Vec<(String, Value)>);
 
 impl Row {
-    /// The value in a column; nothing where this trial has no such column.
+    /// The value in a column; nothing if this trial has no such column.
     fn get(&self, column: &str) -> Option<&Value> {
         self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
     }
@@ -195,11 +195,15 @@ impl ListeningReport {
             n => format!(", {n} ties left out"),
         };
         let (low, high) = f.clopper_pearson;
-        let sides = if self.kind == TestKind::Abx { "one-sided" } else { "two-sided" };
-        let excluded = match self.kind {
-            TestKind::Abx if high >= 1.0 => "no listener is excluded".into(),
-            TestKind::Abx => format!("a listener who is right in more than {:.0} % is excluded", 100.0 * high),
-            _ => {
+        let info = self.kind.info();
+        let sides = match info.sides {
+            Sides::One => "one-sided",
+            Sides::Two => "two-sided",
+        };
+        let excluded = match info.sides {
+            Sides::One if high >= 1.0 => "no listener is excluded".into(),
+            Sides::One => format!("a listener who is right in more than {:.0} % is excluded", 100.0 * high),
+            Sides::Two => {
                 let below = (low > 0.0).then(|| format!("below {:.0} %", 100.0 * low));
                 let above = (high < 1.0).then(|| format!("above {:.0} %", 100.0 * high));
                 let excluded: Vec<String> = below.into_iter().chain(above).collect();
@@ -216,7 +220,7 @@ impl ListeningReport {
         )
     }
 
-    /// The answers as CSV: a row a trial and listener.
+    /// The answers as CSV: a row per trial and listener.
     ///
     /// # Errors
     /// Where the table cannot be made.
@@ -237,7 +241,7 @@ impl ListeningReport {
     }
 }
 
-/// An answered trial with everything known of it; for each button what was heard on it, its columns beginning with the button's name.
+/// An answered trial with everything known of it; for each button its sound, in columns that start with the button's name.
 fn row(test: &ListeningTest, results: &Results, answer: &Answer) -> Row {
     let trial = &test.trials[answer.trial];
     let condition = |place: usize| test.conditions[test.stimuli[trial.stimuli[place]].condition].clone();
@@ -260,7 +264,7 @@ fn row(test: &ListeningTest, results: &Results, answer: &Answer) -> Row {
         ("trial", json!(answer.trial)),
         ("repeats", json!(trial.repeats)),
         ("item", json!(test.stimuli[trial.stimuli[0]].item)),
-        ("x", json!(trial.x.map(|x| test.kind.button_name(x)))),
+        ("x", json!(trial.x.map(|x| trial.button_name(x)))),
         ("answer", said),
         ("chosen", chosen),
         ("right", json!(right)),
@@ -272,12 +276,12 @@ fn row(test: &ListeningTest, results: &Results, answer: &Answer) -> Row {
         let stimulus = &test.stimuli[*n];
         let value = match &answer.choice {
             Choice::Values(values) => json!(values[place]),
-            _ => Value::Null,
+            Choice::First | Choice::Second | Choice::Tie => Value::Null,
         };
-        let button = test.kind.button_name(place);
+        let button = trial.button_name(place);
         for (name, value) in [
             ("condition", json!(condition(place))),
-            ("repeats", json!(trial.first_place(place).map(|first| test.kind.button_name(first)))),
+            ("repeats", json!(trial.first_place(place).map(|first| trial.button_name(first)))),
             ("value", value),
             ("source", json!(stimulus.source)),
             ("sha256", json!(stimulus.sha256)),
@@ -337,7 +341,7 @@ fn value_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<(u
 
 /// Tests of each pair of conditions among each of `groups` of votes, corrected together.
 fn findings<'a>(test: &ListeningTest, groups: impl IntoIterator<Item = (String, Vec<&'a PairVote>)>) -> Vec<Finding> {
-    let sides = sides(test.kind);
+    let info = test.kind.info();
     let mut found = Vec::new();
     for (group, votes) in groups {
         let pairs: BTreeSet<(usize, usize)> = votes.iter().map(|vote| vote.pair).collect();
@@ -347,11 +351,8 @@ fn findings<'a>(test: &ListeningTest, groups: impl IntoIterator<Item = (String, 
             let ties = of_pair().filter(|vote| vote.first.is_none()).count() as u64;
             let trials = of_pair().count() as u64 - ties;
             let (a, b) = (&test.conditions[pair.0], &test.conditions[pair.1]);
-            let asked = match test.kind {
-                TestKind::Abx => format!("{a} told from {b}"),
-                _ => format!("{a} better than {b}"),
-            };
-            let p = binomial_p(trials, successes, sides);
+            let asked = format!("{a} {} {b}", info.relation);
+            let p = binomial_p(trials, successes, info.sides);
             found.push(Finding {
                 question: if group.is_empty() { asked } else { format!("{group}: {asked}") },
                 successes,
@@ -369,15 +370,11 @@ fn findings<'a>(test: &ListeningTest, groups: impl IntoIterator<Item = (String, 
     found
 }
 
-fn sides(kind: TestKind) -> Sides {
-    if kind == TestKind::Abx { Sides::One } else { Sides::Two }
-}
-
 fn summary(test: &ListeningTest, results: &Results) -> ListenerSummary {
     let choice = |trial: usize| results.answers.iter().find(|a| a.trial == trial).map(|a| &a.choice);
     let repeated = test.trials.iter().enumerate().filter_map(|(n, trial)| Some((choice(n)?, choice(trial.repeats?)?)));
     let repeated: Vec<_> = repeated.collect();
-    let range = if test.kind == TestKind::Rating { 100.0 } else { 4.0 };
+    let range = test.kind.info().scale().map_or(0.0, |(min, max)| max - min);
     // A repeated trial has its buttons in the opposite order.
     let alike = |(again, first): &(&Choice, &Choice)| match (again, first) {
         (Choice::First, Choice::Second) | (Choice::Second, Choice::First) | (Choice::Tie, Choice::Tie) => true,
@@ -400,7 +397,7 @@ fn summary(test: &ListeningTest, results: &Results) -> ListenerSummary {
     }
 }
 
-/// How often each condition stands at each place.
+/// How often each condition is at each place.
 fn balance(test: &ListeningTest) -> String {
     let mut places: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let asked = || test.trials.iter().filter(|trial| trial.repeats.is_none());
@@ -409,20 +406,18 @@ fn balance(test: &ListeningTest) -> String {
             *places.entry((place, test.stimuli[*n].condition)).or_default() += 1;
         }
     }
-    let shown = places.iter().map(|((place, condition), n)| {
-        format!("{} {} {n}×", test.kind.button_name(*place), test.conditions[*condition])
-    });
+    let shown =
+        places.iter().map(|((place, condition), n)| format!("{} {} {n}×", letter(*place), test.conditions[*condition]));
     let mut parts: Vec<String> = shown.collect();
-    if test.kind == TestKind::Abx {
+    if test.kind.info().has_x {
         let first = asked().filter(|trial| trial.x == Some(0)).count();
         parts.push(format!("X is A {first}×, B {}×", asked().count() - first));
     }
     format!("Places (order drawn from seed {}): {}", test.seed, parts.join(", "))
 }
 
-/// What `trials` can find, in words, and how many trials effects need: to be read before a test.
-pub(super) fn describe_power(kind: TestKind, trials: u64) -> String {
-    let sides = sides(kind);
+/// The power of `trials` votes, and the votes that effects need, in words.
+fn describe_votes(votes: &str, trials: u64, sides: Sides) -> String {
     let effect = |p: f64| {
         let needed = trials_needed(p, POWER, ALPHA, sides);
         let needed = needed.map_or("more than 2,000".into(), |n| n.to_string());
@@ -434,24 +429,19 @@ pub(super) fn describe_power(kind: TestKind, trials: u64) -> String {
     };
     let found: Vec<String> = EFFECTS.iter().map(|p| effect(*p)).collect();
     let real = 100.0 * power(trials, 0.5, ALPHA, sides);
-    let votes = match kind {
-        TestKind::Rating => {
-            format!("With {trials} ratings of each listener, each of which puts two conditions in order")
-        }
-        _ => format!("With {trials} votes on a pair"),
-    };
-    format!("{votes}: {}; chance alone is significant in {real:.1} %", found.join("; "))
+    format!("With {trials} {votes}: {}; chance alone is significant in {real:.1} %", found.join("; "))
 }
 
 impl ListeningTest {
-    /// What the test can find with one listener, in words: to be read before it.
+    /// The power of the test with one listener, in words: to be read before it.
     pub fn describe_power(&self) -> String {
+        let info = self.kind.info();
         let pairs = self.conditions.len() * self.conditions.len().saturating_sub(1) / 2;
         let asked = self.trials.iter().filter(|trial| trial.repeats.is_none()).count() as u64;
-        match self.kind {
-            TestKind::Abx | TestKind::Preference => describe_power(self.kind, asked / pairs.max(1) as u64),
-            TestKind::Rating => describe_power(self.kind, asked),
-            TestKind::Opinion => format!("{asked} opinions; an interval of their mean is reported, and no test"),
+        let trials = if info.in_pairs { asked / pairs.max(1) as u64 } else { asked };
+        match info.votes {
+            Some(votes) => describe_votes(votes, trials, info.sides),
+            None => format!("{asked} opinions; an interval of their mean is reported, and no test"),
         }
     }
 }
@@ -497,8 +487,8 @@ mod tests {
         }
     }
 
-    /// 10,000 sessions of listeners who guess, with as many trials as make the exact test's real level 4.7 to 4.9 %: that is how often
-    /// they are significant.
+    /// 10,000 sessions of listeners who guess, with numbers of trials that make the exact test's real level 4.7 to 4.9 %: that is how
+    /// often they are significant.
     #[test]
     fn guessing_is_significant_as_often_as_it_may_be() {
         let mut random = RepeatableRandom::new(5);
@@ -513,7 +503,7 @@ mod tests {
         }
     }
 
-    /// The same of ratings: a rating of two is a preference by its values.
+    /// Ratings of two sounds are preferences by their values.
     #[test]
     fn guessed_ratings_are_significant_as_often_as_they_may_be() {
         let mut random = RepeatableRandom::new(5);
@@ -587,12 +577,12 @@ mod tests {
         assert_eq!(report.by_item.len(), 2);
         assert!(report.text().contains("X is A 8×, B 8×"), "{}", report.text());
         let csv = String::from_utf8(report.csv().unwrap()).unwrap();
-        assert_eq!(csv.lines().count(), 1 + 2 * 24, "a row a trial and listener");
+        assert_eq!(csv.lines().count(), 1 + 2 * 24, "a row per trial and listener");
         assert!(csv.starts_with("listener,device,") && csv.contains("A_sha256,A_gain_db"), "{csv}");
         assert_eq!(report.answers[0].get("right"), Some(&json!(true)));
     }
 
-    /// A sound that a rating has twice is a vote once, and shows whether the listener hears it alike.
+    /// A sound that a rating has twice is one vote, and shows whether the listener rates it alike.
     #[test]
     fn a_hidden_repeat_counts_for_consistency_only() {
         let test =

@@ -6,35 +6,22 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ListeningTest, TestKind, Trial};
+use super::ListeningTest;
+use super::trial::{Choice, Trial};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file, write_atomically};
 
 /// The format's name and version.
 const FORMAT: &str = "csm-listening-results/1";
 
-/// What a listener said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Choice {
-    /// The first button: of an ABX trial "X is A".
-    First,
-    /// The second button: of an ABX trial "X is B".
-    Second,
-    /// Equally good (preference only).
-    Tie,
-    /// A value a sound, in the order of the buttons: 0 to 100 of a rating, 1 to 5 of an opinion.
-    Values(Vec<f64>),
-}
-
-/// An answered trial.
+/// The answer to a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The trial, from 0.
     pub trial: usize,
-    /// What was said.
+    /// The choice of the listener.
     pub choice: Choice,
-    /// Seconds since 1970.
+    /// Time of the answer, in seconds since 1970.
     pub at: u64,
     /// Seconds that the listener took.
     pub seconds: f64,
@@ -47,7 +34,7 @@ pub struct Results {
     pub format: String,
     /// SHA-256 of the test.
     pub test_sha256: String,
-    /// Who listened.
+    /// Name of the listener.
     pub listener: String,
     /// What they listened with.
     pub device: String,
@@ -58,7 +45,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// No answers yet.
+    /// Results of a listener without answers.
     pub fn new(test: &ListeningTest, listener: &str, device: &str) -> Self {
         Self {
             format: FORMAT.into(),
@@ -73,7 +60,7 @@ impl Results {
     /// Reads results of `test`.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::InvalidFile`] where they are another test's or do not fit it.
+    /// [`Error::Read`]; [`Error::InvalidFile`] if they are another test's or do not fit it.
     pub fn read(path: &Path, test: &ListeningTest) -> Result<Self> {
         let bytes = read_file(path, JSON_LIMIT)?;
         let results: Self = serde_json::from_slice(&bytes)
@@ -85,7 +72,8 @@ impl Results {
             return Err(Error::file(path, "these are results of another test"));
         }
         for (n, answer) in results.answers.iter().enumerate() {
-            let fits = answer.trial == n && test.trials.get(n).is_some_and(|t| check(test, t, &answer.choice).is_ok());
+            let fits = answer.trial == n
+                && test.trials.get(n).is_some_and(|t| test.kind.info().check(&answer.choice, t.stimuli.len()).is_ok());
             if !fits {
                 return Err(Error::file(path, format!("answer {n} does not fit the test")));
             }
@@ -96,46 +84,23 @@ impl Results {
     /// Writes the results, whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_vec_pretty(self).unwrap_or_default(); // plain data, which always has a JSON form
         write_atomically(path, &json)
     }
 }
 
-/// Checks that `choice` answers `trial`.
-fn check(test: &ListeningTest, trial: &Trial, choice: &Choice) -> Result<()> {
-    let range = match test.kind {
-        TestKind::Rating => 0.0..=100.0,
-        _ => 1.0..=5.0,
-    };
-    let fits = match (test.kind, choice) {
-        (TestKind::Abx, Choice::First | Choice::Second) => true,
-        (TestKind::Preference, Choice::First | Choice::Second | Choice::Tie) => true,
-        (TestKind::Rating | TestKind::Opinion, Choice::Values(values)) => {
-            values.len() == trial.stimuli.len() && values.iter().all(|v| range.contains(v))
-        }
-        _ => false,
-    };
-    let expected = match test.kind {
-        TestKind::Abx => "A or B".to_owned(),
-        TestKind::Preference => "A, B or a tie".to_owned(),
-        TestKind::Rating => format!("{} values from 0 to 100", trial.stimuli.len()),
-        TestKind::Opinion => "a value from 1 to 5".to_owned(),
-    };
-    if fits { Ok(()) } else { Err(Error::invalid("answer", expected, format!("{choice:?}"))) }
-}
-
 /// A run through a test, which it borrows or shares.
 pub struct Run<T> {
     test: T,
     results: Results,
-    /// Buttons of the open trial that have been heard.
+    /// Buttons of the open trial that were pressed.
     heard: BTreeSet<usize>,
 }
 
 impl<T: Deref<Target = ListeningTest>> Run<T> {
-    /// Begins a test, or goes on after the last answer of `results`.
+    /// Starts a test, or resumes it after the last answer of `results`.
     pub fn new(test: T, results: Results) -> Self {
         Self { test, results, heard: BTreeSet::new() }
     }
@@ -148,19 +113,17 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
 
     /// The sounds of the open trial, in the order of their buttons; X is the third of an ABX trial.
     pub fn buttons(&self) -> Vec<usize> {
-        let Some((_, trial)) = self.trial() else { return Vec::new() };
-        let x = trial.x.map(|x| trial.stimuli[x]);
-        trial.stimuli.iter().copied().chain(x).collect()
+        self.trial().map_or(Vec::new(), |(_, trial)| trial.buttons())
     }
 
-    /// The listener has begun to hear a button's sound; which one it is.
+    /// Records that a button was pressed; returns the index of its sound.
     pub fn hear(&mut self, button: usize) -> Option<usize> {
         let stimulus = self.buttons().get(button).copied()?;
         self.heard.insert(button);
         Some(stimulus)
     }
 
-    /// Whether every button has been heard, so that an answer counts.
+    /// Whether every sound was played, so that an answer counts.
     pub fn can_answer(&self) -> bool {
         let all = self.buttons().len();
         all > 0 && (0..all).all(|button| self.heard.contains(&button))
@@ -169,19 +132,19 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
     /// Answers the open trial, which took `seconds`; `at` is the time, seconds since 1970.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where not everything has been heard, or the choice is none of this test's.
+    /// [`Error::InvalidValue`] if a sound was not played, or the choice is not one of this test's.
     pub fn answer(&mut self, choice: Choice, at: u64, seconds: f64) -> Result<()> {
         let Some((n, trial)) = self.trial() else { return Err(Error::invalid("answer", "an open trial", "the end")) };
         if !self.can_answer() {
-            return Err(Error::invalid("answer", "every sound of the trial to be heard before", "one not heard"));
+            return Err(Error::invalid("answer", "every sound of the trial to be played before", "one not played"));
         }
-        check(&self.test, trial, &choice)?;
+        self.test.kind.info().check(&choice, trial.stimuli.len())?;
         self.results.answers.push(Answer { trial: n, choice, at, seconds });
         self.heard.clear();
         Ok(())
     }
 
-    /// Takes back the last answer; its trial is open again, and everything of it has been heard. Whether there was one.
+    /// Takes back the last answer; its trial is open again, with all its sounds played. Returns whether there was one.
     pub fn undo(&mut self) -> bool {
         let undone = self.results.answers.pop().is_some();
         if undone {
@@ -190,17 +153,17 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
         undone
     }
 
-    /// The test.
+    /// The test that is run.
     pub fn test(&self) -> &ListeningTest {
         &self.test
     }
 
-    /// Whether a button of the open trial has been heard.
+    /// Whether a button of the open trial was pressed.
     pub fn was_heard(&self, button: usize) -> bool {
         self.heard.contains(&button)
     }
 
-    /// Who listens.
+    /// Changes the name of the listener.
     pub fn set_listener(&mut self, name: &str) {
         self.results.listener = name.into();
     }
@@ -213,6 +176,7 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TestKind;
     use super::super::test_file::tests::plan;
     use super::*;
 
@@ -222,21 +186,21 @@ mod tests {
         let mut run = Run::new(&test, Results::new(&test, "me", "headphones"));
         let trial = run.trial().unwrap().1.clone();
         assert_eq!(run.buttons(), [trial.stimuli[0], trial.stimuli[1], trial.stimuli[trial.x.unwrap()]]);
-        assert!(run.answer(Choice::First, 0, 1.0).is_err(), "nothing has been heard");
+        assert!(run.answer(Choice::First, 0, 1.0).is_err(), "nothing was played");
         assert_eq!(run.hear(2), Some(run.buttons()[2]));
         assert!(run.hear(9).is_none() && !run.can_answer());
         for button in 0..2 {
             run.hear(button);
         }
-        assert!(run.answer(Choice::Tie, 0, 1.0).unwrap_err().to_string().contains("A or B"));
+        assert!(run.answer(Choice::Tie, 0, 1.0).unwrap_err().to_string().contains("X is A, X is B"));
         run.answer(Choice::First, 0, 1.0).unwrap();
-        assert!(!run.can_answer() && run.trial().unwrap().0 == 1, "the next trial is heard anew");
+        assert!(!run.can_answer() && run.trial().unwrap().0 == 1, "the next trial is played anew");
         assert!(run.undo() && run.trial().unwrap().0 == 0 && run.can_answer());
         run.answer(Choice::Second, 0, 1.0).unwrap();
         assert_eq!(run.results().answers[0].choice, Choice::Second);
     }
 
-    /// Written after every answer, a run goes on at the same trial after the program was killed.
+    /// Written after every answer, a run resumes at the same trial after the program was killed.
     #[test]
     fn a_run_goes_on_after_its_last_answer() {
         let folder = tempfile::tempdir().unwrap();

@@ -10,15 +10,15 @@ use crate::error::{Error, Result};
 pub enum Template {
     /// Each take is a condition.
     Takes,
-    /// The sampling mode.
+    /// One condition per sampling mode.
     Modes,
-    /// The seed.
+    /// One condition per seed.
     Seeds,
-    /// The temperature.
+    /// One condition per temperature of codebook 0.
     Temperatures,
     /// Checkpoint and precision: float against 8 bits, one training step against another.
     Models,
-    /// The speaker.
+    /// One condition per speaker number.
     Voices,
     /// How many codebooks are decoded.
     Codebooks,
@@ -36,7 +36,7 @@ impl Template {
         (Self::Codebooks, "codebooks", "Codebook counts"),
     ];
 
-    /// The condition of a take, in words that sort as its values do; `None` where the take does not say.
+    /// The condition of a take, in words that sort as its values do; `None` if the take does not say.
     fn condition(self, take: &TakeSound, place: usize) -> Option<String> {
         let sampling = take.sound.sampling;
         match self {
@@ -61,7 +61,7 @@ impl Template {
     /// one, the ones that are too many are left out; so is a text that a condition lacks.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where fewer than two conditions are left, or they have no text in common.
+    /// [`Error::InvalidValue`] if fewer than two conditions are left, or they have no text in common.
     pub fn conditions(self, takes: &[TakeSound]) -> Result<Vec<(String, Vec<PlannedSound>)>> {
         let mut found: Vec<(String, BTreeMap<String, Vec<PlannedSound>>)> = Vec::new();
         for (place, take) in takes.iter().enumerate() {
@@ -117,17 +117,17 @@ impl Template {
 /// A take that is to become part of a test.
 #[derive(Clone, Debug)]
 pub struct TakeSound {
-    /// Its name.
+    /// Name of the take.
     pub name: String,
-    /// What it says.
+    /// Text of the take.
     pub text: Option<String>,
-    /// Who says it.
+    /// Speaker number of the take.
     pub speaker: Option<u32>,
     /// Name of the checkpoint that made it.
     pub model: Option<String>,
     /// How many codebooks its sound was decoded from; `None` for all.
     pub codebooks: Option<usize>,
-    /// Its sound.
+    /// Waveform, origin and settings.
     pub sound: PlannedSound,
 }
 

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::kind::{TestKind, TrialPlan};
+use super::trial::Trial;
 use crate::audio::loudness::{Loudness, decibels, matching_gains};
 use crate::audio::resample::resample;
 use crate::audio::wav::{self, WavInfo};
@@ -14,52 +16,14 @@ use crate::data::{RepeatableRandom, Sampling};
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
-/// The format's name and version.
+/// Name and version of the format.
 const FORMAT: &str = "csm-listening-test/1";
-/// The name alone; it stands at the start of the file.
+/// The name alone, which is at the start of the file.
 const FORMAT_NAME: &str = "csm-listening-test";
 
 /// What the low anchor is called, and the highest frequency that it has, Hz.
 const ANCHOR: &str = "low anchor (3.5 kHz)";
 const ANCHOR_HERTZ: usize = 3_500;
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TestKind {
-    /// Is X the same as A or as B? One of them it is.
-    Abx,
-    /// Which of two is better, or are they equally good?
-    Preference,
-    /// How good is each of several, 0 to 100? No reference is given (ITU-R BS.2132).
-    Rating,
-    /// How good is this one, 1 to 5 (ITU-T P.800's absolute category rating)?
-    Opinion,
-}
-
-impl TestKind {
-    /// All of them, with their names on the command line.
-    pub const ALL: [(Self, &'static str); 4] =
-        [(Self::Abx, "abx"), (Self::Preference, "preference"), (Self::Rating, "rating"), (Self::Opinion, "opinion")];
-
-    /// What stands on a button: A, B, C and so on; X on the third one of an ABX trial.
-    pub fn button_name(self, button: usize) -> String {
-        match (self, button) {
-            (Self::Abx, 2) => "X".into(),
-            _ => char::from(b'A' + (button % 26) as u8).to_string(),
-        }
-    }
-
-    /// The question that a listener reads, where the test's maker asks none.
-    pub fn question(self) -> &'static str {
-        match self {
-            Self::Abx => "Is X the same as A or as B?",
-            Self::Preference => "Which of the two sounds better?",
-            Self::Rating => "How good does each of them sound, from 0 (bad) to 100 (excellent)?",
-            Self::Opinion => "How good does it sound: 1 bad, 2 poor, 3 fair, 4 good, 5 excellent?",
-        }
-    }
-}
 
 /// A sound of a test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,48 +38,28 @@ pub struct Stimulus {
     pub sha256: String,
     /// Gain that was applied to match its loudness, decibels.
     pub gain_db: f64,
-    /// Integrated loudness before that, LUFS, where it has one.
+    /// Integrated loudness before that, LUFS, if it has one.
     pub loudness: Option<f64>,
-    /// Length, seconds.
+    /// Length of the sound in seconds.
     pub seconds: f64,
-    /// Settings that made it, where that is known.
+    /// Settings that made it, if known.
     pub sampling: Option<Sampling>,
     /// The sound: a WAV file in base64.
     pub wav: String,
 }
 
-/// One question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trial {
-    /// Sounds in the order of their buttons; of an ABX trial A and B.
-    pub stimuli: Vec<usize>,
-    /// The place in `stimuli` of what X is, of an ABX trial.
-    #[serde(default)]
-    pub x: Option<usize>,
-    /// The trial that this one repeats, to see whether the listener says the same again.
-    #[serde(default)]
-    pub repeats: Option<usize>,
-}
-
-impl Trial {
-    /// The place of the same sound before this one, where a rating has it twice.
-    pub fn first_place(&self, place: usize) -> Option<usize> {
-        self.stimuli[..place].iter().position(|n| *n == self.stimuli[place])
-    }
-}
-
-/// A listening test.
+/// A listening test with all its sounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListeningTest {
     /// The format's name and version.
     pub format: String,
-    /// What is asked.
+    /// Kind of the test.
     pub kind: TestKind,
     /// The question as the listener reads it.
     pub question: String,
     /// Names of the conditions; a listener does not see them.
     pub conditions: Vec<String>,
-    /// The sounds.
+    /// Sounds of the test, by their index.
     pub stimuli: Vec<Stimulus>,
     /// The trials, in their order.
     pub trials: Vec<Trial>,
@@ -128,7 +72,7 @@ pub struct ListeningTest {
 /// What a test is made of.
 #[derive(Clone, Debug)]
 pub struct TestPlan {
-    /// What is asked.
+    /// Kind of the test.
     pub kind: TestKind,
     /// The question; empty for the usual one.
     pub question: String,
@@ -138,10 +82,10 @@ pub struct TestPlan {
     pub repetitions: usize,
     /// Trials that are asked once more, at most half of them.
     pub repeats: usize,
-    /// Whether a condition is added that is surely worse: the first one's sounds without what lies above 3.5 kHz (the low anchor of ITU-R
+    /// Whether a low anchor is added: the sounds of the first condition, low-passed at 3.5 kHz (the low anchor of ITU-R
     /// BS.1534). A listener who does not rate it below the others did not listen.
     pub low_anchor: bool,
-    /// Whether each rating has one of its sounds twice, under two letters: a listener who hears well rates both alike (ITU-R BS.2132's
+    /// Whether each rating has one of its sounds twice, under two letters: an attentive listener rates both alike (ITU-R BS.2132's
     /// hidden repeat). The conditions take turns at it.
     pub hidden_repeat: bool,
     /// Whether sounds are brought to one loudness.
@@ -155,34 +99,32 @@ pub struct TestPlan {
 pub struct PlannedSound {
     /// Where it came from.
     pub source: String,
-    /// Mono samples.
+    /// Mono samples from -1 to 1.
     pub samples: Vec<f32>,
-    /// Samples a second.
+    /// Samples per second of the waveform.
     pub rate: usize,
-    /// Settings that made it, where that is known.
+    /// Settings that made it, if known.
     pub sampling: Option<Sampling>,
 }
 
 impl ListeningTest {
-    /// Makes a test. Each item's trials are balanced: every clip stands as often in each place as can be, and X is A as often as B.
+    /// Makes a test. Each item's trials are balanced: every clip is in each place equally often, if possible, and X is A as often as B.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where the conditions do not have the same items, or are too few for the kind of test.
+    /// [`Error::InvalidValue`] if the conditions do not have the same items, or are too few for the kind of test.
     pub fn new(plan: &TestPlan) -> Result<Self> {
         let with_anchor = TestPlan { conditions: [plan.conditions.clone(), anchor(plan)].concat(), ..plan.clone() };
         let plan = if plan.low_anchor { &with_anchor } else { plan };
         let items = plan.conditions.first().map_or(0, |(_, sounds)| sounds.len());
-        let least = if plan.kind == TestKind::Opinion { 1 } else { 2 };
+        let info = plan.kind.info();
+        let (least, most) = (*info.conditions.start(), *info.conditions.end());
         if plan.conditions.len() < least || items == 0 {
             let got = format!("{} with {items} sounds", plan.conditions.len());
             return Err(Error::invalid("condition", format!("at least {least} conditions with a sound each"), got));
         }
-        if plan.kind == TestKind::Abx && plan.conditions.len() > 2 {
-            return Err(Error::invalid(
-                "condition",
-                "two conditions: ABX tells two from each other",
-                plan.conditions.len(),
-            ));
+        if plan.conditions.len() > most {
+            let expected = format!("at most {most} conditions for a test of the kind {}", info.name);
+            return Err(Error::invalid("condition", expected, plan.conditions.len()));
         }
         if let Some((name, sounds)) = plan.conditions.iter().find(|(_, sounds)| sounds.len() != items) {
             let got = format!("{} in {name:?}", sounds.len());
@@ -191,14 +133,16 @@ impl ListeningTest {
         let stimuli = (0..items).map(|item| stimuli_of_item(plan, item)).collect::<Result<Vec<_>>>()?.concat();
         let conditions = plan.conditions.len();
         let mut random = RepeatableRandom::new(plan.seed);
-        let mut trials = trials(plan, items, conditions, &mut random);
+        let hidden_repeat = plan.hidden_repeat && info.can_repeat_sounds;
+        let trial_plan = TrialPlan { items, conditions, repetitions: plan.repetitions, hidden_repeat };
+        let mut trials = (info.trials)(&trial_plan, &mut random);
         random.shuffle(&mut trials);
         // Trials that are asked once more come at the end: as far from the first time as can be.
         let again: Vec<Trial> = (0..plan.repeats.min(trials.len() / 2))
             .map(|n| Trial { repeats: Some(n), stimuli: swapped(&trials[n].stimuli), x: trials[n].x.map(|x| 1 - x) })
             .collect();
         trials.extend(again);
-        let question = if plan.question.is_empty() { plan.kind.question().into() } else { plan.question.clone() };
+        let question = if plan.question.is_empty() { info.question.into() } else { plan.question.clone() };
         Ok(Self {
             format: FORMAT.into(),
             kind: plan.kind,
@@ -211,14 +155,14 @@ impl ListeningTest {
         })
     }
 
-    /// Whether the file at `path` says that it is a listening test.
-    pub fn is_one(path: &Path) -> bool {
+    /// Whether the file at `path` starts with the format's name.
+    pub fn has_magic(path: &Path) -> bool {
         let mut start = [0; 64];
         let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start));
         read.is_ok_and(|n| String::from_utf8_lossy(&start[..n]).contains(FORMAT_NAME))
     }
 
-    /// Reads a test.
+    /// Reads and checks a test.
     ///
     /// # Errors
     /// [`Error::Read`], and [`Error::InvalidFile`] with what is wrong with it.
@@ -229,21 +173,15 @@ impl ListeningTest {
         if test.format != FORMAT {
             return Err(Error::file(path, format!("expected the format {FORMAT}, got {:?}", test.format)));
         }
-        let least = |trial: &Trial| match test.kind {
-            TestKind::Abx => trial.stimuli.len() == 2 && trial.x.is_some_and(|x| x < 2),
-            TestKind::Preference => trial.stimuli.len() == 2,
-            TestKind::Rating => trial.stimuli.len() >= 2,
-            TestKind::Opinion => trial.stimuli.len() == 1,
-        };
         let fits = |trial: &Trial| {
-            least(trial)
+            test.kind.info().fits(trial)
                 && trial.stimuli.iter().all(|n| *n < test.stimuli.len())
                 && trial.repeats.is_none_or(|n| n < test.trials.len())
         };
         if let Some(n) = test.trials.iter().position(|trial| !fits(trial)) {
             return Err(Error::file(
                 path,
-                format!("trial {n} does not fit the kind of the test or names a sound that is not there"),
+                format!("trial {n} does not fit the kind of the test or names a sound that does not exist"),
             ));
         }
         for (n, stimulus) in test.stimuli.iter().enumerate() {
@@ -262,13 +200,13 @@ impl ListeningTest {
     /// Writes the test, whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_vec(self).unwrap_or_default(); // plain data, which always has a JSON form
         write_atomically(path, &json)
     }
 
-    /// SHA-256 of what a listener is asked and hears, by which results know the test.
+    /// SHA-256 of questions and sounds, by which results identify their test.
     pub fn sha256(&self) -> String {
         let sounds: Vec<&str> = self.stimuli.iter().map(|s| s.sha256.as_str()).collect();
         let asked = (&self.format, self.kind, &self.question, &self.conditions, sounds, &self.trials, self.seed);
@@ -292,7 +230,7 @@ fn swapped(places: &[usize]) -> Vec<usize> {
     places.iter().rev().copied().collect()
 }
 
-/// The low anchor as a condition; none where there is nothing to make it of.
+/// The low anchor as a condition; none if there is nothing to make it of.
 fn anchor(plan: &TestPlan) -> Vec<(String, Vec<PlannedSound>)> {
     let dull = |sound: &PlannedSound| {
         let low = resample(&sound.samples, sound.rate, 2 * ANCHOR_HERTZ);
@@ -325,52 +263,6 @@ fn stimuli_of_item(plan: &TestPlan, item: usize) -> Result<Vec<Stimulus>> {
         })
     };
     sounds.iter().enumerate().map(stimulus).collect()
-}
-
-/// The trials, not yet shuffled. Places take turns, beginning with a drawn one, so that they are balanced.
-fn trials(plan: &TestPlan, items: usize, conditions: usize, random: &mut RepeatableRandom) -> Vec<Trial> {
-    let stimulus = |item: usize, condition: usize| item * conditions + condition;
-    let all: Vec<usize> = (0..conditions).collect();
-    let mut trials = Vec::new();
-    match plan.kind {
-        TestKind::Abx | TestKind::Preference => {
-            let pairs = all.iter().flat_map(|a| all[a + 1..].iter().map(move |b| (*a, *b)));
-            for (a, b) in pairs {
-                // All of a pair's trials take turns together: with an even number every place is as frequent as any other.
-                let mut turn = random.below(4);
-                for item in 0..items {
-                    for _ in 0..plan.repetitions {
-                        let stimuli = vec![stimulus(item, a), stimulus(item, b)];
-                        let stimuli = if usize::is_multiple_of(turn, 2) { stimuli } else { swapped(&stimuli) };
-                        let x = (plan.kind == TestKind::Abx).then_some((turn / 2) % 2);
-                        trials.push(Trial { stimuli, x, repeats: None });
-                        turn += 1;
-                    }
-                }
-            }
-        }
-        TestKind::Rating => {
-            for item in 0..items {
-                let first = random.below(conditions);
-                for n in 0..plan.repetitions {
-                    // A shift by one each time: every condition comes to every place.
-                    let place = |m: usize| stimulus(item, (first + n + m) % conditions);
-                    let mut stimuli: Vec<usize> = (0..conditions).map(place).collect();
-                    if plan.hidden_repeat {
-                        let again = stimulus(item, (first + item + n) % conditions);
-                        stimuli.insert(random.below(conditions + 1), again);
-                    }
-                    trials.push(Trial { stimuli, x: None, repeats: None });
-                }
-            }
-        }
-        TestKind::Opinion => {
-            let each = (0..items).flat_map(|item| all.iter().map(move |condition| stimulus(item, *condition)));
-            let often = each.flat_map(|n| std::iter::repeat_n(n, plan.repetitions));
-            trials.extend(often.map(|n| Trial { stimuli: vec![n], x: None, repeats: None }));
-        }
-    }
-    trials
 }
 
 #[cfg(test)]

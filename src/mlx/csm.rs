@@ -18,7 +18,7 @@ use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, FrameStage,
 use crate::error::Result;
 use crate::sampling::prefetch::NoisePrefetcher;
 
-/// The language model.
+/// The language model on MLX.
 pub struct MlxCsm {
     dims: ModelDims,
     text_vocab: usize,
@@ -47,10 +47,10 @@ impl MlxCsm {
         Self::load_graph(checkpoint, precision)
     }
 
-    /// The same as MLX's graph, which computes on every device.
+    /// Loads the model as MLX's graph, which computes on every device.
     ///
     /// # Errors
-    /// As [`MlxCsm::load`].
+    /// Returns the errors of [`MlxCsm::load`].
     pub fn load_graph(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         let (network, embeddings) = GraphNetwork::load(checkpoint, precision)?;
         Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)))
@@ -97,7 +97,7 @@ impl MlxCsm {
         self.embeddings.audio.forward(&rows)?.as_dtype(self.precision)?.sum_axis(1, false)
     }
 
-    /// The next frame of each sequence as a graph. `after` is told what each stage gives.
+    /// The next frame of each sequence as a graph. `after` receives the output of each stage.
     fn frame_graph(
         &mut self,
         requests: &[FrameRequest<'_>],
@@ -139,7 +139,7 @@ impl MlxCsm {
         let codes = stack(&tokens, 1)?; // (B, K)
         let unguarded = (!unguarded.is_empty()).then(|| stack(&unguarded, 1)).transpose()?;
         let logits = stack(&logits, 1)?; // (B, K, V)
-        let total = logits.sum(None)?; // not finite where one of them is not
+        let total = logits.sum(None)?; // not finite if one of them is not
         let observe = requests.iter().any(|request| request.observe);
         let wanted = [Some(&codes), Some(&total), unguarded.as_ref(), observe.then_some(&logits)];
         evaluate(wanted.into_iter().flatten().chain(&self.network.arrays()))?;
@@ -193,11 +193,12 @@ impl MlxCsm {
             self.noise.push(noise);
             values
         };
-        match requests.first().map(|request| request.sampling.mode.info().noise) {
-            Some(NoiseSource::TorchStream) => {
+        let Some(first) = requests.first() else { return FrameNoise::Keys(Vec::new()) };
+        match first.sampling.mode.info().noise {
+            NoiseSource::TorchStream => {
                 FrameNoise::Streams(requests.iter().map(|r| stream(r.sampling.seed, r.frame)).collect())
             }
-            _ => FrameNoise::Keys(requests.iter().map(|r| (r.sampling.seed, r.frame)).collect()),
+            NoiseSource::MlxKey => FrameNoise::Keys(requests.iter().map(|r| (r.sampling.seed, r.frame)).collect()),
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn attention<'a>(
     fast::scaled_dot_product_attention(q, k, v, scale, mask, None)
 }
 
-/// The graph that a GPU would get, to be counted where there is none: a fused operation is one operation that cannot be computed.
+/// The graph that a GPU would get, to be counted if there is none: a fused operation is one operation that cannot be computed.
 #[cfg(test)]
 pub(super) mod pretended_gpu {
     use std::cell::Cell;

@@ -44,7 +44,7 @@ fn evaluate<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<(), Excep
     mlx_rs::transforms::eval(arrays)
 }
 
-/// Operations that computing `outputs` would run; `None` where they cannot be counted.
+/// Operations that computing `outputs` would run; `None` if they cannot be counted.
 fn count_operations<'a>(outputs: impl IntoIterator<Item = &'a Array>) -> Option<usize> {
     #[cfg(not(target_os = "macos"))]
     return Some(cpu::count_operations(outputs));
@@ -58,7 +58,7 @@ fn count_operations<'a>(outputs: impl IntoIterator<Item = &'a Array>) -> Option<
 /// Tokens of *exact* draws as the graph makes them, from (logits, settings, PyTorch's noise).
 ///
 /// # Errors
-/// What MLX reports.
+/// [`Error::Engine`] with the error of MLX.
 pub fn exact_draws(cases: &[(&[f32], SamplingParams, &[f32])]) -> Result<Vec<u32>> {
     let array = |x: &[f32]| Array::from_slice(x, &[1, x.len() as i32]);
     let draw = |(logits, params, noise): &(&[f32], SamplingParams, &[f32])| {
@@ -70,7 +70,7 @@ pub fn exact_draws(cases: &[(&[f32], SamplingParams, &[f32])]) -> Result<Vec<u32
 /// `n` tokens of *native* draws from the same logits, with the keys of frames 0 to n - 1 of a clip with this seed.
 ///
 /// # Errors
-/// What MLX reports.
+/// [`Error::Engine`] with the error of MLX.
 pub fn native_draws(logits: &[f32], params: SamplingParams, seed: u64, n: usize) -> Result<Vec<u32>> {
     let logits = Array::from_slice(logits, &[1, logits.len() as i32]);
     let draw = |frame| sample_tokens(&logits, params, None, &DrawNoise::Keys(vec![native_key(seed, frame, 0)?]));
@@ -89,14 +89,14 @@ pub struct QuantisedBytes {
     pub packed: Vec<u8>,
     /// `[out, in / group]`, in the matrix' number type.
     pub scales: Vec<u8>,
-    /// The same shape.
+    /// Biases, of the same shape.
     pub biases: Vec<u8>,
 }
 
 /// MLX's affine quantisation of a matrix `[out, in]`.
 ///
 /// # Errors
-/// What MLX reports.
+/// [`Error::Engine`] with the error of MLX.
 pub fn quantise(matrix: &TensorData<'_>, bits: usize, group: usize) -> Result<QuantisedBytes> {
     let array = weights::array(&matrix.bytes, &matrix.shape, weights::mlx_dtype(matrix.dtype));
     let (packed, scales, biases) = mlx_rs::ops::quantize(&array, group as i32, bits as i32)?;
@@ -116,7 +116,7 @@ pub fn quantise(matrix: &TensorData<'_>, bits: usize, group: usize) -> Result<Qu
 /// Bytes that MLX holds now, and the most it has held.
 ///
 /// # Errors
-/// What MLX reports.
+/// [`Error::Engine`] with the error of MLX.
 pub fn memory() -> Result<(usize, usize)> {
     Ok((mlx_rs::memory::active_memory()?, mlx_rs::memory::peak_memory()?))
 }
@@ -139,7 +139,7 @@ mod tests {
         let mimi = Mimi::load(&checkpoint).unwrap();
         for mode in [Mode::Native, Mode::Exact] {
             let sampling = checkpoint.suggested_sampling(mode, 1);
-            let prompt = checkpoint.prompt_of(&ClipSpec::new("Hello.", 0, sampling)).unwrap();
+            let prompt = checkpoint.prompt(&ClipSpec::new("Hello.", 0, sampling)).unwrap();
             csm.prefill(&prompt, &Codes::default()).unwrap();
             let model = pretended_gpu::with(|| {
                 csm.operations_of_a_frame(&FrameRequest { frame: 0, sampling: &sampling, forced: &[], observe: false })

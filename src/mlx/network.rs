@@ -39,7 +39,7 @@ pub(super) struct Embeddings {
 }
 
 impl Embeddings {
-    /// Without a table for audio where the checkpoint shares the depth decoder's.
+    /// Without a table for audio if the checkpoint shares the depth decoder's.
     pub(super) fn new(text: Embedding, audio: Option<Embedding>, depth: Embedding) -> Self {
         Self { text, audio: audio.unwrap_or_else(|| depth.clone()), depth }
     }

@@ -38,10 +38,10 @@ impl Linear {
     }
 }
 
-/// Linear layers of one input, computed as one product where they are stored alike.
+/// Linear layers of one input, computed as one product if they are stored alike.
 pub(super) struct Parallel {
     linears: Vec<Linear>, // one for all, or one for each
-    /// Outputs of each.
+    /// Number of outputs of each matrix.
     widths: Vec<i32>,
 }
 
@@ -71,7 +71,7 @@ impl Parallel {
         }
     }
 
-    /// Each output by itself, (B, T, width).
+    /// Each output separately, (B, T, width).
     pub(super) fn forward_each(&self, x: &Array) -> Result<Vec<Array>> {
         let all = self.forward(x)?;
         let mut start = 0;
@@ -91,7 +91,7 @@ fn arrays_of(weights: &LinearWeights<Array>) -> Vec<&Array> {
     matrix.into_iter().chain(&weights.bias).collect()
 }
 
-/// The rows of all matrices, one after another; `None` where some are stored otherwise than the first.
+/// The rows of all matrices, one after another; `None` if some are stored otherwise than the first.
 fn stack(weights: &[LinearWeights<Array>]) -> Result<Option<LinearWeights<Array>>> {
     let Some(first) = weights.first() else { return Ok(None) };
     let rows = |of: &dyn Fn(&LinearWeights<Array>) -> Option<Array>| -> Result<Option<Array>> {
@@ -186,7 +186,7 @@ pub(super) struct Rotary {
 pub(super) enum Rotation {
     /// Cosines and sines, each (T, head_dim).
     Table(Array, Array),
-    /// The first position.
+    /// Positions from this one on.
     From(i32),
 }
 
@@ -197,7 +197,7 @@ impl Rotary {
         Self { wavelengths, head_dim: head_dim as i32, table: None }
     }
 
-    /// The same with a table for `positions` positions, where MLX computes on the CPU.
+    /// Adds a table for `positions` positions, if MLX computes on the CPU.
     pub(super) fn with_table(rope: &Rope, head_dim: usize, positions: usize) -> Result<Self> {
         let plain = Self::new(rope, head_dim);
         if !on_cpu() {

@@ -44,8 +44,7 @@ impl LogitOps for MlxOps {
         topk_axis(logits, k as i32, -1)?.min_axis(-1, true)
     }
 
-    fn mask_below(&self, logits: Array, floor: Array, offset: f64) -> Result<Array> {
-        let floor = if offset == 0.0 { floor } else { floor.add(Array::from_f32(offset as f32))? };
+    fn mask_below(&self, logits: Array, floor: Array) -> Result<Array> {
         select(logits.lt(floor)?, minus_infinity(), &logits)
     }
 }

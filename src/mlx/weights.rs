@@ -18,8 +18,8 @@ pub(super) fn mlx_dtype(dtype: data::Dtype) -> Dtype {
     }
 }
 
-/// Reads weights in one number type. Each is materialised before the next is read, so that the peak is the weights in use and
-/// one tensor.
+/// Reads weights in one number type. Each is materialised before the next is read, so that the peak is the weights in
+/// use and one tensor.
 pub(super) struct ArraySource<'a> {
     store: &'a TensorStore,
     dtype: Dtype,

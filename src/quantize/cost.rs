@@ -21,7 +21,7 @@ const FIRST_SEED: u64 = 1;
 /// The cost in one codebook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct CodebookCost {
-    /// Draws compared.
+    /// Number of draws that were compared.
     pub draws: usize,
     /// Mean of `KL(softmax(float) || softmax(quantised))`, bits.
     pub mean_kl: f64,
@@ -34,9 +34,9 @@ pub struct CodebookCost {
 /// The cost of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cost {
-    /// By codebook.
+    /// Costs of each codebook.
     pub codebooks: Vec<CodebookCost>,
-    /// First frame of each clip that differs when both speak freely from the same noise; `None` where none does.
+    /// First frame of each clip that differs when both speak freely from the same noise; `None` if none does.
     pub first_divergences: Vec<Option<usize>>,
     /// Frames of each clip of the float checkpoint.
     pub frames: Vec<usize>,
@@ -58,15 +58,14 @@ pub fn measure(float: &Checkpoint, quantised: &Checkpoint, texts: &[&str]) -> Re
     {
         let mut engine = MlxCsm::load(float, Dtype::Float32)?;
         for spec in &specs {
-            let request = GenerationRequest::new(spec, float.prompt_of(spec)?, max_frames);
-            let request = GenerationRequest { observe: true, ..request };
+            let request = GenerationRequest::new(spec, float.prompt(spec)?, max_frames).observed();
             clips.push(observed_clip(&request, &dims, &mut SingleEngine(&mut engine))?);
         }
     }
     let mut engine = MlxCsm::load(quantised, Dtype::Float32)?;
     let mut cost = Cost { codebooks: vec![CodebookCost::default(); dims.codebooks], ..Cost::default() };
     for (spec, (codes, logits)) in specs.iter().zip(&clips) {
-        let prompt = quantised.prompt_of(spec)?;
+        let prompt = quantised.prompt(spec)?;
         let forced = GenerationRequest::teacher_forced(spec, prompt.clone(), codes);
         let (_, others) = observed_clip(&forced, &dims, &mut SingleEngine(&mut engine))?;
         cost.add_draws(&spec.sampling, logits, &others);

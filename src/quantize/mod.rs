@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::files::{sync_folder, write_atomically};
 use crate::mlx::{QuantisedBytes, quantise};
 
-/// How to quantise.
+/// Bits, group sizes and matrices to quantise.
 #[derive(Debug)]
 pub struct QuantizeSpec {
     /// Bits a number: 4 or 8 (2, 3 and 6 work too).
@@ -29,10 +29,10 @@ pub struct QuantizeSpec {
     pub keep: Vec<Regex>,
 }
 
-/// What was written.
+/// Summary of a quantised checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Quantised matrices.
+    /// Number of quantised matrices.
     pub quantised: usize,
     /// Matrices and other tensors that stayed as they are.
     pub kept: usize,
@@ -45,7 +45,7 @@ pub struct Written {
 const WEIGHTS: &str = "model.safetensors";
 
 /// Writes `checkpoint` quantised into `folder`, which must not exist yet or be empty: weights in MLX's names, config, tokenizer, and
-/// the codec in a folder of its own, which mlx-audio passes over.
+/// the codec in its own folder, which mlx-audio passes over.
 ///
 /// # Errors
 /// What reading reports, [`Error::InvalidValue`] for a folder that holds something, [`Error::Write`], [`Error::Cancelled`]. Nothing
@@ -142,7 +142,7 @@ fn config(checkpoint: &Checkpoint, spec: &QuantizeSpec) -> Value {
 
 /// Which part of a tensor a stored tensor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum MatrixPart {
     Whole,
     Packed,
     Scales,
@@ -154,7 +154,7 @@ enum Part {
 struct Entry {
     stored_name: String,
     name: String,
-    part: Part,
+    part: MatrixPart,
     dtype: Dtype,
     shape: Vec<usize>,
     /// Width of the heads whose rows are stored in pairs.
@@ -163,7 +163,7 @@ struct Entry {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        let size = if self.part == Part::Packed { 4 } else { self.dtype.size() };
+        let size = if self.part == MatrixPart::Packed { 4 } else { self.dtype.size() };
         self.shape.iter().product::<usize>() * size
     }
 }
@@ -182,7 +182,7 @@ impl Plan {
             let entry = Entry {
                 stored_name: name.into(),
                 name: name.into(),
-                part: Part::Whole,
+                part: MatrixPart::Whole,
                 dtype,
                 shape,
                 paired_head: None,
@@ -212,9 +212,9 @@ impl Plan {
         self.written.quantised += 1;
         let (rows, inputs) = (entry.shape[0], entry.shape[1]);
         let parts = [
-            (".weight", Part::Packed, inputs * spec.bits / 32),
-            (".scales", Part::Scales, inputs / spec.group),
-            (".biases", Part::Biases, inputs / spec.group),
+            (".weight", MatrixPart::Packed, inputs * spec.bits / 32),
+            (".scales", MatrixPart::Scales, inputs / spec.group),
+            (".biases", MatrixPart::Biases, inputs / spec.group),
         ];
         let part = |(ending, part, columns)| Entry {
             stored_name: format!("{module}{ending}"),
@@ -242,14 +242,14 @@ impl LazyTensor<'_> {
         }
         let data: TensorData<'_> = self.checkpoint.tensors.read(&self.entry.name)?;
         let data = data.with_rows_in_pairs(self.entry.paired_head);
-        if self.entry.part == Part::Whole {
+        if self.entry.part == MatrixPart::Whole {
             return Ok(data.bytes.into_owned());
         }
         let QuantisedBytes { packed, scales, biases } = quantise(&data, self.spec.bits, self.spec.group)?;
         Ok(match self.entry.part {
-            Part::Scales => scales,
-            Part::Biases => biases,
-            Part::Packed | Part::Whole => packed,
+            MatrixPart::Scales => scales,
+            MatrixPart::Biases => biases,
+            MatrixPart::Packed | MatrixPart::Whole => packed,
         })
     }
 }
@@ -257,7 +257,7 @@ impl LazyTensor<'_> {
 impl View for LazyTensor<'_> {
     fn dtype(&self) -> safetensors::Dtype {
         match (self.entry.part, self.entry.dtype) {
-            (Part::Packed, _) => safetensors::Dtype::U32,
+            (MatrixPart::Packed, _) => safetensors::Dtype::U32,
             (_, Dtype::Float32) => safetensors::Dtype::F32,
             (_, Dtype::Float16) => safetensors::Dtype::F16,
             (_, Dtype::Bfloat16) => safetensors::Dtype::BF16,

@@ -9,7 +9,8 @@ use crate::acoustics::measures::{Sound, SoundValues};
 use crate::analysis::clip::{CodebookStats, RepetitionStats, trailing_silence};
 use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
 use crate::analysis::word_errors::{WordErrors, words};
-use crate::data::{Codes, FinishReason, ModelId, ModelInfo, SILENCE_LEVEL, Sampling, TokenFile};
+use crate::data::issue::{LONG_SILENCE, REPEATED_FRAMES};
+use crate::data::{Clip, Codes, FinishReason, Issue, ModelId, ModelInfo, SILENCE_LEVEL, Sampling};
 
 /// Why a clip's draws have no statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,7 @@ pub enum StepsUnavailable {
     NotReproducible(String),
     /// An all-zero frame in the file's middle would end the clip there.
     Incomplete {
-        /// That frame.
+        /// Index of that frame.
         frame: usize,
     },
     /// They are those of the first clip, which has the same tokens up to the first difference.
@@ -50,30 +51,30 @@ impl Serialize for StepsUnavailable {
     }
 }
 
-/// One clip.
+/// The report of one clip.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClipReport {
     /// Its name in the report.
     pub name: String,
-    /// What is said, where that is known.
+    /// What is said, if known.
     pub text: Option<String>,
-    /// Who says it.
+    /// Speaker number, if recorded.
     pub speaker: Option<u32>,
     /// Settings at the start.
     pub sampling: Option<Sampling>,
-    /// Why it ended; `None` where the file does not say.
+    /// Why it ended; `None` if the file does not say.
     pub stop: Option<FinishReason>,
     /// Its length in frames.
     pub frames: usize,
-    /// Its repetitions.
+    /// Repetitions of frames and tokens.
     pub repetition: RepetitionStats,
-    /// Silence at its end, seconds, where its waveform was computed.
+    /// Silence at its end, seconds, if its waveform was computed.
     pub trailing_silence: Option<f64>,
-    /// Measures of its sound, where it was measured.
+    /// Measures of its sound, if it was measured.
     pub acoustics: Option<SoundValues>,
-    /// What a recogniser heard, where one was asked.
+    /// Word errors of the transcript, if a recogniser was used.
     pub word_errors: Option<WordErrors>,
-    /// Why there is nothing that a recogniser heard, though one was asked.
+    /// Why the recogniser gave no transcript, if it failed.
     pub recogniser_failed: Option<String>,
     /// Statistics of its codebooks.
     pub codebooks: Vec<CodebookStats>,
@@ -82,7 +83,7 @@ pub struct ClipReport {
     pub means: Option<Vec<TokenMeans>>,
     /// Why they were not.
     pub steps_unavailable: Option<StepsUnavailable>,
-    /// Its codes.
+    /// Codes of the clip, `[T][K]`.
     #[serde(skip)]
     pub codes: Codes,
     /// Statistics of its draws, `[T][K]`.
@@ -111,30 +112,29 @@ fn means_as_json<S: Serializer>(means: &Option<Vec<TokenMeans>>, serializer: S) 
 }
 
 impl ClipReport {
-    /// Reports the clip of a token file. `steps` are its draws, or why there are none; `audio` its waveform, if it was computed.
+    /// Reports `clip`. `stats` are the statistics of its draws, `[T][K]`, or why there are none.
     pub fn new(
         name: String,
-        file: TokenFile,
-        steps: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
-        audio: Option<&[f32]>,
+        clip: &Clip,
+        stats: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
         model: &ModelInfo,
     ) -> Self {
-        let codes = file.frames;
-        let silence = |a: &[f32]| trailing_silence(a, SILENCE_LEVEL) as f64 / model.dims.sample_rate as f64;
-        let (steps, steps_unavailable) = match steps {
-            Ok(steps) => (Some(steps), None),
+        let codes = clip.codes.clone();
+        let silence = || trailing_silence(&clip.audio, SILENCE_LEVEL) as f64 / clip.sample_rate.max(1) as f64;
+        let (steps, steps_unavailable) = match stats {
+            Ok(stats) => (Some(stats), None),
             Err(reason) => (None, Some(reason)),
         };
         let codebooks = 0..model.dims.codebooks;
         Self {
             name,
-            text: file.text,
-            speaker: file.speaker,
-            sampling: file.sampling,
-            stop: file.stop,
+            text: clip.origin.text.clone(),
+            speaker: clip.origin.speaker,
+            sampling: clip.origin.sampling,
+            stop: clip.stop,
             frames: codes.len(),
             repetition: RepetitionStats::measure(&codes),
-            trailing_silence: audio.map(silence),
+            trailing_silence: (!clip.audio.is_empty()).then(silence),
             acoustics: None,
             word_errors: None,
             recogniser_failed: None,
@@ -149,7 +149,7 @@ impl ClipReport {
         }
     }
 
-    /// The same with what can be measured of its sound, `rate` samples a second.
+    /// Adds acoustic measures of a waveform at `rate` samples per second.
     pub fn with_acoustics(mut self, audio: &[f32], rate: usize) -> Self {
         let said = self.text.as_deref().map(|text| words(text).len()).filter(|words| *words > 0);
         self.acoustics = Some(SoundValues::measure(&Sound::new(audio, rate, said)));
@@ -157,16 +157,36 @@ impl ClipReport {
         self
     }
 
-    /// The same with what a recogniser heard, or why it did not.
-    pub fn with_transcript(mut self, heard: Result<String, String>) -> Self {
-        match heard {
-            Ok(heard) => self.word_errors = self.text.as_deref().and_then(|text| WordErrors::measure(text, &heard)),
+    /// What counts against the clip when clips are ranked.
+    pub fn issues(&self) -> Vec<Issue> {
+        let measured = |key: &str| self.acoustics.as_ref().and_then(|values| values.get(key));
+        let ended = self.stop.and_then(|stop| Issue::of_stop(stop, self.frames));
+        let empty = (self.frames == 0).then_some(Issue::Empty).filter(|_| ended != Some(Issue::Empty));
+        let repetition =
+            Issue::Repeating { from: self.repetition.longest_run_from, frames: self.repetition.longest_run };
+        let repeated = (self.repetition.longest_run >= REPEATED_FRAMES.rank).then_some(repetition);
+        let pause = measured("longest_pause_s").filter(|seconds| *seconds >= LONG_SILENCE);
+        let silence = self.trailing_silence.filter(|seconds| *seconds >= LONG_SILENCE);
+        let clipped = measured("clipped_samples").filter(|samples| *samples > 0.0);
+        let rest = [
+            repeated,
+            pause.map(|seconds| Issue::Pause { seconds }),
+            silence.map(|seconds| Issue::TrailingSilence { seconds }),
+            clipped.map(|samples| Issue::Clipping { samples: samples as usize }),
+        ];
+        ended.into_iter().chain(empty).chain(rest.into_iter().flatten()).collect()
+    }
+
+    /// Adds the transcript of a recogniser, or why there is none.
+    pub fn with_transcript(mut self, transcript: Result<String, String>) -> Self {
+        match transcript {
+            Ok(words) => self.word_errors = self.text.as_deref().and_then(|text| WordErrors::measure(text, &words)),
             Err(problem) => self.recogniser_failed = Some(problem),
         }
         self
     }
 
-    /// The same with what only a page shows: the sound, and the candidates of the draws where all of them are known.
+    /// Adds what only a page shows: the sound, and the candidates of the draws if all of them are known.
     pub fn with_page_content(mut self, sound: Option<ClipSound>, candidates: Vec<FrameCandidates>) -> Self {
         self.sound = sound;
         self.candidates = (candidates.len() == self.codes.len() && self.steps.is_some()).then_some(candidates);

@@ -17,22 +17,22 @@ pub struct ModeComparison {
     pub a: String,
     /// Name of the second mode.
     pub b: String,
-    /// All codebooks together.
+    /// Comparison over all codebooks together.
     pub all: GroupComparison,
-    /// Each codebook.
+    /// Comparison of each codebook.
     pub codebooks: Vec<GroupComparison>,
 }
 
 /// Two clips of one seed in two modes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SeedPair {
-    /// The seed.
+    /// Seed that both clips have.
     pub seed: u64,
-    /// First mode.
+    /// Mode of the first clip.
     pub a: Mode,
-    /// Second mode.
+    /// Mode of the second clip.
     pub b: Mode,
-    /// Where they diverge; `None` where they are identical.
+    /// Where they diverge; `None` if they are identical.
     pub divergence: Option<Divergence>,
     /// Why, where both modes draw from the same noise.
     pub cause: Option<DivergenceCause>,
@@ -53,17 +53,17 @@ pub struct SoundPair {
 /// Two checkpoints on the same tokens.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CheckpointComparison {
-    /// The reference.
+    /// Name of the reference checkpoint.
     pub a: String,
-    /// The other.
+    /// Name of the other checkpoint.
     pub b: String,
-    /// Draws compared.
+    /// Number of frames that were compared.
     pub steps: usize,
     /// Largest difference of two logits.
     pub max_difference: f32,
     /// Mean of `KL(a || b)`, bits.
     pub mean_kl: f64,
-    /// Largest of them.
+    /// Largest divergence of a draw, in bits.
     pub largest_kl: f64,
     /// Share of draws with the same most likely id.
     pub top1_agreement: f64,
@@ -71,9 +71,9 @@ pub struct CheckpointComparison {
     pub top_k_agreement: f64,
     /// Smallest margin of the reference between the best and the second best logit.
     pub least_margin: f32,
-    /// Where clips of the same seed diverge; `None` where they are identical.
+    /// Where clips of the same seed diverge; `None` if they are identical.
     pub divergence: Option<Divergence>,
-    /// Each draw, `[T][K]`.
+    /// Differences of each draw, `[T][K]`.
     #[serde(skip)]
     pub diffs: Vec<Vec<LogitDiff>>,
 }
@@ -104,9 +104,9 @@ impl CheckpointComparison {
 pub struct Report {
     /// The model that the clips are from.
     pub model: ModelInfo,
-    /// The clips.
+    /// Reports of the clips.
     pub clips: Vec<ClipReport>,
-    /// Modes against modes.
+    /// Comparisons of modes with each other.
     pub groups: Vec<ModeComparison>,
     /// Same seed, two modes.
     pub pairs: Vec<SeedPair>,
@@ -116,7 +116,7 @@ pub struct Report {
     pub sound_distances: Vec<SoundPair>,
     /// Places in `clips`, best first by what can be measured; empty for one clip.
     pub ranking: Vec<usize>,
-    /// Checkpoint against checkpoint.
+    /// Comparison of two checkpoints, if requested.
     pub checkpoints: Option<CheckpointComparison>,
 }
 

@@ -1,4 +1,4 @@
-//! What a page shows of a clip beyond tables and plots: its sound, its lanes, and the candidates of every draw.
+//! The parts of a page that show one clip: sound, lanes, and the candidates of every draw.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::clip::ClipReport;
 use super::page_content::FrameCandidates;
 use super::plots::colour;
-use crate::analysis::statistics::{STEP_STATISTICS, TokenStats};
+use crate::analysis::statistics::{END_PROBABILITY_COLOUR, STEP_STATISTICS, TokenStats, curves};
+use crate::analysis::steps::Candidate;
 use crate::data::ModelInfo;
 use crate::page::page_data;
 
@@ -19,15 +20,15 @@ pub(super) const STYLE: &str = include_str!("../../assets/report/page.css");
 /// Steps of the colour map.
 const COLOURS: usize = 64;
 
-/// The probability of the end in each frame's candidates, where it is among them.
+/// The probability of the end in each frame's candidates, if it is among them.
 fn end_probability(candidates: &[FrameCandidates]) -> Vec<f32> {
     let of_frame = |frame: &FrameCandidates| {
-        frame.first().and_then(|draw| draw.iter().find(|(id, _, _)| *id == 0)).map_or(0.0, |(_, p, _)| *p)
+        frame.first().and_then(|draw| draw.iter().find(|c| c.id == 0)).map_or(0.0, |c| c.model)
     };
     candidates.iter().map(of_frame).collect()
 }
 
-/// The lanes of a clip, with its sound and draws where they are known.
+/// The lanes of a clip, with its sound and draws if they are known.
 pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
     if clip.codes.is_empty() {
         return markup! {};
@@ -49,19 +50,25 @@ pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
                 }
             }
             canvas class="wave" style="height:110px" role="img" aria-label="Waveform, entropy and surprisal over time" {}
-            canvas class="map" style=(format!("height:{height}px")) role="img" aria-label="Tokens over time, a row a codebook" {}
+            canvas class="map" style=(format!("height:{height}px")) role="img" aria-label="Tokens over time, one row per codebook" {}
             @if clip.steps.is_some() {
                 p class="legend weak" {
-                    span style="color:#4682d2" { "entropy" }
-                    span style="color:#e18228" { "surprisal" }
-                    @if clip.candidates.is_some() { span style="color:#be4696" { "p(end)" } }
-                    "of the chosen codebook"
+                    @for (statistic, colour) in curves() { span style=(format!("color:{}", css(colour))) { (statistic.title) } }
+                    @if clip.candidates.is_some() {
+                        span style=(format!("color:{}", css(END_PROBABILITY_COLOUR))) { "p(end)" }
+                    }
+                    "of the selected codebook"
                 }
             }
             div class="readout" aria-live="polite" { p class="weak" { "Click a cell to see its draw." } }
             (page_data(None, &clip_data(clip, model)))
         }
     }
+}
+
+/// A colour as CSS writes it.
+fn css([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
@@ -74,8 +81,8 @@ fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
     });
     let share = |p: f32| rounded(f64::from(p));
     let draws = clip.candidates.as_ref().map(|frames| {
-        let draw = |draw: &Vec<(u32, f32, f32)>| {
-            draw.iter().map(|(id, p, q)| json!([id, share(*p), share(*q)])).collect::<Value>()
+        let draw = |draw: &Vec<Candidate>| {
+            draw.iter().map(|c| json!([c.id, share(c.model), share(c.sampler)])).collect::<Value>()
         };
         frames.iter().map(|frame| frame.iter().map(draw).collect::<Value>()).collect::<Value>()
     });
@@ -87,8 +94,10 @@ fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
         "frames": clip.codes.frames().map(<[u32]>::to_vec).collect::<Vec<_>>(),
         "labels": labels(clip, model),
         "statistics": statistics.collect::<Map<_, _>>(),
+        "curves": curves().map(|(s, colour)| json!([s.heading(), css(colour)])).collect::<Value>(),
         "draws": draws,
         "end": end,
+        "endColour": css(END_PROBABILITY_COLOUR),
         "peaks": sound.map_or(Value::Array(Vec::new()), |peaks| peaks.collect()),
     })
 }
@@ -96,7 +105,7 @@ fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
 /// Labels of the ids that the clip or its candidates have, by codebook.
 fn labels(clip: &ClipReport, model: &ModelInfo) -> Vec<Map<String, Value>> {
     let of_codebook = |k: usize| {
-        let drawn = clip.candidates.iter().flatten().flat_map(|frame| &frame[k]).map(|(id, _, _)| *id);
+        let drawn = clip.candidates.iter().flatten().flat_map(|frame| &frame[k]).map(|c| c.id);
         let ids: std::collections::BTreeSet<u32> = clip.codes.column(k).chain(drawn).collect();
         let labelled = ids.into_iter().map(|id| (id, model.label(k, id))).filter(|(_, label)| !label.is_empty());
         labelled.map(|(id, label)| (id.to_string(), Value::from(label))).collect()

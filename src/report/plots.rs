@@ -17,16 +17,16 @@ use crate::error::BoxError;
 /// A result of the plotting library.
 pub type PlotResult<T = ()> = Result<T, BoxError>;
 
-/// A plot.
+/// A plot of a report.
 pub struct Plot<'a> {
     /// File name without extension.
     pub name: String,
     /// Width and height, pixels.
     pub size: (u32, u32),
-    kind: Kind<'a>,
+    kind: PlotKind<'a>,
 }
 
-enum Kind<'a> {
+enum PlotKind<'a> {
     Histograms(&'a ClipReport, &'a ModelInfo),
     Tokens(&'a ClipReport, &'a ModelInfo),
     Steps(&'a ClipReport, &'static StepStatistic),
@@ -41,28 +41,32 @@ pub fn plots(report: &Report) -> Vec<Plot<'_>> {
         let name = |what: &str| format!("clip-{:02}-{what}", n + 1);
         let books = report.model.dims.codebooks as u32;
         let tall = 60 * books.div_ceil(COLUMNS as u32).max(3) + 120;
-        out.push(Plot { name: name("histograms"), size: (1_000, tall), kind: Kind::Histograms(clip, &report.model) });
+        out.push(Plot {
+            name: name("histograms"),
+            size: (1_000, tall),
+            kind: PlotKind::Histograms(clip, &report.model),
+        });
         let size = (1_000, (14 * books).clamp(120, 500) + 100);
-        out.push(Plot { name: name("tokens"), size, kind: Kind::Tokens(clip, &report.model) });
+        out.push(Plot { name: name("tokens"), size, kind: PlotKind::Tokens(clip, &report.model) });
         if clip.steps.is_some() {
             for statistic in STEP_STATISTICS.iter().filter(|s| s.plotted) {
-                let kind = Kind::Steps(clip, statistic);
+                let kind = PlotKind::Steps(clip, statistic);
                 out.push(Plot { name: name(statistic.title), size: (1_000, 320), kind });
             }
         }
     }
     if report.distances.len() > 1 {
         let side = (30 * report.distances.len() as u32).clamp(300, 900) + 160;
-        out.push(Plot { name: "distances".into(), size: (side, side), kind: Kind::Distances(report) });
+        out.push(Plot { name: "distances".into(), size: (side, side), kind: PlotKind::Distances(report) });
     }
     if let Some(c) = &report.checkpoints {
-        out.push(Plot { name: "logit-differences".into(), size: (1_000, 320), kind: Kind::LogitDiffs(&c.diffs) });
+        out.push(Plot { name: "logit-differences".into(), size: (1_000, 320), kind: PlotKind::LogitDiffs(&c.diffs) });
     }
     out
 }
 
 impl Plot<'_> {
-    /// As SVG text.
+    /// Renders the plot as SVG.
     ///
     /// # Errors
     /// What the plotting library reports.
@@ -95,9 +99,9 @@ impl Plot<'_> {
         Ok(out)
     }
 
-    /// Whether it has so many cells that a page is smaller with its PNG than with its SVG.
+    /// Whether a page is smaller with its PNG than with its SVG: it has many cells.
     pub fn has_many_cells(&self) -> bool {
-        matches!(self.kind, Kind::Tokens(..) | Kind::Distances(_))
+        matches!(self.kind, PlotKind::Tokens(..) | PlotKind::Distances(_))
     }
 
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> PlotResult
@@ -106,11 +110,11 @@ impl Plot<'_> {
     {
         area.fill(&WHITE)?;
         match self.kind {
-            Kind::Histograms(clip, model) => histograms(area, clip, model),
-            Kind::Tokens(clip, model) => tokens(area, clip, model),
-            Kind::Steps(clip, statistic) => steps(area, clip, statistic),
-            Kind::Distances(report) => distances(area, report),
-            Kind::LogitDiffs(diffs) => {
+            PlotKind::Histograms(clip, model) => histograms(area, clip, model),
+            PlotKind::Tokens(clip, model) => tokens(area, clip, model),
+            PlotKind::Steps(clip, statistic) => steps(area, clip, statistic),
+            PlotKind::Distances(report) => distances(area, report),
+            PlotKind::LogitDiffs(diffs) => {
                 let values = |k: usize| diffs.iter().map(|d| f64::from(d[k].max_difference)).collect::<Vec<_>>();
                 let lines: Vec<_> = (0..diffs.first().map_or(0, Vec::len)).map(values).collect();
                 lines_over_time(area, "largest logit difference per draw", "logits", &lines)

@@ -2,7 +2,6 @@
 
 use super::clip::ClipReport;
 use super::model::{Report, SoundPair};
-use super::ranking;
 use super::table::Table;
 use crate::acoustics::distances::SOUND_DISTANCES;
 use crate::acoustics::measures::SOUND_MEASURES;
@@ -15,19 +14,19 @@ const MOST_PAIRS: usize = 15;
 pub fn sound_tables(report: &Report) -> Vec<(String, Table)> {
     let mut tables = Vec::new();
     if report.clips.iter().any(|clip| clip.acoustics.is_some()) {
-        tables.push(("The sound, measured".into(), measures(&report.clips)));
+        tables.push(("Acoustic measures".into(), measures(&report.clips)));
     }
     if !report.sound_distances.is_empty() {
-        tables.push(("How far apart the clips sound".into(), distances(report)));
+        tables.push(("Acoustic distances".into(), distances(report)));
     }
     if report.ranking.len() > 1 {
-        tables.push(("Clips by what can be measured, best first".into(), ranked(report)));
+        tables.push(("Ranking by objective measures".into(), ranked(report)));
     }
     let recognised = report.clips.iter().filter_map(|clip| Some(vec![clip.name.clone(), describe_recognition(clip)?]));
     let rows: Vec<Vec<String>> = recognised.collect();
     if !rows.is_empty() {
-        let columns = ["clip", "what the recogniser heard"].map(str::to_owned).into();
-        tables.push(("What was recognised".into(), Table { columns, rows, legend: Vec::new() }));
+        let columns = ["clip", "transcript"].map(str::to_owned).into();
+        tables.push(("Transcripts".into(), Table { columns, rows, legend: Vec::new() }));
     }
     tables
 }
@@ -89,7 +88,7 @@ fn distances(report: &Report) -> Table {
 }
 
 fn ranked(report: &Report) -> Table {
-    let columns = ["", "clip", "ended", "equal frames", "longest pause, s", "WER, %", "CER, %", "what is wrong"];
+    let columns = ["", "clip", "ended", "equal frames", "longest pause, s", "WER, %", "CER, %", "issues"];
     let pause = SOUND_MEASURES.iter().position(|m| m.key == "longest_pause_s");
     let row = |(place, clip): (usize, &usize)| {
         let clip = &report.clips[*clip];
@@ -104,11 +103,10 @@ fn ranked(report: &Report) -> Table {
             pause.map_or(String::new(), |n| SOUND_MEASURES[n].show(values.and_then(|values| values.0[n]))),
             percent(errors.map(|e| e.word_error_rate)),
             percent(errors.map(|e| e.character_error_rate)),
-            ranking::faults(clip).join(", "),
+            clip.issues().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         ]
     };
-    let legend = "Clips that ended by themselves come first, then those with less that is wrong, fewer wrong words, fewer wrong \
-                  characters.";
+    let legend = "Clips that the model ended come first, then those with fewer issues, fewer word errors, fewer character errors.";
     Table {
         columns: columns.map(str::to_owned).into(),
         rows: report.ranking.iter().enumerate().map(row).collect(),
@@ -116,7 +114,7 @@ fn ranked(report: &Report) -> Table {
     }
 }
 
-/// What a recogniser heard, in a line.
+/// The transcript of a clip in one line.
 fn describe_recognition(clip: &ClipReport) -> Option<String> {
     let heard = clip.word_errors.as_ref().map(|e| {
         let rates = (100.0 * e.word_error_rate, 100.0 * e.character_error_rate);

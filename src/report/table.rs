@@ -19,7 +19,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Its headings.
+    /// Headings of the columns.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
@@ -29,12 +29,12 @@ impl Table {
         &self.rows
     }
 
-    /// What its columns mean, a line each; empty where their headings say all.
+    /// What its columns mean, a line each; empty if their headings say all.
     pub fn legend(&self) -> &[String] {
         &self.legend
     }
 
-    /// A clip's codebooks: counts, means over draws where they were computed, and the `common` most common ids.
+    /// A clip's codebooks: counts, means over draws if they were computed, and the `common` most common ids.
     pub(super) fn codebooks(clip: &ClipReport, model: &ModelInfo, common: usize) -> Self {
         let shown = || STEP_STATISTICS.iter().filter(|s| s.in_tables);
         let mut columns: Vec<String> = CODEBOOK_STATISTICS.iter().map(|s| s.title.to_owned()).collect();

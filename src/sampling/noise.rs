@@ -40,7 +40,7 @@ impl Mt19937 {
         y ^ (y >> 18)
     }
 
-    /// Skips `n` outputs.
+    /// Skips `n` outputs of the generator.
     pub fn skip(&mut self, mut n: u64) {
         while n > 0 {
             if self.next == N {
@@ -74,7 +74,7 @@ impl TorchNoise {
         Self { generator: Mt19937::new(seed) }
     }
 
-    /// The stream at the start of frame `frame` of a take: every frame before it took one value a codebook and id, which is
+    /// The stream at the start of frame `frame` of a take: every frame before it took one value per codebook and id, which is
     /// two 32-bit outputs each.
     pub fn at_frame(seed: u64, frame: usize, codebooks: usize, vocab: usize) -> Self {
         let mut noise = Self::new(seed);
@@ -91,7 +91,7 @@ impl TorchNoise {
         values
     }
 
-    /// The next value, in `(0, 36.8)`, or 0 where u is 0.
+    /// The next value, in `(0, 36.8)`, or 0 if u is 0.
     pub fn next_f64(&mut self) -> f64 {
         let hi = u64::from(self.generator.next_u32());
         let lo = u64::from(self.generator.next_u32());

@@ -41,7 +41,7 @@ impl NoisePrefetcher {
         (self.seed, self.next) == (seed, frame)
     }
 
-    /// The next frame.
+    /// Noise of the next frame.
     pub fn next_frame(&mut self) -> Vec<f32> {
         let frame = self.next;
         self.next += 1;

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use super::warp::{LogitOps, warp as warp_with};
+use super::warp::{Cut, LogitOps, warp as warp_with};
 use crate::data::{RangeGuard, SamplingParams};
 
 /// Arithmetic on plain vectors.
@@ -28,8 +28,7 @@ impl LogitOps for Plain {
         Ok(kth_largest(logits, k))
     }
 
-    fn mask_below(&self, mut logits: Vec<f32>, floor: f32, offset: f64) -> Result<Vec<f32>, Infallible> {
-        let floor = floor + offset as f32;
+    fn mask_below(&self, mut logits: Vec<f32>, floor: f32) -> Result<Vec<f32>, Infallible> {
         logits.iter_mut().filter(|l| **l < floor).for_each(|l| *l = f32::NEG_INFINITY);
         Ok(logits)
     }
@@ -39,6 +38,16 @@ impl LogitOps for Plain {
 pub fn warp(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>) -> Vec<f32> {
     let Ok(warped) = warp_with(&Plain, logits.to_vec(), logits.len(), params, guard);
     warped
+}
+
+/// The smallest of `logits` `[V]`, divided by the temperature, that `cut` keeps; `None` if these settings cut nothing.
+pub fn floor(cut: Cut, logits: &[f32], params: SamplingParams) -> Option<f32> {
+    if !cut.is_active(params, logits.len()) {
+        return None;
+    }
+    let Ok(divided) = Plain.divide(logits.to_vec(), params.temperature);
+    let Ok(floor) = cut.floor(&Plain, &divided, params);
+    Some(floor)
 }
 
 /// The k-th largest of `values`, 1 being the largest.
@@ -72,7 +81,7 @@ pub fn exponential_race(probabilities: &[f32], noise: &[f32]) -> usize {
     argmax(probabilities.iter().zip(noise).map(|(p, q)| p / q))
 }
 
-/// The same draw from log scores: -ln q is Gumbel noise, and `argmax(l - ln q)` the Gumbel-max trick (Gumbel 1954).
+/// Draws as [`exponential_race`] does, from log scores: -ln q is Gumbel noise, and `argmax(l - ln q)` the Gumbel-max trick (Gumbel 1954).
 pub fn gumbel_max(warped: &[f32], noise: &[f32]) -> usize {
     argmax(warped.iter().zip(noise).map(|(l, q)| (f64::from(*l) - f64::from(*q).ln()) as f32))
 }

@@ -1,4 +1,4 @@
-//! The warpers: what temperature, guard and top-k do to logits before a draw. The sequence is written once, over the few tensor
+//! The warpers: temperature, guard and cuts, applied to logits before a draw. The sequence is written once, over the few tensor
 //! operations it takes; the reference sampler, MLX and PyTorch each implement the operations with their own arithmetic.
 
 use crate::data::{RangeGuard, SamplingParams};
@@ -18,12 +18,42 @@ pub trait LogitOps {
     fn mask(&self, logits: Self::Row, mask: Vec<bool>) -> Result<Self::Row, Self::Error>;
     /// The k-th largest logit, 1 being the largest.
     fn kth_largest(&self, logits: &Self::Row, k: usize) -> Result<Self::Scalar, Self::Error>;
-    /// -inf where a logit is strictly below `floor + offset`.
-    fn mask_below(&self, logits: Self::Row, floor: Self::Scalar, offset: f64) -> Result<Self::Row, Self::Error>;
+    /// -inf where a logit is strictly below `floor`.
+    fn mask_below(&self, logits: Self::Row, floor: Self::Scalar) -> Result<Self::Row, Self::Error>;
 }
 
-/// Logits as the draw sees them, in transformers' order: divided by the temperature, then top-k, where ties at the k-th place
-/// stay (`TopKLogitsWarper`). The guard comes before top-k, so that k allowed ids remain. For a greedy draw only the guard applies.
+/// A warper that cuts tokens: those whose logit is below its floor cannot be drawn. A new one is a variant here; [`warp`] applies it,
+/// and `analysis::divergence` explains tokens that it cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Keeps the `top_k` largest logits; ties at the last place stay (transformers' `TopKLogitsWarper`).
+    TopK,
+}
+
+impl Cut {
+    /// Every cut, in the order in which they apply.
+    pub const ALL: [Self; 1] = [Self::TopK];
+
+    /// Whether these settings cut anything of `vocab` tokens. A greedy draw cuts nothing.
+    pub fn is_active(self, params: SamplingParams, vocab: usize) -> bool {
+        match self {
+            Self::TopK => !params.is_greedy() && params.top_k < vocab,
+        }
+    }
+
+    /// The smallest logit that is kept, for logits that are divided by the temperature.
+    ///
+    /// # Errors
+    /// What the backend reports.
+    pub fn floor<O: LogitOps>(self, ops: &O, logits: &O::Row, params: SamplingParams) -> Result<O::Scalar, O::Error> {
+        match self {
+            Self::TopK => ops.kth_largest(logits, params.top_k),
+        }
+    }
+}
+
+/// Logits as the draw sees them, in transformers' order: divided by the temperature, then cut. The guard comes before the cuts, so that
+/// top-k keeps k allowed ids. For a greedy draw only the guard applies.
 ///
 /// # Errors
 /// What the backend reports.
@@ -34,14 +64,13 @@ pub fn warp<O: LogitOps>(
     params: SamplingParams,
     guard: Option<RangeGuard>,
 ) -> Result<O::Row, O::Error> {
-    let greedy = params.is_greedy();
-    let mut warped = if greedy { logits } else { ops.divide(logits, params.temperature)? };
+    let mut warped = if params.is_greedy() { logits } else { ops.divide(logits, params.temperature)? };
     if let Some(guard) = guard {
         warped = ops.mask(warped, guard.mask(vocab))?;
     }
-    if !greedy && params.top_k < vocab {
-        let kth = ops.kth_largest(&warped, params.top_k)?;
-        warped = ops.mask_below(warped, kth, 0.0)?;
+    for cut in Cut::ALL.into_iter().filter(|cut| cut.is_active(params, vocab)) {
+        let floor = cut.floor(ops, &warped, params)?;
+        warped = ops.mask_below(warped, floor)?;
     }
     Ok(warped)
 }

@@ -1,12 +1,29 @@
-//! The window. [`session`] holds the state in parts of [`state`]; panels draw it and return commands, which run after layout.
+//! The window. [`session::Session`] holds the owners of its state, panels draw it and give commands, and `tasks` runs what takes
+//! time.
 
 mod app;
 mod command;
-mod dialogs;
+pub mod comparison;
+pub mod composer;
+mod effects;
+pub mod inspector;
+mod keys;
+mod launch;
+mod layout;
+pub mod library;
+mod memo;
+pub mod models;
+pub mod monitor;
+mod notifications;
+mod pacing;
 mod panels;
+pub mod preferences;
 pub mod session;
 pub mod settings;
-pub mod state;
+pub mod shell;
+mod tasks;
+pub mod test_bench;
 
-pub use self::app::{FIRST_SIZE, Studio, run};
-pub use self::command::{Ask, COMMANDS, Command, NamedCommand};
+pub use self::app::Studio;
+pub use self::command::{COMMANDS, Command, Commands, NamedCommand};
+pub use self::launch::{FIRST_SIZE, run};

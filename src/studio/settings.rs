@@ -12,7 +12,6 @@ use crate::files::{read_own_json, write_own_json};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
-    /// The system's choice.
     #[default]
     System,
     /// Dark text on a light background.
@@ -24,17 +23,14 @@ pub enum Theme {
 /// A named set of sampling settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
-    /// The name.
     pub name: String,
     /// The settings; the seed is not used.
     pub sampling: Sampling,
 }
 
-/// All settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Colour scheme.
     pub theme: Theme,
     /// Size of text, 0.7 to 2.
     pub scale: f32,
@@ -52,9 +48,8 @@ pub struct Settings {
     /// Whether a take plays while it is being made.
     #[serde(alias = "play_at_once")]
     pub autoplay: bool,
-    /// Named sampling settings.
     pub presets: Vec<Preset>,
-    /// Command that recognises speech; empty where there is none.
+    /// Command that recognises speech; empty if there is none.
     pub recogniser: String,
     /// Checkpoints that were opened, the last one first.
     pub recent_models: Vec<PathBuf>,
@@ -104,7 +99,7 @@ impl Settings {
     /// Writes `path`, whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_own_json(path, self)
     }

@@ -1,9 +1,11 @@
 //! Takes: clips that are kept, a folder each.
 
-mod draw_cache;
+mod folder;
+mod logits_cache;
 mod store;
 mod take;
 
-pub use draw_cache::{ClipDraws, DrawCache};
-pub use store::{Changes, Look, Store, TakeWriter};
-pub use take::{ClipSummary, Take};
+pub use folder::{FolderChanges, FolderScan, TakeFolder, read_take_clip};
+pub use logits_cache::LogitsCache;
+pub use store::Store;
+pub use take::{ClipSummary, Take, TakeId};

@@ -1,19 +1,53 @@
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Finding, FinishReason, ModelId, Sampling};
+use crate::data::{FinishReason, Issue, ModelId, Sampling};
+
+/// Identifies a take: the name of its folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TakeId(String);
+
+impl TakeId {
+    /// The name of the take's folder.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn starts_with(&self, c: char) -> bool {
+        self.0.starts_with(c)
+    }
+}
+
+impl From<String> for TakeId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl From<&str> for TakeId {
+    fn from(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+}
+
+impl std::fmt::Display for TakeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A clip in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClipSummary {
-    /// Frames.
+    /// Number of frames of the clip.
     pub frames: usize,
-    /// Seconds of sound.
+    /// Length of the waveform in seconds.
     pub seconds: f64,
     /// Time of computing over duration.
     pub real_time_factor: f64,
     /// What is wrong with it.
-    #[serde(default)]
-    pub findings: Vec<Finding>,
+    #[serde(default, rename = "findings")]
+    pub issues: Vec<Issue>,
     /// Tokens that the range guard changed.
     #[serde(default)]
     pub guarded: usize,
@@ -25,30 +59,30 @@ pub struct ClipSummary {
 /// A clip that is kept: the content of `take.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Take {
-    /// The folder's name.
-    pub id: String,
+    /// The name of its folder.
+    pub id: TakeId,
     /// The user's name for it.
     pub name: String,
-    /// Seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     pub created: u64,
     /// Whether the user marked it.
     #[serde(default)]
     pub favourite: bool,
-    /// The take it was made from.
+    /// The take that it was regenerated from.
     #[serde(default)]
-    pub parent: Option<String>,
+    pub parent: Option<TakeId>,
     /// The clip in numbers.
     #[serde(default)]
     pub measures: ClipSummary,
-    /// What was said.
+    /// Text that the take speaks.
     pub text: String,
-    /// Who said it.
+    /// Speaker number in the prompt.
     pub speaker: u32,
     /// The model that made it.
     pub model: Option<ModelId>,
     /// Settings at the start.
     pub sampling: Option<Sampling>,
-    /// Why it ended.
+    /// Why the clip ended, if recorded.
     pub stop: Option<FinishReason>,
     /// Whether tokens or settings were changed in its course.
     #[serde(default)]

@@ -26,7 +26,7 @@ pub fn halve(piece: &str) -> Option<(String, String)> {
             continue;
         }
         let clause = piece[..at].ends_with([',', ';', ':', '.', '!', '?', '—', '–', ')', '…', '，', '、', '；', '：']);
-        // Far from the middle a clause is no better than a word.
+        // Far from the middle a clause is not better than a word.
         let candidate = (!clause || n.abs_diff(middle) * 5 > 4 * middle, n.abs_diff(middle), at);
         if best.is_none_or(|best| candidate < best) {
             best = Some(candidate);
@@ -111,7 +111,7 @@ fn is_item(line: &str) -> bool {
     after.is_some_and(|rest| rest.starts_with(' '))
 }
 
-/// Words after which a full stop ends no sentence where a number follows: `No. 5`.
+/// Words after which a full stop ends no sentence if a number follows: `No. 5`.
 const BEFORE_NUMBERS: &[&str] = &["no", "nr", "ch", "p", "pp", "sec", "art", "nos", "op"];
 
 fn number_follows(text: &str, next: &str) -> bool {
@@ -125,7 +125,7 @@ fn is_number(text: &str) -> bool {
     text.strip_suffix(['.', ')']).is_some_and(|n| n.len() <= 3 && n.chars().all(|c| c.is_ascii_digit()))
 }
 
-/// Whether a sentence goes on after what is quoted in it: `"Where are you?" she asked.`
+/// Whether a sentence continues after a quotation in it: `"Where are you?" she asked.`
 fn quote_goes_on(quote: &str, next: &str) -> bool {
     quote.ends_with(['"', '”', '\'', '’', '»', ')']) && next.chars().next().is_some_and(char::is_lowercase)
 }

@@ -21,7 +21,7 @@ pub fn speaker_tag(text: &str) -> Option<(u32, &str)> {
     Some((number.trim().parse().ok()?, rest.trim_start()))
 }
 
-/// Seconds that a text of English probably takes to speak: 15 characters a second, and a little before and after.
+/// Seconds that a text of English probably takes to speak: 15 characters per second, and a little before and after.
 pub fn expected_seconds(text: &str) -> f64 {
     const CHARACTERS_A_SECOND: f64 = 15.0;
     const BEFORE_AND_AFTER: f64 = 0.5;

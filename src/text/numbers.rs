@@ -46,7 +46,7 @@ pub(super) fn year(n: u64) -> String {
     }
 }
 
-/// Each digit by itself: "007" is "zero zero seven".
+/// Each digit separately: "007" is "zero zero seven".
 pub(super) fn digits(text: &str) -> String {
     let words: Vec<String> = text.chars().filter_map(|c| c.to_digit(10)).map(|d| cardinal(d.into())).collect();
     words.join(" ")

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-/// What a voice can read, as `text_profile.json` beside its weights says. Without the file a text is left as it is.
+/// What a voice can read, as `text_profile.json` next to its weights says. Without the file a text is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextProfile {
@@ -21,7 +21,7 @@ pub struct TextProfile {
 /// A language that numbers can be spelled out in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum Language {
-    /// English.
+    /// English words for numbers and signs.
     #[serde(rename = "en")]
     English,
 }

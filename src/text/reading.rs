@@ -83,7 +83,7 @@ impl Reading {
 struct Rule {
     pattern: Regex,
     read: fn(&Captures<'_>) -> Option<String>,
-    /// Whether the user is told of it.
+    /// Whether the user is notified.
     reported: bool,
 }
 
@@ -189,7 +189,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("`", ""),
 ];
 
-/// Marks of typography and what stands for them on a keyboard. (The tokenizer of a voice may do the same.)
+/// Marks of typography and their replacements on a keyboard. (The tokenizer of a voice may do the same.)
 const TYPOGRAPHY: &[(&str, &str)] = &[
     ("‘", "'"),
     ("’", "'"),

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::{Reading, TextProfile, clean, pieces, read_aloud, speaker_tag};
 
-/// Longest piece where the voice declares none, characters: about what fits into the ten seconds that a piece may take.
+/// Longest piece if the voice declares none, characters: about what fits into the ten seconds that a piece may take.
 const LONGEST_PIECE: usize = 200;
 /// Words that a message lists.
 const LISTED: usize = 6;
@@ -10,9 +10,9 @@ const LISTED: usize = 6;
 /// A piece of text that is spoken as one clip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Who speaks.
+    /// Speaker number of the piece.
     pub speaker: u32,
-    /// What is said.
+    /// Text of the piece.
     pub text: String,
 }
 
@@ -26,8 +26,8 @@ pub struct Script {
 }
 
 impl Script {
-    /// Cleans and cuts `text` for a voice. `speaker` speaks until a `[n]` at the start of a piece names another, which a speaker that
-    /// is `fixed` overrules.
+    /// Cleans and cuts `text` for a voice. `speaker` speaks until a `[n]` at the start of a piece names another, which a speaker
+    /// that is `fixed` overrules.
     pub fn new(text: &str, speaker: u32, fixed: bool, profile: &TextProfile) -> Self {
         let mut script = Self::default();
         let mut current = speaker;
@@ -47,8 +47,8 @@ impl Script {
         script
     }
 
-    /// What the user should know, each once a text: a speaker's number that is not spoken, what is read in words, what `voice` cannot
-    /// read.
+    /// What the user should know, each once a text: a speaker's number that is not spoken, what is read in words,
+    /// what `voice` cannot read.
     pub fn messages(&self, profile: &TextProfile, voice: &str) -> Vec<String> {
         let readings: Vec<Reading> = self.pieces.iter().map(|piece| read_aloud(&piece.text, profile)).collect();
         let listed = |all: Vec<String>| {

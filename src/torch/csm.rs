@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Width from which a product is worth sharing among threads: below it they mostly wait for each other.
 const SHARED_FROM_WIDTH: usize = 1_024;
 
-/// The language model.
+/// The language model on PyTorch.
 pub struct TorchCsm {
     dims: ModelDims,
     text_vocab: usize,
@@ -30,7 +30,7 @@ pub struct TorchCsm {
     caches: Vec<KvCache>,
     depth_caches: Vec<KvCache>,
     next_input: Option<Tensor>, // (1, T, d)
-    /// Seed and frame at which PyTorch's generator stands.
+    /// Seed and frame of PyTorch's generator.
     position: Option<(u64, usize)>,
 }
 
@@ -132,7 +132,7 @@ impl TorchCsm {
 #[derive(Default)]
 struct SampledFrame {
     tokens: Vec<Tensor>, // K times (1,) int64
-    logits: Vec<Tensor>, // K times (V,) float32, where they are observed
+    logits: Vec<Tensor>, // K times (V,) float32, if they are observed
     guarded: Vec<bool>,
 }
 

@@ -48,7 +48,6 @@ impl KvCache {
         self.0.as_ref().map_or(0, |(k, _)| k.size()[2])
     }
 
-    /// Forgets all positions.
     pub(super) fn reset(&mut self) {
         self.0 = None;
     }

@@ -28,8 +28,8 @@ impl LogitOps for TorchOps {
         largest.f_narrow(0, k as i64 - 1, 1)
     }
 
-    fn mask_below(&self, logits: Tensor, floor: Tensor, offset: f64) -> TorchResult<Tensor> {
-        let below = logits.f_lt_tensor(&floor.f_add_scalar(offset)?)?;
+    fn mask_below(&self, logits: Tensor, floor: Tensor) -> TorchResult<Tensor> {
+        let below = logits.f_lt_tensor(&floor)?;
         logits.f_masked_fill(&below, f64::NEG_INFINITY)
     }
 }
@@ -81,34 +81,34 @@ pub fn seed(seed: u64) {
 /// The next `n` values that `exponential_` puts into a float32 tensor.
 ///
 /// # Errors
-/// What PyTorch reports.
+/// [`crate::error::Error::Engine`] with the error of PyTorch.
 pub fn exponential_f32(n: usize) -> Result<Vec<f32>> {
     let values = Tensor::f_empty([n as i64], (Kind::Float, tch::Device::Cpu))?.f_exponential_(1.0)?;
     Ok(Vec::try_from(values)?)
 }
 
-/// The same for float64.
+/// Like [`exponential_f32`], in float64.
 ///
 /// # Errors
-/// What PyTorch reports.
+/// [`crate::error::Error::Engine`] with the error of PyTorch.
 pub fn exponential_f64(n: usize) -> Result<Vec<f64>> {
     let values = Tensor::f_empty([n as i64], (Kind::Double, tch::Device::Cpu))?.f_exponential_(1.0)?;
     Ok(Vec::try_from(values)?)
 }
 
-/// The same for bfloat16, widened.
+/// Like [`exponential_f32`], in bfloat16 and widened.
 ///
 /// # Errors
-/// What PyTorch reports.
+/// [`crate::error::Error::Engine`] with the error of PyTorch.
 pub fn exponential_bf16(n: usize) -> Result<Vec<f32>> {
     let values = Tensor::f_empty([n as i64], (Kind::BFloat16, tch::Device::Cpu))?.f_exponential_(1.0)?;
     Ok(Vec::try_from(values.f_to_kind(Kind::Float)?)?)
 }
 
-/// Draws one token by transformers' warpers and `multinomial` from PyTorch's generator as it stands.
+/// Draws one token by transformers' warpers and `multinomial` from PyTorch's generator in its current state.
 ///
 /// # Errors
-/// What PyTorch reports.
+/// [`crate::error::Error::Engine`] with the error of PyTorch.
 pub fn multinomial(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>) -> Result<u32> {
     let (token, _) = sample_token(&Tensor::from_slice(logits), params, guard)?;
     Ok(token.f_int64_value(&[0])? as u32)
@@ -117,7 +117,7 @@ pub fn multinomial(logits: &[f32], params: SamplingParams, guard: Option<RangeGu
 /// Draws one token by the original CSM's `sample_topk`: a log_softmax before the softmax, and the race written out.
 ///
 /// # Errors
-/// What PyTorch reports.
+/// [`crate::error::Error::Engine`] with the error of PyTorch.
 pub fn original_sample_topk(logits: &[f32], params: SamplingParams) -> Result<u32> {
     let warped = warp(&Tensor::from_slice(logits), params, None)?;
     let probabilities = warped.f_log_softmax(-1, Kind::Float)?.f_softmax(-1, Kind::Float)?;

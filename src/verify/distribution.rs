@@ -1,6 +1,6 @@
 //! *distribution*: whether *native* draws from the right probabilities, and whether this test would notice if it did not.
 
-use super::{CheckLine, Results, VerifyConfig};
+use super::{CheckLine, VerifyConfig, VerifyResults};
 use crate::analysis::chi_square::{fit, uniform};
 use crate::data::SamplingParams;
 use crate::error::Result;
@@ -16,7 +16,7 @@ const SIGNIFICANT: f64 = 1e-3;
 /// Mass that the wrong sampler moves.
 const MOVED: f64 = 0.02;
 
-pub(super) fn check(config: &VerifyConfig, results: &mut Results) -> Result<()> {
+pub(super) fn check(config: &VerifyConfig, results: &mut VerifyResults) -> Result<()> {
     let mut detected = 0;
     for set in 0..config.logit_sets {
         let (logits, params) = logit_set(set);

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::{CheckLine, Results, SETTINGS, VerifyConfig, clip_request};
+use super::{CheckLine, SETTINGS, VerifyConfig, VerifyResults, clip_request};
 use crate::analysis::divergence::{DivergenceCause, explain};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Dtype, Mode};
-use crate::engine::{GeneratedFrame, Generation, SingleEngine, Step};
+use crate::engine::{GeneratedFrame, Generation, LoopEvent, SingleEngine};
 use crate::error::Result;
 use crate::mlx::MlxCsm;
 use crate::torch::TorchCsm;
@@ -23,9 +23,9 @@ pub struct ClipDivergence {
     pub frame: usize,
     /// First codebook that differs in it.
     pub codebook: usize,
-    /// Exact's token there.
+    /// Token of *exact* at that place.
     pub exact: u32,
-    /// Hybrid's token there.
+    /// Token of *hybrid* at that place.
     pub hybrid: u32,
     /// Why, with PyTorch's logits as the reference.
     #[serde(flatten)]
@@ -45,7 +45,7 @@ impl std::fmt::Display for ClipDivergence {
     }
 }
 
-pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mut Results) -> Result<()> {
+pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mut VerifyResults) -> Result<()> {
     let mut mlx = MlxCsm::load(checkpoint, Dtype::Float32)?;
     let mut torch = TorchCsm::load(checkpoint, Dtype::Float32)?;
     let (mut clips, mut identical, mut frames, mut ended) = (0, 0, 0, 0);
@@ -66,7 +66,7 @@ pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mu
         check: "free-running",
         what: format!("{}: exact, hybrid, whole clips, T {temperature}, k {top_k}", checkpoint.info.name),
         count: format!(
-            "{clips} clips of {:.1} frames on average, {ended} ended by themselves",
+            "{clips} clips of {:.1} frames on average, {ended} ended naturally",
             frames as f64 / f64::from(clips.max(1))
         ),
         result: format!(
@@ -95,20 +95,22 @@ fn run_clip(
     let dims = checkpoint.dims();
     let exact = clip_request(checkpoint, config, Mode::Exact, n)?;
     let hybrid = clip_request(checkpoint, config, Mode::Hybrid, n)?;
-    let mut ours = Generation::new(&exact, n as u64, &dims)?;
-    let mut theirs = Generation::new(&hybrid, n as u64, &dims)?;
+    let mut ours = Generation::new(&exact, &[n as u64], &dims)?;
+    let mut theirs = Generation::new(&hybrid, &[n as u64], &dims)?;
     loop {
-        let steps = (ours.next_frame(&mut SingleEngine(mlx))?, theirs.next_frame(&mut SingleEngine(torch))?);
-        let frames = ours.frames().len();
-        match steps {
-            (Step::Eos(_), Step::Eos(_)) => return Ok(ClipRun { frames, ended: true, divergence: None }),
-            (Step::Frame(a) | Step::Eos(a), Step::Frame(b) | Step::Eos(b)) => {
+        let events = (ours.next_frame(&mut SingleEngine(mlx))?, theirs.next_frame(&mut SingleEngine(torch))?);
+        let frames = ours.codes(0).len();
+        match events {
+            (LoopEvent::EndOfSpeech(_), LoopEvent::EndOfSpeech(_)) => {
+                return Ok(ClipRun { frames, ended: true, divergence: None });
+            }
+            (LoopEvent::Frame(a) | LoopEvent::EndOfSpeech(a), LoopEvent::Frame(b) | LoopEvent::EndOfSpeech(b)) => {
                 if let Some(divergence) = compare(n, &a, &b) {
                     return Ok(ClipRun { frames, ended: false, divergence: Some(divergence) });
                 }
             }
             // Both have the same maximum length.
-            (Step::Finished(_), _) | (_, Step::Finished(_)) => {
+            (LoopEvent::Finished(_), _) | (_, LoopEvent::Finished(_)) => {
                 return Ok(ClipRun { frames, ended: false, divergence: None });
             }
         }

@@ -8,6 +8,7 @@ mod plots;
 mod sampler;
 mod teacher_forced;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
-use crate::data::{Codes, Dtype, Mode, NoiseSource, Sampling, SamplingParams};
+use crate::data::{Backend, ClipSpec, Dtype, Mode, NoiseSource, Sampling, SamplingParams};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
@@ -36,7 +37,7 @@ pub struct VerifyConfig {
     pub clips: usize,
     /// Values of *noise*, for each number type.
     pub noise_values: usize,
-    /// Draws of *sampler*.
+    /// Number of draws of check *sampler*.
     pub draws: usize,
     /// Logit sets of *distribution*.
     pub logit_sets: usize,
@@ -50,7 +51,7 @@ pub struct VerifyConfig {
 pub const SETTINGS: (f64, usize) = (0.9, 50);
 
 impl VerifyConfig {
-    /// The full check.
+    /// The configuration of the full verification.
     pub fn full() -> Self {
         Self {
             mode: None,
@@ -77,34 +78,34 @@ impl VerifyConfig {
 /// One line of the results.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckLine {
-    /// The check.
+    /// Name of the check.
     pub check: &'static str,
-    /// What was compared.
+    /// What was compared with what.
     pub what: String,
-    /// The sample size.
+    /// Number of comparisons, with their unit.
     pub count: String,
-    /// The result.
+    /// Result of the check in words.
     pub result: String,
     /// Whether the check passed.
     pub passed: bool,
 }
 
-/// Results of a run.
+/// VerifyResults of a run.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Results {
-    /// The table.
+pub struct VerifyResults {
+    /// One line per check.
     pub lines: Vec<CheckLine>,
     /// Every disagreement of *sampler*, in words.
     pub disagreements: Vec<String>,
     /// Every divergence of *free-running*.
     pub divergences: Vec<ClipDivergence>,
-    /// p-values of *distribution*.
+    /// p-values of the check *distribution*.
     pub p_values: Vec<f64>,
     /// Largest logit difference of each teacher-forced draw.
     pub logit_differences: Vec<f32>,
 }
 
-impl Results {
+impl VerifyResults {
     /// Whether every line passed.
     pub fn passed(&self) -> bool {
         !self.lines.is_empty() && self.lines.iter().all(|l| l.passed)
@@ -129,7 +130,7 @@ impl Results {
     /// Writes table, all numbers as JSON, and plots into `folder`.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
         let json = serde_json::to_vec_pretty(self).map_err(|e| Error::write(folder, e))?;
@@ -139,34 +140,36 @@ impl Results {
     }
 }
 
-/// A check: the noise sources of the modes that it concerns, and what runs it.
-type Check = (&'static [Concern], fn(&Checkpoint, &VerifyConfig, &mut Results) -> Result<()>);
-
-/// What a check is about: how tokens are drawn, or which tokens whole clips get.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Concern {
-    /// Draws in MLX from this noise.
-    MlxDraws(NoiseSource),
-    /// Clips from this noise, by whatever backend.
-    Clips(NoiseSource),
+/// The checks, in the order in which they run. A new one is a file, a variant, and its place in [`Check::of`] and [`Check::run`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Check {
+    Noise,
+    Sampler,
+    Distribution,
+    TeacherForced,
+    FreeRunning,
 }
 
-const CHECKS: &[Check] = &[
-    (&[Concern::MlxDraws(NoiseSource::TorchStream)], |_, config, results| noise::check(config, results)),
-    (&[Concern::MlxDraws(NoiseSource::TorchStream)], |checkpoint, config, results| {
-        sampler::check(config, checkpoint.dims().vocab, results)
-    }),
-    (&[Concern::MlxDraws(NoiseSource::MlxKey)], |_, config, results| distribution::check(config, results)),
-    (&[Concern::Clips(NoiseSource::TorchStream)], teacher_forced::check),
-    (&[Concern::Clips(NoiseSource::TorchStream)], free_running::check),
-];
-
-impl Concern {
-    fn includes(self, mode: Mode) -> bool {
+impl Check {
+    /// The checks that concern clips of `mode`.
+    fn of(mode: Mode) -> &'static [Self] {
         let info = mode.info();
+        match (info.noise, info.backend) {
+            (NoiseSource::TorchStream, Backend::Mlx) => {
+                &[Self::Noise, Self::Sampler, Self::TeacherForced, Self::FreeRunning]
+            }
+            (NoiseSource::TorchStream, Backend::Torch) => &[Self::TeacherForced, Self::FreeRunning],
+            (NoiseSource::MlxKey, Backend::Mlx | Backend::Torch) => &[Self::Distribution],
+        }
+    }
+
+    fn run(self, checkpoint: &Checkpoint, config: &VerifyConfig, results: &mut VerifyResults) -> Result<()> {
         match self {
-            Self::MlxDraws(noise) => info.backend == crate::data::Backend::Mlx && info.noise == noise,
-            Self::Clips(noise) => info.noise == noise,
+            Self::Noise => noise::check(config, results),
+            Self::Sampler => sampler::check(config, checkpoint.dims().vocab, results),
+            Self::Distribution => distribution::check(config, results),
+            Self::TeacherForced => teacher_forced::check(checkpoint, config, results),
+            Self::FreeRunning => free_running::check(checkpoint, config, results),
         }
     }
 }
@@ -175,17 +178,21 @@ impl Concern {
 ///
 /// # Errors
 /// What the engines report; a failed check is not an error but a line.
-pub fn run(checkpoint: &Checkpoint, config: &VerifyConfig, on_line: &mut dyn FnMut(&CheckLine)) -> Result<Results> {
-    let mut results = Results::default();
-    for (concerns, check) in CHECKS {
+pub fn run(
+    checkpoint: &Checkpoint,
+    config: &VerifyConfig,
+    on_line: &mut dyn FnMut(&CheckLine),
+) -> Result<VerifyResults> {
+    let mut results = VerifyResults::default();
+    let modes = Mode::all().iter().map(|info| info.mode).filter(|mode| config.mode.is_none_or(|only| only == *mode));
+    let checks: BTreeSet<Check> = modes.flat_map(Check::of).copied().collect();
+    for check in checks {
         if config.is_cancelled() {
             break;
         }
-        if config.mode.is_none_or(|mode| concerns.iter().any(|c| c.includes(mode))) {
-            let known = results.lines.len();
-            check(checkpoint, config, &mut results)?;
-            results.lines[known..].iter().for_each(&mut *on_line);
-        }
+        let known = results.lines.len();
+        check.run(checkpoint, config, &mut results)?;
+        results.lines[known..].iter().for_each(&mut *on_line);
     }
     Ok(results)
 }
@@ -194,15 +201,10 @@ pub fn run(checkpoint: &Checkpoint, config: &VerifyConfig, on_line: &mut dyn FnM
 fn clip_request(checkpoint: &Checkpoint, config: &VerifyConfig, mode: Mode, n: usize) -> Result<GenerationRequest> {
     let (temperature, top_k) = SETTINGS;
     let params = SamplingParams::new(temperature, top_k.min(checkpoint.dims().vocab));
-    Ok(GenerationRequest {
-        prompt: checkpoint.prompt(&[], n as u32 % 2, &config.texts[n % config.texts.len()])?,
-        sampling: Sampling::new(mode, params, n as u64, Dtype::Float32),
-        max_frames: config.max_frames,
-        history: Codes::default(),
-        forced: None,
-        edits: Vec::new(),
-        observe: true,
-    })
+    let sampling = Sampling::new(mode, params, n as u64, Dtype::Float32);
+    let spec = ClipSpec::new(config.texts[n % config.texts.len()].as_str(), n as u32 % 2, sampling);
+    let prompt = checkpoint.prompt(&spec)?;
+    Ok(GenerationRequest::new(&spec, prompt, config.max_frames).observed())
 }
 
 fn describe_equal(equal: usize, all: usize) -> String {

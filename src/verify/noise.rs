@@ -1,6 +1,6 @@
 //! *noise*: our stream against PyTorch's `exponential_`, bit for bit.
 
-use super::{CheckLine, Results, VerifyConfig, describe_equal};
+use super::{CheckLine, VerifyConfig, VerifyResults, describe_equal};
 use crate::error::Result;
 use crate::sampling::noise::TorchNoise;
 use crate::torch::sampling as torch;
@@ -9,7 +9,7 @@ const SEEDS: [u64; 5] = [0, 1, 42, (1 << 32) + 7, u64::MAX];
 /// Odd sizes among even ones: PyTorch's vectorised paths must not change the order.
 const SIZES: [usize; 7] = [1, 15, 16, 17, 2_051, 65_536, 100_003];
 
-pub(super) fn check(config: &VerifyConfig, results: &mut Results) -> Result<()> {
+pub(super) fn check(config: &VerifyConfig, results: &mut VerifyResults) -> Result<()> {
     let mut compare =
         |name: &str, count_equal: &mut dyn FnMut(&mut TorchNoise, usize) -> Result<usize>| -> Result<()> {
             let (mut equal, mut all) = (0, 0);

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::Results;
+use super::VerifyResults;
 use crate::error::{Error, Result};
 use crate::report::plots::PlotResult;
 
-pub(super) fn write(results: &Results, folder: &Path) -> Result<()> {
+pub(super) fn write(results: &VerifyResults, folder: &Path) -> Result<()> {
     crate::report::plots::font();
     if !results.p_values.is_empty() {
         let path = folder.join("p-values.svg");

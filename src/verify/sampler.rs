@@ -1,7 +1,7 @@
 //! *sampler*: the same draw computed four ways from the same logits and noise: our reference, MLX's graph, PyTorch's `multinomial` behind
 //! transformers' warpers, and the original `sample_topk`.
 
-use super::{CheckLine, Results, VerifyConfig};
+use super::{CheckLine, VerifyConfig, VerifyResults};
 use crate::data::SamplingParams;
 use crate::error::Result;
 use crate::mlx;
@@ -14,7 +14,6 @@ const TOP_K: [usize; 4] = [1, 5, 50, usize::MAX];
 /// Draws per graph of MLX.
 const BATCH: usize = 200;
 
-/// One draw.
 struct Case {
     logits: Vec<f32>,
     params: SamplingParams,
@@ -22,7 +21,7 @@ struct Case {
     noise: Vec<f32>,
 }
 
-pub(super) fn check(config: &VerifyConfig, vocab: usize, results: &mut Results) -> Result<()> {
+pub(super) fn check(config: &VerifyConfig, vocab: usize, results: &mut VerifyResults) -> Result<()> {
     let names = ["our reference", "MLX's graph", "the original sample_topk"];
     let mut unequal = [0; 3];
     let mut unexplained = [0; 3];

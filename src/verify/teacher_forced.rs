@@ -1,6 +1,6 @@
 //! *teacher-forced*: both engines' logits on the same tokens, draw by draw.
 
-use super::{CheckLine, Results, VerifyConfig, clip_request};
+use super::{CheckLine, VerifyConfig, VerifyResults, clip_request};
 use crate::analysis::logit_diff::LogitDiff;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Dtype, Mode};
@@ -18,7 +18,7 @@ const FRAMES: usize = 60;
 /// Float32 summed in another order: logits are of size 10, the unit is 6e-8, some 10^5 products deep.
 const LOGIT_BOUND: f32 = 2e-4;
 
-pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mut Results) -> Result<()> {
+pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mut VerifyResults) -> Result<()> {
     let mut mlx = MlxCsm::load(checkpoint, Dtype::Float32)?;
     let mut torch = TorchCsm::load(checkpoint, Dtype::Float32)?;
     let (mut draws, mut top1, mut same_token) = (0, 0, 0);
@@ -30,7 +30,7 @@ pub(super) fn check(checkpoint: &Checkpoint, config: &VerifyConfig, results: &mu
         let (codes, ours) = observed_clip(&request, &dims, &mut SingleEngine(&mut mlx))?;
         let forced = GenerationRequest { forced: Some(codes), ..request };
         let (_, theirs) = observed_clip(&forced, &dims, &mut SingleEngine(&mut torch))?;
-        let sampling = forced.sampling;
+        let sampling = forced.spec.sampling;
         let mut noise = TorchNoise::new(sampling.seed);
         let mut q = vec![0.0; dims.vocab];
         for (ours, theirs) in ours.iter().zip(&theirs) {

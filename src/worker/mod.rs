@@ -14,28 +14,20 @@ use std::thread::JoinHandle;
 
 pub use self::pipeline::{BATCH, Pipeline};
 pub use self::protocol::{ClipEvent, Event, FrameEvent, GenerateJob, GeneratedClip};
-use self::task::Reply;
 pub use self::task::{CancelToken, Task, Update};
 use crate::checkpoint::Checkpoint;
-use crate::data::Codes;
+use crate::data::{CodebookMask, Codes};
 use crate::error::{Error, Result};
 
 /// Tasks that may wait.
 const QUEUE: usize = 16;
 
-enum Request {
-    Load(Reply<()>),
-    Generate(Box<GenerateJob>, Reply<GeneratedClip>),
-    GenerateBatch(Box<GenerateJob>, Vec<u64>, Reply<Vec<GeneratedClip>, ClipEvent>),
-    Encode(Vec<f32>, Reply<Codes>),
-    Decode(Codes, Option<Vec<bool>>, Reply<Vec<f32>>),
-    #[cfg(test)]
-    Panic(Reply<()>),
-}
+/// A task in the queue. It runs with the pipeline in the slot, loaded if need be.
+type Job = Box<dyn FnOnce(&mut Option<Pipeline>, &Arc<Checkpoint>) + Send>;
 
-/// The worker, as its users see it. Dropping it cancels what runs and waits for the thread.
+/// The handle of the worker. Dropping it cancels the running task and waits for the thread.
 pub struct WorkerHandle {
-    requests: Option<SyncSender<Request>>,
+    jobs: Option<SyncSender<Job>>,
     shutdown: CancelToken,
     wake: Arc<dyn Fn() + Send + Sync>,
     thread: Option<JoinHandle<()>>,
@@ -45,9 +37,9 @@ impl WorkerHandle {
     /// Starts the thread. `wake` is called after every update of a task.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the system gives no thread.
+    /// [`Error::Unavailable`] if no thread can be started.
     pub fn start(checkpoint: Arc<Checkpoint>, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
-        let (requests, queue) = sync_channel(QUEUE);
+        let (jobs, queue) = sync_channel(QUEUE);
         let shutdown = CancelToken::default();
         let thread_shutdown = shutdown.clone();
         let thread = std::thread::Builder::new()
@@ -58,75 +50,92 @@ impl WorkerHandle {
                 hint: "close other programs and try again".into(),
                 source: Some(e.into()),
             })?;
-        Ok(Self { requests: Some(requests), shutdown, wake: Arc::new(wake), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), shutdown, wake: Arc::new(wake), thread: Some(thread) })
     }
 
-    /// Loads the codec. Other tasks do so too; this one tells when it is done.
+    /// Loads the codec. Every other task loads it too; this one reports that it is loaded.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where too many tasks wait already, [`Error::WorkerDied`]. So for all tasks.
+    /// [`Error::Unavailable`] if too many tasks are waiting already, [`Error::WorkerDied`]. The same errors apply to every task method.
     pub fn load(&self) -> Result<Task<()>> {
-        self.submit(CancelToken::default(), Request::Load)
+        self.submit(CancelToken::default(), |_, _, _| Ok(()))
     }
 
-    /// Generates a clip. A cancelled clip keeps what was made of it.
+    /// Generates the clip of a job.
     ///
     /// # Errors
-    /// As [`WorkerHandle::load`].
+    /// Returns the errors of [`WorkerHandle::load`].
     pub fn generate(&self, job: impl Into<GenerateJob>, cancel: CancelToken) -> Result<Task<GeneratedClip>> {
-        let job = Box::new(job.into());
-        self.submit(cancel, |reply| Request::Generate(job, reply))
+        let job = job.into();
+        self.submit(cancel, move |pipeline, on_event, cancelled| pipeline.generate(&job, cancelled, on_event))
     }
 
-    /// Generates one clip for each of `seeds`, side by side where the mode allows it. Events say which clip they are about:
-    /// the first is 0.
+    /// Generates one clip for each of `seeds`, side by side if the mode allows it. Events carry the number of their clip, from 0.
     ///
     /// # Errors
-    /// As [`WorkerHandle::load`].
+    /// Returns the errors of [`WorkerHandle::load`].
     pub fn generate_batch(
         &self,
         job: impl Into<GenerateJob>,
         seeds: Vec<u64>,
         cancel: CancelToken,
     ) -> Result<Task<Vec<GeneratedClip>, ClipEvent>> {
-        let job = Box::new(job.into());
-        self.submit(cancel, |reply| Request::GenerateBatch(job, seeds, reply))
+        let job = job.into();
+        self.submit(cancel, move |pipeline, on_event, cancelled| {
+            pipeline.generate_batch(&job, &seeds, cancelled, &mut |clip, event| on_event((clip, event)))
+        })
     }
 
     /// Codes of a mono waveform at the codec's rate.
     ///
     /// # Errors
-    /// As [`WorkerHandle::load`].
+    /// Returns the errors of [`WorkerHandle::load`].
     pub fn encode(&self, samples: Vec<f32>, cancel: CancelToken) -> Result<Task<Codes>> {
-        self.submit(cancel, |reply| Request::Encode(samples, reply))
+        self.submit(cancel, move |pipeline, _, cancelled| pipeline.encode(&samples, cancelled))
     }
 
     /// The waveform of a clip's codes.
     ///
     /// # Errors
-    /// As [`WorkerHandle::load`].
-    pub fn decode(&self, frames: Codes, cancel: CancelToken) -> Result<Task<Vec<f32>>> {
-        self.decode_codebooks(frames, None, cancel)
+    /// Returns the errors of [`WorkerHandle::load`].
+    pub fn decode(&self, codes: Codes, cancel: CancelToken) -> Result<Task<Vec<f32>>> {
+        self.submit(cancel, move |pipeline, _, cancelled| pipeline.decode(&codes, cancelled))
     }
 
-    /// The waveform of some codebooks of a clip: `heard` says for each whether it is among them; `None` for all.
+    /// The waveform of the codebooks that `mask` keeps.
     ///
     /// # Errors
-    /// As [`WorkerHandle::load`].
-    pub fn decode_codebooks(
-        &self,
-        frames: Codes,
-        heard: Option<Vec<bool>>,
-        cancel: CancelToken,
-    ) -> Result<Task<Vec<f32>>> {
-        self.submit(cancel, |reply| Request::Decode(frames, heard, reply))
+    /// Returns the errors of [`WorkerHandle::load`].
+    pub fn decode_codebooks(&self, codes: Codes, mask: CodebookMask, cancel: CancelToken) -> Result<Task<Vec<f32>>> {
+        self.submit(cancel, move |pipeline, _, cancelled| pipeline.decode_codebooks(&codes, &mask, cancelled))
     }
 
-    fn submit<T, E>(&self, cancel: CancelToken, request: impl FnOnce(Reply<T, E>) -> Request) -> Result<Task<T, E>> {
+    /// Queues a task: `run` gets the pipeline, takes events, and asks whether to stop. After a panic the pipeline is dropped, as
+    /// nobody knows what state it is in.
+    fn submit<T: Send + 'static, E: Send + 'static>(
+        &self,
+        cancel: CancelToken,
+        run: impl FnOnce(&mut Pipeline, &mut dyn FnMut(E), &dyn Fn() -> bool) -> Result<T> + Send + 'static,
+    ) -> Result<Task<T, E>> {
         let (task, reply) = Task::new(cancel, self.wake.clone());
+        let shutdown = self.shutdown.clone();
+        let job: Job = Box::new(move |slot, checkpoint| {
+            let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let pipeline = match &mut *slot {
+                    Some(pipeline) => pipeline,
+                    None => slot.insert(Pipeline::new(checkpoint.clone())?),
+                };
+                run(pipeline, &mut |event| reply.event(event), &cancelled)
+            }));
+            let result = outcome.unwrap_or_else(|payload| {
+                *slot = None;
+                Err(Error::WorkerDied { reason: panic_message(payload.as_ref()) })
+            });
+            reply.done(result);
+        });
         let stopped = || Error::WorkerDied { reason: "it has stopped".into() };
-        let requests = self.requests.as_ref().ok_or_else(stopped)?;
-        requests.try_send(request(reply)).map_err(|e| match e {
+        self.jobs.as_ref().ok_or_else(stopped)?.try_send(job).map_err(|e| match e {
             TrySendError::Full(_) => {
                 Error::unavailable(format!("{QUEUE} tasks are waiting already"), "wait for one to finish, or cancel it")
             }
@@ -139,7 +148,7 @@ impl WorkerHandle {
 impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.shutdown.cancel();
-        self.requests = None;
+        self.jobs = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -148,57 +157,14 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn run(queue: &Receiver<Request>, checkpoint: &Arc<Checkpoint>, shutdown: &CancelToken) {
+fn run(queue: &Receiver<Job>, checkpoint: &Arc<Checkpoint>, shutdown: &CancelToken) {
     let mut slot: Option<Pipeline> = None;
-    while let Ok(request) = queue.recv() {
-        match request {
-            Request::Load(reply) => answer(&mut slot, checkpoint, reply, |_, _| Ok(())),
-            Request::Generate(job, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
-                pipeline.generate(&job, &cancelled, &mut |event| reply.event(event))
-            }),
-            Request::GenerateBatch(job, seeds, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
-                let mut observer = |clip, event| reply.event((clip, event));
-                pipeline.generate_batch(&job, &seeds, &cancelled, &mut observer)
-            }),
-            Request::Encode(samples, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
-                pipeline.encode(&samples, &cancelled)
-            }),
-            Request::Decode(frames, heard, reply) => answer(&mut slot, checkpoint, reply, |pipeline, reply| {
-                let cancelled = || reply.is_cancelled() || shutdown.is_cancelled();
-                pipeline.decode_codebooks(&frames, heard.as_deref(), &cancelled)
-            }),
-            #[cfg(test)]
-            Request::Panic(reply) => answer(&mut slot, checkpoint, reply, |_, _| panic!("a test's panic")),
-        }
+    while let Ok(job) = queue.recv() {
+        job(&mut slot, checkpoint);
         if shutdown.is_cancelled() {
             return;
         }
     }
-}
-
-/// Runs one task with the pipeline in `slot`, loaded if need be. After a panic the pipeline is dropped, as nobody knows what
-/// state it is in.
-fn answer<T, E>(
-    slot: &mut Option<Pipeline>,
-    checkpoint: &Arc<Checkpoint>,
-    reply: Reply<T, E>,
-    task: impl FnOnce(&mut Pipeline, &Reply<T, E>) -> Result<T>,
-) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let pipeline = match slot {
-            Some(pipeline) => pipeline,
-            None => slot.insert(Pipeline::new(checkpoint.clone())?),
-        };
-        task(pipeline, &reply)
-    }));
-    let result = outcome.unwrap_or_else(|payload| {
-        *slot = None;
-        Err(Error::WorkerDied { reason: panic_message(payload.as_ref()) })
-    });
-    reply.done(result);
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
@@ -215,7 +181,11 @@ mod tests {
         let checkpoint = Arc::new(Checkpoint::demo().unwrap());
         let worker = WorkerHandle::start(checkpoint.clone(), || {}).unwrap();
         worker.load().unwrap().wait(|_| {}).unwrap();
-        let died = worker.submit(CancelToken::default(), Request::Panic).unwrap().wait(|_| {}).unwrap_err();
+        let died = worker
+            .submit(CancelToken::default(), |_, _: &mut dyn FnMut(Event), _| -> Result<()> { panic!("a test's panic") })
+            .unwrap()
+            .wait(|_| {})
+            .unwrap_err();
         assert!(matches!(&died, Error::WorkerDied { reason } if reason == "a test's panic"), "{died}");
         let frames = Codes::from_frames(vec![vec![1; checkpoint.dims().codebooks]; 30]).unwrap();
         let audio = worker.decode(frames, CancelToken::default()).unwrap().wait(|_| {}).unwrap();
@@ -235,7 +205,7 @@ mod tests {
         let shared = CancelToken::default();
         worker.decode(frames.prefix(1), shared.clone()).unwrap().wait(|_| {}).unwrap();
         assert!(!shared.is_cancelled());
-        // The queue goes on after a task that nobody waits for.
+        // The queue continues after a task that nobody waits for.
         drop(worker.decode(frames.clone(), shared.clone()).unwrap());
         assert_eq!(worker.decode(frames, shared).unwrap().wait(|_| {}).unwrap().len(), 30 * 1_920);
     }

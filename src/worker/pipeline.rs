@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
 use super::termination_guard::TerminationGuard;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Backend, Codes, Finding, FinishReason, ModelDims, Sampling};
-use crate::engine::{Batch, Engine, EngineKey, EngineProvider, GeneratedFrame, Generation, Step, engine_key};
+use crate::data::{Backend, Clip, ClipSpec, CodebookMask, Codes, FinishReason, Issue, ModelDims, Sampling};
+use crate::engine::{Engine, EngineKey, EngineProvider, GeneratedFrame, Generation, LoopEvent, engine_key};
 use crate::error::{Error, Result};
 use crate::mlx::MlxCsm;
 use crate::mlx::mimi::{DecoderStream, Mimi};
@@ -53,7 +53,7 @@ impl EngineProvider for Engines {
 }
 
 impl Pipeline {
-    /// Loads the codec.
+    /// Loads the codec; engines load when needed.
     ///
     /// # Errors
     /// What reading the weights or MLX reports.
@@ -66,7 +66,7 @@ impl Pipeline {
     /// The engine that `sampling` asks for, loaded if need be.
     ///
     /// # Errors
-    /// What loading reports.
+    /// Returns the errors of loading the model.
     pub fn engine(&mut self, sampling: &Sampling) -> Result<&mut dyn Engine> {
         self.engines.engine(sampling)
     }
@@ -74,53 +74,53 @@ impl Pipeline {
     /// Codes of a mono waveform at the codec's rate.
     ///
     /// # Errors
-    /// As [`Mimi::encode`].
+    /// Returns the errors of [`Mimi::encode`].
     pub fn encode(&self, samples: &[f32], cancelled: &dyn Fn() -> bool) -> Result<Codes> {
         Ok(self.mimi.encode(samples, cancelled)?.codes)
     }
 
-    /// The waveform of `frames`.
+    /// The waveform of `codes`.
     ///
     /// # Errors
     /// What MLX reports, and [`Error::Cancelled`].
-    pub fn decode(&self, frames: &Codes, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
-        self.decode_codebooks(frames, None, cancelled)
+    pub fn decode(&self, codes: &Codes, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+        self.decode_in_chunks(codes, DECODE_CHUNK, cancelled)
     }
 
-    /// The waveform of some codebooks of `frames`: `heard` says for each whether it is among them; `None` for all.
+    /// The waveform of the codebooks of `codes` that `mask` keeps.
     ///
     /// # Errors
-    /// As [`Pipeline::decode`], and [`Error::InvalidValue`] where `heard` does not have one entry a codebook.
+    /// As [`Pipeline::decode`], and [`Error::InvalidValue`] for a mask of another number of codebooks.
     pub fn decode_codebooks(
         &self,
-        frames: &Codes,
-        heard: Option<&[bool]>,
+        codes: &Codes,
+        mask: &CodebookMask,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Vec<f32>> {
-        self.decode_stream(self.mimi.stream_of(heard)?, frames, DECODE_CHUNK, cancelled)
+        self.decode_stream(self.mimi.stream_with(mask)?, codes, DECODE_CHUNK, cancelled)
     }
 
-    /// The same, so many frames at once.
+    /// Like [`Pipeline::decode`], `chunk` frames at once.
     ///
     /// # Errors
-    /// As [`Pipeline::decode`].
-    pub fn decode_in_chunks(&self, frames: &Codes, chunk: usize, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
-        self.decode_stream(self.mimi.stream(), frames, chunk, cancelled)
+    /// Returns the errors of [`Pipeline::decode`].
+    pub fn decode_in_chunks(&self, codes: &Codes, chunk: usize, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+        self.decode_stream(self.mimi.stream(), codes, chunk, cancelled)
     }
 
     fn decode_stream(
         &self,
         mut stream: DecoderStream,
-        frames: &Codes,
+        codes: &Codes,
         chunk: usize,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Vec<f32>> {
-        let mut audio = Vec::with_capacity(frames.len() * self.mimi.frame_samples());
-        for chunk in frames.ids().chunks(chunk.max(1) * frames.codebooks().max(1)) {
+        let mut audio = Vec::with_capacity(codes.len() * self.mimi.frame_samples());
+        for chunk in codes.ids().chunks(chunk.max(1) * codes.codebooks().max(1)) {
             if cancelled() {
                 return Err(Error::Cancelled);
             }
-            let Ok(chunk) = Codes::from_ids(frames.codebooks(), chunk.to_vec()) else { break };
+            let Ok(chunk) = Codes::from_ids(codes.codebooks(), chunk.to_vec()) else { break };
             audio.extend(self.mimi.decode(&mut stream, &chunk)?);
         }
         Ok(audio)
@@ -136,25 +136,16 @@ impl Pipeline {
         cancelled: &dyn Fn() -> bool,
         observer: &mut dyn FnMut(Event),
     ) -> Result<GeneratedClip> {
-        let mut seed = job.request.sampling.seed;
-        let mut retries = job.retries;
-        loop {
-            let clip = self.attempt(job, seed, retries == 0, cancelled, observer)?;
-            let Some(finding) = clip.findings.first().filter(|_| retries > 0 && clip.stop != FinishReason::Cancelled)
-            else {
-                return Ok(clip);
-            };
-            retries -= 1;
-            seed = seed.wrapping_add(1);
-            observer(Event::Retry { finding: *finding, seed });
-        }
+        let seeds = [job.request.spec.sampling.seed];
+        let clip = self.generate_batch(job, &seeds, cancelled, &mut |_, event| observer(event))?.pop();
+        clip.ok_or_else(|| Error::Engine { backend: "the model", source: "it gave no clip".into() })
     }
 
-    /// Generates one clip for each of `seeds`, which take the place of the job's seed: side by side where that is possible, else one
-    /// after another. `observer` is told which clip an event is about.
+    /// Generates one clip for each of `seeds`, which replace the job's seed: side by side if that is possible, else one after
+    /// another. `observer` receives the clip's number from 0 with each event.
     ///
     /// # Errors
-    /// As [`Pipeline::generate`].
+    /// Returns the errors of [`Pipeline::generate`].
     pub fn generate_batch(
         &mut self,
         job: &GenerateJob,
@@ -162,134 +153,96 @@ impl Pipeline {
         cancelled: &dyn Fn() -> bool,
         observer: &mut dyn FnMut(usize, Event),
     ) -> Result<Vec<GeneratedClip>> {
+        let batch = if job.request.can_batch() { BATCH } else { 1 };
         let mut clips = Vec::new();
-        if Batch::is_possible(&job.request) {
-            for (n, part) in seeds.chunks(BATCH).enumerate() {
-                let mut observer = |clip: usize, event| observer(n * BATCH + clip, event);
-                clips.extend(self.side_by_side(job, part, cancelled, &mut observer)?);
-            }
-        } else {
-            for (n, seed) in seeds.iter().enumerate() {
-                clips.push(self.attempt(job, *seed, job.retries == 0, cancelled, &mut |event| observer(n, event))?);
-            }
+        for (n, part) in seeds.chunks(batch).enumerate() {
+            let mut observer = |clip: usize, event| observer(n * batch + clip, event);
+            clips.extend(self.attempt(job, part, job.retries == 0, cancelled, &mut observer)?);
         }
         for (n, clip) in clips.iter_mut().enumerate() {
             let (mut retries, mut seed) = (job.retries, seeds[n]);
-            while let Some(finding) = clip.findings.first().copied().filter(|_| retries > 0 && !cancelled()) {
+            while let Some(issue) = clip.issues.first().copied().filter(|_| retries > 0 && !cancelled()) {
                 retries -= 1;
                 seed = seed.wrapping_add(1);
                 while seeds.contains(&seed) {
                     seed = seed.wrapping_add(1); // another clip has it
                 }
-                observer(n, Event::Retry { finding, seed });
-                *clip = self.attempt(job, seed, retries == 0, cancelled, &mut |event| observer(n, event))?;
+                observer(n, Event::Retry { issue, seed });
+                let again = self.attempt(job, &[seed], retries == 0, cancelled, &mut |_, event| observer(n, event))?;
+                again.into_iter().for_each(|again| *clip = again);
             }
         }
         Ok(clips)
     }
 
-    fn side_by_side(
+    /// Generates one clip for each of `seeds`, side by side. Unless this is the `last` attempt, a clip stops as soon as it has an issue.
+    fn attempt(
         &mut self,
         job: &GenerateJob,
         seeds: &[u64],
+        last: bool,
         cancelled: &dyn Fn() -> bool,
         observer: &mut dyn FnMut(usize, Event),
     ) -> Result<Vec<GeneratedClip>> {
         let dims = self.checkpoint.dims();
-        let mut batch = Batch::new(&job.request, seeds, &dims)?;
-        if let Some(first) = batch.clips().first() {
-            first.load(&mut self.engines)?;
-        }
+        let mut generation = Generation::new(&job.request, seeds, &dims)?;
+        generation.load(&mut self.engines)?;
         let started = Instant::now();
+        // Only of a single clip does somebody wait for the first sound.
+        let chunk = if seeds.len() == 1 { 1 } else { DECODE_CHUNK };
         let mut clips = Vec::new();
-        for (n, generation) in batch.clips().iter().enumerate() {
-            let mut clip = ClipInProgress::new(&self.mimi, &dims, DECODE_CHUNK);
-            clip.begin(generation.frames(), &mut |event| observer(n, event))?;
+        for n in 0..seeds.len() {
+            let mut clip = ClipInProgress::new(&self.mimi, &dims, chunk);
+            clip.begin(generation.codes(n), &mut |event| observer(n, event))?;
             clips.push(clip);
         }
-        let mut stops = vec![None; seeds.len()];
         loop {
-            if cancelled() {
-                stops.iter_mut().for_each(|stop| *stop = stop.or(Some(FinishReason::Cancelled)));
-            }
-            for (n, clip) in clips.iter().enumerate() {
-                if stops[n].is_none() && job.retries > 0 && clip.is_going_wrong(batch.clips()[n].frames()) {
-                    stops[n] = Some(FinishReason::Length);
+            for (n, clip) in clips.iter_mut().enumerate().filter(|(_, clip)| clip.stop.is_none()) {
+                if cancelled() {
+                    clip.stop = Some(FinishReason::Cancelled);
+                } else if !last && clip.should_retry(generation.codes(n)) {
+                    clip.stop = Some(FinishReason::Length);
                 }
-                if stops[n].is_some() {
-                    batch.stop(n);
+                if clip.stop.is_some() {
+                    generation.stop(n);
                 }
             }
-            let steps = batch.next_frames(&mut self.engines)?;
-            if steps.is_empty() {
+            let events = generation.next_frames(&mut self.engines)?;
+            if events.is_empty() {
                 break;
             }
-            for (n, step) in steps {
-                match step {
-                    Step::Eos(end) => {
-                        clips[n].end_frame = Some(end);
-                        stops[n] = Some(FinishReason::Eos);
+            for (n, event) in events {
+                match event {
+                    LoopEvent::Frame(frame) => clips[n].push(frame, started, &mut |event| observer(n, event))?,
+                    LoopEvent::EndOfSpeech(frame) => {
+                        (clips[n].stop, clips[n].end_frame) = (Some(FinishReason::Eos), Some(frame));
                     }
-                    Step::Finished(reason) => stops[n] = Some(reason),
-                    Step::Frame(frame) => clips[n].push(frame, started, &mut |event| observer(n, event))?,
+                    LoopEvent::Finished(reason) => clips[n].stop = Some(reason),
                 }
             }
         }
-        let seconds = started.elapsed().as_secs_f64();
-        let frames: usize = batch.clips().iter().map(|clip| clip.frames().len()).sum();
         let mut finished = Vec::new();
-        for (n, (clip, generation)) in clips.into_iter().zip(batch.clips()).enumerate() {
-            // Computed together: each clip's time is its share of the frames.
-            let share = generation.frames().len() as f64 / frames.max(1) as f64;
-            let stop = stops[n].unwrap_or(FinishReason::Length);
-            finished.push(clip.finish(generation, stop, share * seconds, &mut |event| observer(n, event))?);
+        for (n, clip) in clips.into_iter().enumerate() {
+            finished.push(clip.finish(generation.spec(n), generation.codes(n), &mut |event| observer(n, event))?);
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let frames: usize = finished.iter().map(|made| made.clip.codes.len()).sum();
+        for made in &mut finished {
+            let share = if seeds.len() == 1 { 1.0 } else { made.clip.codes.len() as f64 / frames.max(1) as f64 };
+            made.seconds = share * seconds;
         }
         Ok(finished)
     }
-
-    fn attempt(
-        &mut self,
-        job: &GenerateJob,
-        seed: u64,
-        last: bool,
-        cancelled: &dyn Fn() -> bool,
-        observer: &mut dyn FnMut(Event),
-    ) -> Result<GeneratedClip> {
-        let dims = self.checkpoint.dims();
-        let mut generation = Generation::new(&job.request, seed, &dims)?;
-        generation.load(&mut self.engines)?;
-        let started = Instant::now();
-        let mut clip = ClipInProgress::new(&self.mimi, &dims, 1);
-        clip.begin(generation.frames(), observer)?;
-        let stop = loop {
-            if cancelled() {
-                break FinishReason::Cancelled;
-            }
-            if !last && clip.is_going_wrong(generation.frames()) {
-                break FinishReason::Length;
-            }
-            match generation.next_frame(&mut self.engines)? {
-                Step::Eos(end) => {
-                    clip.end_frame = Some(end);
-                    break FinishReason::Eos;
-                }
-                Step::Finished(reason) => break reason,
-                Step::Frame(frame) => clip.push(frame, started, observer)?,
-            }
-        };
-        let clip = clip.finish(&generation, stop, 0.0, observer)?;
-        Ok(GeneratedClip { seconds: started.elapsed().as_secs_f64(), ..clip })
-    }
 }
 
-fn findings(guard: &TerminationGuard, stop: FinishReason, frames: &Codes) -> Vec<Finding> {
-    let mut findings = guard.findings(frames);
+fn issues(guard: &TerminationGuard, stop: FinishReason, codes: &Codes) -> Vec<Issue> {
+    let mut issues = guard.issues(codes);
     match stop {
-        FinishReason::Length if findings.is_empty() => findings.push(Finding::Length { frames: frames.len() }),
-        FinishReason::Eos if frames.is_empty() => findings.push(Finding::Empty),
-        _ => {}
+        FinishReason::Length if issues.is_empty() => issues.extend(Issue::of_stop(stop, codes.len())),
+        FinishReason::Eos => issues.extend(Issue::of_stop(stop, codes.len())),
+        FinishReason::Length | FinishReason::Cancelled | FinishReason::Forced => {}
     }
-    findings
+    issues
 }
 
 /// A clip whose frames are being decoded as they come.
@@ -305,6 +258,7 @@ struct ClipInProgress<'a> {
     samples: Vec<f32>,
     guard: TerminationGuard,
     guarded: usize,
+    stop: Option<FinishReason>,
     end_frame: Option<GeneratedFrame>,
 }
 
@@ -320,11 +274,12 @@ impl<'a> ClipInProgress<'a> {
             samples: Vec::new(),
             guard: TerminationGuard::new(mimi.frame_samples()),
             guarded: 0,
+            stop: None,
             end_frame: None,
         }
     }
 
-    /// Takes over frames that exist already.
+    /// Decodes frames that exist already.
     fn begin(&mut self, history: &Codes, observer: &mut dyn FnMut(Event)) -> Result<()> {
         self.history = history.len();
         if self.history > 0 {
@@ -334,12 +289,12 @@ impl<'a> ClipInProgress<'a> {
         Ok(())
     }
 
-    /// Whether the frames so far are such that the clip is to be tried again.
-    fn is_going_wrong(&self, frames: &Codes) -> bool {
-        !self.guard.findings(frames).is_empty()
+    /// Whether another attempt should replace this one.
+    fn should_retry(&self, codes: &Codes) -> bool {
+        !self.guard.issues(codes).is_empty()
     }
 
-    /// The next frame.
+    /// Takes in the next frame.
     fn push(&mut self, frame: GeneratedFrame, started: Instant, observer: &mut dyn FnMut(Event)) -> Result<()> {
         self.waiting.push(&frame.codes);
         if self.waiting.len() >= self.chunk {
@@ -372,29 +327,27 @@ impl<'a> ClipInProgress<'a> {
         observer(Event::Audio(samples));
     }
 
-    /// Decodes what is left.
-    fn finish(
-        mut self,
-        generation: &Generation<'_>,
-        stop: FinishReason,
-        seconds: f64,
-        observer: &mut dyn FnMut(Event),
-    ) -> Result<GeneratedClip> {
+    /// Decodes the remaining frames. The clip's time is not known yet.
+    fn finish(mut self, spec: ClipSpec, codes: &Codes, observer: &mut dyn FnMut(Event)) -> Result<GeneratedClip> {
         self.decode_waiting()?;
         while let Some(samples) = self.mimi.poll(&mut self.stream)? {
             self.push_audio(samples, observer);
         }
-        let frames = generation.frames().clone();
-        Ok(GeneratedClip {
-            beyond_codec: frames.beyond_codec(self.dims.codec_size),
-            findings: findings(&self.guard, stop, &frames),
+        let stop = self.stop.unwrap_or(FinishReason::Length);
+        let clip = Clip {
+            origin: spec.into(),
+            codes: codes.clone(),
             audio: self.samples,
-            frames,
-            stop,
-            sampling: generation.sampling(),
+            sample_rate: self.dims.sample_rate,
+            stop: Some(stop),
+        };
+        Ok(GeneratedClip {
+            beyond_codec: codes.beyond_codec(self.dims.codec_size),
+            issues: issues(&self.guard, stop, codes),
+            clip,
             guarded: self.guarded,
             end_frame: self.end_frame,
-            seconds,
+            seconds: 0.0,
         })
     }
 }

@@ -1,14 +1,14 @@
-//! What the worker is asked and what it answers: plain data.
+//! Jobs and results of the worker: plain data.
 
-use crate::data::{Codes, Finding, FinishReason, Sampling};
+use crate::data::{Clip, Issue};
 use crate::engine::{GeneratedFrame, GenerationRequest};
 
 /// A clip to generate, with its retries.
 #[derive(Clone, Debug)]
 pub struct GenerateJob {
-    /// The clip.
+    /// The clip to generate.
     pub request: GenerationRequest,
-    /// How often a clip that does not end well is tried again with the next seed.
+    /// Further attempts, each with the next seed, for a clip with an issue of [`crate::data::Severity::Retry`].
     pub retries: u32,
 }
 
@@ -18,7 +18,7 @@ impl From<GenerationRequest> for GenerateJob {
     }
 }
 
-/// What happens while a task runs.
+/// An event of a running task.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A frame was generated.
@@ -27,20 +27,20 @@ pub enum Event {
     Audio(Vec<f32>),
     /// The clip did not end well and starts again with `seed`: discard every event received so far.
     Retry {
-        /// What was wrong.
-        finding: Finding,
+        /// What was wrong with the clip.
+        issue: Issue,
         /// The next attempt's seed.
         seed: u64,
     },
 }
 
-/// What happens to one of several clips: its number from 0, and the event.
+/// An event of one of several clips: the clip's number from 0, and the event.
 pub type ClipEvent = (usize, Event);
 
 /// A new frame and how far the clip is.
 #[derive(Clone, Debug)]
 pub struct FrameEvent {
-    /// The frame.
+    /// The frame with its codes.
     pub frame: GeneratedFrame,
     /// Seconds of sound so far.
     pub audio_seconds: f64,
@@ -48,25 +48,19 @@ pub struct FrameEvent {
     pub real_time_factor: f64,
 }
 
-/// A finished clip.
+/// A generated clip and what happened on the way.
 #[derive(Clone, Debug)]
 pub struct GeneratedClip {
-    /// Its codes, without the end frame.
-    pub frames: Codes,
-    /// Its waveform, mono, at the codec's rate.
-    pub audio: Vec<f32>,
-    /// Why it ended.
-    pub stop: FinishReason,
-    /// Settings at the start, with the seed of the attempt that was kept.
-    pub sampling: Sampling,
+    /// The clip. The seed in its origin is that of the attempt that was kept.
+    pub clip: Clip,
     /// What is wrong with it.
-    pub findings: Vec<Finding>,
+    pub issues: Vec<Issue>,
     /// Tokens that the range guard changed.
     pub guarded: usize,
     /// Ids past the codec's size, decoded as 0.
     pub beyond_codec: usize,
-    /// The frame with which the model ended it, where it did.
+    /// The end-of-speech frame, if the model ended the clip.
     pub end_frame: Option<GeneratedFrame>,
-    /// Seconds of computing.
+    /// Time of generating it, in seconds. Clips that are generated side by side share the time by their frames.
     pub seconds: f64,
 }

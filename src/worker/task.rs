@@ -31,16 +31,16 @@ impl CancelToken {
     }
 }
 
-/// News of a task: its events in order, then its result.
+/// An update of a task: its events in order, then its result.
 #[derive(Debug)]
 pub enum Update<T, E = Event> {
-    /// Something happened.
+    /// An event of the running task.
     Event(E),
     /// The task is over; nothing follows.
     Done(Result<T>),
 }
 
-/// A task that the worker runs or will run, which tells of events `E`. Dropping the handle cancels the task.
+/// A task that the worker runs or will run, with events `E` and a result `T`. Dropping the handle cancels the task.
 #[derive(Debug)]
 pub struct Task<T, E = Event> {
     updates: Receiver<Update<T, E>>,

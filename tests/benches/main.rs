@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use csm_studio::analysis::statistics::TokenStats;
-use csm_studio::audio::microphone::Source;
+use csm_studio::analysis::steps::Step;
+use csm_studio::audio::microphone::MicrophoneSource;
 use csm_studio::audio::player::Sink;
 use csm_studio::checkpoint::CheckpointSpec;
-use csm_studio::data::{Codes, Dtype, Logits, Mode, Sampling, SamplingParams};
+use csm_studio::data::{Clip, Codes, Dtype, Logits, Mode, Sampling, SamplingParams};
 use csm_studio::studio::Studio;
-use csm_studio::studio::session::StudioPaths;
-use csm_studio::studio::state::{InspectedClip, PinnedClip};
+use csm_studio::studio::comparison::{PinKey, PinnedClip};
+use csm_studio::studio::inspector::CurrentClip;
+use csm_studio::studio::session::{Stored, StudioPaths};
 use csm_studio::takes::{ClipSummary, Store, Take};
 use egui_kittest::Harness;
 use tempfile::TempDir;
@@ -37,17 +38,20 @@ fn paths(folder: &Path) -> StudioPaths {
         cache: folder.join("cache"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
-        source: Source::Tone { rate: 48_000 },
+        source: MicrophoneSource::Tone { rate: 48_000 },
         model: CheckpointSpec::default(),
         open: Vec::new(),
     }
 }
 
+fn studio(ctx: &egui::Context, folder: &Path) -> Studio {
+    let paths = paths(folder);
+    Studio::new(ctx, &paths, Stored::read(&paths).unwrap())
+}
+
 fn open(folder: &Path) -> Harness<'_, Studio> {
-    let mut window = Harness::builder()
-        .with_size([1920.0, 1200.0])
-        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder)).unwrap());
-    while !window.state().session.is_ready() {
+    let mut window = Harness::builder().with_size([1920.0, 1200.0]).build_eframe(|c| studio(&c.egui_ctx, folder));
+    while !window.state().session.models.is_ready() {
         std::thread::sleep(Duration::from_millis(5));
         window.step();
     }
@@ -64,9 +68,9 @@ struct BareWindow {
 impl BareWindow {
     fn open(folder: &Path) -> Self {
         let ctx = egui::Context::default();
-        let studio = Studio::new(&ctx, paths(folder)).unwrap();
+        let studio = studio(&ctx, folder);
         let mut window = Self { ctx, studio, frame: eframe::Frame::_new_kittest() };
-        while !window.studio.session.is_ready() {
+        while !window.studio.session.models.is_ready() {
             std::thread::sleep(Duration::from_millis(5));
             window.draw();
         }
@@ -93,23 +97,22 @@ impl BareWindow {
 fn window_frames() {
     let folder = TempDir::new().unwrap();
     let mut window = BareWindow::open(folder.path());
-    fill(&mut window.studio.session.inspected);
-    for n in 0..3 {
-        let clip = &window.studio.session.inspected;
-        let (frames, audio) = (clip.frames.clone(), clip.audio.clone());
-        let pinned = PinnedClip::new(format!("{n}"), "a take".into(), frames, audio, 24_000);
-        window.studio.session.pins.pin(pinned);
+    fill(&mut window.studio.session.inspector.current);
+    for n in 0..3u32 {
+        let clip = window.studio.session.inspector.current.clip.clone();
+        let pinned = PinnedClip::new(PinKey::Take(n.to_string().into()), "a take".into(), clip);
+        window.studio.session.comparison.pins.pin(pinned);
     }
     for panel in ["Candidates", "Statistics", "Problems", "What if", "Compare"] {
-        window.studio.show(panel);
+        window.studio.show_tab(panel);
         (0..5).for_each(|_| {
             window.draw();
         });
         print_percentiles(&format!("a frame with {panel}"), (0..300).map(|_| window.draw()).collect());
     }
-    window.studio.show("Candidates");
+    window.studio.show_tab("Candidates");
     let growing = (0..300).map(|_| {
-        window.studio.session.inspected.version += 1;
+        window.studio.session.inspector.current.version += 1;
         window.draw()
     });
     print_percentiles("a frame with Candidates, the map new", growing.collect());
@@ -119,46 +122,44 @@ fn window_frames() {
 fn key_to_first_sound() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.conversation.edit(0, 0, "Good morning.");
+    let turn = window.state().session.composer.conversation.turns()[0].id;
+    window.state_mut().session.composer.conversation.edit(turn, 0, "Good morning.");
     window.run_steps(3);
     let times = (0..20).map(|_| {
         let begun = Instant::now();
         window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Enter);
         window.step();
-        while window.state().session.player.position() == 0.0 {
+        while window.state().session.monitor.player.position() == 0.0 {
             std::thread::sleep(Duration::from_millis(1));
             window.step();
             let told = window.state().session.notifications.all();
             assert!(begun.elapsed() < Duration::from_secs(20), "no sound: {told:?}");
         }
         let time = begun.elapsed();
-        while window.state().session.is_speaking() || window.state().session.player.is_playing() {
+        while window.state().session.is_speaking() || window.state().session.monitor.player.is_playing() {
             std::thread::sleep(Duration::from_millis(5));
             window.step();
         }
-        window.state_mut().session.player.seek(0.0);
+        window.state_mut().session.monitor.player.seek(0.0);
         time
     });
     print_percentiles("key to first sound", times.collect());
 }
 
-fn fill(clip: &mut InspectedClip) {
+fn fill(current: &mut CurrentClip) {
     let (codebooks, vocab) = (32, 2_051);
     let sampling = Sampling::new(Mode::Exact, SamplingParams::new(0.9, 50), 0, Dtype::Float32);
-    clip.frames = Codes::new(codebooks);
+    let mut codes_of_clip = Codes::new(codebooks);
     for t in 0..750u32 {
         let codes: Vec<u32> = (0..codebooks as u32).map(|k| (t * 37 + k * 101) % vocab as u32).collect();
         let values = (0..codebooks * vocab).map(|i| ((i * 7919 + t as usize * 31) % 997) as f32 / 100.0).collect();
         let logits = Logits::new(vocab, values);
-        clip.steps.push(TokenStats::measure_frame(&logits, &codes, &sampling));
-        clip.logits.push(Arc::new(logits));
-        clip.samplings.push(sampling);
-        clip.end_probability.push(0.01);
-        clip.guarded.push(Vec::new());
-        clip.frames.push(&codes);
+        current.steps.push(Step::new(Arc::new(logits), sampling, Vec::new(), &codes));
+        codes_of_clip.push(&codes);
     }
-    (clip.audio, clip.rate) = (vec![0.1; 60 * 24_000], 24_000);
-    clip.peaks = (0..6_000).map(|i| (-(i % 90) as f32 / 100.0, (i % 70) as f32 / 100.0)).collect();
+    let audio = vec![0.1; 60 * 24_000];
+    current.clip = Arc::new(Clip { codes: codes_of_clip, audio, sample_rate: 24_000, ..Clip::default() });
+    current.peaks = (0..6_000).map(|i| (-(i % 90) as f32 / 100.0, (i % 70) as f32 / 100.0)).collect();
 }
 
 fn ten_thousand_takes() -> TempDir {
@@ -167,7 +168,7 @@ fn ten_thousand_takes() -> TempDir {
         let id = format!("{n:010}-000");
         let text = format!("take {n} of many");
         let take = Take {
-            id: id.clone(),
+            id: id.as_str().into(),
             name: text.clone(),
             created: n,
             favourite: false,

@@ -2,7 +2,7 @@
 //! `cargo run --release --example own_sampler`.
 
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::data::{Codes, Dtype, Mode, is_end_frame};
+use csm_studio::data::{ClipSpec, Codes, Dtype, Mode, is_end_frame};
 use csm_studio::engine::{Engine, FrameRequest};
 use csm_studio::error::Result;
 use csm_studio::mlx::MlxCsm;
@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     let checkpoint = Checkpoint::demo()?;
     let dims = checkpoint.dims();
     let sampling = checkpoint.suggested_sampling(Mode::Exact, 0);
-    let prompt = checkpoint.prompt(&[], 0, "Good morning.")?;
+    let prompt = checkpoint.prompt(&ClipSpec::new("Good morning.", 0, sampling))?;
     // An engine belongs to the thread that loads it; a program with several threads uses `WorkerHandle`.
     let mut engine = MlxCsm::load(&checkpoint, Dtype::Float32)?;
     let mut clip = Codes::new(dims.codebooks);

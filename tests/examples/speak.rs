@@ -15,18 +15,20 @@ fn main() -> Result<()> {
     let checkpoint = Arc::new(Checkpoint::demo()?);
     let sampling = checkpoint.suggested_sampling(Mode::Exact, 7);
     let spec = ClipSpec::new("The little boat sailed across the lake.", 1, sampling);
-    let request = GenerationRequest::new(&spec, checkpoint.prompt_of(&spec)?, 125);
+    let request = GenerationRequest::new(&spec, checkpoint.prompt(&spec)?, 125);
 
     let worker = WorkerHandle::start(checkpoint.clone(), || {})?;
-    let clip = worker.generate(request, CancelToken::default())?.wait(|event| {
+    let made = worker.generate(request, CancelToken::default())?.wait(|event| {
         if let Event::Frame(event) = event {
             println!("frame {:3}: {:?}", event.frame.frame, event.frame.codes);
         }
     })?;
 
-    let info = WavInfo::for_clip(&checkpoint.id()?, &spec.text, spec.speaker, &clip.sampling);
-    let (bytes, _clipped) = wav::encode(&clip.audio, checkpoint.dims().sample_rate, &info)?;
+    let clip = made.clip;
+    let info = WavInfo::for_clip(&checkpoint.id()?, &clip.origin);
+    let (bytes, _clipped) = wav::encode(&clip.audio, clip.sample_rate, &info)?;
     wav::save(&output, &bytes)?;
-    println!("{}: {} frames, {}", output.display(), clip.frames.len(), clip.stop.describe());
+    let end = clip.stop.map_or("", csm_studio::data::FinishReason::describe);
+    println!("{}: {} frames, {end}", output.display(), clip.codes.len());
     Ok(())
 }

@@ -2,31 +2,35 @@
 
 use super::*;
 
+fn pinned(window: &Window<'_>, n: usize) -> PlaybackSource {
+    PlaybackSource::Pinned(window.state().session.comparison.pins.clips()[n].key.clone())
+}
+
 /// Takes that are made to be compared are pinned by themselves; a number key switches to one at the same moment while it plays.
 #[test]
 fn pinned_takes_are_switched_while_they_play() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The little boat sailed across the quiet lake, and nobody said a word.");
     click(&mut window, "3 seeds");
-    wait(&mut window, "three takes", |s| s.session.pins.clips().len() == 3 && !s.session.is_speaking());
+    wait(&mut window, "three takes", |s| s.session.comparison.pins.clips().len() == 3 && !s.session.is_speaking());
     focus_nothing(&mut window);
     window.key_press(egui::Key::Num2);
     window.run_steps(2);
-    assert_eq!(window.state().session.heard, Heard::Pinned(1));
+    assert_eq!(window.state().session.monitor.source, pinned(&window, 1));
     window.key_press(egui::Key::Space);
-    wait(&mut window, "the sound to move", |s| s.session.player.position() > 0.3);
-    let before = window.state().session.player.position();
+    wait(&mut window, "the sound to move", |s| s.session.monitor.player.position() > 0.3);
+    let before = window.state().session.monitor.player.position();
     window.key_press(egui::Key::Num3);
     window.run_steps(2);
-    let player = &window.state().session.player;
+    let player = &window.state().session.monitor.player;
     assert!(player.is_playing() && player.position() >= before && player.position() < before + 0.5);
-    assert!((player.seconds() - window.state().session.pins.clips()[2].seconds()).abs() < 1e-3);
+    assert!((player.seconds() - window.state().session.comparison.pins.clips()[2].clip.seconds()).abs() < 1e-3);
     // While another take is made, the pinned one goes on, and what is made does not get in its way.
-    let first = window.state().session.pins.clips()[0].take.clone();
-    window.state_mut().session.regenerate_often(&first, 1);
-    let playing = window.state().session.player.is_playing();
+    let first = window.state().session.comparison.pins.clips()[0].key.take().unwrap().clone();
+    window.state_mut().session.run(LibraryCommand::RegenerateVariants { take: first, takes: 1 });
+    let playing = window.state().session.monitor.player.is_playing();
     wait(&mut window, "a fourth take", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
     assert!(playing, "it was playing when the take began");
     click(&mut window, "Compare");
@@ -39,27 +43,27 @@ fn pinned_takes_are_switched_while_they_play() {
 fn a_listening_test_is_done_by_keyboard() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The boat sailed.");
     for mode in ["native", "exact"] {
         click(&mut window, mode);
         generate(&mut window);
-        let id = window.state().session.inspected.take.clone().unwrap();
-        window.state_mut().session.toggle_pin(&id);
+        let id = window.state().session.inspector.current.take.clone().unwrap();
+        window.state_mut().session.run(ComparisonCommand::TogglePin(id.clone()));
         settle(&mut window);
     }
     for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
         let file = folder.path().join(format!("{kind:?}.json"));
-        let takes = window.state().session.pins.names();
-        let request = TestRequest { kind, template: Template::Modes, takes, low_anchor: false, hidden_repeat: false };
-        window.state_mut().session.make_test(request, &file);
+        let clips = window.state().session.comparison.pins.keys();
+        let request = TestRequest { kind, template: Template::Modes, clips, low_anchor: false, hidden_repeat: false };
+        window.state_mut().session.run(TestBenchCommand::Make { request, to: file.clone() });
         wait(&mut window, "the test", |_| file.with_extension("page.html").exists());
         assert!(file.with_extension("page.html").exists(), "{:?}", window.state().session.notifications.all());
-        window.state_mut().session.open_file(&file);
+        window.state_mut().session.run(LibraryCommand::Open(file.clone()));
         settle(&mut window);
         window.run_steps(3);
-        let all = window.state().session.listening.as_ref().unwrap().run().test().trials.len();
-        let answered = |w: &Window<'_>| w.state().session.listening.as_ref().unwrap().run().results().answers.len();
+        let all = window.state().session.test_bench.open_test().unwrap().run().test().trials.len();
+        let answered = |w: &Window<'_>| w.state().session.test_bench.open_test().unwrap().run().results().answers.len();
         for n in 0..all {
             window.key_press(egui::Key::A);
             window.key_press(egui::Key::Enter);
@@ -84,25 +88,26 @@ fn a_listening_test_is_done_by_keyboard() {
                 window.key_press(answer);
                 window.run_steps(2);
                 // As after a crash: what was answered is in the file, and the open trial is the next one.
-                window.state_mut().session.listening = None;
-                window.state_mut().session.open_file(&file);
+                settle(&mut window);
+                window.state_mut().session.run(TestBenchCommand::Close);
+                window.state_mut().session.run(LibraryCommand::Open(file.clone()));
                 settle(&mut window);
                 window.run_steps(3);
                 assert_eq!(answered(&window), 3);
             }
         }
-        let report = window.state().session.listening.as_ref().unwrap().report().unwrap();
+        let report = window.state().session.test_bench.open_test().unwrap().report().unwrap();
         assert!(report.contains("p = "), "{report}");
         // No answer is changed by somebody who has seen what they say.
         assert!(window.query_by_label_contains("p = ").is_none());
-        click(&mut window, "Show what the answers say");
+        click(&mut window, "Show the report");
         window.key_press(egui::Key::U);
         window.run_steps(2);
         assert_eq!(answered(&window), all);
         window.key_press(egui::Key::Escape);
         window.run_steps(2);
-        assert!(window.state().session.listening.is_none());
-        assert_eq!(window.state().session.heard, Heard::Clip);
+        assert!(!window.state().session.test_bench.is_open());
+        assert_eq!(window.state().session.monitor.source, PlaybackSource::CurrentClip);
     }
 }
 
@@ -111,30 +116,31 @@ fn a_listening_test_is_done_by_keyboard() {
 fn a_listening_test_is_made_of_codebook_counts() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The boat sailed.");
     generate(&mut window);
-    let id = window.state().session.inspected.take.clone().unwrap();
+    let id = window.state().session.inspector.current.take.clone().unwrap();
     let session = &mut window.state_mut().session;
-    let templates: Vec<Template> =
-        session.templates_for(std::slice::from_ref(&id)).iter().map(|(template, ..)| *template).collect();
+    let key = [PinKey::Take(id)];
+    let templates = templates_for(&key, &session.library, &session.comparison, &session.models);
+    let templates: Vec<Template> = templates.iter().map(|choice| choice.template).collect();
     assert_eq!(templates, [Template::Codebooks], "one take differs from itself in nothing else");
     let file = folder.path().join("codebooks.json");
     let request = TestRequest {
         kind: TestKind::Rating,
         template: Template::Codebooks,
-        takes: vec![id],
+        clips: key.to_vec(),
         low_anchor: true,
         hidden_repeat: false,
     };
-    session.make_test(request, &file);
+    session.run(TestBenchCommand::Make { request, to: file.clone() });
     wait(&mut window, "the test", |_| file.exists());
     let test = ListeningTest::read(&file).unwrap();
     let expected = ["the first codebook", "the first 2 codebooks", "the first 3 codebooks", "all codebooks"];
     assert_eq!(test.conditions[..4], expected);
     assert!(test.conditions[4].contains("low anchor"));
     let sound = |n: usize| wav::decode(&test.wav(n).unwrap(), 24_000).unwrap();
-    let whole = &window.state().session.inspected.audio;
+    let whole = &window.state().session.inspector.current.clip.audio;
     assert_eq!(sound(3).len(), whole.len());
     assert_ne!(sound(0), sound(3));
 }
@@ -144,15 +150,16 @@ fn a_listening_test_is_made_of_codebook_counts() {
 fn the_sound_is_measured_and_recognised() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
-    window.state_mut().session.settings.recogniser = "sh -c 'test -s \"$0\" && echo The boat sailed away' {wav}".into();
+    window.state_mut().session.preferences.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.recogniser =
+        "sh -c 'test -s \"$0\" && echo The boat sailed away' {wav}".into();
     say(&mut window, "The boat sailed.");
     generate(&mut window);
     click(&mut window, "Sound");
-    wait(&mut window, "the measures", |s| !s.session.measured.tables().is_empty());
-    click(&mut window, "Recognise");
-    wait(&mut window, "the recogniser", |s| s.session.measured.tables().len() > 1);
-    let tables = window.state().session.measured.tables().to_vec();
+    wait(&mut window, "the measures", |s| !s.session.comparison.measures.value().is_empty());
+    click(&mut window, "Transcribe");
+    wait(&mut window, "the recogniser", |s| s.session.comparison.measures.value().len() > 1);
+    let tables = window.state().session.comparison.measures.value().clone();
     let (heading, value) = (&tables[0].1.columns()[1], &tables[0].1.rows()[0][1]);
     assert!(heading.contains("LUFS") && value.parse::<f64>().is_ok_and(|lufs| (-60.0..0.0).contains(&lufs)));
     let recognised = &tables[1].1.rows()[0][1];
@@ -164,44 +171,47 @@ fn the_sound_is_measured_and_recognised() {
 fn any_sound_is_compared() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The boat sailed.");
     generate(&mut window);
-    let id = window.state().session.inspected.take.clone().unwrap();
+    let id = window.state().session.inspector.current.take.clone().unwrap();
     click(&mut window, "Pin");
     let wave = window.state().session.library.store.path(&id).join("audio.wav");
-    window.state_mut().session.hear_codebooks(Codebooks::first(2, 6));
-    wait(&mut window, "two codebooks", |s| s.session.heard == Heard::SomeCodebooks);
+    window.state_mut().session.run(MonitorCommand::SetMixer(CodebookMixer::first(2, 6)));
+    wait(&mut window, "two codebooks", |s| s.session.monitor.source == PlaybackSource::MaskedClip);
     window.key_press(egui::Key::P);
     window.run_steps(2);
     let file = folder.path().join("other.wav");
     std::fs::copy(wave, &file).unwrap();
     settle(&mut window);
-    window.state_mut().session.open_file(&file);
+    window.state_mut().session.run(LibraryCommand::Open(file));
     settle(&mut window);
     window.key_press(egui::Key::P);
     window.key_press(egui::Key::M);
     settle(&mut window);
-    let pins = window.state().session.pins.clips();
+    let pins = window.state().session.comparison.pins.clips();
     let names: Vec<&str> = pins.iter().map(|clip| clip.name.as_str()).collect();
     assert_eq!(names[1..], ["The boat sailed., the first 2 codebooks", "other.wav"]);
-    assert_eq!(pins.iter().map(|clip| clip.is_take).collect::<Vec<_>>(), [true, false, false]);
-    assert_eq!(pins[0].audio.len(), pins[1].audio.len());
-    assert_ne!(pins[0].audio, pins[1].audio);
+    assert_eq!(pins.iter().map(|clip| clip.key.take().is_some()).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(pins[0].clip.audio.len(), pins[1].clip.audio.len());
+    assert_ne!(pins[0].clip.audio, pins[1].clip.audio);
     window.key_press(egui::Key::Num2);
     window.run_steps(2);
-    assert_eq!(window.state().session.heard, Heard::Pinned(1));
+    assert_eq!(window.state().session.monitor.source, pinned(&window, 1));
     click(&mut window, "Sound");
-    wait(&mut window, "the measures", |s| s.session.measured.tables().len() > 1 && !s.session.measured.is_running());
-    let tables = window.state().session.measured.tables().to_vec();
-    assert_eq!(tables[0].1.rows().len(), 4, "the clip on view and three pinned ones");
+    wait(&mut window, "the measures", |s| s.session.comparison.measures.value().len() > 1 && !s.session.is_measuring());
+    let tables = window.state().session.comparison.measures.value().clone();
+    assert_eq!(tables[0].1.rows().len(), 4, "the current clip and three pinned ones");
     let distance = |a: &str, b: &str| {
         let row = tables[1].1.rows().iter().find(|row| row[0].starts_with(a) && row[1].starts_with(b)).unwrap();
         row[2].parse::<f64>().unwrap()
     };
     assert!(distance("1 ", "3:") < 0.3, "the same sound in 16 bits");
     assert!(distance("1 ", "2 ") > 1.0);
-    wait(&mut window, "the spectrogram", |s| s.session.inspected.spectrogram.is_some());
+    wait(&mut window, "the spectrogram", |s| s.session.inspector.current.spectrogram.is_some());
     click(&mut window, "Compare");
-    window.state_mut().session.pinned_page().unwrap()().unwrap();
+    let to = folder.path().join("page.html");
+    window.state_mut().session.run(LibraryCommand::Export { export: Export::Pinned, to: to.clone() });
+    settle(&mut window);
+    assert!(to.exists(), "{:?}", window.state().session.notifications.all());
 }

@@ -2,6 +2,7 @@
 
 mod comparing;
 mod listening;
+mod panels;
 mod speaking;
 mod takes;
 mod window;
@@ -12,17 +13,23 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use csm_studio::analysis::statistics::Stat;
-use csm_studio::audio::microphone::Source;
+use csm_studio::audio::microphone::MicrophoneSource;
 use csm_studio::audio::player::Sink;
 use csm_studio::audio::wav;
 use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
 use csm_studio::listen::{ListeningTest, Template, TestKind};
 use csm_studio::studio::Studio;
-use csm_studio::studio::session::StudioPaths;
+use csm_studio::studio::comparison::{ComparisonCommand, PinKey};
+use csm_studio::studio::composer::ComposerCommand;
+use csm_studio::studio::inspector::InspectorCommand;
+use csm_studio::studio::library::{Export, ExportKind, LibraryCommand, RegenerateSeed};
+use csm_studio::studio::models::ModelsCommand;
+use csm_studio::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
+use csm_studio::studio::session::{Stored, StudioPaths};
 use csm_studio::studio::settings::Theme;
-use csm_studio::studio::state::{Codebooks, Heard, TestRequest};
-use csm_studio::takes::{Store, Take};
+use csm_studio::studio::test_bench::{TestBenchCommand, TestRequest, templates_for};
+use csm_studio::takes::{Store, Take, TakeId};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use tempfile::TempDir;
@@ -37,18 +44,20 @@ fn paths(folder: &Path) -> StudioPaths {
         cache: folder.join("cache"),
         settings: folder.join("settings.json"),
         sink: Some(Sink::Null { rate: 48_000 }),
-        source: Source::Tone { rate: 48_000 },
+        source: MicrophoneSource::Tone { rate: 48_000 },
         model: CheckpointSpec::default(),
         open: Vec::new(),
     }
 }
 
+fn studio(ctx: &egui::Context, paths: &StudioPaths) -> Studio {
+    Studio::new(ctx, paths, Stored::read(paths).unwrap())
+}
+
 fn open<'a>(folder: &Path) -> Window<'a> {
-    let mut window = Harness::builder()
-        .with_size([1280.0, 800.0])
-        .wgpu()
-        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder)).unwrap());
-    wait(&mut window, "the model", |s| s.session.is_ready());
+    let mut window =
+        Harness::builder().with_size([1280.0, 800.0]).wgpu().build_eframe(|c| studio(&c.egui_ctx, &paths(folder)));
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
     window
 }
 
@@ -82,7 +91,7 @@ fn say(window: &mut Window<'_>, text: &str) {
     window.run_steps(2);
     window.get_by_label("Text of turn 1").type_text(text);
     window.run_steps(2);
-    assert_eq!(window.state().session.conversation.turns()[0].text, text);
+    assert_eq!(window.state().session.composer.conversation.turns()[0].text, text);
 }
 
 fn generate(window: &mut Window<'_>) {
@@ -92,7 +101,7 @@ fn generate(window: &mut Window<'_>) {
 }
 
 fn wait_for_silence(window: &mut Window<'_>) {
-    wait(window, "the end of the sound", |s| !s.session.player.is_playing());
+    wait(window, "the end of the sound", |s| !s.session.monitor.player.is_playing());
 }
 
 /// Waits until nothing is read or written in the background.
@@ -122,10 +131,10 @@ fn press(window: &mut Window<'_>, from: egui::Pos2, to: egui::Pos2) {
 /// A window with a take that is not playing; the clip's seconds.
 fn with_a_take<'a>(folder: &Path, text: &str) -> (Window<'a>, f64) {
     let mut window = open(folder);
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, text);
     generate(&mut window);
-    let length = window.state().session.player.seconds();
+    let length = window.state().session.monitor.player.seconds();
     (window, length)
 }
 

@@ -12,10 +12,12 @@ fn a_longer_text_is_spoken_in_pieces() {
     click(&mut window, "Speak");
     wait(&mut window, "two takes", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
-    let turns: Vec<(u32, &str)> = s.conversation.turns().iter().map(|t| (t.speaker, t.text.as_str())).collect();
+    let turns: Vec<(u32, &str)> =
+        s.composer.conversation.turns().iter().map(|t| (t.speaker, t.text.as_str())).collect();
     assert_eq!(turns, [(1, "It is 10:45."), (1, "I lost my keys.")]);
     let read = |n: usize| {
-        let path = s.library.store.path(&s.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
+        let path =
+            s.library.store.path(&s.composer.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
         TokenFile::read(&path, &demo_dims()).unwrap()
     };
     let (first, second) = (read(0), read(1));
@@ -32,11 +34,10 @@ fn a_longer_text_is_spoken_in_pieces() {
 #[test]
 fn speaking_waits_for_the_model() {
     let folder = TempDir::new().unwrap();
-    let mut window = Harness::builder()
-        .with_size([1280.0, 800.0])
-        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder.path())).unwrap());
+    let mut window =
+        Harness::builder().with_size([1280.0, 800.0]).build_eframe(|c| studio(&c.egui_ctx, &paths(folder.path())));
     window.step();
-    assert!(!window.state().session.is_ready() && window.state().session.can_speak());
+    assert!(!window.state().session.models.is_ready() && window.state().session.models.can_speak());
     window.get_by_label("Text of turn 1").focus();
     window.step();
     window.get_by_label("Text of turn 1").type_text("Good morning.");
@@ -51,15 +52,16 @@ fn speaking_waits_for_the_model() {
 fn a_deleted_piece_ends_no_others() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "I lost my keys. It is late. Good morning.");
     click(&mut window, "Speak");
     wait(&mut window, "the first piece", |s| s.session.is_speaking());
-    window.state_mut().session.conversation.remove(1);
+    let turn = window.state().session.composer.conversation.turns()[1].id;
+    window.state_mut().session.composer.conversation.remove(turn);
     wait(&mut window, "the last piece", |s| {
-        s.session.conversation.turns().len() == 2 && s.session.conversation.turns()[1].take.is_some()
+        s.session.composer.conversation.turns().len() == 2 && s.session.composer.conversation.turns()[1].take.is_some()
     });
-    assert_eq!(window.state().session.conversation.turns()[1].text, "Good morning.");
+    assert_eq!(window.state().session.composer.conversation.turns()[1].text, "Good morning.");
 }
 
 #[test]
@@ -71,8 +73,11 @@ fn a_sentence_is_spoken_and_kept() {
     let s = &window.state().session;
     let take = &s.library.store.takes()[0];
     assert_eq!((take.text.as_str(), take.stop), ("Good morning.", Some(FinishReason::Eos)));
-    assert_eq!((s.inspected.steps.len(), s.inspected.frames.len()), (take.measures.frames, take.measures.frames));
-    assert!((s.player.seconds() - take.measures.seconds).abs() < 1e-6);
+    assert_eq!(
+        (s.inspector.current.steps.len(), s.inspector.current.clip.codes.len()),
+        (take.measures.frames, take.measures.frames)
+    );
+    assert!((s.monitor.player.seconds() - take.measures.seconds).abs() < 1e-6);
     wait_for_silence(&mut window);
 
     click(&mut window, "exact");
@@ -89,7 +94,7 @@ fn every_mode_has_a_button() {
     for info in Mode::all() {
         click(&mut window, info.name);
         let enabled = csm_studio::torch::AVAILABLE || info.backend != csm_studio::data::Backend::Torch;
-        assert!(!enabled || window.state().session.sampling.mode == info.mode, "{}", info.name);
+        assert!(!enabled || window.state().session.composer.sampling.mode == info.mode, "{}", info.name);
     }
 }
 
@@ -98,7 +103,7 @@ fn every_mode_has_a_button() {
 fn several_takes_are_made_at_once() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "Good morning.");
     click(&mut window, "exact");
     click(&mut window, "3 seeds");
@@ -107,16 +112,16 @@ fn several_takes_are_made_at_once() {
     let mut seeds: Vec<u64> = s.library.store.takes().iter().map(|t| t.sampling.unwrap().seed).collect();
     seeds.dedup();
     assert_eq!(seeds.len(), 3);
-    let on_view = s.inspected.take.clone().unwrap();
-    assert_eq!(s.conversation.turns()[0].take.as_ref().unwrap().id, on_view);
+    let on_view = s.inspector.current.take.clone().unwrap();
+    assert_eq!(s.composer.conversation.turns()[0].take.as_ref().unwrap().id, on_view);
     let other = s.library.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
-    let file = |s: &Studio, id: &str| {
+    let file = |s: &Studio, id: &TakeId| {
         TokenFile::read(&s.session.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames
     };
     let together = file(window.state(), &other);
-    window.state_mut().session.regenerate(&other, csm_studio::studio::session::RegenerateSeed::Same);
+    window.state_mut().session.run(LibraryCommand::Regenerate { take: other, seed: RegenerateSeed::Same });
     wait(&mut window, "it once more", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
-    let again = window.state().session.inspected.take.clone().unwrap();
+    let again = window.state().session.inspector.current.take.clone().unwrap();
     assert_eq!(file(window.state(), &again), together);
 }
 
@@ -126,10 +131,10 @@ fn a_draft_is_there_after_a_restart() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     say(&mut window, "An unfinished thought");
-    wait(&mut window, "the draft", |s| !s.session.has_unsaved_draft());
+    wait(&mut window, "the draft", |s| !s.session.composer.has_unsaved_draft());
     drop(window); // as a kill would: nothing is saved on the way out
     let window = open(folder.path());
-    assert_eq!(window.state().session.conversation.turns()[0].text, "An unfinished thought");
+    assert_eq!(window.state().session.composer.conversation.turns()[0].text, "An unfinished thought");
 }
 
 /// A voice prompt is never left out because it is not ready yet, and nothing that stops speaking stops it.
@@ -142,22 +147,23 @@ fn a_turn_waits_for_the_voice_prompt() {
     std::fs::write(&recording, bytes).unwrap();
     say(&mut window, "Good morning.");
     let session = &mut window.state_mut().session;
-    session.set_prompt(recording);
-    session.generation.stop();
-    session.speak_turn(0, false);
-    session.generation.stop();
-    session.speak_turn(0, false);
-    assert_eq!(session.generation.queued_takes(), 1);
-    wait(&mut window, "the recording", |s| s.session.conversation.prompt.is_some());
-    let prompt = window.state_mut().session.conversation.prompt.as_mut().unwrap();
-    assert!(prompt.frames.is_none(), "it is still being encoded");
+    session.run(ComposerCommand::SetVoicePrompt(recording));
+    let turn = session.composer.conversation.turns()[0].id;
+    for _ in 0..2 {
+        session.run(ComposerCommand::Stop);
+        session.run(ComposerCommand::Speak { turn, with_context: false });
+    }
+    assert_eq!(session.waiting_takes(), 1);
+    wait(&mut window, "the recording", |s| s.session.composer.conversation.prompt.is_some());
+    let prompt = window.state_mut().session.composer.conversation.prompt.as_mut().unwrap();
+    assert!(prompt.codes.is_none(), "it is still being encoded");
     prompt.text = "Something.".into();
     wait(&mut window, "the take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_speaking());
     let s = &window.state().session;
     let path = s.library.store.path(&s.library.store.takes()[0].id).join("tokens.json");
     let file = TokenFile::read(&path, &demo_dims()).unwrap();
     assert_eq!(file.context.len(), 1);
-    assert_eq!(Some(&file.context[0].frames), s.conversation.prompt.as_ref().unwrap().frames.as_ref());
+    assert_eq!(Some(&file.context[0].frames), s.composer.conversation.prompt.as_ref().unwrap().codes.as_ref());
 }
 
 #[test]
@@ -166,7 +172,7 @@ fn cancelling_keeps_what_was_made() {
     let mut window = open(folder.path());
     say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
     click(&mut window, "Speak");
-    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
+    wait(&mut window, "some frames", |s| s.session.inspector.current.clip.codes.len() >= 3);
     click(&mut window, "Stop");
     wait(&mut window, "the end", |s| !s.session.is_speaking());
     settle(&mut window);
@@ -180,28 +186,35 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     let session = &mut window.state_mut().session;
-    session.conversation.edit(0, 0, "How are you?");
-    session.conversation.add(1, "I am fine.");
+    let turn = session.composer.conversation.turns()[0].id;
+    session.composer.conversation.edit(turn, 0, "How are you?");
+    session.composer.conversation.add(1, "I am fine.");
     window.run_steps(2);
     window.get_by_label("Text of turn 2").focus();
     window.run_steps(2);
     // What it answers has not been spoken: that comes first.
     click(&mut window, "Speak as reply");
     assert!(window.state().session.notifications.all().iter().any(|m| m.text.contains("spoken first")));
-    wait(&mut window, "the reply", |s| s.session.conversation.turns()[1].take.is_some());
-    assert!(!window.state().session.conversation.is_stale(1));
+    wait(&mut window, "the reply", |s| s.session.composer.conversation.turns()[1].take.is_some());
+    let conversation = &window.state().session.composer.conversation;
+    assert!(!conversation.is_stale(conversation.turns()[1].id));
     let s = &window.state().session;
-    let reply = s.conversation.turns()[1].take.clone().unwrap().id;
+    let reply = s.composer.conversation.turns()[1].take.clone().unwrap().id;
     let tokens = std::fs::read(s.library.store.path(&reply).join("tokens.json")).unwrap();
     let file: TokenFile = serde_json::from_slice(&tokens).unwrap();
     assert_eq!((file.context.len(), file.context[0].text.as_str()), (1, "How are you?"));
-    let first = s.conversation.turns()[0].take.clone().unwrap().id;
-    for (take, command) in [(&reply, s.command_line(&reply).unwrap()), (&first, s.command_line(&first).unwrap())] {
+    let first = s.composer.conversation.turns()[0].take.clone().unwrap().id;
+    let folder_of = |take: &TakeId| s.library.store.path(take);
+    let paths = [folder_of(&reply), folder_of(&first)];
+    for (take, path) in [reply, first].into_iter().zip(paths) {
+        window.state_mut().session.run(LibraryCommand::CopyCommand(take));
+        settle(&mut window);
+        let command = window.state().session.shell.copied().unwrap().to_owned();
         let script = command.replacen("csm", env!("CARGO_BIN_EXE_csm"), 1) + " --dump-tokens again.json";
         let out = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
         assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
         let again = TokenFile::read(&folder.path().join("again.json"), &demo_dims()).unwrap();
-        let kept = TokenFile::read(&s.library.store.path(take).join("tokens.json"), &demo_dims()).unwrap();
+        let kept = TokenFile::read(&path.join("tokens.json"), &demo_dims()).unwrap();
         assert_eq!(again.frames, kept.frames, "{command}");
     }
 }
@@ -212,21 +225,21 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
     let mut window = open(folder.path());
     say(&mut window, "The little boat sailed across the lake.");
     generate(&mut window);
-    let before = window.state().session.inspected.frames.clone();
-    let length = window.state().session.player.seconds();
+    let before = window.state().session.inspector.current.clip.codes.clone();
+    let length = window.state().session.monitor.player.seconds();
     let cell = in_lane(&window, "Token map", 0.08 * 5.5, length);
     press(&mut window, cell, cell);
     click(&mut window, "exact");
-    window.state_mut().session.sampling.codebook0.temperature = 1.4;
+    window.state_mut().session.composer.sampling.codebook0.temperature = 1.4;
     click(&mut window, "From here ▼");
     click(&mut window, "Current settings");
     wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
-    assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
-    assert_ne!(s.inspected.frames, before);
-    let modes: Vec<Mode> = s.inspected.samplings.iter().map(|s| s.mode).collect();
+    assert_eq!(s.inspector.current.clip.codes.prefix(5), before.prefix(5), "the same up to there");
+    assert_ne!(s.inspector.current.clip.codes, before);
+    let modes: Vec<Mode> = s.inspector.current.steps.iter().map(|step| step.sampling.mode).collect();
     assert!(modes[..5].iter().all(|m| *m == Mode::Native) && modes[5..].iter().all(|m| *m == Mode::Exact), "{modes:?}");
-    let take = s.library.store.get(s.inspected.take.as_ref().unwrap()).unwrap();
+    let take = s.library.store.get(s.inspector.current.take.as_ref().unwrap()).unwrap();
     assert!(take.edited && take.parent.is_some());
 }
 
@@ -235,25 +248,25 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
 fn a_take_is_spoken_again_from_a_frame_on_with_another_seed() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The little boat sailed across the lake.");
     click(&mut window, "exact");
     generate(&mut window);
-    let before = window.state().session.inspected.frames.clone();
-    window.state_mut().session.select(Some((5, 0)));
+    let before = window.state().session.inspector.current.clip.codes.clone();
+    window.state_mut().session.run(InspectorCommand::Select(Some((5, 0))));
     focus_nothing(&mut window);
     window.key_press(egui::Key::R);
     wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
-    assert_eq!(s.inspected.frames.prefix(5), before.prefix(5), "the same up to there");
-    assert_ne!(s.inspected.frames, before);
-    let seeds: Vec<u64> = s.inspected.samplings.iter().map(|s| s.seed).collect();
+    assert_eq!(s.inspector.current.clip.codes.prefix(5), before.prefix(5), "the same up to there");
+    assert_ne!(s.inspector.current.clip.codes, before);
+    let seeds: Vec<u64> = s.inspector.current.steps.iter().map(|step| step.sampling.seed).collect();
     assert!(seeds[..5].iter().all(|seed| *seed == seeds[0]) && seeds[5..].iter().all(|seed| *seed != seeds[0]));
-    let again = s.inspected.take.clone().unwrap();
-    let made = s.inspected.frames.clone();
-    window.state_mut().session.regenerate(&again, csm_studio::studio::session::RegenerateSeed::Same);
+    let again = s.inspector.current.take.clone().unwrap();
+    let made = s.inspector.current.clip.codes.clone();
+    window.state_mut().session.run(LibraryCommand::Regenerate { take: again, seed: RegenerateSeed::Same });
     wait(&mut window, "it once more", |s| s.session.library.store.takes().len() == 3 && !s.session.is_speaking());
-    assert_eq!(window.state().session.inspected.frames, made);
+    assert_eq!(window.state().session.inspector.current.clip.codes, made);
 }
 
 /// The conversation is one WAV with a pause between its turns, and every turn has to be spoken for that.
@@ -261,30 +274,32 @@ fn a_take_is_spoken_again_from_a_frame_on_with_another_seed() {
 fn a_conversation_is_exported_and_settings_are_taken_over() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "Good morning.");
     let session = &mut window.state_mut().session;
-    session.conversation.add(1, "Hello to you.");
-    let error = session.conversation_wav().err().unwrap().to_string();
+    session.composer.conversation.add(1, "Hello to you.");
+    let error = session.composer.takes().unwrap_err().to_string();
     assert!(error.contains("Speak all"), "{error}");
-    session.speak_conversation();
-    wait(&mut window, "both turns", |s| s.session.conversation.takes().is_some() && !s.session.is_speaking());
+    session.run(ComposerCommand::SpeakConversation);
+    wait(&mut window, "both turns", |s| s.session.composer.conversation.takes().is_some() && !s.session.is_speaking());
     let session = &mut window.state_mut().session;
     let wav_file = folder.path().join("conversation.wav");
-    std::fs::write(&wav_file, session.conversation_wav().unwrap()().unwrap()).unwrap();
+    session.run(LibraryCommand::Export { export: Export::Conversation, to: wav_file.clone() });
+    settle(&mut window);
+    let session = &mut window.state_mut().session;
     let written = wav::read(&wav_file, 24_000).unwrap().len() as f64 / 24_000.0;
     let seconds: f64 = session.library.store.takes().iter().map(|t| t.measures.seconds).sum();
     assert!((written - seconds - 0.3).abs() < 1e-3, "{written} of {seconds}");
-    let first = session.conversation.takes().unwrap().remove(0);
-    session.sampling.codebook0.temperature = 0.123;
-    session.use_settings(&first);
+    let first = session.composer.conversation.takes().unwrap().remove(0);
+    session.composer.sampling.codebook0.temperature = 0.123;
+    session.run(LibraryCommand::UseSettings(first.clone()));
     let made_with = session.library.store.get(&first).unwrap().sampling.unwrap();
-    assert!(session.sampling == made_with && !session.settings.random_seed);
+    assert!(session.composer.sampling == made_with && !session.preferences.settings.random_seed);
     click(&mut window, "Conversation");
     click(&mut window, "Play all");
     settle(&mut window);
-    assert_eq!(window.state().session.heard, Heard::Recording);
-    assert!((window.state().session.player.seconds() - written).abs() < 1e-3);
+    assert_eq!(window.state().session.monitor.source, PlaybackSource::Sound);
+    assert!((window.state().session.monitor.player.seconds() - written).abs() < 1e-3);
 }
 
 /// A take that was made with room for more is made again as long as it was, whatever the setting is now.
@@ -293,13 +308,13 @@ fn a_take_made_again_is_as_long_as_it_was() {
     let folder = TempDir::new().unwrap();
     let (mut window, length) = with_a_take(folder.path(), "The little boat sailed across the lake.");
     assert!(length > 1.5);
-    window.state_mut().session.settings.max_seconds = 1.0;
-    let clip = &window.state().session.inspected;
-    let (id, before) = (clip.take.clone().unwrap(), clip.frames.clone());
-    window.state_mut().session.regenerate(&id, csm_studio::studio::session::RegenerateSeed::Same);
+    window.state_mut().session.preferences.settings.max_seconds = 1.0;
+    let clip = &window.state().session.inspector.current;
+    let (id, before) = (clip.take.clone().unwrap(), clip.clip.codes.clone());
+    window.state_mut().session.run(LibraryCommand::Regenerate { take: id, seed: RegenerateSeed::Same });
     wait(&mut window, "the take again", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
-    let clip = &window.state().session.inspected;
-    assert_eq!((&clip.frames, clip.stop), (&before, Some(FinishReason::Eos)));
+    let clip = &window.state().session.inspector.current;
+    assert_eq!((&clip.clip.codes, clip.clip.stop), (&before, Some(FinishReason::Eos)));
 }
 
 /// A voice prompt is recorded, encoded, and heard; the recording stays in a file.
@@ -308,13 +323,13 @@ fn a_voice_prompt_is_recorded() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     click(&mut window, "● Record");
-    wait(&mut window, "half a second", |s| s.session.microphone.as_ref().is_some_and(|m| m.seconds() > 0.5));
+    wait(&mut window, "half a second", |s| s.session.composer.microphone.as_ref().is_some_and(|m| m.seconds() > 0.5));
     click(&mut window, "Stop recording");
     wait(&mut window, "the voice prompt", |s| {
-        s.session.conversation.prompt.as_ref().is_some_and(|prompt| prompt.frames.is_some())
+        s.session.composer.conversation.prompt.as_ref().is_some_and(|prompt| prompt.codes.is_some())
     });
-    let prompt = window.state().session.conversation.prompt.clone().unwrap();
+    let prompt = window.state().session.composer.conversation.prompt.clone().unwrap();
     assert!(prompt.path.starts_with(folder.path().join("recordings")) && prompt.path.exists());
     assert!((0.5..3.0).contains(&(prompt.samples.len() as f64 / 24_000.0)));
-    assert!(window.state().session.microphone.is_none());
+    assert!(window.state().session.composer.microphone.is_none());
 }

@@ -10,26 +10,27 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
     click(&mut window, "exact");
     generate(&mut window);
     let id = window.state().session.library.store.takes()[0].id.clone();
-    window.state_mut().session.try_update_store(|store| store.update(&id, |t| t.name = "the newest".into()));
+    window.state_mut().session.library.store.update(&id, |t| t.name = "the newest".into()).unwrap();
     window.run_steps(2);
     click(&mut window, "Menu of the newest");
     click(&mut window, "Delete");
-    assert_eq!((takes(&window), &window.state().session.inspected.take), (0, &None));
+    settle(&mut window);
+    assert_eq!((takes(&window), &window.state().session.inspector.current.take), (0, &None));
     click(&mut window, "Undo delete");
     settle(&mut window);
-    assert_eq!((takes(&window), window.state().session.inspected.take.as_ref()), (1, Some(&id)));
+    assert_eq!((takes(&window), window.state().session.inspector.current.take.as_ref()), (1, Some(&id)));
     drop(window);
 
     let mut window = open(folder.path());
     assert_eq!(takes(&window), 1);
-    assert_eq!(window.state().session.sampling.mode, Mode::Exact, "settings are remembered");
+    assert_eq!(window.state().session.composer.sampling.mode, Mode::Exact, "settings are remembered");
     click(&mut window, "the newest");
-    wait(&mut window, "the draws", |s| !s.session.generation.is_recomputing() && !s.session.inspected.steps.is_empty());
-    let clip = &window.state().session.inspected;
-    assert_eq!((clip.take.as_ref(), clip.steps.len()), (Some(&id), clip.frames.len()));
+    wait(&mut window, "the draws", |s| !s.session.is_recomputing() && !s.session.inspector.current.steps.is_empty());
+    let clip = &window.state().session.inspector.current;
+    assert_eq!((clip.take.as_ref(), clip.steps.len()), (Some(&id), clip.clip.codes.len()));
     // Teacher forcing recomputes what was drawn from: the token that was taken is never an impossible one.
     let probability = Stat::SampledProbability;
-    assert!(clip.steps.iter().flatten().all(|s| s[probability] > 0.0));
+    assert!(clip.steps.iter().flat_map(|step| &step.stats).all(|stats| stats[probability] > 0.0));
 }
 
 /// Another checkpoint in the running window, and its takes beside the first one's: all can be heard.
@@ -44,12 +45,12 @@ fn takes_of_another_model_can_be_heard() {
     tokens.model.iter_mut().for_each(|m| m.sha256 = "another".into());
     let (bytes, _) = wav::encode(&[0.1; 19_200], 24_000, &wav::WavInfo::default()).unwrap();
     let id = session.library.store.add(a_take("of another model", 1), &tokens, &bytes).unwrap();
-    session.inspect(&id);
+    session.run(InspectorCommand::View(id));
     settle(&mut window);
     let session = &window.state().session;
-    assert_eq!((session.inspected.frames.codebooks(), session.player.seconds()), (32, 0.8));
+    assert_eq!((session.inspector.current.clip.codes.codebooks(), session.monitor.player.seconds()), (32, 0.8));
     click(&mut window, "▶ Play");
-    wait(&mut window, "the sound", |s| s.session.player.position() > 0.1);
+    wait(&mut window, "the sound", |s| s.session.monitor.player.position() > 0.1);
     assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
 }
 
@@ -61,42 +62,38 @@ fn files_are_opened() {
     let open = vec![folder.path().join("notes.txt"), tokens.clone()];
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
-        .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { open, ..paths(folder.path()) }).unwrap());
+        .build_eframe(|c| studio(&c.egui_ctx, &StudioPaths { open, ..paths(folder.path()) }));
     wait(&mut window, "the tokens", |s| {
-        !s.session.inspected.frames.is_empty() && !s.session.generation.is_recomputing()
+        !s.session.inspector.current.clip.codes.is_empty() && !s.session.is_recomputing()
     });
     let file = TokenFile::read(&tokens, &demo_dims()).unwrap();
     let session = &mut window.state_mut().session;
-    assert_eq!(session.inspected.frames, file.frames);
-    assert!((session.player.seconds() - 0.08 * file.frames.len() as f64).abs() < 1e-6);
+    assert_eq!(session.inspector.current.clip.codes, file.frames);
+    assert!((session.monitor.player.seconds() - 0.08 * file.frames.len() as f64).abs() < 1e-6);
     let told = session.notifications.all();
     assert!(told.iter().any(|n| n.error && n.text.contains("notes.txt") && n.text.contains("WAV")), "{told:?}");
     let (bytes, _) = wav::encode(&[0.1; 12_000], 24_000, &wav::WavInfo::default()).unwrap();
     std::fs::write(folder.path().join("half.wav"), bytes).unwrap();
-    session.open_file(&folder.path().join("half.wav"));
+    session.run(LibraryCommand::Open(folder.path().join("half.wav")));
     settle(&mut window);
-    assert_eq!(window.state().session.player.seconds(), 0.5);
+    assert_eq!(window.state().session.monitor.player.seconds(), 0.5);
 }
 
-/// A window that is closed waits for what is being written, and only for that.
+/// A window that is closed waits for the files that are being written.
 #[test]
 fn nothing_that_is_being_written_is_lost_when_the_window_closes() {
     let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    let slow = |session: &mut csm_studio::studio::session::Session, name: &str| {
-        let content = || {
-            std::thread::sleep(Duration::from_millis(200));
-            Ok(b"content".to_vec())
-        };
-        session.write_export(Ok(Box::new(content)), folder.path().join(name));
-    };
+    let (mut window, _) = with_a_take(folder.path(), "Good morning.");
+    let take = window.state().session.inspector.current.take.clone().unwrap();
+    let file = |n: usize| folder.path().join(format!("{n}.html"));
     let session = &mut window.state_mut().session;
-    slow(session, "one.json");
-    slow(session, "two.json");
-    assert!(!folder.path().join("one.json").exists() && !folder.path().join("two.json").exists());
-    session.finish_writing();
-    for name in ["one.json", "two.json"] {
-        assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), b"content");
+    for n in 0..20 {
+        session.run(LibraryCommand::Export { export: Export::Take(take.clone(), ExportKind::Page), to: file(n) });
+    }
+    assert!(!file(19).exists(), "exports are written one after another");
+    session.close();
+    for n in 0..20 {
+        assert!(file(n).exists(), "{n}");
     }
 }
 
@@ -115,16 +112,18 @@ fn takes_are_chosen_filtered_and_deleted_together() {
         window.get_by_label(name).click_modifiers(egui::Modifiers::COMMAND);
         window.run_steps(2);
     }
-    assert!(window.query_by_label("2 chosen").is_some());
+    assert!(window.query_by_label("2 selected").is_some());
     // From the one before to this one.
     window.get_by_label("take number 2").click_modifiers(egui::Modifiers::SHIFT);
     window.run_steps(2);
-    assert!(window.query_by_label("3 chosen").is_some());
+    assert!(window.query_by_label("3 selected").is_some());
     focus_nothing(&mut window);
     window.key_press(egui::Key::Delete);
     window.run_steps(3);
+    settle(&mut window);
     assert_eq!(takes(&window), 2);
     click(&mut window, "Undo delete");
+    settle(&mut window);
     assert_eq!(takes(&window), 5);
     let top = |window: &Window<'_>, name: &str| window.get_by_label(name).rect().top();
     let pitch = top(&window, "take number 3") - top(&window, "take number 4");
@@ -192,7 +191,7 @@ fn a_kill_at_any_moment_loses_no_kept_take() {
     assert!(store.damaged.is_empty(), "{:?}", store.damaged);
     assert!(kept.len() >= 15, "{}", kept.len());
     for id in &kept {
-        assert!(store.get(id).is_some(), "{id} was kept and is gone");
+        assert!(store.get(&TakeId::from(id.as_str())).is_some(), "{id} was kept and is gone");
     }
     for take in store.takes() {
         let path = store.path(&take.id);

@@ -10,15 +10,15 @@ fn a_failed_load_is_reported_and_not_waited_for() {
     let model = CheckpointSpec { path: Some(folder.path().join("empty")), ..CheckpointSpec::default() };
     let mut window = Harness::builder()
         .with_size([1280.0, 800.0])
-        .build_eframe(|c| Studio::new(&c.egui_ctx, StudioPaths { model, ..paths(folder.path()) }).unwrap());
+        .build_eframe(|c| studio(&c.egui_ctx, &StudioPaths { model, ..paths(folder.path()) }));
     wait(&mut window, "the failure", |s| !s.session.notifications.all().is_empty());
     let session = &window.state().session;
     assert!(session.notifications.all()[0].error && session.notifications.all()[0].text.contains("missing"));
-    assert!(session.model.failure().unwrap().contains("missing"));
+    assert!(session.models.failure().unwrap().contains("missing"));
     assert!(window.query_all_by_label("No model").count() > 0);
     // It is no dead end.
     click(&mut window, "Use the demo voice");
-    wait(&mut window, "the demo voice", |s| s.session.is_ready());
+    wait(&mut window, "the demo voice", |s| s.session.models.is_ready());
     say(&mut window, "Yes.");
     generate(&mut window);
 }
@@ -31,20 +31,21 @@ fn another_model_is_opened_once_the_take_is_kept() {
     let (bytes, _) = wav::encode(&[0.2; 24_000], 24_000, &wav::WavInfo::default()).unwrap();
     let recording = folder.path().join("voice.wav");
     std::fs::write(&recording, bytes).unwrap();
-    window.state_mut().session.set_prompt(recording);
-    let encoded = |s: &Studio| s.session.conversation.prompt.as_ref().is_some_and(|prompt| prompt.frames.is_some());
+    window.state_mut().session.run(ComposerCommand::SetVoicePrompt(recording));
+    let encoded =
+        |s: &Studio| s.session.composer.conversation.prompt.as_ref().is_some_and(|prompt| prompt.codes.is_some());
     wait(&mut window, "the prompt", encoded);
-    window.state_mut().session.conversation.prompt.as_mut().unwrap().text = "Something.".into();
+    window.state_mut().session.composer.conversation.prompt.as_mut().unwrap().text = "Something.".into();
     say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
     click(&mut window, "Speak");
-    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 3);
-    window.state_mut().session.open_model(CheckpointSpec::default());
-    wait(&mut window, "the kept take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_ready());
+    wait(&mut window, "some frames", |s| s.session.inspector.current.clip.codes.len() >= 3);
+    window.state_mut().session.run(ModelsCommand::Open(CheckpointSpec::default()));
+    wait(&mut window, "the kept take", |s| s.session.library.store.takes().len() == 1 && !s.session.models.is_ready());
     settle(&mut window);
     assert_eq!(window.state().session.library.store.takes()[0].stop, Some(FinishReason::Cancelled));
-    wait(&mut window, "the model", |s| s.session.is_ready());
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
     wait(&mut window, "the prompt once more", encoded);
-    assert_eq!(window.state().session.conversation.prompt.as_ref().unwrap().text, "Something.");
+    assert_eq!(window.state().session.composer.conversation.prompt.as_ref().unwrap().text, "Something.");
 }
 
 /// Escape closes a list that is open, and only the next one stops speaking.
@@ -54,7 +55,7 @@ fn escape_closes_before_it_stops() {
     let mut window = open(folder.path());
     say(&mut window, "This is a long sentence that nobody wants to hear to its very end, not even today.");
     click(&mut window, "Speak");
-    wait(&mut window, "some frames", |s| s.session.inspected.frames.len() >= 2);
+    wait(&mut window, "some frames", |s| s.session.inspector.current.clip.codes.len() >= 2);
     click(&mut window, "Theme");
     window.key_press(egui::Key::Escape);
     window.run_steps(3);
@@ -93,7 +94,7 @@ fn a_command_is_run_from_the_palette() {
     window.run_steps(2);
     window.key_press(egui::Key::Enter);
     window.run_steps(3);
-    assert_eq!(window.state().session.settings.theme, Theme::Dark);
+    assert_eq!(window.state().session.preferences.settings.theme, Theme::Dark);
     assert!(window.query_by_label("Search commands").is_none(), "it closes");
     window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
     window.run_steps(2);
@@ -134,8 +135,8 @@ fn at_rest_nothing_is_repainted() {
     let mut window = open(folder.path());
     say(&mut window, "Yes.");
     generate(&mut window);
-    wait(&mut window, "the end of the sound", |s| !s.session.player.is_playing());
-    wait(&mut window, "the draft to be saved", |s| !s.session.has_unsaved_draft());
+    wait(&mut window, "the end of the sound", |s| !s.session.monitor.player.is_playing());
+    wait(&mut window, "the draft to be saved", |s| !s.session.composer.has_unsaved_draft());
     // The cursor blinks while a text field has the focus; that is a repaint with a reason.
     window.get_by_label("Text of turn 1").focus();
     window.key_press(egui::Key::Tab);
@@ -153,78 +154,23 @@ fn the_window_looks_as_it_should() {
     let mut window = open(folder.path());
     say(&mut window, "The boat sailed.");
     let session = &mut window.state_mut().session;
-    (session.settings.random_seed, session.sampling.mode, session.sampling.seed) = (false, Mode::Exact, 7);
-    (session.settings.autoplay, session.sampling.precision) = (false, csm_studio::data::Dtype::Float32);
+    (session.preferences.settings.random_seed, session.composer.sampling.mode, session.composer.sampling.seed) =
+        (false, Mode::Exact, 7);
+    (session.preferences.settings.autoplay, session.composer.sampling.precision) =
+        (false, csm_studio::data::Dtype::Float32);
     generate(&mut window);
     // The time at which it was made is another each time.
-    let id = window.state().session.inspected.take.clone().unwrap();
-    window.state_mut().session.try_update_store(|store| store.update(&id, |t| t.created = 0));
+    let id = window.state().session.inspector.current.take.clone().unwrap();
+    window.state_mut().session.library.store.update(&id, |t| t.created = 0).unwrap();
     window.key_press(egui::Key::F1);
     window.run_steps(2);
     window.key_press(egui::Key::F1);
     for (theme, name) in [(Theme::Dark, "window-dark"), (Theme::Light, "window-light")] {
         let session = &mut window.state_mut().session;
         // Speed is another each time.
-        (session.settings.theme, session.inspected.real_time_factor) = (theme, 0.0);
+        (session.preferences.settings.theme, session.inspector.current.real_time_factor) = (theme, 0.0);
         window.run_steps(8);
         window.snapshot(name);
-    }
-}
-
-/// Every panel alone, with a take of a fixed seed, another one pinned, and a problem; made anew with UPDATE_SNAPSHOTS=1, and then to
-/// be looked at.
-#[test]
-fn each_panel_looks_as_it_should() {
-    let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    say(&mut window, "The boat sailed.");
-    let session = &mut window.state_mut().session;
-    (session.settings.random_seed, session.sampling.mode, session.sampling.seed) = (false, Mode::Exact, 7);
-    (session.settings.autoplay, session.sampling.precision) = (false, csm_studio::data::Dtype::Float32);
-    generate(&mut window);
-    let first = window.state().session.inspected.take.clone().unwrap();
-    window.state_mut().session.use_token(4, 0, 900);
-    wait(&mut window, "another take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
-    let second = window.state().session.inspected.take.clone().unwrap();
-    let session = &mut window.state_mut().session;
-    for id in [&first, &second] {
-        // The time at which it was made is another each time.
-        session.try_update_store(|store| store.update(id, |t| t.created = 0));
-        session.toggle_pin(id);
-    }
-    settle(&mut window);
-    let session = &mut window.state_mut().session;
-    session.inspected.real_time_factor = 0.0;
-    session.select(Some((4, 0)));
-    session.ask_what_if(Some(session.inspected.samplings[0]));
-    session.notify("Exported to a file");
-    session.measure_sounds();
-    wait(&mut window, "the answer", |s| s.session.what_if.answer().is_some());
-    wait(&mut window, "the measures", |s| !s.session.measured.is_running());
-    let titles = window.state().panel_titles();
-    let mut results = egui_kittest::SnapshotResults::new();
-    for title in titles {
-        let (mut draw_panel, mut prepared) = (window.state().panel_alone(title), false);
-        let draw = |ui: &mut egui::Ui| {
-            if std::mem::replace(&mut prepared, true) {
-                draw_panel(ui);
-            } else {
-                Studio::prepare(ui.ctx()); // fonts are there from the next frame on
-            }
-        };
-        let size = match title {
-            "Bar" | "Transport" => [900.0, 44.0],
-            "Compose" | "Takes" => [330.0, 520.0],
-            // Shown only where they are open.
-            "Keys" | "Commands" | "Listening test" => continue,
-            "Notifications" => [360.0, 200.0],
-            "Clip" => [760.0, 520.0],
-            _ => [760.0, 220.0],
-        };
-        let mut panel = Harness::builder().with_size(size).wgpu().build_ui(draw);
-        panel.run_steps(6);
-        panel.snapshot(format!("panel-{}", title.to_lowercase().replace(' ', "-")));
-        results.extend_harness(&mut panel);
     }
 }
 
@@ -237,8 +183,8 @@ fn the_first_window_fits_a_small_screen() {
     let mut window = Harness::builder()
         .with_size([width, height])
         .wgpu()
-        .build_eframe(|c| Studio::new(&c.egui_ctx, paths(folder.path())).unwrap());
-    wait(&mut window, "the model", |s| s.session.is_ready());
+        .build_eframe(|c| studio(&c.egui_ctx, &paths(folder.path())));
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
     for label in ["Waveform", "Statistics over time", "Token map", "Overview", "Speak"] {
         let rect = window.get_by_label(label).rect();
         assert!(rect.top() >= 0.0 && rect.bottom() <= height, "{label} is off screen: {rect:?}");
@@ -250,23 +196,23 @@ fn the_first_window_fits_a_small_screen() {
 fn keys_work_beside_a_focused_button() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.settings.autoplay = false;
+    window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The boat sailed.");
     generate(&mut window);
     window.get_by_label("Keys").focus();
     window.run_steps(2);
     window.key_press(egui::Key::M);
     window.run_steps(2);
-    assert!(window.state().session.view.spectrograms, "a letter is no button's");
+    assert!(window.state().session.inspector.view.spectrograms, "a letter is no button's");
     window.get_by_label("Keys").focus();
     window.run_steps(2);
     window.key_press(egui::Key::ArrowRight);
     window.run_steps(2);
-    assert!(window.state().session.player.position() < 1e-6, "an arrow moves the focus, not the position");
+    assert!(window.state().session.monitor.player.position() < 1e-6, "an arrow moves the focus, not the position");
     window.get_by_label("Text of turn 1").focus();
     window.run_steps(2);
     window.get_by_label("Text of turn 1").type_text("m");
     window.key_press(egui::Key::M);
     window.run_steps(2);
-    assert!(window.state().session.view.spectrograms, "in a text it is a letter");
+    assert!(window.state().session.inspector.view.spectrograms, "in a text it is a letter");
 }

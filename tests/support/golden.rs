@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::data::{Codes, Prompt, Turn};
+use csm_studio::data::{ClipSpec, Codes, Mode, Prompt, Turn};
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -210,7 +210,9 @@ impl Golden {
 
     /// The prompt of `case`.
     pub fn prompt(&self, checkpoint: &Checkpoint, case: &Case) -> Prompt {
-        checkpoint.prompt(&self.turns(case), case.speaker, &case.text).unwrap()
+        let sampling = checkpoint.suggested_sampling(Mode::Exact, 0);
+        let spec = ClipSpec { context: self.turns(case), ..ClipSpec::new(&case.text, case.speaker, sampling) };
+        checkpoint.prompt(&spec).unwrap()
     }
 
     /// The waveform of a context segment.

@@ -23,7 +23,6 @@ pub(super) struct HeaderEntry {
     pub(super) shape: Vec<usize>,
     /// First byte in the file.
     pub(super) start: u64,
-    /// Bytes.
     pub(super) length: usize,
 }
 

@@ -71,7 +71,6 @@ fn deepest<'a>(values: impl Iterator<Item = &'a Value>) -> Result<usize, String>
 
 /// Most objects on the stack and in the memo.
 const OBJECTS: usize = 4_000_000;
-/// Deepest nesting.
 const DEPTH: usize = 32;
 
 /// The tensors of the dictionary, or of the dictionary under `model`, `state_dict` or `model_state_dict` in it.
@@ -305,9 +304,9 @@ fn storage(id: Value) -> Result<Value, String> {
                 let class = class.strip_prefix("torch.").unwrap_or(class).to_owned();
                 Ok(Value::Storage { class, key: key.clone() })
             }
-            _ => Err("refers to something that is no storage".into()),
+            _ => Err("refers to something other than a storage".into()),
         },
-        _ => Err("refers to something that is no storage".into()),
+        _ => Err("refers to something other than a storage".into()),
     }
 }
 
@@ -335,7 +334,7 @@ fn tensor(arguments: &[Value]) -> Result<Value, String> {
     };
     let size = |value: &Value| match value {
         Value::Int(n) => usize::try_from(*n).map_err(|e| e.to_string()),
-        _ => Err("a size that is no number".to_owned()),
+        _ => Err("a size that is not a number".to_owned()),
     };
     let sizes = |values: &[Value]| values.iter().map(size).collect::<Result<Vec<_>, _>>();
     Ok(Value::Tensor(Box::new(SavedTensor {

@@ -6,7 +6,6 @@ use super::{HeaderEntry, Numbers, WeightFile};
 use crate::data::Dtype;
 use crate::error::{Error, Result};
 
-/// Largest header.
 const HEADER_LIMIT: u64 = 100 << 20;
 
 /// Name and place of every tensor, checked to lie within the file without gap or overlap.

@@ -10,7 +10,6 @@ use super::{HeaderEntry, Numbers, WeightFile};
 use crate::data::Dtype;
 use crate::error::{Error, Result};
 
-/// Largest pickle.
 const PICKLE_LIMIT: u64 = 64 << 20;
 /// Most entries of the archive.
 const ENTRIES: usize = 100_000;
@@ -76,7 +75,7 @@ fn locate(
     }
 }
 
-/// Number type and bytes a number of PyTorch's storage classes.
+/// Number type and bytes per number of PyTorch's storage classes.
 fn number_type(storage_type: &str) -> (Numbers, usize) {
     match storage_type {
         "FloatStorage" => (Numbers::Float(Dtype::Float32), 4),

@@ -1,6 +1,6 @@
 //! Mimi in Kyutai's own naming (moshi's checkpoints).
 
-use super::{Format, Placement, Slot, rename};
+use super::{Format, Placement, TensorSlot, rename};
 
 const TABLE: &[(&str, &str)] = &[
     ("*.model.*.conv.conv.*", "*.layers.*.conv.*"),
@@ -54,10 +54,10 @@ impl Format for Kyutai {
             return Some(Placement::Ignored);
         }
         if let Some(attention) = rename(STACKED, name) {
-            let slot = |(part, paired)| Slot::new(format!("codec_model.{attention}.{part}_proj.weight"), paired);
+            let slot = |(part, paired)| TensorSlot::new(format!("codec_model.{attention}.{part}_proj.weight"), paired);
             return Some(Placement::Stacked([("q", true), ("k", true), ("v", false)].map(slot).to_vec()));
         }
         let new = rename(TABLE, name)?;
-        Some(Placement::Tensor(Slot::new(format!("codec_model.{new}"), false)))
+        Some(Placement::Tensor(TensorSlot::new(format!("codec_model.{new}"), false)))
     }
 }

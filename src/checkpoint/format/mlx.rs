@@ -1,6 +1,6 @@
 //! MLX's names: mlx-audio and mlx-community (after `model.`), csm-mlx (without it).
 
-use super::{Format, Placement, original};
+use super::{Format, FormatLayout, Placement, sesame};
 
 const STACK: &[(&str, &str)] = &[
     ("layers.*.self_attn.q_proj.*", "layers.*.self_attn.q_proj.*"),
@@ -23,10 +23,10 @@ impl Format for Mlx {
     }
 
     fn place(&self, name: &str) -> Option<Placement> {
-        original::place(STACK, name)
+        sesame::place(STACK, name)
     }
 
-    fn is_original(&self) -> bool {
-        true
+    fn layout(&self) -> FormatLayout {
+        sesame::layout(&["weights.safetensors", "ckpt.safetensors"])
     }
 }

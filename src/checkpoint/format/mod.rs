@@ -3,7 +3,7 @@
 
 mod kyutai;
 mod mlx;
-mod original;
+mod sesame;
 mod torchtune;
 mod transformers;
 
@@ -11,24 +11,23 @@ mod transformers;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Placement {
     /// It is the tensor that `weights` asks for by this name.
-    Tensor(Slot),
-    /// Its rows are those of these tensors, one after another, as many of each.
-    Stacked(Vec<Slot>),
+    Tensor(TensorSlot),
+    /// Its rows are those of these tensors, one after another, an equal number of rows each.
+    Stacked(Vec<TensorSlot>),
     /// It is known and not used.
     Ignored,
 }
 
 /// A tensor that `weights` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    /// Its name there.
+pub(super) struct TensorSlot {
     pub(super) name: String,
     /// Row order of queries and keys: a head's rows come as the pairs (2i, 2i + 1) that RoPE turns, where `weights` wants the two
     /// halves (i, i + D/2).
     pub(super) paired_rows: bool,
 }
 
-impl Slot {
+impl TensorSlot {
     fn new(name: impl Into<String>, paired_rows: bool) -> Self {
         Self { name: name.into(), paired_rows }
     }
@@ -42,10 +41,45 @@ pub(super) trait Format: Sync {
     /// Where the tensor `name` goes; `None` for a name that is not of this format.
     fn place(&self, name: &str) -> Option<Placement>;
 
-    /// Whether the format belongs to the original code, which keeps tokenizer and codec apart and pairs RoPE's rows.
-    fn is_original(&self) -> bool {
-        false
+    /// What its checkpoints keep elsewhere or leave out.
+    fn layout(&self) -> FormatLayout {
+        FormatLayout::SELF_CONTAINED
     }
+}
+
+/// What the checkpoints of a format keep elsewhere or leave out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FormatLayout {
+    /// Names of the file with the weights, besides `model.safetensors` and its shards.
+    pub(super) weight_files: &'static [&'static str],
+    /// Sizes of models whose `config.json` may be missing or name a flavour; empty if the config has the sizes.
+    pub(super) flavours: &'static [Flavour],
+    /// Whether the codec is in a file of its own, or borrowed from another repository.
+    pub(super) separate_codec: bool,
+    /// Whether the tokenizer may be borrowed from another repository and completed.
+    pub(super) separate_tokenizer: bool,
+}
+
+impl FormatLayout {
+    /// One folder with everything, and all sizes in `config.json`.
+    const SELF_CONTAINED: Self =
+        Self { weight_files: &["pytorch_model.bin"], flavours: &[], separate_codec: false, separate_tokenizer: false };
+}
+
+/// A Llama of known sizes.
+#[derive(Debug)]
+pub(super) struct Flavour {
+    pub(super) name: &'static str,
+    pub(super) layers: usize,
+    pub(super) width: usize,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) ffn: usize,
+}
+
+/// Names of weight files in any format of whole models.
+pub(super) fn weight_files() -> impl Iterator<Item = &'static str> {
+    MODEL_FORMATS.iter().flat_map(|format| format.layout().weight_files).copied()
 }
 
 /// Formats of whole models and language models.
@@ -63,7 +97,7 @@ const UNREADABLE: &[(&str, &str)] = &[
     (".weight_scale", "an FP8 checkpoint"),
 ];
 
-/// What a checkpoint with this tensor is, where it cannot be read.
+/// What a checkpoint with this tensor is, if it cannot be read.
 pub(super) fn unreadable(name: &str) -> Option<&'static str> {
     UNREADABLE.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, what)| *what)
 }
@@ -75,11 +109,11 @@ pub(super) fn place(formats: &[&'static dyn Format], name: &str) -> Option<(&'st
 
 /// The name that the model's tensor `name` has in MLX's layout, and whether its rows come in pairs there; `None` for the codec's.
 pub(super) fn mlx_name(name: &str) -> Option<(String, bool)> {
-    original::mlx_name(name)
+    sesame::mlx_name(name)
 }
 
-/// Renames by a table of patterns, in which `*` stands for one part between dots; what it matched is put where `*` stands in the
-/// new name.
+/// Renames by a table of patterns, in which `*` matches one part between dots; the match replaces `*`
+/// in the new name.
 fn rename(table: &[(&str, &str)], name: &str) -> Option<String> {
     table.iter().find_map(|(pattern, new)| substitute(pattern, new, name))
 }
@@ -146,6 +180,9 @@ mod tests {
             place(CODEC_FORMATS, "encoder_transformer.transformer.layers.1.self_attn.in_proj_weight").unwrap().1;
         let Placement::Stacked(slots) = stacked else { panic!("{stacked:?}") };
         let name = |part: &str| format!("codec_model.encoder_transformer.layers.1.self_attn.{part}_proj.weight");
-        assert_eq!(slots, [Slot::new(name("q"), true), Slot::new(name("k"), true), Slot::new(name("v"), false)]);
+        assert_eq!(
+            slots,
+            [TensorSlot::new(name("q"), true), TensorSlot::new(name("k"), true), TensorSlot::new(name("v"), false)]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The original names: Sesame's code on torchtune's layers.
 
-use super::{Format, Placement, original};
+use super::{Format, FormatLayout, Placement, sesame};
 
 const STACK: &[(&str, &str)] = &[
     ("layers.*.attn.q_proj.weight", "layers.*.self_attn.q_proj.weight"),
@@ -30,10 +30,10 @@ impl Format for Torchtune {
         if IGNORED.contains(&name.strip_prefix("model.").unwrap_or(name)) {
             return Some(Placement::Ignored);
         }
-        original::place(STACK, name)
+        sesame::place(STACK, name)
     }
 
-    fn is_original(&self) -> bool {
-        true
+    fn layout(&self) -> FormatLayout {
+        sesame::layout(&["ckpt.pt"])
     }
 }

@@ -1,6 +1,6 @@
 //! transformers' format. Its names are the ones that `weights` uses, so that only aliases need a table.
 
-use super::{Format, Placement, Slot};
+use super::{Format, Placement, TensorSlot};
 
 /// Beginnings of names that are spelled otherwise by an early conversion script and by transformers 5's modules (which adapters
 /// are named after), and what they are called on disk.
@@ -26,7 +26,6 @@ fn is_buffer(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| BUFFERS.contains(&last))
 }
 
-/// A whole model.
 pub(super) struct Transformers;
 
 impl Format for Transformers {
@@ -40,7 +39,7 @@ impl Format for Transformers {
         }
         MODULES.iter().find(|module| name.starts_with(**module))?;
         let alias = ALIASES.iter().find_map(|(old, new)| Some(format!("{new}{}", name.strip_prefix(old)?)));
-        Some(Placement::Tensor(Slot::new(alias.unwrap_or_else(|| name.to_owned()), false)))
+        Some(Placement::Tensor(TensorSlot::new(alias.unwrap_or_else(|| name.to_owned()), false)))
     }
 }
 
@@ -69,6 +68,6 @@ impl Format for TransformersMimi {
             return Some(Placement::Ignored);
         }
         MIMI_MODULES.iter().find(|module| name.starts_with(**module))?;
-        Some(Placement::Tensor(Slot::new(format!("codec_model.{name}"), false)))
+        Some(Placement::Tensor(TensorSlot::new(format!("codec_model.{name}"), false)))
     }
 }

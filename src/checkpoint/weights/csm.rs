@@ -5,9 +5,9 @@ use crate::checkpoint::config::CsmConfig;
 pub struct CsmWeights<T> {
     /// Text embeddings, `[text ids, d]`.
     pub text_embeddings: Weight<T>,
-    /// The backbone's audio embeddings, `[K V, d]`, row = id + codebook * V; `None` where it shares the depth decoder's.
+    /// The backbone's audio embeddings, `[K V, d]`, row = id + codebook * V; `None` if it shares the depth decoder's.
     pub audio_embeddings: Option<Weight<T>>,
-    /// The backbone.
+    /// Transformer over frames: draws codebook 0.
     pub backbone: LlamaWeights<T>,
     /// Head of codebook 0, `[V, d]`.
     pub codebook0_head: LinearWeights<T>,
@@ -15,7 +15,7 @@ pub struct CsmWeights<T> {
     pub depth_embeddings: Weight<T>,
     /// From the backbone's width to the depth decoder's, `[e, d]`.
     pub projection: LinearWeights<T>,
-    /// The depth decoder.
+    /// Transformer over codebooks: draws the other codebooks.
     pub depth_decoder: LlamaWeights<T>,
     /// Heads of the other codebooks, `[K - 1, e, V]`.
     pub audio_head: T,

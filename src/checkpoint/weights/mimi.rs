@@ -4,7 +4,7 @@ use crate::checkpoint::config::MimiConfig;
 /// Kernel and stride of the convolutions between SEANet's rate and the frame rate.
 const RESAMPLE: (usize, usize) = (4, 2);
 
-/// The codec.
+/// Weights of the codec Mimi.
 #[expect(missing_docs, reason = "the parts of the paper's figure, each with a type that says what it is")]
 pub struct MimiWeights<T> {
     pub encoder: SeanetEncoderWeights<T>,
@@ -26,7 +26,7 @@ pub struct ConvWeights<T> {
     pub dilation: usize,
 }
 
-/// `x + conv2(elu(conv1(elu(x))))`.
+/// A residual unit: `x + conv2(elu(conv1(elu(x))))`.
 #[expect(missing_docs, reason = "named in the formula")]
 pub struct ResidualUnitWeights<T> {
     pub conv1: ConvWeights<T>,
@@ -78,12 +78,12 @@ pub struct MimiLayerWeights<T> {
     pub k: LinearWeights<T>,
     pub v: LinearWeights<T>,
     pub o: LinearWeights<T>,
-    /// `[d]`
+    /// Scale of the branch, `[d]`.
     pub attention_scale: T,
     pub post_norm: NormWeights<T>,
     pub fc1: LinearWeights<T>,
     pub fc2: LinearWeights<T>,
-    /// `[d]`
+    /// Scale of the branch, `[d]`.
     pub mlp_scale: T,
 }
 
@@ -96,19 +96,19 @@ pub struct QuantizerWeights<T> {
 
 /// A residual vector quantiser.
 pub struct ResidualQuantizerWeights<T> {
-    /// `[inner, d, 1]`
+    /// Projection to the codebooks' space, `[inner, d, 1]`.
     pub input: T,
-    /// `[d, inner, 1]`
+    /// Projection back, of shape `[d, inner, 1]`.
     pub output: T,
-    /// First to last.
+    /// The codebooks in their order.
     pub codebooks: Vec<CodebookWeights<T>>,
 }
 
 /// A codebook; its vectors are `embed_sum / max(cluster_usage, 1e-5)`.
 pub struct CodebookWeights<T> {
-    /// `[ids, inner]`
+    /// Sums of the vectors, `[ids, inner]`.
     pub embed_sum: T,
-    /// `[ids]`
+    /// Numbers of vectors summed, `[ids]`.
     pub cluster_usage: T,
 }
 

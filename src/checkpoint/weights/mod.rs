@@ -20,7 +20,7 @@ pub use mimi::{
 pub trait WeightSource {
     /// A tensor of the backend.
     type Tensor;
-    /// What loading reports.
+    /// Returns the errors of loading the model.
     type Error;
 
     /// The tensor `name` of the given shape.
@@ -32,7 +32,7 @@ pub trait WeightSource {
     /// The matrix `name` `[out, in]` of a linear layer or embedding, which a checkpoint may store quantised.
     ///
     /// # Errors
-    /// As [`WeightSource::tensor`].
+    /// Returns the errors of [`WeightSource::tensor`].
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight<Self::Tensor>, Self::Error> {
         self.tensor(name, &shape).map(Weight::Dense)
     }
@@ -41,26 +41,26 @@ pub trait WeightSource {
 /// A matrix as it is stored.
 #[derive(Clone, Debug)]
 pub enum Weight<T> {
-    /// Numbers.
+    /// A matrix of plain numbers.
     Dense(T),
     /// Affine quantisation in groups along a row: `w = scale * q + bias`.
     Affine {
         /// Packed integers, uint32 `[out, in * bits / 32]`.
         packed: T,
-        /// One scale a group, `[out, in / group]`.
+        /// One scale per group, `[out, in / group]`.
         scales: T,
         /// One offset a group, `[out, in / group]`.
         biases: T,
-        /// Bits a number.
+        /// Bits per quantised number.
         bits: usize,
-        /// Numbers a group.
+        /// Numbers per group, which share a scale.
         group: usize,
     },
 }
 
 /// A linear layer: weight `[out, in]`, bias `[out]`.
 pub struct LinearWeights<T> {
-    /// The matrix.
+    /// The matrix, dense or quantised.
     pub weight: Weight<T>,
     /// The bias, if the layer has one.
     pub bias: Option<T>,

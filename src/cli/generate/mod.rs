@@ -5,7 +5,6 @@ mod plan;
 mod speaker;
 mod takes;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,9 +20,8 @@ use crate::audio::wav::WavInfo;
 use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
-use crate::data::{Dtype, FinishReason, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
-use crate::error::{Error, Result};
-use crate::text::{Piece, halve};
+use crate::data::{Dtype, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
+use crate::error::Result;
 
 /// Flags of `csm generate`.
 #[derive(clap::Args, Debug)]
@@ -82,10 +80,10 @@ pub struct GenerateArgs {
     /// Sampling mode [default: native]
     #[arg(long, value_parser = mode_parser(), value_name = "MODE")]
     sampling: Option<Mode>,
-    /// The same as --sampling exact
+    /// Shorthand for --sampling exact
     #[arg(long)]
     use_exact_sampling: bool,
-    /// The same as --sampling hybrid
+    /// Shorthand for --sampling hybrid
     #[arg(long)]
     pytorch_tokens: bool,
     /// Never draw the ids A to B, in any codebook [default: off]
@@ -94,7 +92,7 @@ pub struct GenerateArgs {
     /// Number type of the language model [default: float32 for exact and hybrid, the checkpoint's for native]
     #[arg(long, value_parser = dtype_parser(), value_name = "TYPE")]
     precision: Option<Dtype>,
-    /// Try again with the next seed, up to N times, where a clip repeats itself, falls silent, ends at once or does not end
+    /// Try again with the next seed, up to N times, if a clip repeats itself, falls silent, ends at once or does not end
     #[arg(long, value_name = "N", default_value_t = 0)]
     retries: u32,
     /// Play the sound while it is being made
@@ -164,7 +162,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let mut spoken = SpokenClips::default();
     let failure = speak_all(&mut speaker, &plan, &context, &mut output, &mut spoken).err();
     if spoken.frames == 0 {
-        return failure.map_or_else(|| Ok(nothing_said(&plan, &spoken)), Err);
+        return failure.map_or_else(|| Ok(no_audio(&plan, &spoken)), Err);
     }
     let written = speaker.finish(output, &plan);
     speaker.finish_playing();
@@ -184,39 +182,16 @@ fn speak_all(
     output: &mut WavStream,
     spoken: &mut SpokenClips,
 ) -> Result<()> {
-    let mut pieces: VecDeque<Piece> = plan.pieces.clone().into();
-    let mut before: Option<Turn> = None;
+    let mut narration = plan.narration(context);
     let mut n = 0;
-    while let Some(piece) = pieces.pop_front() {
-        let mut turns = context.to_vec();
-        turns.extend(before.take());
-        let spec = plan.clip_spec(&turns, &piece, n);
-        let clip = match speaker.speak(plan, &spec, n) {
-            // It does not fit after the piece before it: then without that, then in two.
-            Err(Error::ContextTooLong { .. }) if turns.len() > context.len() => {
-                pieces.push_front(piece);
-                continue;
-            }
-            Err(e @ Error::ContextTooLong { .. }) => match halve(&piece.text).filter(|_| plan.can_be_cut) {
-                Some((first, second)) => {
-                    pieces.push_front(Piece { text: second, ..piece });
-                    pieces.push_front(Piece { text: first, ..piece });
-                    continue;
-                }
-                None => return Err(e),
-            },
-            clip => clip?,
-        };
-        output.push(&clip.audio)?;
-        let stop = clip.stop;
-        // A piece of which nothing was said cannot be context.
-        if !clip.frames.is_empty() {
-            before = Some(Turn { speaker: piece.speaker, text: piece.text, frames: clip.frames.clone() });
-        }
-        let written = speaker.write_tokens(plan, &spec, &clip, n);
-        spoken.add(clip);
+    while let Some(next) = speaker.next_piece(&mut narration)? {
+        let made = speaker.speak(plan, next.request, n)?;
+        output.push(&made.clip.audio)?;
+        narration.spoken(&made.clip.codes);
+        let written = speaker.write_tokens(plan, &made.clip, n);
+        spoken.add(made);
         written?;
-        if stop == FinishReason::Cancelled {
+        if spoken.was_cancelled() {
             break;
         }
         n += 1;
@@ -224,14 +199,14 @@ fn speak_all(
     Ok(())
 }
 
-fn nothing_said(plan: &GeneratePlan, spoken: &SpokenClips) -> Outcome {
+fn no_audio(plan: &GeneratePlan, spoken: &SpokenClips) -> Outcome {
     if spoken.was_cancelled() {
-        message!("cancelled before the first frame; nothing is written");
+        message!("cancelled before the first frame; no file was written");
         return Outcome::Cancelled;
     }
     message!(
-        "error: the model ended at once (seed {}), nothing was said and nothing is written; try another seed, --retries, a final \
-         full stop or a longer text",
+        "error: no audio was generated and no file was written: the model stopped before the first frame (seed {}); try another \
+         seed, --retries, a final full stop or a longer text",
         plan.sampling.seed
     );
     Outcome::CheckFailed
@@ -264,13 +239,4 @@ fn warn_beyond_codec(tokens: usize) {
     if tokens > 0 {
         message!("warning: {tokens} tokens are special ids, not codes of the codec; code 0 was decoded in their place");
     }
-}
-
-/// The random seed of a clip for which none was given.
-fn random_seed() -> Result<u64> {
-    getrandom::u64().map_err(|e| Error::Unavailable {
-        what: "the system gives no random number".into(),
-        hint: "choose a seed with --seed".into(),
-        source: Some(e.to_string().into()),
-    })
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{GenerateArgs, random_seed};
+use super::GenerateArgs;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
 use crate::cli::{read_stdin, warn_of_other_model};
-use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable};
+use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable, random_seed};
+use crate::engine::Narration;
 use crate::error::{Error, Result};
 use crate::text::{Piece, Script};
 
@@ -104,20 +105,19 @@ impl GeneratePlan {
         })
     }
 
-    /// Piece `n` after `context`; every piece has its own seed.
-    pub(super) fn clip_spec(&self, context: &[Turn], piece: &Piece, n: usize) -> ClipSpec {
-        let seed = self.sampling.seed.wrapping_add(n as u64);
-        ClipSpec {
-            text: piece.text.clone(),
-            speaker: piece.speaker,
+    /// The narration of the pieces after `context`.
+    pub(super) fn narration(&self, context: &[Turn]) -> Narration {
+        let spec = ClipSpec {
+            text: String::new(),
+            speaker: 0,
             context: context.to_vec(),
             prompt_style: self.prompt_style,
-            sampling: Sampling { seed, ..self.sampling },
+            sampling: self.sampling,
             edits: self.edits.clone(),
-        }
+        };
+        Narration::new(spec, self.pieces.clone(), self.max_frames, self.can_be_cut)
     }
 
-    /// The whole text.
     pub(super) fn text(&self) -> String {
         self.pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>().join(" ")
     }
@@ -167,7 +167,11 @@ fn context_files(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Vec<Con
     let (audio, text, speaker) = (&args.context_audio, &args.context_text, &args.context_speaker);
     if audio.len() != text.len() || text.len() != speaker.len() {
         let got = format!("{} files, {} texts, {} speakers", audio.len(), text.len(), speaker.len());
-        return Err(Error::invalid("--context-audio, --context-text, --context-speaker", "as many of each", got));
+        return Err(Error::invalid(
+            "--context-audio, --context-text, --context-speaker",
+            "an equal number of each",
+            got,
+        ));
     }
     for n in speaker {
         checkpoint.info.check_speaker("context_speaker", *n)?;

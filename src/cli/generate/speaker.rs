@@ -1,4 +1,4 @@
-//! The worker at work: context, clips, files, and what is printed about them.
+//! Runs a plan on the worker: context, clips, files, and messages about them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::output;
 use crate::cli::output::message;
 use crate::cli::run_job::{cancel_on_signals, run_batch, run_job, start_worker};
-use crate::data::{ClipSpec, Codes, Finding, FinishReason, Sampling, TokenFile, Turn};
-use crate::engine::GenerationRequest;
+use crate::data::{Clip, ClipOrigin, Codes, FinishReason, Issue, Sampling, TokenFile, Turn};
+use crate::engine::{GenerationRequest, Narration, NextPiece};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::text::expected_seconds;
@@ -32,19 +32,19 @@ pub(super) struct SpokenClips {
     seconds: f64,
     beyond_codec: usize,
     guarded: usize,
-    findings: Vec<Finding>,
+    issues: Vec<Issue>,
     last: Option<(FinishReason, Sampling)>,
 }
 
 impl SpokenClips {
-    pub(super) fn add(&mut self, clip: GeneratedClip) {
-        self.frames += clip.frames.len();
-        self.samples += clip.audio.len();
-        self.seconds += clip.seconds;
-        self.beyond_codec += clip.beyond_codec;
-        self.guarded += clip.guarded;
-        self.findings.extend(clip.findings);
-        self.last = Some((clip.stop, clip.sampling));
+    pub(super) fn add(&mut self, made: GeneratedClip) {
+        self.frames += made.clip.codes.len();
+        self.samples += made.clip.audio.len();
+        self.seconds += made.seconds;
+        self.beyond_codec += made.beyond_codec;
+        self.guarded += made.guarded;
+        self.issues.extend(made.issues);
+        self.last = made.clip.stop.zip(made.clip.origin.sampling);
     }
 
     pub(super) fn was_cancelled(&self) -> bool {
@@ -109,16 +109,19 @@ impl<'a> Speaker<'a> {
         self.worker.encode(recording.samples, self.cancel.clone())?.wait(|_| {})
     }
 
-    /// Generates text `n`.
-    pub(super) fn speak(&mut self, plan: &GeneratePlan, spec: &ClipSpec, n: usize) -> Result<GeneratedClip> {
-        let request = GenerationRequest::new(spec, self.checkpoint.prompt_of(spec)?, plan.max_frames);
-        let request =
-            GenerationRequest { forced: plan.forced.clone(), observe: self.args.dump_logits.is_some(), ..request };
-        self.log_request(&request, &spec.text);
+    /// The next piece of a narration.
+    pub(super) fn next_piece(&self, narration: &mut Narration) -> Result<Option<NextPiece>> {
+        narration.next(&self.checkpoint.dims(), |spec| self.checkpoint.prompt(spec))
+    }
+
+    pub(super) fn speak(&mut self, plan: &GeneratePlan, request: GenerationRequest, n: usize) -> Result<GeneratedClip> {
+        let observe = self.args.dump_logits.is_some();
+        let request = GenerationRequest { forced: plan.forced.clone(), observe, ..request };
+        self.log_request(&request);
         let job = GenerateJob { request, retries: self.args.retries };
         let mut logits: Vec<f32> = Vec::new();
         let player = &mut self.player;
-        let clip = run_job(&self.worker, job, self.cancel.clone(), |event, _| match event {
+        let made = run_job(&self.worker, job, self.cancel.clone(), |event| match event {
             Event::Frame(event) => {
                 tracing::debug!("frame {}: {:?}", event.frame.frame, event.frame.codes);
                 logits.extend(event.frame.logits.iter().flat_map(|l| l.values()));
@@ -127,38 +130,30 @@ impl<'a> Speaker<'a> {
             Event::Retry { .. } => logits.clear(),
         })?;
         if let Some(path) = &self.args.dump_logits {
-            self.write_logits(&numbered(path, plan, n), &logits, clip.frames.len())?;
+            self.write_logits(&numbered(path, plan, n), &logits, made.clip.codes.len())?;
         }
-        Ok(clip)
+        Ok(made)
     }
 
-    /// Generates the text once with each of `seeds`.
-    pub(super) fn speak_batch(
-        &self,
-        plan: &GeneratePlan,
-        spec: &ClipSpec,
-        seeds: &[u64],
-    ) -> Result<Vec<GeneratedClip>> {
-        let request = GenerationRequest::new(spec, self.checkpoint.prompt_of(spec)?, plan.max_frames);
-        self.log_request(&request, &spec.text);
+    /// Generates a piece once with each of `seeds`.
+    pub(super) fn speak_batch(&self, request: GenerationRequest, seeds: &[u64]) -> Result<Vec<GeneratedClip>> {
+        self.log_request(&request);
         let job = GenerateJob { request, retries: self.args.retries };
         run_batch(&self.worker, job, seeds, self.cancel.clone(), |_, _| {})
     }
 
     /// Writes the token file of a clip to `path`.
-    pub(super) fn save_tokens(&self, path: &Path, spec: &ClipSpec, clip: &GeneratedClip) -> Result<()> {
-        let (id, dims) = (self.checkpoint.id()?, self.checkpoint.dims());
-        TokenFile::new(spec, id, &dims, clip.sampling, clip.stop, clip.frames.clone()).write(path)
+    pub(super) fn save_tokens(&self, path: &Path, clip: &Clip) -> Result<()> {
+        TokenFile::new(clip, self.checkpoint.id()?, &self.checkpoint.dims()).write(path)
     }
 
     /// Writes the WAV file of a clip to `path`.
-    pub(super) fn save_audio(&self, path: &Path, spec: &ClipSpec, clip: &GeneratedClip) -> Result<()> {
-        let info = WavInfo::for_clip(&self.checkpoint.id()?, &spec.text, spec.speaker, &clip.sampling);
-        save_wav(path, &clip.audio, self.checkpoint.dims().sample_rate, &info)
+    pub(super) fn save_audio(&self, path: &Path, clip: &Clip) -> Result<()> {
+        save_wav(path, &clip.audio, clip.sample_rate, &WavInfo::for_clip(&self.checkpoint.id()?, &clip.origin))
     }
 
-    fn log_request(&self, request: &GenerationRequest, text: &str) {
-        let (dims, sampling) = (self.checkpoint.dims(), &request.sampling);
+    fn log_request(&self, request: &GenerationRequest) {
+        let (dims, sampling, text) = (self.checkpoint.dims(), &request.spec.sampling, &request.spec.text);
         tracing::debug!(
             "model {}: {} codebooks of {} ids, {} positions",
             self.checkpoint.info.name,
@@ -186,30 +181,28 @@ impl<'a> Speaker<'a> {
         write_atomically(path, &file)
     }
 
-    /// Writes the token file of text `n`, where one was asked for.
-    pub(super) fn write_tokens(
-        &self,
-        plan: &GeneratePlan,
-        spec: &ClipSpec,
-        clip: &GeneratedClip,
-        n: usize,
-    ) -> Result<()> {
+    /// Writes the token file of piece `n` if the user asked for one.
+    pub(super) fn write_tokens(&self, plan: &GeneratePlan, clip: &Clip, n: usize) -> Result<()> {
         let Some(path) = &self.args.dump_tokens else { return Ok(()) };
-        self.save_tokens(&numbered(path, plan, n), spec, clip)
+        self.save_tokens(&numbered(path, plan, n), clip)
     }
 
     /// Completes the WAV file.
     pub(super) fn finish(&self, output: WavStream, plan: &GeneratePlan) -> Result<()> {
-        let speaker = plan.pieces.first().map_or(0, |piece| piece.speaker);
-        let info = WavInfo::for_clip(&self.checkpoint.id()?, &plan.text(), speaker, &plan.sampling);
-        let written = output.finish(&info)?;
+        let origin = ClipOrigin {
+            text: Some(plan.text()),
+            speaker: plan.pieces.first().map(|piece| piece.speaker),
+            sampling: Some(plan.sampling),
+            ..ClipOrigin::default()
+        };
+        let written = output.finish(&WavInfo::for_clip(&self.checkpoint.id()?, &origin))?;
         if written.clipped > 0 {
             message!("warning: {} samples were louder than full scale and are clipped", written.clipped);
         }
         Ok(())
     }
 
-    /// Plays `samples`, where playing was asked for.
+    /// Plays `samples` if the user asked for that.
     pub(super) fn play(&mut self, samples: &[f32]) {
         self.player.iter_mut().for_each(|player| player.push(samples));
     }
@@ -236,7 +229,7 @@ impl<'a> Speaker<'a> {
             "output": path, "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
             "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
             "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": spoken.beyond_codec,
-            "guarded": spoken.guarded, "underruns": self.args.play.then_some(self.underruns), "findings": spoken.findings, "model": self.checkpoint.info.name,
+            "guarded": spoken.guarded, "underruns": self.args.play.then_some(self.underruns), "findings": spoken.issues, "model": self.checkpoint.info.name,
         });
         let words = format!(
             "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
@@ -247,8 +240,8 @@ impl<'a> Speaker<'a> {
             stop.describe(),
         );
         self.args.print_result(&json, &words)?;
-        for finding in &spoken.findings {
-            message!("warning: {finding}");
+        for issue in &spoken.issues {
+            message!("warning: {}", issue.describe());
         }
         warn_beyond_codec(spoken.beyond_codec);
         if let Some(guard) = plan.sampling.guard {

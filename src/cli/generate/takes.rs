@@ -1,4 +1,4 @@
-//! One text with several seeds, a file for each.
+//! One text with several seeds, one file per seed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use crate::checkpoint::Checkpoint;
 use crate::cli::Outcome;
 use crate::cli::output::{is_stdout, message};
 use crate::cli::values::Seeds;
-use crate::data::{ClipSpec, Sampling};
 use crate::error::{Error, Result};
 use crate::worker::{BATCH, GeneratedClip};
 
@@ -38,13 +37,12 @@ pub(super) fn speak(
     }
     let speaker = Speaker::start(args, checkpoint)?;
     let context = speaker.context(&plan)?;
-    let Some(piece) = plan.pieces.first().cloned() else { return Ok(Outcome::Done) };
-    let spec = plan.clip_spec(&context, &piece, 0);
+    let Some(next) = speaker.next_piece(&mut plan.narration(&context))? else { return Ok(Outcome::Done) };
     let mut outcome = Outcome::Done;
     // Written batch by batch: a failure loses nothing that was made before it.
     for part in seeds.chunks(BATCH) {
-        let clips = speaker.speak_batch(&plan, &spec, part)?;
-        if save_clips(args, &speaker, &mut plan, &spec, part, clips)? {
+        let clips = speaker.speak_batch(next.request.clone(), part)?;
+        if save_clips(args, &speaker, &mut plan, part, clips)? {
             outcome = Outcome::Cancelled;
             break;
         }
@@ -57,25 +55,24 @@ fn save_clips(
     args: &GenerateArgs,
     speaker: &Speaker<'_>,
     plan: &mut GeneratePlan,
-    spec: &ClipSpec,
     seeds: &[u64],
     clips: Vec<GeneratedClip>,
 ) -> Result<bool> {
     let mut cancelled = false;
-    for (seed, clip) in seeds.iter().zip(clips) {
+    for (seed, made) in seeds.iter().zip(clips) {
         let mut spoken = SpokenClips::default();
-        if !clip.frames.is_empty() {
-            let path = of_seed(&args.output, *seed);
-            speaker.save_audio(&path, spec, &clip)?;
-            if let Some(tokens) = &args.dump_tokens {
-                speaker.save_tokens(&of_seed(tokens, *seed), spec, &clip)?;
-            }
-            plan.sampling = Sampling { seed: clip.sampling.seed, ..plan.sampling };
-            spoken.add(clip);
-            speaker.print_summary(&path, plan, &spoken)?;
+        if made.clip.codes.is_empty() {
+            message!("warning: seed {seed}: no audio was generated and no file was written");
+            spoken.add(made);
         } else {
-            message!("warning: seed {seed}: nothing was said and nothing is written");
-            spoken.add(clip);
+            let path = of_seed(&args.output, *seed);
+            speaker.save_audio(&path, &made.clip)?;
+            if let Some(tokens) = &args.dump_tokens {
+                speaker.save_tokens(&of_seed(tokens, *seed), &made.clip)?;
+            }
+            plan.sampling = made.clip.origin.sampling.unwrap_or(plan.sampling);
+            spoken.add(made);
+            speaker.print_summary(&path, plan, &spoken)?;
         }
         cancelled |= spoken.was_cancelled();
     }

@@ -12,7 +12,7 @@ pub(super) trait Stored: Copy + Send + Sync {
     /// This number in float32, exactly.
     fn widen(self) -> f32;
 
-    /// The same for as many numbers as a register takes.
+    /// A whole register of numbers at once.
     ///
     /// # Safety
     /// As many numbers have to lie at `from`, and the processor needs the register's instructions.
@@ -60,7 +60,6 @@ impl Stored for f16 {
 /// # Safety
 /// Of all its functions: the processor has the instructions, and [`Register::WIDTH`] numbers lie at a pointer.
 pub(super) trait Register: Copy {
-    /// Numbers in it.
     const WIDTH: usize;
     unsafe fn zero() -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -327,9 +326,9 @@ unsafe fn dots<R: Register, W: Stored, const M: usize, const N: usize>(
 pub(super) struct QuantisedRow<'a> {
     /// The numbers, little-endian in whole bytes or halves of bytes.
     pub(super) packed: &'a [u8],
-    /// One scale a group.
+    /// One scale per group.
     pub(super) scales: &'a [f32],
-    /// One bias a group.
+    /// One bias per group.
     pub(super) biases: &'a [f32],
     /// Bits a number: 8 or 4.
     pub(super) bits: usize,
@@ -340,7 +339,7 @@ pub(super) struct QuantisedRow<'a> {
 /// Products of a row with each of `x`, all of the same length: scales times the group.
 ///
 /// # Safety
-/// As [`dots`].
+/// Returns the errors of [`dots`].
 #[inline(always)]
 unsafe fn quantised_dots<R: Register, const N: usize>(row: QuantisedRow<'_>, x: [&[f32]; N]) -> [f32; N] {
     let step = SIDE_BY_SIDE * R::WIDTH;
@@ -370,7 +369,7 @@ unsafe fn quantised_dots<R: Register, const N: usize>(row: QuantisedRow<'_>, x: 
 /// Products of one quantised row with each of `x` `[n][…]`.
 ///
 /// # Safety
-/// As [`dots`].
+/// Returns the errors of [`dots`].
 #[inline(always)]
 unsafe fn quantised_row_in<R: Register>(row: QuantisedRow<'_>, x: &[f32], y: &mut [f32]) {
     let width = x.len() / y.len();
@@ -439,7 +438,7 @@ impl Instructions {
 /// `y[r][n] = rows[r] . x[n]` for rows of `x.len() / n` numbers, `y` row-major `[rows][n]`.
 ///
 /// # Safety
-/// As [`dots`].
+/// Returns the errors of [`dots`].
 #[inline(always)]
 unsafe fn rows_in<R: Register, W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut [f32]) {
     let width = x.len() / n;
@@ -516,7 +515,7 @@ mod tests {
             .collect()
     }
 
-    /// Against sums in float64, for lengths that are no multiple of the lanes; alone and among others to the bit.
+    /// Against sums in float64, for lengths that are not a multiple of the lanes; alone and among others to the bit.
     #[test]
     fn products_are_right_and_independent_of_their_neighbours() {
         for width in [1, 31, 64, 200, 2_048] {

@@ -68,7 +68,7 @@ impl KvCache {
 }
 
 impl Llama {
-    /// `None` where a matrix is stored in a way that [`Matrix`] does not know.
+    /// `None` if a matrix is stored in a way that [`Matrix`] does not know.
     pub(super) fn new(weights: LlamaWeights<HostTensor>, c: &LlamaConfig) -> Option<Self> {
         let layer = |w: LlamaLayerWeights<HostTensor>| {
             Some(Layer {
@@ -93,7 +93,6 @@ impl Llama {
         })
     }
 
-    /// An empty cache.
     pub(super) fn cache(&self) -> KvCache {
         KvCache { layers: vec![vec![HeadCache::default(); self.kv_heads]; self.layers.len()], length: 0 }
     }

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::dot::{QuantisedRow, Stored, multiply_quantised_row, multiply_rows};
-use super::source::{HostTensor, Numbers};
+use super::source::{DenseNumbers, HostTensor};
 use crate::checkpoint::weights::{LinearWeights, Weight};
 
 /// Multiplications below which a product is not shared among threads: a twentieth of a millisecond.
@@ -15,13 +15,13 @@ const SHARE: usize = 1 << 19;
 
 /// A matrix `[out, in]` and the bias `[out]`.
 pub(super) struct Matrix {
-    rows: Rows,
+    rows: MatrixRows,
     outputs: usize,
     inputs: usize,
     bias: Option<Vec<f32>>,
 }
 
-enum Rows {
+enum MatrixRows {
     Float32(Vec<f32>),
     Bfloat16(Vec<bf16>),
     Float16(Vec<f16>),
@@ -38,7 +38,7 @@ struct Affine {
 }
 
 impl Matrix {
-    /// `None` where the matrix is quantised otherwise than to 8 or 4 bits.
+    /// `None` if the matrix is quantised otherwise than to 8 or 4 bits.
     pub(super) fn new(weights: LinearWeights<HostTensor>) -> Option<Self> {
         let bias = weights.bias.map(HostTensor::into_f32);
         match weights.weight {
@@ -47,11 +47,12 @@ impl Matrix {
                 Self::dense(tensor.numbers, outputs, inputs).map(|matrix| Self { bias, ..matrix })
             }
             Weight::Affine { packed, scales, biases, bits: bits @ (4 | 8), group } => {
-                let (&[outputs, words], Numbers::Packed(packed)) = (packed.shape.as_slice(), packed.numbers) else {
+                let (&[outputs, words], DenseNumbers::Packed(packed)) = (packed.shape.as_slice(), packed.numbers)
+                else {
                     return None;
                 };
                 let (scales, biases) = (scales.into_f32(), biases.into_f32());
-                let rows = Rows::Affine(Affine { packed, scales, biases, bits, group });
+                let rows = MatrixRows::Affine(Affine { packed, scales, biases, bits, group });
                 Some(Self { rows, outputs, inputs: words * 32 / bits, bias })
             }
             Weight::Affine { .. } => None,
@@ -59,12 +60,12 @@ impl Matrix {
     }
 
     /// Row-major numbers `[outputs, inputs]`, without a bias.
-    pub(super) fn dense(numbers: Numbers, outputs: usize, inputs: usize) -> Option<Self> {
+    pub(super) fn dense(numbers: DenseNumbers, outputs: usize, inputs: usize) -> Option<Self> {
         let rows = match numbers {
-            Numbers::Float32(rows) => Rows::Float32(rows),
-            Numbers::Bfloat16(rows) => Rows::Bfloat16(rows),
-            Numbers::Float16(rows) => Rows::Float16(rows),
-            Numbers::Packed(_) | Numbers::Mlx(_) => return None,
+            DenseNumbers::Float32(rows) => MatrixRows::Float32(rows),
+            DenseNumbers::Bfloat16(rows) => MatrixRows::Bfloat16(rows),
+            DenseNumbers::Float16(rows) => MatrixRows::Float16(rows),
+            DenseNumbers::Packed(_) | DenseNumbers::Mlx(_) => return None,
         };
         Some(Self { rows, outputs, inputs, bias: None })
     }
@@ -76,10 +77,10 @@ impl Matrix {
     /// Products with `n` activations `x` `[n][in]`: `y` `[out][n]`.
     pub(super) fn multiply(&self, x: &[f32], n: usize, y: &mut [f32]) {
         match &self.rows {
-            Rows::Float32(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
-            Rows::Bfloat16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
-            Rows::Float16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
-            Rows::Affine(affine) => self.share(n, y, |first, y| {
+            MatrixRows::Float32(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
+            MatrixRows::Bfloat16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
+            MatrixRows::Float16(rows) => self.share(n, y, |first, y| multiply_rows(self.part(rows, first), x, n, y)),
+            MatrixRows::Affine(affine) => self.share(n, y, |first, y| {
                 for (row, y) in (first..).zip(y.chunks_exact_mut(n)) {
                     multiply_quantised_row(affine.row(row, self.inputs), x, y);
                 }

@@ -14,7 +14,7 @@ use mlx_rs::Array;
 use self::llama::{Buffers, KvCache, Llama, multiply_all};
 use self::matrix::Matrix;
 pub(super) use self::op::{count_operations, host_op};
-use self::source::{HostSource, HostTensor, Numbers};
+use self::source::{DenseNumbers, HostSource, HostTensor};
 use super::evaluate;
 use super::network::{Embeddings, Network};
 use super::nn::{Embedding, Result as MlxResult};
@@ -69,12 +69,12 @@ pub(super) struct HostNetwork {
     codebook0_head: Arc<Matrix>,
     projection: Arc<[Matrix; 1]>,
     depth_heads: Vec<Arc<[Matrix; 1]>>,
-    /// What the last step gave. Steps append to caches of their own, so each depends on the one before, also where its input does not.
+    /// Output of the last step. Steps append to their own caches, so each depends on the one before, also if its input does not.
     previous: Option<Array>,
 }
 
 impl HostNetwork {
-    /// The language model with its weights as they are stored; `None` where a matrix is stored in a way that needs MLX.
+    /// The language model with its weights as they are stored; `None` if a matrix is stored in a way that needs MLX.
     ///
     /// # Errors
     /// What reading the weights reports.
@@ -125,11 +125,17 @@ fn heads(all: HostTensor, e: usize, v: usize) -> Option<Vec<Arc<[Matrix; 1]>>> {
     fn turned<W: Copy>(head: &[W], e: usize, v: usize) -> Vec<W> {
         (0..v).flat_map(|id| (0..e).map(move |i| head[i * v + id])).collect()
     }
-    let heads: Vec<Numbers> = match &all.numbers {
-        Numbers::Float32(all) => all.chunks_exact(e * v).map(|head| Numbers::Float32(turned(head, e, v))).collect(),
-        Numbers::Bfloat16(all) => all.chunks_exact(e * v).map(|head| Numbers::Bfloat16(turned(head, e, v))).collect(),
-        Numbers::Float16(all) => all.chunks_exact(e * v).map(|head| Numbers::Float16(turned(head, e, v))).collect(),
-        Numbers::Packed(_) | Numbers::Mlx(_) => return None,
+    let heads: Vec<DenseNumbers> = match &all.numbers {
+        DenseNumbers::Float32(all) => {
+            all.chunks_exact(e * v).map(|head| DenseNumbers::Float32(turned(head, e, v))).collect()
+        }
+        DenseNumbers::Bfloat16(all) => {
+            all.chunks_exact(e * v).map(|head| DenseNumbers::Bfloat16(turned(head, e, v))).collect()
+        }
+        DenseNumbers::Float16(all) => {
+            all.chunks_exact(e * v).map(|head| DenseNumbers::Float16(turned(head, e, v))).collect()
+        }
+        DenseNumbers::Packed(_) | DenseNumbers::Mlx(_) => return None,
     };
     heads.into_iter().map(|head| Some(Arc::new([Matrix::dense(head, v, e)?]))).collect()
 }

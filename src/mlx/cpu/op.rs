@@ -12,7 +12,7 @@ use crate::mlx::nn::Result;
 /// What an operation computes: float32 inputs, and the output to be filled.
 type Function = Box<dyn Fn(&[&[f32]], &mut [f32]) + Send + Sync>;
 
-type Run = extern "C" fn(*mut c_void, *const *const f32, *const usize, usize, *mut f32, usize);
+type HostFunction = extern "C" fn(*mut c_void, *const *const f32, *const usize, usize, *mut f32, usize);
 
 unsafe extern "C" {
     fn csm_host_op(
@@ -22,7 +22,7 @@ unsafe extern "C" {
         shape: *const c_int,
         rank: usize,
         on: mlx_stream,
-        run: Run,
+        run: HostFunction,
         drop: extern "C" fn(*mut c_void),
         context: *mut c_void,
     ) -> c_int;
@@ -37,7 +37,7 @@ extern "C" fn run_function(
     output: *mut f32,
     output_size: usize,
 ) {
-    // SAFETY: `context` is the function that `host_op` boxed; MLX gives `count` inputs of these sizes and an output of its own.
+    // SAFETY: `context` is the function that `host_op` boxed; MLX gives `count` inputs of these sizes and its own output.
     let (function, inputs, output) = unsafe {
         let pointers = std::slice::from_raw_parts(inputs, count);
         let sizes = std::slice::from_raw_parts(sizes, count);

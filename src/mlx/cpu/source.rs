@@ -17,11 +17,10 @@ const EMBEDDINGS: &str = "embed_";
 /// A tensor as it is stored.
 pub(super) struct HostTensor {
     pub(super) shape: Vec<usize>,
-    pub(super) numbers: Numbers,
+    pub(super) numbers: DenseNumbers,
 }
 
-/// Its numbers, row-major.
-pub(super) enum Numbers {
+pub(super) enum DenseNumbers {
     Float32(Vec<f32>),
     Bfloat16(Vec<bf16>),
     Float16(Vec<f16>),
@@ -34,14 +33,14 @@ pub(super) enum Numbers {
 impl HostTensor {
     /// A table of embeddings goes to MLX at once: a copy of our own would be memory for nothing.
     fn table(bytes: &[u8], shape: Vec<usize>, dtype: mlx_rs::Dtype) -> Self {
-        Self { numbers: Numbers::Mlx(array(bytes, &shape, dtype)), shape }
+        Self { numbers: DenseNumbers::Mlx(array(bytes, &shape, dtype)), shape }
     }
 
     fn new(tensor: &TensorData<'_>) -> Self {
         let numbers = match tensor.dtype {
-            Dtype::Float32 => Numbers::Float32(pod_collect_to_vec(&tensor.bytes)),
-            Dtype::Bfloat16 => Numbers::Bfloat16(pod_collect_to_vec(&tensor.bytes)),
-            Dtype::Float16 => Numbers::Float16(pod_collect_to_vec(&tensor.bytes)),
+            Dtype::Float32 => DenseNumbers::Float32(pod_collect_to_vec(&tensor.bytes)),
+            Dtype::Bfloat16 => DenseNumbers::Bfloat16(pod_collect_to_vec(&tensor.bytes)),
+            Dtype::Float16 => DenseNumbers::Float16(pod_collect_to_vec(&tensor.bytes)),
         };
         Self { shape: tensor.shape.clone(), numbers }
     }
@@ -49,10 +48,10 @@ impl HostTensor {
     /// In float32; empty for what is no tensor of ours: the bits of a quantised matrix, a table of embeddings.
     pub(super) fn into_f32(self) -> Vec<f32> {
         match self.numbers {
-            Numbers::Float32(numbers) => numbers,
-            Numbers::Bfloat16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
-            Numbers::Float16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
-            Numbers::Packed(_) | Numbers::Mlx(_) => Vec::new(),
+            DenseNumbers::Float32(numbers) => numbers,
+            DenseNumbers::Bfloat16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
+            DenseNumbers::Float16(numbers) => numbers.into_iter().map(Stored::widen).collect(),
+            DenseNumbers::Packed(_) | DenseNumbers::Mlx(_) => Vec::new(),
         }
     }
 
@@ -60,11 +59,11 @@ impl HostTensor {
     fn into_array(self) -> Array {
         let of = |bytes: &[u8], dtype: Dtype| array(bytes, &self.shape, mlx_dtype(dtype));
         match &self.numbers {
-            Numbers::Float32(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float32),
-            Numbers::Bfloat16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Bfloat16),
-            Numbers::Float16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float16),
-            Numbers::Packed(bits) => array(bits, &self.shape, mlx_rs::Dtype::Uint32),
-            Numbers::Mlx(table) => table.clone(),
+            DenseNumbers::Float32(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float32),
+            DenseNumbers::Bfloat16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Bfloat16),
+            DenseNumbers::Float16(numbers) => of(bytemuck::cast_slice(numbers), Dtype::Float16),
+            DenseNumbers::Packed(bits) => array(bits, &self.shape, mlx_rs::Dtype::Uint32),
+            DenseNumbers::Mlx(table) => table.clone(),
         }
     }
 
@@ -105,7 +104,7 @@ impl WeightSource for HostSource<'_> {
             return self.tensor(name, &shape).map(Weight::Dense);
         };
         Ok(Weight::Affine {
-            packed: HostTensor { shape: q.packed.0, numbers: Numbers::Packed(q.packed.1.into_owned()) },
+            packed: HostTensor { shape: q.packed.0, numbers: DenseNumbers::Packed(q.packed.1.into_owned()) },
             scales: HostTensor::new(&q.scales),
             biases: HostTensor::new(&q.biases),
             bits: q.bits,

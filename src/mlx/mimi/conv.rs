@@ -50,7 +50,7 @@ impl CausalConv {
         add_bias(y, self.bias.as_ref())
     }
 
-    /// What stands before the first sample, (1, context, in).
+    /// Samples before the first one, (1, context, in).
     fn padding(&self, x: &Array) -> Result<Array> {
         let shape = [1, self.context, x.dim(2)];
         match self.padding {

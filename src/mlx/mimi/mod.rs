@@ -20,7 +20,7 @@ use super::evaluate;
 use super::weights::ArraySource;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::codec_weights;
-use crate::data::{Codes, Dtype};
+use crate::data::{CodebookMask, Codes, Dtype};
 use crate::error::{Error, Result};
 
 /// Frames that are encoded at once: ten seconds of Mimi, which bounds memory and the time until a cancellation is noticed.
@@ -45,15 +45,14 @@ pub struct Mimi {
 /// One clip being decoded chunk by chunk.
 pub struct DecoderStream {
     state: StreamState,
-    /// For each codebook, whether it is heard.
-    heard: Vec<bool>,
+    mask: CodebookMask,
     /// Waveforms that the device is computing, oldest first.
     in_flight: VecDeque<Array>,
 }
 
 /// Codes of a waveform and the latent they came from, for comparison with other implementations.
 pub struct Encoded {
-    /// Codes, `[T][K]`.
+    /// Codes of the waveform, `[T][K]`.
     pub codes: Codes,
     /// The latent before quantisation, row-major `[T][d]`.
     pub latent: Vec<f32>,
@@ -67,7 +66,7 @@ pub struct DecoderStages {
     pub upsampled: Vec<f32>,
     /// After the transformer, `[2 T][d]`.
     pub transformed: Vec<f32>,
-    /// The waveform.
+    /// The waveform of the codes.
     pub audio: Vec<f32>,
 }
 
@@ -111,32 +110,29 @@ impl Mimi {
         })
     }
 
-    /// Samples per frame.
+    /// Number of samples per frame.
     pub fn frame_samples(&self) -> usize {
         self.frame_samples
     }
 
     /// Starts decoding a clip.
     pub fn stream(&self) -> DecoderStream {
-        self.new_stream(vec![true; self.codebooks])
+        self.new_stream(&CodebookMask::all(self.codebooks))
     }
 
-    /// Starts decoding some codebooks of a clip: `heard` says for each whether it is among them; `None` for all.
+    /// Starts decoding the codebooks of a clip that `mask` keeps.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] where it does not have one entry a codebook.
-    pub fn stream_of(&self, heard: Option<&[bool]>) -> Result<DecoderStream> {
-        match heard {
-            None => Ok(self.stream()),
-            Some(heard) if heard.len() == self.codebooks => Ok(self.new_stream(heard.to_vec())),
-            Some(heard) => {
-                Err(Error::invalid("codebooks", format!("{} codebooks", self.codebooks), format!("{}", heard.len())))
-            }
+    /// [`Error::InvalidValue`] unless the mask has one entry per codebook.
+    pub fn stream_with(&self, mask: &CodebookMask) -> Result<DecoderStream> {
+        if mask.entries().len() == self.codebooks {
+            return Ok(self.new_stream(mask));
         }
+        Err(Error::invalid("codebooks", format!("{} codebooks", self.codebooks), mask.entries().len()))
     }
 
-    fn new_stream(&self, heard: Vec<bool>) -> DecoderStream {
-        DecoderStream { state: self.decoder_slots.initial_state(), heard, in_flight: VecDeque::new() }
+    fn new_stream(&self, mask: &CodebookMask) -> DecoderStream {
+        DecoderStream { state: self.decoder_slots.initial_state(), mask: mask.clone(), in_flight: VecDeque::new() }
     }
 
     /// Codes of a mono waveform at the codec's rate. A last partial frame is filled with silence: padding the waveform makes
@@ -182,9 +178,9 @@ impl Mimi {
     /// Submits `frames`, the clip's next, to the device without waiting; [`Mimi::poll`] returns their waveform.
     ///
     /// # Errors
-    /// What MLX reports.
+    /// [`Error::Engine`] with the error of MLX.
     pub fn decode_async(&self, stream: &mut DecoderStream, frames: &Codes) -> Result<()> {
-        let audio = self.decoder_graph(frames, &stream.heard, &mut stream.state)?.audio;
+        let audio = self.decoder_graph(frames, &stream.mask, &mut stream.state)?.audio;
         mlx_rs::transforms::async_eval(std::iter::once(&audio).chain(stream.state.arrays()))?;
         stream.in_flight.push_back(audio);
         Ok(())
@@ -193,17 +189,17 @@ impl Mimi {
     /// The waveform of the oldest chunk in flight, or `None` if there is none. Waits for the device.
     ///
     /// # Errors
-    /// What MLX reports.
+    /// [`Error::Engine`] with the error of MLX.
     pub fn poll(&self, stream: &mut DecoderStream) -> Result<Option<Vec<f32>>> {
         let Some(audio) = stream.in_flight.pop_front() else { return Ok(None) };
         evaluate([&audio])?;
         Ok(Some(audio.as_slice::<f32>().to_vec()))
     }
 
-    /// The waveform of `frames`, the clip's next: [`Mimi::frame_samples`] samples a frame.
+    /// The waveform of `frames`, the clip's next: [`Mimi::frame_samples`] samples per frame.
     ///
     /// # Errors
-    /// What MLX reports.
+    /// [`Error::Engine`] with the error of MLX.
     pub fn decode(&self, stream: &mut DecoderStream, frames: &Codes) -> Result<Vec<f32>> {
         if !frames.is_empty() {
             self.decode_async(stream, frames)?;
@@ -214,10 +210,10 @@ impl Mimi {
     /// The waveform of a whole clip with everything that leads to it.
     ///
     /// # Errors
-    /// What MLX reports.
+    /// [`Error::Engine`] with the error of MLX.
     pub fn stages(&self, frames: &Codes) -> Result<DecoderStages> {
         let mut stream = self.stream();
-        let s = self.decoder_graph(frames, &stream.heard, &mut stream.state)?;
+        let s = self.decoder_graph(frames, &stream.mask, &mut stream.state)?;
         evaluate([&s.quantized, &s.upsampled, &s.transformed, &s.audio])?;
         let flat = |a: &Array| a.as_slice::<f32>().to_vec();
         Ok(DecoderStages {
@@ -237,19 +233,24 @@ impl Mimi {
         for _ in [0, 1] {
             let mut codes = Codes::new(self.codebooks);
             codes.push(&vec![1; self.codebooks]);
-            audio.push(self.decoder_graph(&codes, &stream.heard, &mut stream.state)?.audio);
+            audio.push(self.decoder_graph(&codes, &stream.mask, &mut stream.state)?.audio);
             counts.push(super::cpu::count_operations(audio.iter().chain(stream.state.arrays())));
         }
         Ok(counts[1] - counts[0])
     }
 
-    fn decoder_graph(&self, frames: &Codes, heard: &[bool], state: &mut StreamState) -> Result<StageGraph, Exception> {
+    fn decoder_graph(
+        &self,
+        frames: &Codes,
+        mask: &CodebookMask,
+        state: &mut StreamState,
+    ) -> Result<StageGraph, Exception> {
         let (k, t) = (frames.codebooks(), frames.len());
-        // Ids past the codec's size are no codes: 0 stands in for them (the caller counts them).
+        // Ids past the codec's size are not codes: 0 replaces them (the caller counts them).
         let codes = (0..k).flat_map(|codebook| frames.column(codebook));
         let codes = codes.map(|id| if id < self.codebook_size { id } else { 0 });
         let codes = Array::from_slice(&codes.collect::<Vec<u32>>(), &[k as i32, t as i32]); // (K, T)
-        let quantized = self.quantizer.decode(&codes, heard)?; // (1, T, d)
+        let quantized = self.quantizer.decode(&codes, mask.entries())?; // (1, T, d)
         let upsampled = self.upsample.forward(&quantized, state)?; // (1, 2 T, d)
         let transformed = self.decoder_transformer.forward(&upsampled, state)?; // (1, 2 T, d)
         let audio = self.decoder.forward(&transformed, state)?; // (1, samples, 1)
@@ -261,28 +262,29 @@ impl Mimi {
 mod tests {
     use super::*;
 
-    /// Residual vector quantisation is a sum over codebooks: the latents of two halves add up to the whole one's, and none at all is
-    /// the codec's silence.
+    /// Residual vector quantisation is a sum over codebooks: the latents of two halves add up to the whole one's, and none at all
+    /// is the codec's silence.
     #[test]
-    fn codebooks_that_are_not_heard_add_nothing() {
+    fn masked_codebooks_add_nothing() {
         let mimi = Mimi::load(&Checkpoint::demo().unwrap()).unwrap();
         let k = mimi.codebooks;
         let frames =
             Codes::from_frames((0..12u32).map(|t| (0..k as u32).map(|k| (t * 31 + k * 7) % 500).collect::<Vec<_>>()));
         let frames = frames.unwrap();
-        let latent = |heard: &[bool]| {
-            let mut stream = mimi.stream_of(Some(heard)).unwrap();
-            let quantized = mimi.decoder_graph(&frames, heard, &mut stream.state).unwrap().quantized;
+        let latent = |keeps: &[bool]| {
+            let mask = CodebookMask::new(keeps.to_vec());
+            let mut stream = mimi.stream_with(&mask).unwrap();
+            let quantized = mimi.decoder_graph(&frames, &mask, &mut stream.state).unwrap().quantized;
             evaluate([&quantized]).unwrap();
             quantized.as_slice::<f32>().to_vec()
         };
         let even: Vec<bool> = (0..k).map(|k| k % 2 == 0).collect();
-        let odd: Vec<bool> = even.iter().map(|heard| !heard).collect();
+        let odd: Vec<bool> = even.iter().map(|keep| !keep).collect();
         let (all, even, odd) = (latent(&vec![true; k]), latent(&even), latent(&odd));
         let worst = all.iter().zip(even.iter().zip(&odd)).map(|(all, (a, b))| (all - a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4 && even.iter().any(|x| x.abs() > 0.01), "{worst}");
         assert!(latent(&vec![false; k]).iter().all(|x| *x == 0.0));
-        let error = mimi.stream_of(Some(&[true])).err().unwrap().to_string();
+        let error = mimi.stream_with(&CodebookMask::all(1)).err().unwrap().to_string();
         assert!(error.contains("codebooks"), "{error}");
     }
 

@@ -36,10 +36,10 @@ impl ResidualVectorQuantizer {
         })
     }
 
-    /// `codes`: (n, T) of the first n codebooks; those that are not `heard` add nothing. Returns (T, d).
-    fn decode(&self, codes: &Array, heard: &[bool]) -> Result<Array> {
+    /// `codes`: (n, T) of the first n codebooks; those that `mask` leaves out add nothing. Returns (T, d).
+    fn decode(&self, codes: &Array, mask: &[bool]) -> Result<Array> {
         let mut sum: Option<Array> = None;
-        for (n, codebook) in self.codebooks.iter().enumerate().take(codes.dim(0) as usize).filter(|(n, _)| heard[*n]) {
+        for (n, codebook) in self.codebooks.iter().enumerate().take(codes.dim(0) as usize).filter(|(n, _)| mask[*n]) {
             let vectors = codebook.vectors.take_axis(codes.try_index(n as i32)?, 0)?; // (T, inner)
             sum = Some(match sum {
                 None => vectors,
@@ -67,7 +67,6 @@ impl ResidualVectorQuantizer {
     }
 }
 
-/// Both quantisers.
 pub(super) struct SplitQuantizer {
     semantic: ResidualVectorQuantizer,
     acoustic: ResidualVectorQuantizer,
@@ -81,13 +80,13 @@ impl SplitQuantizer {
         })
     }
 
-    /// `codes`: (K, T), `heard`: which of the K are. Returns the latent, (1, T, d).
-    pub(super) fn decode(&self, codes: &Array, heard: &[bool]) -> Result<Array> {
+    /// `codes`: (K, T), `mask`: whether each of the K is decoded. Returns the latent, (1, T, d).
+    pub(super) fn decode(&self, codes: &Array, mask: &[bool]) -> Result<Array> {
         let semantic = self.semantic.codebooks.len();
-        let mut latent = self.semantic.decode(codes, heard)?;
+        let mut latent = self.semantic.decode(codes, mask)?;
         if codes.dim(0) as usize > semantic {
             let rest = codes.try_index(semantic as i32..)?;
-            latent = latent.add(self.acoustic.decode(&rest, &heard[semantic..])?)?;
+            latent = latent.add(self.acoustic.decode(&rest, &mask[semantic..])?)?;
         }
         latent.expand_dims_axes(&[0])
     }

@@ -1,4 +1,4 @@
-//! SEANet: the convolutional halves of Mimi (Tagliasacchi et al. 2020). An ELU stands before every convolution but the first.
+//! SEANet: the convolutional halves of Mimi (Tagliasacchi et al. 2020). An ELU precedes every convolution but the first.
 
 use mlx_rs::Array;
 use mlx_rs::ops::{expm1, select};
@@ -13,7 +13,6 @@ fn conv(w: ConvWeights<Array>, slots: &mut SlotAllocator) -> Result<CausalConv> 
     CausalConv::new(w, Padding::Zeros, slots)
 }
 
-/// `x + conv2(elu(conv1(elu(x))))`.
 struct ResidualUnit {
     conv1: CausalConv,
     conv2: CausalConv,

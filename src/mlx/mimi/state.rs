@@ -40,7 +40,6 @@ impl StreamState {
         self.arrays[slot.0] = Some(array);
     }
 
-    /// All carried tensors.
     pub(super) fn arrays(&self) -> impl Iterator<Item = &Array> {
         self.arrays.iter().flatten()
     }

@@ -1,4 +1,4 @@
-//! The clip on view: what it is, and everything of it over time.
+//! The current clip: its header and its lanes.
 
 use egui::{Button, RichText, Ui};
 
@@ -9,13 +9,17 @@ use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour};
 use super::token_map::{TokenMap, content_ui};
 use super::{Panel, Slot};
 use crate::data::{FinishReason, ModelInfo};
-use crate::studio::command::Command;
+use crate::studio::command::Commands;
+use crate::studio::comparison::ComparisonCommand;
+use crate::studio::inspector::CurrentClip;
+use crate::studio::library::LibraryCommand;
 use crate::studio::session::Session;
+use crate::studio::shell::ShellCommand;
+use crate::takes::TakeId;
 
-/// Width below which what can be done with a take is one menu.
+/// Width below which the buttons of a take are one menu.
 const NARROW: f32 = 560.0;
 
-/// The panel.
 #[derive(Default)]
 pub(super) struct Clip {
     map: TokenMap,
@@ -31,29 +35,29 @@ impl Panel for Clip {
         Slot::Centre
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-        let Some(model) = session.model_info() else {
-            match session.model.failure() {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        let Some(model) = session.models.info() else {
+            match session.models.failure() {
                 Some(why) => no_model_ui(ui, session, why, commands),
-                None => drop(ui.centered_and_justified(|ui| ui.label(session.model.status().unwrap_or_default()))),
+                None => drop(ui.centered_and_justified(|ui| ui.label(session.models.status().unwrap_or_default()))),
             }
             return;
         };
-        header_ui(ui, session, &model, commands);
+        header_ui(ui, session, model, commands);
         content_ui(ui, session, &self.map, commands);
         let height = ui.available_height();
-        lanes_ui(ui, session, &mut self.map, &mut self.pictures, &model, height, commands);
+        lanes_ui(ui, session, &mut self.map, &mut self.pictures, model, height, commands);
     }
 }
 
-/// What the clip is, and what can be done with it as a whole.
-fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Vec<Command>) {
-    let clip = &session.inspected;
+/// Name and settings of the clip, and what can be done with it.
+fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Commands) {
+    let current = &session.inspector.current;
     ui.horizontal(|ui| {
-        let take = clip.take.as_ref().and_then(|id| session.library.store.get(id));
-        let text = clip.spec.as_ref().map(|spec| spec.text.as_str());
-        let name = take.map(|take| take.name.as_str()).or(text).unwrap_or("No clip on view");
-        // The buttons at the right come first, so that a long name gives way to them.
+        let take = current.take.as_ref().and_then(|id| session.library.store.get(id));
+        let text = current.clip.origin.text.as_deref();
+        let name = take.map(|take| take.name.as_str()).or(text).unwrap_or("No clip");
+        // The buttons on the right come first, so that a long name is shortened.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(take) = take {
                 if ui.available_width() < NARROW {
@@ -70,39 +74,38 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut V
     });
 }
 
-/// What can be done with the take as a whole.
-fn take_ui(ui: &mut Ui, session: &Session, id: &str, commands: &mut Vec<Command>) {
+/// Buttons of a take.
+fn take_ui(ui: &mut Ui, session: &Session, id: &TakeId, commands: &mut Commands) {
     ui.menu_button("Export ▼", |ui| export_menu_ui(ui, id, commands));
     ui.menu_button("Again ▼", |ui| again_menu_ui(ui, id, commands));
     if ui.button("Use these settings").on_hover_text("For the next take").clicked() {
-        commands.push(Command::UseSettings(id.to_owned()));
+        commands.push(LibraryCommand::UseSettings(id.clone()));
     }
-    let mut pinned = session.pins.place(id).is_some();
+    let mut pinned = session.comparison.pins.take(id).is_some();
     if ui.toggle_value(&mut pinned, "Pin").on_hover_text("Compare it with other takes (P)").clicked() {
-        commands.push(Command::TogglePin(id.to_owned()));
+        commands.push(ComparisonCommand::TogglePin(id.clone()));
     }
 }
 
-fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Vec<Command>) {
-    let clip = &session.inspected;
-    if let Some(spec) = &clip.spec {
-        let sampling = &spec.sampling;
+fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Commands) {
+    let CurrentClip { clip, real_time_factor, .. } = &session.inspector.current;
+    if let Some(sampling) = &clip.origin.sampling {
         let mode = RichText::new(format!("● {}", sampling.mode.name())).color(mode_colour(sampling.mode));
         ui.label(mode).on_hover_text(sampling.summary());
         let seed = ui.add(Button::new(format!("seed {}", sampling.seed)).small());
         if seed.on_hover_text("Copy the seed").accessible_name("Copy the seed").clicked() {
-            commands.push(Command::Copy(sampling.seed.to_string()));
+            commands.push(ShellCommand::copy_seed(sampling.seed));
         }
     }
-    if clip.frames.is_empty() {
+    if clip.codes.is_empty() {
         return;
     }
-    let seconds = model.dims.seconds(clip.frames.len());
+    let seconds = model.dims.seconds(clip.codes.len());
     let length = ui.label(format!("{seconds:.2} s"));
-    let mut details = vec![format!("{} frames", clip.frames.len())];
+    let mut details = vec![format!("{} frames", clip.codes.len())];
     details.extend(clip.stop.map(|stop| stop.describe().to_owned()));
-    if clip.real_time_factor > 0.0 {
-        details.push(format!("real-time factor {:.2}", clip.real_time_factor));
+    if *real_time_factor > 0.0 {
+        details.push(format!("real-time factor {:.2}", real_time_factor));
     }
     length.on_hover_text(details.join(", "));
     let flag = clip.stop.filter(|stop| *stop != FinishReason::Eos);

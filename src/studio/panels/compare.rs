@@ -1,4 +1,4 @@
-//! Pinned takes against the first of them, in tokens and by ear.
+//! The pinned clips: sources to play, and how each differs from the first.
 
 use egui::{Button, ScrollArea, Ui};
 
@@ -6,18 +6,18 @@ use super::statistics::tables_ui;
 use super::take_menus::test_menu_ui;
 use super::{Panel, Slot};
 use crate::audio::loudness::decibels;
-use crate::report::Table;
-use crate::studio::command::Command;
+use crate::studio::command::Commands;
+use crate::studio::comparison::{Alignment, ComparisonCommand, PinnedClip, shortened};
+use crate::studio::inspector::{InspectorCommand, MapContent};
+use crate::studio::library::Export;
+use crate::studio::monitor::{MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
-use crate::studio::state::{Alignment, Heard, MapContent};
+use crate::studio::shell::{Dialog, ShellCommand};
 
-/// The panel. What is computed of the pinned clips is kept until others are pinned.
-#[derive(Default)]
-pub(super) struct Compare {
-    made_of: Vec<String>,
-    rows: Vec<String>,
-    tables: Vec<(String, Table)>,
-}
+/// Characters of a name in the list.
+const NAME: usize = 16;
+
+pub(super) struct Compare;
 
 impl Panel for Compare {
     fn title(&self) -> &'static str {
@@ -28,82 +28,89 @@ impl Panel for Compare {
         Slot::Detail
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-        let pins = session.pins.clips();
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        let comparison = &session.comparison;
+        let pins = comparison.pins.clips();
         if pins.is_empty() {
             ui.weak("Pin takes to compare them (P): each becomes a lane, and 1 to 9 switch between them at the same moment.");
-            ui.weak("Takes of “3 seeds” and “All modes” are pinned by themselves.");
+            ui.weak("Takes of “3 seeds” and “All modes” are pinned automatically.");
             return;
         }
-        let now: Vec<String> = pins.iter().map(|clip| clip.take.clone()).collect();
-        if self.made_of != now {
-            self.rows = pins.iter().enumerate().map(|(n, _)| session.describe_difference(n)).collect();
-            self.tables = session.compare_pinned_modes();
-            self.made_of = now;
+        if comparison.differences.is_outdated(&comparison.pins.keys()) {
+            commands.push(ComparisonCommand::ComputeDifferences);
         }
         ui.horizontal_wrapped(|ui| {
-            let mut alignment = session.pins.alignment;
+            let mut alignment = session.comparison.pins.alignment;
             ui.label("Switch at the same");
             ui.selectable_value(&mut alignment, Alignment::Time, "time");
-            let share = ui.selectable_value(&mut alignment, Alignment::Fraction, "fraction");
-            share.on_hover_text("For clips of different length: the same share of each");
-            if alignment != session.pins.alignment {
-                commands.push(Command::SetAlignment(alignment));
+            let share = ui.selectable_value(&mut alignment, Alignment::Percentage, "percentage");
+            share.on_hover_text("For clips of different length: the same percentage of each");
+            if alignment != session.comparison.pins.alignment {
+                commands.push(ComparisonCommand::SetAlignment(alignment));
             }
-            let mut matched = !session.pins.own_loudness;
+            let mut matched = !session.comparison.pins.own_loudness;
             let check = ui.checkbox(&mut matched, "Same loudness");
             if check.on_hover_text("Integrated loudness (ITU-R BS.1770), never into clipping").changed() {
-                commands.push(Command::SetOwnLoudness(!matched));
+                commands.push(ComparisonCommand::SetOwnLoudness(!matched));
             }
             if ui.button("Export page…").on_hover_text("One file that plays them and compares them").clicked() {
-                commands.push(Command::ExportPinned);
+                commands.push(ShellCommand::Ask(Dialog::Export(Export::Pinned)));
             }
-            ui.menu_button("Listening test ▼", |ui| test_menu_ui(ui, session, &session.pins.names(), commands));
+            ui.menu_button("Listening test ▼", |ui| test_menu_ui(ui, session, &comparison.pins.keys(), commands));
             if ui.button("Unpin all").clicked() {
-                commands.push(Command::UnpinAll);
+                commands.push(ComparisonCommand::UnpinAll);
             }
         });
-        let gains = session.pins.gains();
-        // Takes of one text are told apart by what made them.
-        let same_text = pins.len() > 1 && pins.iter().all(|clip| clip.name == pins[0].name && clip.sampling.is_some());
+        let gains = comparison.pins.gains();
+        // Takes of one text are labelled by their settings.
+        let has_settings = |pinned: &PinnedClip| pinned.clip.origin.sampling.is_some();
+        let same_text = pins.len() > 1 && pins.iter().all(|pinned| pinned.name == pins[0].name && has_settings(pinned));
         ScrollArea::both().id_salt("compare").auto_shrink(false).show(ui, |ui| {
             egui::Grid::new("pins").num_columns(6).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
-                for (n, clip) in pins.iter().enumerate() {
-                    let hear = Button::selectable(session.heard == Heard::Pinned(n), format!("▶ {}", n + 1)).small();
-                    if ui.add(hear).accessible_name(format!("Hear {}", n + 1)).clicked() {
-                        commands.extend([Command::HearPinned(n), Command::Play(true)]);
+                for (n, pinned) in pins.iter().enumerate() {
+                    let source = PlaybackSource::Pinned(pinned.key.clone());
+                    let play = Button::selectable(session.monitor.source == source, format!("▶ {}", n + 1)).small();
+                    if ui.add(play).accessible_name(format!("Play {}", n + 1)).clicked() {
+                        commands.push(MonitorCommand::SwitchTo(source));
+                        commands.push(MonitorCommand::Play);
                     }
                     let name: String = match same_text {
-                        true => clip.made_with(),
-                        false => clip.name.chars().take(16).collect(),
+                        true => pinned.clip.origin.describe_sampling(),
+                        false => shortened(&pinned.name, NAME),
                     };
-                    if !clip.is_take {
-                        ui.label(name).on_hover_text(&clip.name);
-                    } else if ui.link(name).on_hover_text(format!("Show “{}”", clip.name)).clicked() {
-                        commands.push(Command::Inspect(clip.take.clone()));
+                    match pinned.key.take() {
+                        None => drop(ui.label(name).on_hover_text(&pinned.name)),
+                        Some(take) => {
+                            if ui.link(name).on_hover_text(format!("Show “{}”", pinned.name)).clicked() {
+                                commands.push(InspectorCommand::View(take.clone()));
+                            }
+                        }
                     }
                     let map = ui
                         .add(Button::new("Map").small())
-                        .on_hover_text("Where its tokens differ from the clip on view");
+                        .on_hover_text("Tokens in which it differs from the current clip");
                     if map.accessible_name(format!("Map of the differences to {}", n + 1)).clicked() {
-                        commands.push(Command::ShowMap(MapContent::Difference(n)));
+                        commands.push(InspectorCommand::ShowMap(MapContent::Difference(pinned.key.clone())));
                     }
                     let unpin = ui.add(Button::new("✕").small());
                     if unpin.accessible_name(format!("Unpin {}", n + 1)).clicked() {
-                        commands.push(Command::TogglePin(clip.take.clone()));
+                        commands.push(ComparisonCommand::Unpin(pinned.key.clone()));
                     }
-                    let settings = clip.sampling.map_or(String::new(), |s| s.summary());
-                    let made_with = Some(clip.made_with()).filter(|text| !same_text && !text.is_empty());
-                    let loudness = clip.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
-                    let sound = format!("{:.2} s · {loudness} · gain {:+.1} dB", clip.seconds(), decibels(gains[n]));
+                    let origin = &pinned.clip.origin;
+                    let settings = origin.sampling.map_or(String::new(), |s| s.summary());
+                    let made_with = Some(origin.describe_sampling()).filter(|text| !same_text && !text.is_empty());
+                    let loudness = pinned.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
+                    let sound =
+                        format!("{:.2} s · {loudness} · gain {:+.1} dB", pinned.clip.seconds(), decibels(gains[n]));
                     let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
                     ui.small(known.join(" · ")).on_hover_text(settings);
-                    ui.small(&self.rows[n]).on_hover_text(&self.rows[n]);
+                    let differences = comparison.differences.value().rows.get(n).map_or("", String::as_str);
+                    ui.small(differences).on_hover_text(differences);
                     ui.end_row();
                 }
             });
             ui.add_space(6.0);
-            tables_ui(ui, &self.tables);
+            tables_ui(ui, &comparison.differences.value().modes);
         });
     }
 }

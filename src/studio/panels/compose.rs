@@ -3,26 +3,27 @@
 use egui::{Button, ComboBox, DragValue, Id, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
-use crate::data::{
-    Backend, Dtype, Mode, ModelInfo, NoiseSource, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage,
-};
-use crate::studio::command::Command;
+use crate::data::{Backend, Dtype, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
+use crate::studio::command::{Commands, VARIANTS};
+use crate::studio::composer::{ComposerCommand, TurnDraft, TurnId};
+use crate::studio::inspector::InspectorCommand;
+use crate::studio::library::Export;
+use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
-use crate::studio::state::TurnId;
+use crate::studio::shell::{Dialog, ShellCommand};
 use crate::text::expected_seconds;
 
-/// Colour of the button that speaks; white is read on it.
+/// Colour of the Speak button, with enough contrast for white text.
 const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
-/// Lines of a turn's text before it scrolls.
+/// Least and most visible lines of a turn's text.
 const ROWS: (usize, usize) = (3, 8);
 
-/// The panel.
 #[derive(Default)]
 pub(super) struct Compose {
-    /// Name of a preset that is being written.
+    /// The name that is being typed for a preset.
     preset: String,
-    /// The turn whose text was given the focus last.
+    /// The turn whose text was focused last.
     focused: Option<TurnId>,
 }
 
@@ -35,97 +36,96 @@ impl Panel for Compose {
         Slot::Left
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
         compose_ui(ui, session, self, commands);
     }
 }
 
-fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mut Vec<Command>) {
-    // What speaks and stops stays in its place, whatever is above it.
+fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mut Commands) {
+    // Speak and Stop stay in their place, whatever is above.
     egui::Panel::bottom("speak").resizable(false).show(ui, |ui| speak_ui(ui, session, commands));
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(4.0);
-        let several = session.conversation.turns().len() > 1;
-        for n in 0..session.conversation.turns().len() {
-            turn_ui(ui, session, &mut panel.focused, n, several, commands);
+        for (n, turn) in session.composer.conversation.turns().iter().enumerate() {
+            turn_ui(ui, session, &mut panel.focused, n, turn, commands);
         }
         if ui.button("Add turn").clicked() {
-            commands.push(Command::AddTurn);
+            commands.push(ComposerCommand::AddTurn);
         }
         ui.separator();
         voice_prompt_ui(ui, session, commands);
         ui.separator();
-        if let Some(model) = session.model_info() {
-            let (mut sampling, mut settings) = (session.sampling, session.settings.clone());
-            sampling_ui(ui, session, &mut sampling, &mut settings, &model);
+        if let Some(model) = session.models.info() {
+            let (mut sampling, mut settings) = (session.composer.sampling, session.preferences.settings.clone());
+            sampling_ui(ui, session, &mut sampling, &mut settings, model);
             presets_ui(ui, &mut sampling, &mut settings, &mut panel.preset);
-            if sampling != session.sampling {
-                commands.push(Command::SetSampling(sampling));
+            if sampling != session.composer.sampling {
+                commands.push(ComposerCommand::SetSampling(sampling));
             }
-            if settings != session.settings {
-                commands.push(Command::SetSettings(Box::new(settings)));
+            if settings != session.preferences.settings {
+                commands.push(PreferencesCommand::Set(Box::new(settings)));
             }
         }
     });
 }
 
-fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-    let n = session.conversation.edited();
-    let several = session.conversation.turns().len() > 1;
+fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+    let conversation = &session.composer.conversation;
+    let (turn, several) = (conversation.edited(), conversation.turns().len() > 1);
     ui.add_space(4.0);
     let wide = vec2(ui.available_width(), 30.0);
     if session.is_speaking() {
-        let clip = &session.inspected;
-        let expected = clip.spec.as_ref().map_or(0.0, |spec| expected_seconds(&spec.text));
-        let made = session.inspected.audio.len() as f64 / session.inspected.rate.max(1) as f64;
+        let clip = &session.inspector.current.clip;
+        let expected = clip.origin.text.as_deref().map_or(0.0, expected_seconds);
+        let made = clip.seconds();
         let text = match session.load_progress() {
             Some(loaded) => format!("Stop · loading {loaded}"),
             None => format!("Stop · {made:.1} of about {:.1} s", expected.max(made)),
         };
         if ui.add_sized(wide, Button::new(text)).on_hover_text("Escape").accessible_name("Stop").clicked() {
-            commands.push(Command::StopSpeaking);
+            commands.push(ComposerCommand::Stop);
         }
     } else {
         let text = egui::RichText::new("Speak").strong().color(egui::Color32::WHITE);
         let button = Button::new(text).fill(PRIMARY);
-        let speak = ui.add_enabled_ui(session.can_speak(), |ui| ui.add_sized(wide, button)).inner;
+        let speak = ui.add_enabled_ui(session.models.can_speak(), |ui| ui.add_sized(wide, button)).inner;
         if speak.on_hover_text("Ctrl/Cmd+Enter").accessible_name("Speak").clicked() {
-            commands.push(Command::Speak(n, false));
+            commands.push(ComposerCommand::Speak { turn, with_context: false });
         }
     }
     ui.horizontal_wrapped(|ui| {
-        let ready = session.can_speak();
-        let often = ui.add_enabled(ready && !session.is_speaking(), Button::new("3 seeds"));
-        if often.on_hover_text("Three takes of the text, each with a random seed, side by side").clicked() {
-            commands.push(Command::SpeakOften(n));
+        let ready = session.models.can_speak();
+        let variants = ui.add_enabled(ready && !session.is_speaking(), Button::new("3 seeds"));
+        if variants.on_hover_text("Three takes of the text, each with a random seed, side by side").clicked() {
+            commands.push(ComposerCommand::SpeakVariants { turn, takes: VARIANTS });
         }
         if several {
-            let reply = ui.add_enabled(ready && n > 0, Button::new("Speak as reply"));
+            let reply = ui.add_enabled(ready && !conversation.is_first(turn), Button::new("Speak as reply"));
             if reply.on_hover_text("With the turns before it as context (Ctrl/Cmd+Shift+Enter)").clicked() {
-                commands.push(Command::Speak(n, true));
+                commands.push(ComposerCommand::Speak { turn, with_context: true });
             }
             let all = ui.add_enabled(ready, Button::new("Speak all"));
-            if all.on_hover_text("Every turn that has not been spoken, or that heard something else").clicked() {
-                commands.push(Command::SpeakConversation);
+            if all.on_hover_text("Every turn that has no take, or whose context has changed").clicked() {
+                commands.push(ComposerCommand::SpeakConversation);
             }
             ui.menu_button("Conversation", |ui| {
                 if ui.button("Play all").on_hover_text("The takes of all turns one after another").clicked() {
-                    commands.push(Command::PlayConversation);
+                    commands.push(ComposerCommand::PlayConversation);
                     ui.close();
                 }
                 if ui.button("Export as WAV…").clicked() {
-                    commands.push(Command::ExportConversation);
+                    commands.push(ShellCommand::Ask(Dialog::Export(Export::Conversation)));
                     ui.close();
                 }
             });
         }
     });
-    match session.generation.queued_takes() {
+    match session.waiting_takes() {
         0 => {}
         1 => drop(ui.small("1 take waiting")),
         n => drop(ui.small(format!("{n} takes waiting"))),
     }
-    context_meter_ui(ui, session, n);
+    context_meter_ui(ui, session, turn);
     ui.add_space(4.0);
 }
 
@@ -134,11 +134,12 @@ fn turn_ui(
     session: &Session,
     focused: &mut Option<TurnId>,
     n: usize,
-    several: bool,
-    commands: &mut Vec<Command>,
+    turn: &TurnDraft,
+    commands: &mut Commands,
 ) {
-    let voices = session.model_info().map(|m| m.voices.clone()).unwrap_or_default();
-    let turn = &session.conversation.turns()[n];
+    let voices = session.models.info().map_or(&[][..], |model| &model.voices);
+    let conversation = &session.composer.conversation;
+    let several = conversation.turns().len() > 1;
     let (mut speaker, mut text) = (turn.speaker, turn.text.clone());
     ui.horizontal(|ui| {
         let name = format!("Speaker of turn {}", n + 1);
@@ -150,7 +151,7 @@ fn turn_ui(
                 |s: u32| voices.iter().find(|v| v.speaker == s).map_or(s.to_string(), |v| format!("{s} {}", v.name));
             let combo = ComboBox::from_id_salt(("speaker", turn.id)).selected_text(label(speaker));
             let shown = combo.show_ui(ui, |ui| {
-                for voice in &voices {
+                for voice in voices {
                     ui.selectable_value(&mut speaker, voice.speaker, label(voice.speaker));
                 }
             });
@@ -161,30 +162,30 @@ fn turn_ui(
                 ui.add_enabled(enabled, Button::new(text).small()).accessible_name(name).clicked()
             };
             if small(ui, "↑", format!("Move turn {} up", n + 1), n > 0) {
-                commands.push(Command::MoveTurnUp(n));
+                commands.push(ComposerCommand::MoveTurnUp(turn.id));
             }
             if small(ui, "✕", format!("Delete turn {}", n + 1), true) {
-                commands.push(Command::RemoveTurn(n));
+                commands.push(ComposerCommand::RemoveTurn(turn.id));
             }
-            if small(ui, "Speak", format!("Speak turn {}", n + 1), session.can_speak()) {
-                commands.push(Command::Speak(n, n > 0));
+            if small(ui, "Speak", format!("Speak turn {}", n + 1), session.models.can_speak()) {
+                commands.push(ComposerCommand::Speak { turn: turn.id, with_context: n > 0 });
             }
         }
         if let Some(take) = &turn.take
             && several
             && ui.small_button("▶").accessible_name(format!("Play turn {}", n + 1)).clicked()
         {
-            commands.push(Command::PlayTake(take.id.clone()));
+            commands.push(InspectorCommand::PlayTake(take.id.clone()));
         }
-        if session.conversation.is_stale(n) {
-            let stale = ui.small("⚠ turns before it changed");
+        if conversation.is_stale(turn.id) {
+            let stale = ui.small("⚠ context changed");
             stale.on_hover_text("It was spoken after other takes than those before it now");
         }
     });
     let rows = if several { (2, 4) } else { ROWS };
     let line = ui.text_style_height(&egui::TextStyle::Body);
     let scroll = egui::ScrollArea::vertical().id_salt(("text", turn.id)).max_height(rows.1 as f32 * line + 8.0);
-    // The focus stays in it whatever comes and goes above.
+    // A fixed id: the focus stays while turns above come and go.
     let edit = TextEdit::multiline(&mut text)
         .id(Id::unique(("text of turn", turn.id)))
         .desired_rows(rows.0)
@@ -192,54 +193,56 @@ fn turn_ui(
     let edit = edit.hint_text("Text to speak, for example: The little boat sailed across the lake.");
     let response = scroll.show(ui, |ui| ui.add(edit)).inner;
     let response = response.accessible_name(format!("Text of turn {}", n + 1));
-    // The text of a turn that was added, and of the first one, is typed at once.
-    if n == session.conversation.edited() && focused.replace(turn.id) != Some(turn.id) {
+    // The text of a new turn can be typed at once.
+    if turn.id == conversation.edited() && focused.replace(turn.id) != Some(turn.id) {
         response.request_focus();
     }
     if response.gained_focus() {
-        commands.push(Command::FocusTurn(turn.id));
+        commands.push(ComposerCommand::FocusTurn(turn.id));
     }
     if (speaker, &text) != (turn.speaker, &turn.text) {
-        commands.push(Command::EditTurn(n, speaker, text));
+        commands.push(ComposerCommand::EditTurn { turn: turn.id, speaker, text });
     }
 }
 
-fn context_meter_ui(ui: &mut Ui, session: &Session, last: usize) {
-    if let Some((used, of)) = session.context_meter(last) {
+fn context_meter_ui(ui: &mut Ui, session: &Session, turn: TurnId) {
+    let Session { composer, models, library, preferences, .. } = session;
+    if let Some((used, of)) = composer.context_meter(turn, models, library, &preferences.settings) {
         let bar = egui::ProgressBar::new(used as f32 / of as f32).text(format!("context: {used} of {of} positions"));
-        ui.add(bar).on_hover_text("Earlier turns, text and the longest speech");
+        ui.add(bar).on_hover_text("Turns before, text and the longest speech");
     }
 }
 
-fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
         ui.strong("Voice prompt");
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
-            commands.push(Command::ChooseVoicePrompt);
+            commands.push(ShellCommand::Ask(Dialog::VoicePrompt));
         }
-        match &session.microphone {
+        match &session.composer.microphone {
             None => {
-                if ui.button("● Record").on_hover_text("From the system's microphone").clicked() {
-                    commands.push(Command::Record(true));
+                if ui.button("● Record").on_hover_text("From the default microphone").clicked() {
+                    commands.push(ComposerCommand::StartRecording);
                 }
             }
             Some(recording) => {
                 let stop = ui.button(format!("■ Stop {:.1} s", recording.seconds()));
                 if stop.accessible_name("Stop recording").clicked() {
-                    commands.push(Command::Record(false));
+                    commands.push(ComposerCommand::StopRecording);
                 }
                 let level = egui::ProgressBar::new(recording.level().sqrt()).desired_width(50.0);
                 ui.add(level).on_hover_text("Level of the microphone");
             }
         }
-        if session.conversation.prompt.is_some() && ui.button("✕").accessible_name("Remove the voice prompt").clicked()
+        if session.composer.conversation.prompt.is_some()
+            && ui.button("✕").accessible_name("Remove the voice prompt").clicked()
         {
-            commands.push(Command::RemoveVoicePrompt);
+            commands.push(ComposerCommand::RemoveVoicePrompt);
         }
     });
-    if let Some(prompt) = &session.conversation.prompt {
+    if let Some(prompt) = &session.composer.conversation.prompt {
         let (mut text, mut speaker, mut part) = (prompt.text.clone(), prompt.speaker, prompt.part);
-        let state = prompt.frames.as_ref().map_or("encoding…".into(), |f| format!("{} frames", f.len()));
+        let state = prompt.codes.as_ref().map_or("encoding…".into(), |f| format!("{} frames", f.len()));
         let name = prompt.path.file_name().unwrap_or_default().to_string_lossy();
         ui.label(format!("{name}: {state}"));
         let edit = TextEdit::singleline(&mut text).hint_text("What the recording says");
@@ -247,9 +250,9 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) 
         ui.horizontal(|ui| {
             ui.label("speaker");
             ui.add(DragValue::new(&mut speaker).range(0..=99)).accessible_name("Speaker of the voice prompt");
-            let play = ui.button("▶").on_hover_text("Hear the part that is used");
+            let play = ui.button("▶").on_hover_text("Play the part that is used");
             if play.accessible_name("Play the voice prompt").clicked() {
-                commands.push(Command::PlayVoicePrompt);
+                commands.push(ComposerCommand::PlayVoicePrompt);
             }
         });
         ui.horizontal(|ui| {
@@ -261,16 +264,16 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) 
             ui.add(to).accessible_name("End of the voice prompt");
         });
         if (&text, speaker) != (&prompt.text, prompt.speaker) {
-            commands.push(Command::EditVoicePrompt(text, speaker));
+            commands.push(ComposerCommand::EditVoicePrompt { text, speaker });
         }
         if part != prompt.part {
-            commands.push(Command::TrimVoicePrompt(part.0, part.1));
+            commands.push(ComposerCommand::TrimVoicePrompt { from: part.0, to: part.1 });
         }
     }
 }
 
 fn sampling_ui(ui: &mut Ui, session: &Session, s: &mut Sampling, settings: &mut Settings, model: &ModelInfo) {
-    let stored = session.checkpoint().map(|c| c.tensors.dtype());
+    let stored = session.models.checkpoint().map(|c| c.tensors.dtype());
     ui.strong("Sampling");
     mode_ui(ui, s, stored);
     egui::Grid::new("sampling").num_columns(3).spacing([8.0, 4.0]).show(ui, |ui| {
@@ -310,9 +313,10 @@ fn precision_ui(ui: &mut Ui, sampling: &mut Sampling) {
             }
         });
         shown.response.accessible_name("Precision");
-        if sampling.mode.info().noise == NoiseSource::TorchStream && sampling.precision != Dtype::Float32 {
+        let in_float32 = Sampling { precision: Dtype::Float32, ..*sampling };
+        if in_float32.reproduces_torch() && !sampling.reproduces_torch() {
             let note = ui.small("⚠ not PyTorch's tokens");
-            note.on_hover_text("PyTorch's tokens can only be expected in float32");
+            note.on_hover_text("Tokens equal PyTorch's only in float32");
         }
     });
 }
@@ -352,8 +356,8 @@ fn param_ui(ui: &mut Ui, param: &Param, stage: Stage, sampling: &mut Sampling, m
 fn guard_ui(ui: &mut Ui, guard: &mut Option<RangeGuard>, model: &ModelInfo) {
     ui.horizontal(|ui| {
         let mut on = guard.is_some();
-        if ui.checkbox(&mut on, "Range guard").on_hover_text("Never draw these ids, in any codebook").changed() {
-            *guard = if on { RangeGuard::new(1, 31.min(model.dims.vocab as u32 - 1)).ok() } else { None };
+        if ui.checkbox(&mut on, "Range guard").on_hover_text("Never draw these ids in any codebook").changed() {
+            *guard = RangeGuard::default_for(model.dims.vocab).filter(|_| on);
         }
         if let Some((mut first, mut last)) = guard.map(RangeGuard::range) {
             let top = model.dims.vocab as u32 - 1;

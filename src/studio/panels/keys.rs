@@ -3,18 +3,18 @@
 use egui::{Context, Grid, Key, Ui, Window};
 
 use super::{Panel, Slot};
-use crate::studio::command::{Ask, COMMANDS, Command};
+use crate::studio::command::{COMMANDS, Commands};
 use crate::studio::session::Session;
+use crate::studio::shell::PanelRequest;
 
-/// Keys that are no commands of the table.
+/// Keys that are not in the table of commands.
 const OTHER_KEYS: &[(&str, &str)] = &[
-    ("Escape", "Close what is open; else stop speaking and keep what was made"),
-    ("1 to 9", "Hear a pinned take at the same moment"),
-    ("Wheel, Shift+wheel", "Zoom at the pointer, move along"),
+    ("Escape", "Close what is open; otherwise stop speaking and keep the take so far"),
+    ("1 to 9", "Switch to a pinned take at the same moment"),
+    ("Wheel, Shift+wheel", "Zoom at the pointer, pan"),
     ("Tab, Shift+Tab", "Next or previous widget"),
 ];
 
-/// The list.
 #[derive(Default)]
 pub(super) struct Keys {
     open: bool,
@@ -29,7 +29,7 @@ impl Panel for Keys {
         Slot::Over
     }
 
-    fn ui(&mut self, ui: &mut Ui, _session: &Session, _commands: &mut Vec<Command>) {
+    fn ui(&mut self, ui: &mut Ui, _session: &Session, _commands: &mut Commands) {
         if self.open && ui.input(|i| i.key_pressed(Key::Escape)) {
             self.open = false;
         }
@@ -48,8 +48,8 @@ impl Panel for Keys {
         });
     }
 
-    fn asked(&mut self, ask: &Ask, _ctx: &Context, _session: &Session, _commands: &mut Vec<Command>) {
-        if *ask == Ask::Keys {
+    fn on_request(&mut self, request: &PanelRequest, _: &Context, _: &Session, _: &mut Commands) {
+        if *request == PanelRequest::ToggleKeys {
             self.open = !self.open;
         }
     }

@@ -1,5 +1,5 @@
-//! Everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map, and an overview. What is
-//! selected in any of them is what is heard.
+//! Lanes: everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map and overview. A
+//! selection in any of them is played.
 
 use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Response, Sense, Ui, pos2, vec2};
 
@@ -7,15 +7,18 @@ use super::lane::Lane;
 use super::spectrograms::Spectrograms;
 use super::take_menus::mode_colour;
 use super::token_map::{TokenMap, token_map_ui};
-use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
-use crate::data::{Edit, ModelInfo};
-use crate::studio::command::Command;
+use crate::analysis::statistics::{END_PROBABILITY_COLOUR, StepStatistic, curves};
+use crate::audio::peaks::samples_per_peak;
+use crate::data::{Clip, Edit, ModelInfo};
+use crate::studio::command::Commands;
+use crate::studio::comparison::PinnedClip;
+use crate::studio::inspector::{ClipView, CurrentClip, InspectorCommand, TimeAxis};
+use crate::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
-use crate::studio::state::{ClipView, Codebooks, Heard, InspectedClip, PEAK, PinnedClip, TimeAxis};
 
-/// Room at the left for names and numbers of the lanes.
+/// Width of the names and numbers left of the lanes.
 const MARGIN: f32 = 64.0;
-/// Heights.
+/// Height of the ruler.
 const RULER: f32 = 18.0;
 /// Greatest and least height of a pinned clip.
 const PINNED: (f32, f32) = (30.0, 12.0);
@@ -26,37 +29,30 @@ const CURVES: (f32, f32, f32) = (34.0, 170.0, 0.19);
 const LEAST_MAP: f32 = 60.0;
 /// Tallest row of the map.
 const TALLEST_ROW: f32 = 56.0;
-/// Unit of the statistics that share a lane.
-const UNIT: &str = "bits";
-/// Colours of their lines, in the table's order.
-const COLOURS: [Color32; 3] =
-    [Color32::from_rgb(70, 130, 210), Color32::from_rgb(225, 130, 40), Color32::from_rgb(60, 150, 80)];
-/// The curve of the end's probability.
-const END: Color32 = Color32::from_rgb(190, 70, 150);
 const PLAYHEAD: Color32 = Color32::from_rgb(230, 60, 60);
 
 /// A waveform to draw.
 struct Wave<'a> {
-    audio: &'a [f32],
+    clip: &'a Clip,
     peaks: &'a [(f32, f32)],
-    rate: usize,
 }
 
 impl<'a> Wave<'a> {
-    fn of_clip(clip: &'a InspectedClip) -> Self {
-        Self { audio: &clip.audio, peaks: &clip.peaks, rate: clip.rate }
+    fn of_current(current: &'a CurrentClip) -> Self {
+        Self { clip: &current.clip, peaks: &current.peaks }
     }
 
-    fn of_pinned(clip: &'a PinnedClip) -> Self {
-        Self { audio: &clip.audio, peaks: &clip.peaks, rate: clip.rate }
+    fn of_pinned(pinned: &'a PinnedClip) -> Self {
+        Self { clip: &pinned.clip, peaks: &pinned.peaks }
     }
 
+    /// The largest magnitude, at least 0.05: silence is not magnified.
     fn loudest(&self) -> f32 {
         self.peaks.iter().fold(0.05f32, |m, (low, high)| m.max(-low).max(*high))
     }
 }
 
-/// All lanes, in `height`.
+/// All lanes, within `height`.
 pub(super) fn lanes_ui(
     ui: &mut Ui,
     session: &Session,
@@ -64,14 +60,14 @@ pub(super) fn lanes_ui(
     pictures: &mut Spectrograms,
     model: &ModelInfo,
     height: f32,
-    commands: &mut Vec<Command>,
+    commands: &mut Commands,
 ) {
-    let (clip, view) = (&session.inspected, &session.view);
-    // Only those with a key of their own have a lane.
-    let pins = session.pins.in_lanes();
-    let own = clip.audio.len() as f64 / clip.rate.max(1) as f64;
-    let longest = pins.iter().map(|pinned| pinned.seconds()).fold(own, f64::max);
-    let length = longest.max(model.dims.seconds(clip.frames.len()));
+    let (current, view) = (&session.inspector.current, &session.inspector.view);
+    let pins = session.comparison.pins.in_lanes();
+    let own = current.clip.seconds();
+    let longest = pins.iter().map(|pinned| pinned.clip.seconds()).fold(own, f64::max);
+    let codes = &current.clip.codes;
+    let length = longest.max(model.dims.seconds(codes.len()));
     let mut axis = view.axis;
     let (from, to) = axis.range(length);
     let lane = |ui: &mut Ui, height: f32, name: &str| {
@@ -82,16 +78,17 @@ pub(super) fn lanes_ui(
         (Lane { rect, from, to }, response)
     };
     ui.spacing_mut().item_spacing.y = GAP;
-    let rows = clip.frames.codebooks().max(model.dims.codebooks);
+    let rows = codes.codebooks().max(model.dims.codebooks);
     let (pinned_height, curve_height, map_height) = heights(height, pins.len(), rows);
     let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
     ruler_ui(ui, ruler, session, model, commands);
     let (waveform, waveform_response) = lane(ui, curve_height, "Waveform");
-    let loudest = Wave::of_clip(clip).loudest();
+    let wave = Wave::of_current(current);
+    let loudest = wave.loudest();
     let colour = ui.visuals().widgets.active.fg_stroke.color.gamma_multiply(0.75);
-    match clip.spectrogram.as_ref().filter(|_| view.spectrograms) {
-        Some(spectrogram) => pictures.draw(ui, waveform, "on view", spectrogram, own),
-        None => draw_wave(ui, waveform, &Wave::of_clip(clip), loudest, colour),
+    match current.spectrogram.as_ref().filter(|_| view.spectrograms) {
+        Some(spectrogram) => pictures.draw(ui, waveform, "current", spectrogram, own),
+        None => draw_wave(ui, waveform, &wave, loudest, colour),
     }
     name_ui(ui, waveform, "sound", ui.visuals().text_color());
     let mut lanes = vec![(ruler, ruler_response, None), (waveform, waveform_response, None)];
@@ -101,35 +98,35 @@ pub(super) fn lanes_ui(
         lanes.push((place, response, None));
     }
     let (statistics, statistics_response) = lane(ui, curve_height, "Statistics over time");
-    statistics_ui(ui, statistics, clip, view, model);
+    statistics_ui(ui, statistics, current, view, model);
     lanes.push((statistics, statistics_response, None));
     let (place, response) = lane(ui, map_height, "Token map");
     token_map_ui(ui, place, session, map, model);
-    codebooks_ui(ui, place, session, commands);
+    mixer_ui(ui, place, session, commands);
     let last = place;
-    lanes.push((place, response, Some(clip.frames.codebooks())));
+    lanes.push((place, response, Some(codes.codebooks())));
     let (overview, overview_response) = lane(ui, OVERVIEW, "Overview");
-    overview_ui(ui, overview, clip, &overview_response, &mut axis, length);
+    overview_ui(ui, overview, current, &overview_response, &mut axis, length);
 
     let whole = Rect::from_min_max(ruler.rect.min, last.rect.max);
     let painter = ui.painter().with_clip_rect(whole);
-    if let Some((a, b)) = session.player.region() {
+    if let Some((a, b)) = session.monitor.player.region() {
         let part = Rect::from_x_y_ranges(ruler.x(a)..=ruler.x(b), whole.y_range());
         painter.rect_filled(part, 0.0, ui.visuals().selection.bg_fill.gamma_multiply(0.35));
     }
-    if !clip.audio.is_empty() {
-        painter.vline(ruler.x(session.player.position()), whole.y_range(), (1.5, PLAYHEAD));
+    if !current.clip.audio.is_empty() {
+        painter.vline(ruler.x(session.monitor.player.position()), whole.y_range(), (1.5, PLAYHEAD));
     }
     for (lane, response, rows) in lanes {
         interact(ui, lane, rows, &response, session, &mut axis, model, length, commands);
     }
     if axis != view.axis {
-        commands.push(Command::View(axis));
+        commands.push(InspectorCommand::SetAxis(axis));
     }
 }
 
-/// Heights of a pinned clip, of waveform and statistics, each, and of the map with so many rows, where all lanes have `height`. What
-/// the map cannot use is theirs.
+/// Heights of each pinned clip, of waveform and statistics each, and of the token map with `rows` rows, if all lanes have `height`.
+/// Waveform and statistics share what the map cannot use.
 fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
     let others = RULER + OVERVIEW + 5.0 * GAP;
     let for_pins = (height - others - 2.0 * CURVES.0 - LEAST_MAP) / pins.max(1) as f32 - GAP;
@@ -143,12 +140,12 @@ fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
     (pinned, ((left - map) / 2.0).clamp(curve, most), map)
 }
 
-/// Height that all lanes need at least, with so many pinned clips.
+/// Least height of all lanes with `pins` pinned clips.
 pub(super) fn least_height(pins: usize) -> f32 {
     RULER + OVERVIEW + 5.0 * GAP + 2.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
 }
 
-/// Click, drag and wheel; the same in every lane. `rows`: codebooks of the map.
+/// Clicks, drags and scrolling; the same in every lane. `rows` is the number of codebooks if the lane is the token map.
 fn interact(
     ui: &Ui,
     lane: Lane,
@@ -158,7 +155,7 @@ fn interact(
     axis: &mut TimeAxis,
     model: &ModelInfo,
     length: f64,
-    commands: &mut Vec<Command>,
+    commands: &mut Commands,
 ) {
     let pointer = response.hover_pos();
     if let Some(p) = pointer {
@@ -175,8 +172,8 @@ fn interact(
         axis.fit();
         return;
     }
-    let frames = session.inspected.frames.len();
-    // What is in the margin belongs to the lane's own buttons.
+    let frames = session.inspector.current.clip.codes.len();
+    // The margin belongs to the lane's own buttons.
     let begun = ui.input(|i| i.pointer.press_origin());
     let in_margin = begun.or(pointer).is_some_and(|p| p.x < lane.rect.left());
     let position = response.interact_pointer_pos().or(pointer).filter(|_| frames > 0 && !in_margin);
@@ -187,20 +184,21 @@ fn interact(
         let row = |rows: usize| {
             (((p.y - lane.rect.top()) / lane.rect.height() * rows as f32).max(0.0) as usize).min(rows - 1)
         };
-        commands.push(Command::Select(Some((n, rows.map_or(session.view.codebook, row)))));
-        commands.push(Command::PlayRegion(model.dims.seconds(n), model.dims.seconds(n + 1), false));
+        commands.push(InspectorCommand::Select(Some((n, rows.map_or(session.inspector.view.codebook, row)))));
+        let (from, to) = (model.dims.seconds(n), model.dims.seconds(n + 1));
+        commands.push(MonitorCommand::PlayRegion { from, to, looping: false });
     } else if response.dragged()
         && let Some(from) = begun
     {
-        commands.push(Command::SelectRegion(lane.seconds(from.x), lane.seconds(p.x)));
+        commands.push(MonitorCommand::SelectRegion { from: lane.seconds(from.x), to: lane.seconds(p.x) });
     } else if response.drag_stopped()
-        && let Some((from, to)) = session.player.region()
+        && let Some((from, to)) = session.monitor.player.region()
     {
-        commands.push(Command::PlayRegion(from, to, session.player.is_looping()));
+        commands.push(MonitorCommand::PlayRegion { from, to, looping: session.monitor.player.is_looping() });
     }
 }
 
-/// A pinned clip: its number hears it, its waveform is on the common axis.
+/// A pinned clip: a button that switches to it, and its waveform on the common axis.
 fn pinned_ui(
     ui: &mut Ui,
     lane: Lane,
@@ -208,42 +206,46 @@ fn pinned_ui(
     n: usize,
     session: &Session,
     pictures: &mut Spectrograms,
-    commands: &mut Vec<Command>,
+    commands: &mut Commands,
 ) {
-    let heard = session.heard == Heard::Pinned(n);
-    let loudest = session.pins.clips().iter().map(|clip| Wave::of_pinned(clip).loudest()).fold(0.05, f32::max);
-    let colour = pinned.sampling.map_or(ui.visuals().weak_text_color(), |s| mode_colour(s.mode));
-    if session.view.spectrograms {
-        pictures.draw(ui, lane, &pinned.take, &pinned.spectrogram, pinned.seconds());
+    let source = PlaybackSource::Pinned(pinned.key.clone());
+    let is_source = session.monitor.source == source;
+    let loudest =
+        session.comparison.pins.clips().iter().map(|pinned| Wave::of_pinned(pinned).loudest()).fold(0.05, f32::max);
+    let sampling = pinned.clip.origin.sampling;
+    let colour = sampling.map_or(ui.visuals().weak_text_color(), |s| mode_colour(s.mode));
+    if session.inspector.view.spectrograms {
+        pictures.draw(ui, lane, &format!("{:?}", pinned.key), &pinned.spectrogram, pinned.clip.seconds());
     } else {
-        draw_wave(ui, lane, &Wave::of_pinned(pinned), loudest, if heard { colour } else { colour.gamma_multiply(0.6) });
+        let colour = if is_source { colour } else { colour.gamma_multiply(0.6) };
+        draw_wave(ui, lane, &Wave::of_pinned(pinned), loudest, colour);
     }
     let margin = Rect::from_min_max(pos2(lane.rect.left() - MARGIN, lane.rect.top()), lane.rect.left_bottom());
-    let number = egui::Button::selectable(heard, egui::RichText::new((n + 1).to_string()).color(colour)).small();
+    let number = egui::Button::selectable(is_source, egui::RichText::new((n + 1).to_string()).color(colour)).small();
     let number = ui.put(margin.shrink2(vec2(2.0, 5.0)), number);
-    let seed = pinned.sampling.map_or(String::new(), |s| format!(", {}", s.summary()));
-    let number = number.on_hover_text(format!("Hear “{}” at the same moment (key {}){seed}", pinned.name, n + 1));
-    if number.accessible_name(format!("Hear pinned {}", n + 1)).clicked() {
-        commands.push(Command::HearPinned(n));
+    let settings = sampling.map_or(String::new(), |s| format!(", {}", s.summary()));
+    let tip = format!("Switch to “{}” at the same moment (key {}){settings}", pinned.name, n + 1);
+    if number.on_hover_text(tip).accessible_name(format!("Switch to pinned {}", n + 1)).clicked() {
+        commands.push(MonitorCommand::SwitchTo(source));
     }
-    if heard {
+    if is_source {
         ui.painter().rect_stroke(lane.rect, 2.0, (1.5, PLAYHEAD.gamma_multiply(0.8)), egui::StrokeKind::Inside);
     }
 }
 
-/// The bar between the margin and the map: as long as the codebooks from the first one on that are heard; dragging it changes them.
-fn first_codebooks_ui(ui: &Ui, lane: Lane, session: &Session, all: usize) -> Option<Codebooks> {
+/// The bar between the margin and the map: as long as the leading codebooks that are played; dragging changes their number.
+fn first_codebooks_ui(ui: &Ui, lane: Lane, session: &Session, all: usize) -> Option<CodebookMixer> {
     let right = lane.rect.left() - MARGIN + 42.0;
     let bar = Rect::from_x_y_ranges(right - 4.0..=right, lane.rect.y_range());
     let response =
         ui.interact(bar.expand2(vec2(1.0, 0.0)), ui.scope_id().with("first codebooks"), Sense::click_and_drag());
-    let heard = session.codebooks.leading(all);
-    response.widget_info(|| egui::WidgetInfo::slider(true, heard as f64, "First codebooks that are heard"));
+    let played = session.monitor.mixer.leading(all);
+    response.widget_info(|| egui::WidgetInfo::slider(true, played as f64, "First codebooks that are played"));
     let response = response
-        .on_hover_text("Drag to hear only the first codebooks")
+        .on_hover_text("Drag to play only the first codebooks")
         .on_hover_cursor(egui::CursorIcon::ResizeVertical);
     ui.painter().rect_filled(bar, 1.0, ui.visuals().extreme_bg_color);
-    let length = bar.height() * heard as f32 / all as f32;
+    let length = bar.height() * played as f32 / all as f32;
     let visuals = ui.style().interact(&response);
     ui.painter().rect_filled(
         Rect::from_min_size(bar.min, vec2(bar.width(), length)),
@@ -255,16 +257,16 @@ fn first_codebooks_ui(ui: &Ui, lane: Lane, session: &Session, all: usize) -> Opt
         Some(p) if response.clicked() || response.dragged() => {
             ((p.y - bar.top()) / bar.height() * all as f32).ceil().clamp(1.0, all as f32) as usize
         }
-        _ if keys(egui::Key::Minus) => heard.saturating_sub(1).max(1),
-        _ if keys(egui::Key::Plus) => (heard + 1).min(all),
-        _ => heard,
+        _ if keys(egui::Key::Minus) => played.saturating_sub(1).max(1),
+        _ if keys(egui::Key::Plus) => (played + 1).min(all),
+        _ => played,
     };
-    (wanted != heard).then(|| Codebooks::first(wanted, all))
+    (wanted != played).then(|| CodebookMixer::first(wanted, all))
 }
 
-/// Mute and solo of every codebook, in the map's margin.
-fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Command>) {
-    let all = session.inspected.frames.codebooks();
+/// Mute and solo of every codebook, in the margin of the map.
+fn mixer_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Commands) {
+    let all = session.inspector.current.clip.codes.codebooks();
     if all == 0 {
         return;
     }
@@ -278,8 +280,8 @@ fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Comma
             let size = vec2(15.0, row.min(18.0) - 1.0);
             let rect = Rect::from_center_size(pos2(left + 7.5, top + 0.5 * row), size);
             let is_mute = letter == "M";
-            let codebooks = &session.codebooks;
-            let on = if is_mute { codebooks.is_muted(codebook) } else { codebooks.is_solo(codebook) };
+            let mixer = &session.monitor.mixer;
+            let on = if is_mute { mixer.is_muted(codebook) } else { mixer.is_solo(codebook) };
             let response = ui.interact(rect, ui.scope_id().with((letter, codebook)), Sense::click());
             let name = format!("{what} codebook {codebook}");
             response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, on, &name));
@@ -290,33 +292,33 @@ fn codebooks_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Vec<Comma
             let colour = if on { visuals.text_color() } else { ui.visuals().weak_text_color() };
             ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, font.clone(), colour);
             if response.on_hover_text(name).clicked() {
-                let mut codebooks = codebooks.clone();
+                let mut mixer = mixer.clone();
                 if is_mute {
-                    codebooks.toggle_mute(codebook);
+                    mixer.toggle_mute(codebook);
                 } else {
-                    codebooks.toggle_solo(codebook);
+                    mixer.toggle_solo(codebook);
                 }
-                changed = Some(codebooks);
+                changed = Some(mixer);
             }
         }
     }
-    commands.extend(changed.map(Command::HearCodebooks));
+    changed.into_iter().for_each(|mixer| commands.push(MonitorCommand::SetMixer(mixer)));
 }
 
-/// A lane's name in the margin.
+/// The name of a lane, in the margin.
 fn name_ui(ui: &Ui, lane: Lane, name: &str, colour: Color32) {
     nth_name_ui(ui, lane, (0, 1), name, colour);
 }
 
-/// One of several names in the margin of a lane, below each other.
+/// The `n`th of `of` names in the margin of a lane, below each other.
 fn nth_name_ui(ui: &Ui, lane: Lane, (n, of): (usize, usize), name: &str, colour: Color32) {
     let room = lane.rect.height() / of as f32;
     let at = pos2(lane.rect.left() - 6.0, lane.rect.top() + (n as f32 + 0.5) * room);
     ui.painter().text(at, Align2::RIGHT_CENTER, name, FontId::proportional(11.0f32.min(room)), colour);
 }
 
-fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Vec<Command>) {
-    let clip = &session.inspected;
+fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Commands) {
+    let current = &session.inspector.current;
     let painter = ui.painter().with_clip_rect(lane.rect);
     let colour = ui.visuals().weak_text_color();
     let step = TimeAxis::ruler_step(lane.to - lane.from, f64::from(lane.rect.width()));
@@ -334,9 +336,9 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
         );
         mark += step;
     }
-    // A flag where the take was edited, which leads to the take it was made from.
-    let parent = clip.take.as_ref().and_then(|id| session.library.store.get(id)?.parent.clone());
-    for (n, edit) in clip.spec.iter().flat_map(|spec| &spec.edits).enumerate() {
+    // A flag at each edit shows the take that was edited.
+    let parent = current.take.as_ref().and_then(|id| session.library.store.get(id)?.parent.clone());
+    for (n, edit) in current.clip.origin.edits.iter().enumerate() {
         let at = pos2(lane.x(model.dims.seconds(edit.frame())), lane.rect.top() + 7.0);
         if !lane.rect.contains(at) {
             continue;
@@ -346,15 +348,14 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
             ui.interact(Rect::from_center_size(at, vec2(14.0, 14.0)), ui.scope_id().with(("edit", n)), Sense::click());
         let name = describe_edit(edit, model);
         flag.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, parent.is_some(), &name));
-        let tip = if parent.is_some() { format!("{name}. Click: the take it was made from") } else { name };
+        let tip = if parent.is_some() { format!("{name}. Click to show the take that was edited") } else { name };
         if flag.on_hover_text(tip).clicked() {
-            commands.extend(parent.clone().map(Command::Inspect));
+            parent.clone().into_iter().for_each(|take| commands.push(InspectorCommand::View(take)));
         }
     }
     name_ui(ui, lane, "seconds", colour);
 }
 
-/// An edit in words.
 pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {
     let at = format!("at {:.2} s", model.dims.seconds(edit.frame()));
     match edit {
@@ -366,28 +367,29 @@ pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {
     }
 }
 
-/// The envelope, a line for each pixel: the same at every scale of the window.
+/// Draws the envelope of a waveform, a line per pixel: the same at every scale of the window.
 fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32) {
-    if wave.audio.is_empty() {
+    let Clip { audio, sample_rate, .. } = wave.clip;
+    if audio.is_empty() {
         return;
     }
     let scale = ui.pixels_per_point();
-    // One mesh: a shape a pixel would cost more than everything else in the window.
+    // One mesh: a shape per pixel would cost more than everything else in the window.
     let mut mesh = Mesh::default();
-    let rate = wave.rate.max(1) as f64;
+    let (rate, per_peak) = ((*sample_rate).max(1) as f64, samples_per_peak(*sample_rate));
     let columns = (lane.rect.width() * scale) as usize;
     let y = |v: f32| lane.rect.center().y - v / loudest * lane.rect.height() * 0.48;
     for column in 0..columns {
         let at = |column: usize| lane.from + column as f64 / columns as f64 * (lane.to - lane.from);
         let (first, last) = (at(column) * rate, at(column + 1) * rate);
-        // From the peaks where a pixel has many samples, else from the samples themselves.
-        let (low, high) = if last - first > 2.0 * PEAK as f64 {
-            let (first, last) = ((first / PEAK as f64) as usize, (last / PEAK as f64).ceil() as usize);
+        // From the peaks if a pixel has many samples, otherwise from the samples.
+        let (low, high) = if last - first > 2.0 * per_peak as f64 {
+            let (first, last) = ((first / per_peak as f64) as usize, (last / per_peak as f64).ceil() as usize);
             let Some(peaks) = wave.peaks.get(first..last.min(wave.peaks.len()).max(first)) else { break };
             peaks.iter().fold((0f32, 0f32), |(l, h), p| (l.min(p.0), h.max(p.1)))
         } else {
             let (first, last) = (first as usize, (last.ceil() as usize).max(first as usize + 1));
-            let Some(samples) = wave.audio.get(first..last.min(wave.audio.len()).max(first)) else { break };
+            let Some(samples) = audio.get(first..last.min(audio.len()).max(first)) else { break };
             samples.iter().fold((f32::MAX, f32::MIN), |(l, h), s| (l.min(*s), h.max(*s)))
         };
         if low <= high {
@@ -398,17 +400,18 @@ fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32
     ui.painter().with_clip_rect(lane.rect).add(mesh);
 }
 
-fn statistics_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, view: &ClipView, model: &ModelInfo) {
+fn statistics_ui(ui: &Ui, lane: Lane, current: &CurrentClip, view: &ClipView, model: &ModelInfo) {
+    let steps = &current.steps;
     let codebook = view.codebook.min(model.dims.codebooks - 1);
     let painter = ui.painter().with_clip_rect(lane.rect);
-    let shown = || STEP_STATISTICS.iter().filter(|s| s.plotted && s.unit == UNIT).zip(COLOURS);
-    // The scale, the lines, and the end's probability.
+    let shown = || curves().map(|(statistic, [r, g, b])| (statistic, Color32::from_rgb(r, g, b)));
+    // The scale, the curves, and the probability of the end.
     let names = shown().count() + 2;
-    let value = |t: usize, statistic: &StepStatistic| clip.steps[t][codebook][statistic.stat];
+    let value = |t: usize, statistic: &StepStatistic| steps[t].stats[codebook][statistic.stat];
     let visible = ((lane.from * model.dims.frame_rate) as usize).saturating_sub(1)
-        ..((lane.to * model.dims.frame_rate) as usize + 2).min(clip.steps.len());
-    // Scaled to the take: most of the range that the vocabulary allows is never used.
-    let all = (0..clip.steps.len()).flat_map(|t| shown().map(move |(s, _)| value(t, s)));
+        ..((lane.to * model.dims.frame_rate) as usize + 2).min(steps.len());
+    // Scaled to the clip: most of the range that the vocabulary allows is never used.
+    let all = (0..steps.len()).flat_map(|t| shown().map(move |(s, _)| value(t, s)));
     let top = all.filter(|v| v.is_finite()).fold(1.0, f64::max);
     let y = |v: f64| lane.rect.bottom() - 3.0 - (v / top) as f32 * (lane.rect.height() - 8.0);
     for (n, (statistic, colour)) in shown().enumerate() {
@@ -418,23 +421,26 @@ fn statistics_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, view: &ClipView, mod
         painter.line(points, (1.6, colour));
         nth_name_ui(ui, lane, (n + 1, names), statistic.title, colour);
     }
-    // The end's probability has its own scale: the lane's height is 1.
+    // The probability of the end has its own scale: the height of the lane is 1.
     let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
     let height = |p: f32| lane.rect.bottom() - 3.0 - p * (lane.rect.height() - 8.0);
-    // Where the model ended the clip, that draw stands at the clip's end.
-    let x = |t: usize| if t < clip.frames.len() { middle(t) } else { lane.x(model.dims.seconds(t)) };
-    let end = (visible.start..visible.end + 1).filter_map(|t| Some(pos2(x(t), height(*clip.end_probability.get(t)?))));
-    painter.line(end.collect::<Vec<_>>(), (1.2, END));
-    nth_name_ui(ui, lane, (names - 1, names), "p(end)", END);
+    // The draw that ended the clip is drawn at its end.
+    let frames = current.clip.codes.len();
+    let x = |t: usize| if t < frames { middle(t) } else { lane.x(model.dims.seconds(t)) };
+    let end = (visible.start..visible.end + 1).filter_map(|t| Some(pos2(x(t), height(steps.end_probability(t)?))));
+    let [r, g, b] = END_PROBABILITY_COLOUR;
+    let colour = Color32::from_rgb(r, g, b);
+    painter.line(end.collect::<Vec<_>>(), (1.2, colour));
+    nth_name_ui(ui, lane, (names - 1, names), "p(end)", colour);
     let weak = ui.visuals().weak_text_color();
     nth_name_ui(ui, lane, (0, names), &format!("{top:.1} bits"), weak);
 }
 
-/// The whole clip in small; the visible part of it can be dragged.
-fn overview_ui(ui: &Ui, lane: Lane, clip: &InspectedClip, response: &Response, axis: &mut TimeAxis, length: f64) {
+/// The overview: the whole clip, and the visible part, which can be dragged.
+fn overview_ui(ui: &Ui, lane: Lane, current: &CurrentClip, response: &Response, axis: &mut TimeAxis, length: f64) {
     let whole = Lane { from: 0.0, to: length.max(1e-3), ..lane };
     let painter = ui.painter().with_clip_rect(lane.rect);
-    let wave = Wave::of_clip(clip);
+    let wave = Wave::of_current(current);
     draw_wave(ui, whole, &wave, wave.loudest(), ui.visuals().weak_text_color());
     if (lane.from, lane.to) != (0.0, length) {
         let part = Rect::from_x_y_ranges(whole.x(lane.from)..=whole.x(lane.to), lane.rect.y_range());

@@ -1,25 +1,24 @@
-//! A listening test: one question over everything else, worked by keyboard or pointer.
+//! The open listening test, over everything else; answered by keyboard or pointer.
 
 use egui::{Button, Key, Modal, Modifiers, ProgressBar, RichText, Slider, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
-use crate::listen::{Choice, TestKind};
-use crate::studio::command::Command;
+use crate::listen::{AnswerForm, Choice};
+use crate::studio::command::Commands;
 use crate::studio::session::Session;
-use crate::studio::state::OpenTest;
+use crate::studio::test_bench::{OpenTest, TestBenchCommand};
 
-/// Width of the question.
+/// Width of the window of the test.
 const WIDTH: f32 = 560.0;
-/// Keys of the buttons.
-const BUTTON_KEYS: [Key; 9] =
+/// Keys of the sounds.
+const SOUND_KEYS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
-/// What the values of an opinion mean (ITU-T P.800).
-const OPINIONS: [&str; 5] = ["1 bad", "2 poor", "3 fair", "4 good", "5 excellent"];
+/// Step of a slider per key press, as a fraction of its range.
+const STEP: f64 = 0.05;
 
-/// The panel.
 #[derive(Default)]
 pub(super) struct ListeningTestPanel {
-    /// Whether the listener has seen what the answers say: from then on none is changed.
+    /// Whether the listener has seen the report: from then on no answer can be changed.
     report_shown: bool,
 }
 
@@ -32,8 +31,8 @@ impl Panel for ListeningTestPanel {
         Slot::Over
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-        let Some(test) = &session.listening else {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        let Some(test) = session.test_bench.open_test() else {
             self.report_shown = false;
             return;
         };
@@ -47,11 +46,10 @@ impl Panel for ListeningTestPanel {
             ui.horizontal(|ui| {
                 let can_undo = !test.run().results().answers.is_empty() && !self.report_shown;
                 if ui.add_enabled(can_undo, Button::new("Undo the last answer (U)")).clicked() {
-                    commands.push(Command::UndoAnswer);
+                    commands.push(TestBenchCommand::UndoAnswer);
                 }
-                if ui.button("Close").on_hover_text("What was answered is kept; open the test again to go on").clicked()
-                {
-                    commands.push(Command::CloseTest);
+                if ui.button("Close").on_hover_text("Answers are kept; open the test again to continue").clicked() {
+                    commands.push(TestBenchCommand::Close);
                 }
             });
         });
@@ -59,11 +57,11 @@ impl Panel for ListeningTestPanel {
     }
 
     fn takes_keys(&self, session: &Session) -> bool {
-        session.listening.is_some()
+        session.test_bench.is_open()
     }
 }
 
-fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands: &mut Vec<Command>) {
+fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands: &mut Commands) {
     let (run, all) = (test.run(), test.run().test().trials.len());
     ui.add(ProgressBar::new(n as f32 / all as f32).text(format!("Question {} of {all}", n + 1)));
     ui.add_space(8.0);
@@ -73,137 +71,152 @@ fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands:
             ui.label("Your name");
             let mut name = run.results().listener.clone();
             if ui.add(TextEdit::singleline(&mut name)).accessible_name("Your name").changed() {
-                commands.push(Command::NameListener(name));
+                commands.push(TestBenchCommand::SetListener(name));
             }
         });
     }
     ui.add_space(8.0);
     ui.horizontal_wrapped(|ui| {
         for button in 0..run.buttons().len() {
-            let playing = test.button == Some(button) && session.player.is_playing();
-            let heard = if run.was_heard(button) { " ✓" } else { "" };
-            let name = run.test().kind.button_name(button);
-            let play = Button::selectable(playing, RichText::new(format!("▶ {name}{heard}")).size(18.0));
+            let playing = test.button == Some(button) && session.monitor.player.is_playing();
+            let played = if run.was_heard(button) { " ✓" } else { "" };
+            let name = sound_name(test, button);
+            let play = Button::selectable(playing, RichText::new(format!("▶ {name}{played}")).size(18.0));
             let play = ui.add(play.min_size(vec2(84.0, 40.0))).on_hover_text(format!("{}", button + 1));
-            if play.accessible_name(format!("Hear {name}")).clicked() {
-                commands.push(Command::HearButton(button));
+            if play.accessible_name(format!("Play {name}")).clicked() {
+                commands.push(TestBenchCommand::PlayButton(button));
             }
         }
     });
     ui.add_space(8.0);
-    votes_ui(ui, test, session, commands);
+    answers_ui(ui, test, session, commands);
     if !run.can_answer() {
-        ui.weak("Hear each of them, then answer");
+        ui.weak("Play each of them, then answer");
     }
 }
 
-fn votes_ui(ui: &mut Ui, test: &OpenTest, session: &Session, commands: &mut Vec<Command>) {
-    let (kind, can) = (test.run().test().kind, test.run().can_answer());
-    match kind {
-        TestKind::Rating => {
-            let mut values = values(test);
-            for (button, value) in values.iter_mut().enumerate() {
-                ui.horizontal(|ui| {
-                    ui.monospace(kind.button_name(button));
-                    // Only what is playing is rated.
-                    let playing = test.button == Some(button) && session.player.is_playing();
-                    let slider = Slider::new(value, 0.0..=100.0).fixed_decimals(0);
-                    let name = format!("Rating of {}", kind.button_name(button));
-                    ui.add_enabled_ui(playing, |ui| ui.add(slider).accessible_name(name));
-                });
-            }
-            if values != self::values(test) {
-                commands.push(Command::RateTrial(values.clone()));
-            }
-            if ui.add_enabled(can, Button::new("Next (Enter)")).clicked() {
-                commands.push(Command::AnswerTrial(Choice::Values(values)));
-            }
-        }
-        _ => drop(ui.horizontal_wrapped(|ui| {
-            for (text, _, choice) in answers(kind) {
-                if ui.add_enabled(can, Button::new(text).min_size(vec2(96.0, 32.0))).clicked() {
-                    commands.push(Command::AnswerTrial(choice));
+/// The name of a sound of the open trial.
+fn sound_name(test: &OpenTest, button: usize) -> String {
+    test.run().trial().map_or(String::new(), |(_, trial)| trial.button_name(button))
+}
+
+fn answers_ui(ui: &mut Ui, test: &OpenTest, session: &Session, commands: &mut Commands) {
+    let can_answer = test.run().can_answer();
+    match test.run().test().kind.info().form {
+        AnswerForm::Buttons(buttons) => drop(ui.horizontal_wrapped(|ui| {
+            for button in buttons {
+                let text = format!("{} ({})", button.label, button.key.to_uppercase());
+                if ui.add_enabled(can_answer, Button::new(text).min_size(vec2(96.0, 32.0))).clicked() {
+                    commands.push(TestBenchCommand::Answer(button.choice()));
                 }
             }
         })),
-    }
-}
-
-/// Answers of one key each: what they say, the key, and the choice.
-fn answers(kind: TestKind) -> Vec<(String, Key, Choice)> {
-    let answer = |text: &str, key: Key, choice: Choice| (format!("{text} ({})", key.symbol_or_name()), key, choice);
-    match kind {
-        TestKind::Abx => vec![answer("X is A", Key::A, Choice::First), answer("X is B", Key::B, Choice::Second)],
-        TestKind::Preference => vec![
-            answer("A is better", Key::A, Choice::First),
-            answer("Equally good", Key::Equals, Choice::Tie),
-            answer("B is better", Key::B, Choice::Second),
-        ],
-        TestKind::Rating => Vec::new(),
-        TestKind::Opinion => {
-            let values = OPINIONS.iter().zip(BUTTON_KEYS).enumerate();
-            values.map(|(n, (text, key))| ((*text).to_owned(), key, Choice::Values(vec![n as f64 + 1.0]))).collect()
+        AnswerForm::Sliders { min, max, start } => {
+            let before = values(test, start);
+            let mut values = before.clone();
+            for (button, value) in values.iter_mut().enumerate() {
+                ui.horizontal(|ui| {
+                    let name = sound_name(test, button);
+                    ui.monospace(&name);
+                    // Only the sound that is playing is rated.
+                    let playing = test.button == Some(button) && session.monitor.player.is_playing();
+                    let slider = Slider::new(value, min..=max).fixed_decimals(0);
+                    ui.add_enabled_ui(playing, |ui| ui.add(slider).accessible_name(format!("Rating of {name}")));
+                });
+            }
+            if values != before {
+                commands.push(TestBenchCommand::SetValues(values.clone()));
+            }
+            if ui.add_enabled(can_answer, Button::new("Next (Enter)")).clicked() {
+                commands.push(TestBenchCommand::Answer(Choice::Values(values)));
+            }
         }
     }
 }
 
-/// The values given so far; the middle where none has been.
-fn values(test: &OpenTest) -> Vec<f64> {
+/// Values of the sliders; `start` for those that have not been moved.
+fn values(test: &OpenTest, start: f64) -> Vec<f64> {
     let all = test.run().buttons().len();
-    (0..all).map(|button| test.values.get(button).copied().unwrap_or(50.0)).collect()
+    (0..all).map(|button| test.values.get(button).copied().unwrap_or(start)).collect()
 }
 
 fn end_ui(ui: &mut Ui, test: &OpenTest, report_shown: &mut bool) {
     ui.heading("Thank you");
     ui.label(format!("Your answers are in {}. Send this file back.", test.results_path().display()));
     if !*report_shown {
-        let show = ui.button("Show what the answers say");
-        *report_shown = show.on_hover_text("After that no answer can be taken back").clicked();
+        let show = ui.button("Show the report");
+        *report_shown = show.on_hover_text("After that no answer can be changed").clicked();
     } else if let Some(report) = test.report() {
         egui::ScrollArea::vertical().max_height(320.0).show(ui, |ui| ui.label(report));
     }
 }
 
-fn keys(ui: &Ui, test: &OpenTest, can_undo: bool, commands: &mut Vec<Command>) {
+fn keys(ui: &Ui, test: &OpenTest, can_undo: bool, commands: &mut Commands) {
     if ui.ctx().egui_wants_keyboard_input() {
         return;
     }
-    let kind = test.run().test().kind;
+    let info = test.run().test().kind.info();
     ui.input_mut(|i| {
         let mut pressed = |key: Key| i.consume_key(Modifiers::NONE, key);
-        for (_, key, choice) in answers(kind) {
-            if pressed(key) {
-                commands.push(Command::AnswerTrial(choice));
+        match info.form {
+            AnswerForm::Buttons(buttons) => {
+                for button in buttons {
+                    if key_of(button.key).is_some_and(&mut pressed) {
+                        commands.push(TestBenchCommand::Answer(button.choice()));
+                    }
+                }
+            }
+            AnswerForm::Sliders { min, max, start } => {
+                let mut values = values(test, start);
+                for (key, sign) in
+                    [(Key::ArrowRight, 1.0), (Key::ArrowUp, 1.0), (Key::ArrowLeft, -1.0), (Key::ArrowDown, -1.0)]
+                {
+                    // Keys move the slider of the sound that is playing.
+                    if pressed(key)
+                        && let Some(value) = test.button.and_then(|button| values.get_mut(button))
+                    {
+                        *value = (*value + sign * STEP * (max - min)).clamp(min, max);
+                        commands.push(TestBenchCommand::SetValues(values.clone()));
+                    }
+                }
+                if pressed(Key::Enter) {
+                    commands.push(TestBenchCommand::Answer(Choice::Values(values)));
+                }
             }
         }
-        for (button, key) in BUTTON_KEYS.into_iter().enumerate().take(test.run().buttons().len()) {
-            if kind != TestKind::Opinion && pressed(key) {
-                commands.push(Command::HearButton(button));
+        for (button, key) in SOUND_KEYS.into_iter().enumerate().take(test.run().buttons().len()) {
+            if !info.answers_by_digit() && pressed(key) {
+                commands.push(TestBenchCommand::PlayButton(button));
             }
         }
         if pressed(Key::Space) {
-            commands.push(Command::HearButton(test.button.unwrap_or(0)));
-        }
-        // The sound that is playing is rated in steps.
-        for (key, step) in [(Key::ArrowRight, 5.0), (Key::ArrowUp, 5.0), (Key::ArrowLeft, -5.0), (Key::ArrowDown, -5.0)]
-        {
-            if kind == TestKind::Rating
-                && pressed(key)
-                && let Some(button) = test.button
-            {
-                let mut values = values(test);
-                values[button] = (values[button] + step).clamp(0.0, 100.0);
-                commands.push(Command::RateTrial(values));
-            }
-        }
-        if kind == TestKind::Rating && pressed(Key::Enter) {
-            commands.push(Command::AnswerTrial(Choice::Values(values(test))));
+            commands.push(TestBenchCommand::PlayButton(test.button.unwrap_or(0)));
         }
         if pressed(Key::U) && can_undo {
-            commands.push(Command::UndoAnswer);
+            commands.push(TestBenchCommand::UndoAnswer);
         }
         if pressed(Key::Escape) {
-            commands.push(Command::CloseTest);
+            commands.push(TestBenchCommand::Close);
         }
     });
+}
+
+/// The key of a letter, digit or sign.
+fn key_of(sign: char) -> Option<Key> {
+    Key::from_name(&sign.to_uppercase().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::TestKind;
+
+    #[test]
+    fn every_answer_has_a_key() {
+        for info in TestKind::all() {
+            if let AnswerForm::Buttons(buttons) = info.form {
+                buttons.iter().for_each(|button| assert!(key_of(button.key).is_some(), "{button:?}"));
+            }
+        }
+    }
 }

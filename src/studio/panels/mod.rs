@@ -1,4 +1,4 @@
-//! The panels of the window. Each draws plain data and returns commands; what only concerns how it looks is its own.
+//! The panels of the window. Each reads the session and gives commands; what only concerns its appearance is its own.
 
 mod candidates;
 mod clip;
@@ -24,73 +24,70 @@ mod what_if;
 
 use egui::{Context, Ui};
 
-use super::command::{Ask, Command};
+use super::command::Commands;
 use super::session::Session;
+use super::shell::PanelRequest;
 
-/// Where a panel is.
+/// The place of a panel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// At the top.
+    /// Top of the window.
     Top,
-    /// At the bottom.
+    /// Bottom of the window.
     Bottom,
-    /// At the left.
+    /// Left of the clip.
     Left,
-    /// At the right.
+    /// Right of the clip.
     Right,
-    /// In the middle.
     Centre,
-    /// Below the middle, one of several.
+    /// Below the clip, one of several tabs.
     Detail,
-    /// Over everything, where there is something to show.
+    /// Over everything, if there is something to show.
     Over,
 }
 
-/// A panel.
 pub(super) trait Panel {
-    /// Its name.
+    /// Its title, which identifies it.
     fn title(&self) -> &'static str;
 
-    /// Where it is.
     fn slot(&self) -> Slot;
 
-    /// Draws it.
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>);
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands);
 
-    /// Does what is asked, if that is its concern.
-    fn asked(&mut self, _ask: &Ask, _ctx: &Context, _session: &Session, _commands: &mut Vec<Command>) {}
+    /// Does what is requested, if it is this panel's concern.
+    fn on_request(&mut self, _request: &PanelRequest, _ctx: &Context, _session: &Session, _commands: &mut Commands) {}
 
-    /// Whether all keys are its own for now.
+    /// Whether it handles all keys for now.
     fn takes_keys(&self, _session: &Session) -> bool {
         false
     }
 
-    /// Whether it has something open that Escape closes.
+    /// Whether something of it is open that Escape closes.
     fn is_open(&self) -> bool {
         false
     }
 }
 
-/// Height that the clip needs at least in the middle: its two lines of controls and its lanes.
+/// Least height of the clip: its two lines of controls and its lanes.
 pub(super) fn least_clip_height(session: &Session) -> f32 {
     const CONTROLS: f32 = 76.0;
-    CONTROLS + lanes::least_height(session.pins.in_lanes().len())
+    CONTROLS + lanes::least_height(session.comparison.pins.in_lanes().len())
 }
 
-/// All panels, in the order in which they are laid out. A new one is a file and a line here.
+/// All panels, in layout order. A new one is a file and a line here.
 pub(super) fn panels() -> Vec<Box<dyn Panel>> {
     vec![
         Box::new(top_bar::TopBar),
-        Box::new(transport::Transport::default()),
+        Box::new(transport::Transport),
         Box::new(compose::Compose::default()),
         Box::new(takes::Takes::default()),
         Box::new(clip::Clip::default()),
         Box::new(candidates::Candidates),
-        Box::new(statistics::Statistics::default()),
+        Box::new(statistics::Statistics),
         Box::new(problems::Problems::default()),
         Box::new(sound::Sound::default()),
         Box::new(what_if::WhatIf),
-        Box::new(compare::Compare::default()),
+        Box::new(compare::Compare),
         Box::new(notifications::NotificationList),
         Box::new(keys::Keys::default()),
         Box::new(palette::Palette::default()),

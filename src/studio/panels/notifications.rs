@@ -3,15 +3,14 @@
 use egui::{Align2, Area, Frame, Id, Label, RichText, ScrollArea, Ui, vec2};
 
 use super::{Panel, Slot};
-use crate::studio::command::Command;
+use crate::studio::command::{Command, Commands};
 use crate::studio::session::Session;
 
 /// Width of a notification.
 const WIDTH: f32 = 264.0;
-/// Share of the window's height that they take at most.
+/// Largest share of the window's height that they cover.
 const HEIGHT: f32 = 0.5;
 
-/// The list.
 pub(super) struct NotificationList;
 
 impl Panel for NotificationList {
@@ -23,12 +22,12 @@ impl Panel for NotificationList {
         Slot::Over
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
         notifications_ui(ui, session, commands);
     }
 }
 
-fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Vec<Command>) {
+fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
     let notifications = &session.notifications;
     if notifications.all().is_empty() {
         return;

@@ -3,15 +3,15 @@
 use egui::{Align2, Context, Key, Modifiers, ScrollArea, TextEdit, Ui, Window, vec2};
 
 use super::{Panel, Slot};
-use crate::studio::command::{Ask, COMMANDS, Command, NamedCommand};
+use crate::studio::command::{COMMANDS, Command, Commands, NamedCommand};
 use crate::studio::session::Session;
+use crate::studio::shell::PanelRequest;
 
-/// Width.
+/// Width of the palette.
 const WIDTH: f32 = 460.0;
-/// Height of the list.
+/// Height of the list of commands.
 const HEIGHT: f32 = 320.0;
 
-/// The palette.
 #[derive(Default)]
 pub(super) struct Palette {
     open: bool,
@@ -35,7 +35,7 @@ impl Panel for Palette {
         Slot::Over
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
         if !self.open {
             return;
         }
@@ -83,8 +83,8 @@ impl Panel for Palette {
         });
     }
 
-    fn asked(&mut self, ask: &Ask, _ctx: &Context, _session: &Session, _commands: &mut Vec<Command>) {
-        if *ask == Ask::Palette {
+    fn on_request(&mut self, request: &PanelRequest, _: &Context, _: &Session, _: &mut Commands) {
+        if *request == PanelRequest::TogglePalette {
             *self = Self { open: !self.open, ..Self::default() };
         }
     }

@@ -9,21 +9,21 @@ use super::lane::Lane;
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::report::plots::colour;
 
-/// Textures by the sound's name. One that was not drawn for a frame is dropped.
+/// Textures by the name of their clip. A texture that was not drawn in a frame is dropped.
 #[derive(Default)]
 pub(super) struct Spectrograms {
-    textures: HashMap<String, Drawn>,
+    textures: HashMap<String, DrawnSpectrogram>,
     frame: u64,
 }
 
-struct Drawn {
+struct DrawnSpectrogram {
     of: Arc<MelSpectrogram>,
     texture: TextureHandle,
     frame: u64,
 }
 
 impl Spectrograms {
-    /// Draws a spectrogram of so many seconds.
+    /// Draws a spectrogram of `seconds` seconds.
     pub(super) fn draw(&mut self, ui: &Ui, lane: Lane, name: &str, of: &Arc<MelSpectrogram>, seconds: f64) {
         let frame = ui.ctx().cumulative_frame_nr();
         if frame != self.frame {
@@ -40,7 +40,7 @@ impl Spectrograms {
             None => {
                 let texture = ui.ctx().load_texture(format!("mel {name}"), picture(of), TextureOptions::LINEAR);
                 let id = texture.id();
-                self.textures.insert(name.to_owned(), Drawn { of: of.clone(), texture, frame });
+                self.textures.insert(name.to_owned(), DrawnSpectrogram { of: of.clone(), texture, frame });
                 id
             }
         };
@@ -50,7 +50,7 @@ impl Spectrograms {
     }
 }
 
-/// High bands at the top.
+/// The picture of a spectrogram, high bands at the top.
 fn picture(of: &MelSpectrogram) -> ColorImage {
     let [columns, bands] = of.size();
     let pixels = (0..bands).rev().flat_map(|band| (0..columns).map(move |column| (column, band)));

@@ -1,20 +1,14 @@
-//! The tables of the analysis: the clip's codebooks, and pinned clips against each other.
-
-use std::sync::Arc;
+//! Statistics of the current clip's codebooks, and of the pinned modes.
 
 use egui::{Grid, Label, RichText, ScrollArea, Ui};
 
 use super::{Panel, Slot};
 use crate::report::Table;
-use crate::studio::command::Command;
+use crate::studio::command::Commands;
+use crate::studio::inspector::InspectorCommand;
 use crate::studio::session::Session;
 
-/// The panel. Tables are made again only when the clip has changed.
-#[derive(Default)]
-pub(super) struct Statistics {
-    made_of: Option<(u64, Vec<String>)>,
-    tables: Arc<Vec<(String, Table)>>,
-}
+pub(super) struct Statistics;
 
 impl Panel for Statistics {
     fn title(&self) -> &'static str {
@@ -25,18 +19,17 @@ impl Panel for Statistics {
         Slot::Detail
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, _commands: &mut Vec<Command>) {
-        if session.inspected.frames.is_empty() {
-            ui.weak("Shown of the clip on view");
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        let inspector = &session.inspector;
+        if inspector.current.clip.codes.is_empty() {
+            ui.weak("Statistics of the current clip appear here");
             return;
         }
-        let pinned: Vec<String> = session.pins.clips().iter().map(|clip| clip.take.clone()).collect();
-        let now = Some((session.inspected.version, pinned));
-        if self.made_of != now {
-            (self.made_of, self.tables) = (now, Arc::new(session.statistics()));
+        if inspector.statistics.is_outdated(&inspector.statistics_key(&session.comparison)) {
+            commands.push(InspectorCommand::ComputeStatistics);
         }
         ScrollArea::both().id_salt("statistics").auto_shrink(false).show(ui, |ui| {
-            tables_ui(ui, &self.tables);
+            tables_ui(ui, inspector.statistics.value());
         });
     }
 }

@@ -1,14 +1,18 @@
-//! What stands for a take wherever it is shown: the colour of its mode, and the menus of what can be done with it.
+//! Colours of modes and menus of takes, for every panel that shows takes.
 
 use egui::{Button, Color32, Ui};
 
 use crate::data::Mode;
-use crate::listen::TestKind;
-use crate::studio::command::Command;
-use crate::studio::session::{RegenerateSeed, Session};
-use crate::studio::state::{ExportKind, TestRequest};
+use crate::listen::{Template, TestKind};
+use crate::studio::command::{Command, Commands, VARIANTS};
+use crate::studio::comparison::PinKey;
+use crate::studio::library::{Export, ExportKind, LibraryCommand, RegenerateSeed};
+use crate::studio::session::Session;
+use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::test_bench::{TestRequest, templates_for};
+use crate::takes::TakeId;
 
-/// The colour that stands for a mode.
+/// The colour of a mode.
 pub(super) fn mode_colour(mode: Mode) -> Color32 {
     match mode {
         Mode::Native => Color32::from_rgb(70, 130, 210),
@@ -18,13 +22,13 @@ pub(super) fn mode_colour(mode: Mode) -> Color32 {
 }
 
 /// Ways to make a take again.
-pub(super) fn again_menu_ui(ui: &mut Ui, id: &str, commands: &mut Vec<Command>) {
-    let id = || id.to_owned();
+pub(super) fn again_menu_ui(ui: &mut Ui, take: &TakeId, commands: &mut Commands) {
+    let take = || take.clone();
     for (text, command) in [
-        ("Same seed", Command::Regenerate(id(), RegenerateSeed::Same)),
-        ("New seed", Command::Regenerate(id(), RegenerateSeed::New)),
-        ("3 new seeds", Command::RegenerateOften(id())),
-        ("All modes", Command::GenerateInAllModes(id())),
+        ("Same seed", LibraryCommand::Regenerate { take: take(), seed: RegenerateSeed::Same }),
+        ("New seed", LibraryCommand::Regenerate { take: take(), seed: RegenerateSeed::New }),
+        ("3 new seeds", LibraryCommand::RegenerateVariants { take: take(), takes: VARIANTS }),
+        ("All modes", LibraryCommand::RegenerateInAllModes(take())),
     ] {
         if ui.button(text).clicked() {
             commands.push(command);
@@ -33,24 +37,21 @@ pub(super) fn again_menu_ui(ui: &mut Ui, id: &str, commands: &mut Vec<Command>) 
     }
 }
 
-/// Listening tests of takes: by what they can be told apart, and what is asked.
-pub(super) fn test_menu_ui(ui: &mut Ui, session: &Session, takes: &[String], commands: &mut Vec<Command>) {
-    let templates = session.templates_for(takes);
+/// Listening tests of clips, by template and kind.
+pub(super) fn test_menu_ui(ui: &mut Ui, session: &Session, clips: &[PinKey], commands: &mut Commands) {
+    let templates = templates_for(clips, &session.library, &session.comparison, &session.models);
     if templates.is_empty() {
         ui.weak("A test needs two takes that differ");
     }
-    for (template, title, conditions) in templates {
-        ui.menu_button(format!("{title} ({conditions})"), |ui| {
-            for (kind, name) in TestKind::ALL {
-                let fits = kind != TestKind::Abx || conditions == 2;
-                let entry = ui.add_enabled(fits, Button::new(format!("{name}…")));
-                let entry = entry.on_hover_text(format!("{}, and a page for listeners elsewhere", kind.question()));
-                let entry = entry.on_disabled_hover_text("ABX tells two conditions from each other");
-                let checked = kind == TestKind::Rating && checked_rating_ui(ui);
+    for choice in templates {
+        ui.menu_button(format!("{} ({})", choice.title, choice.conditions), |ui| {
+            for info in TestKind::all() {
+                let entry = ui.add_enabled(info.allows(choice.conditions), Button::new(format!("{}…", info.name)));
+                let entry = entry.on_hover_text(format!("{}, and a page for listeners elsewhere", info.question));
+                let entry = entry.on_disabled_hover_text("This kind of test is of another number of conditions");
+                let checked = info.can_repeat_sounds && checked_test_ui(ui, info.name);
                 if entry.clicked() || checked {
-                    let takes = takes.to_vec();
-                    let (low_anchor, hidden_repeat) = (checked, checked);
-                    commands.push(Command::MakeTest(TestRequest { kind, template, takes, low_anchor, hidden_repeat }));
+                    commands.push(test_dialog(info.kind, choice.template, clips, checked));
                     ui.close();
                 }
             }
@@ -58,24 +59,30 @@ pub(super) fn test_menu_ui(ui: &mut Ui, session: &Session, takes: &[String], com
     }
 }
 
-/// The entry for a rating whose listeners are checked.
-fn checked_rating_ui(ui: &mut Ui) -> bool {
-    let entry = ui.button("rating that checks its listeners…");
-    let about =
-        "With a low anchor, which is surely worse, and with one sound of each question twice, which is rated alike";
+fn test_dialog(kind: TestKind, template: Template, clips: &[PinKey], checked: bool) -> Command {
+    let clips = clips.to_vec();
+    let request = TestRequest { kind, template, clips, low_anchor: checked, hidden_repeat: checked };
+    ShellCommand::Ask(Dialog::Test(request)).into()
+}
+
+/// The entry for a test that checks its listeners.
+fn checked_test_ui(ui: &mut Ui, name: &str) -> bool {
+    let entry = ui.button(format!("{name} that checks its listeners…"));
+    let about = "With a low anchor, which is surely worse, and with one sound of each question twice, which should be \
+                 rated alike";
     entry.on_hover_text(about).clicked()
 }
 
 /// Ways to export a take.
-pub(super) fn export_menu_ui(ui: &mut Ui, id: &str, commands: &mut Vec<Command>) {
+pub(super) fn export_menu_ui(ui: &mut Ui, take: &TakeId, commands: &mut Commands) {
     for (kind, name) in ExportKind::ALL {
         if ui.button(format!("{name}…")).clicked() {
-            commands.push(Command::Export(id.to_owned(), kind));
+            commands.push(ShellCommand::Ask(Dialog::Export(Export::Take(take.clone(), kind))));
             ui.close();
         }
     }
     if ui.button("Copy command").on_hover_text("A command line that makes this take again").clicked() {
-        commands.push(Command::CopyCommand(id.to_owned()));
+        commands.push(LibraryCommand::CopyCommand(take.clone()));
         ui.close();
     }
 }

@@ -8,18 +8,22 @@ use egui::{Align, Button, ComboBox, Context, Id, Key, Label, Layout, RichText, S
 use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour, test_menu_ui};
 use super::{Panel, Slot};
 use crate::data::{FinishReason, Mode};
-use crate::studio::command::{Ask, Command};
+use crate::studio::command::{Command, Commands};
+use crate::studio::comparison::{ComparisonCommand, PinKey};
+use crate::studio::inspector::InspectorCommand;
+use crate::studio::library::{LibraryCommand, Outline, families};
+use crate::studio::memo::Memo;
 use crate::studio::session::Session;
-use crate::studio::state::{Outline, families};
-use crate::takes::{Store, Take};
+use crate::studio::shell::{PanelRequest, ShellCommand};
+use crate::takes::{Store, Take, TakeId};
 
-/// Width of a step of the indentation of takes that were made from others, and the most steps that are shown.
+/// Indentation per generation of takes that were made from others, and the most generations that are indented.
 const INDENT: f32 = 14.0;
 const DEEPEST: usize = 4;
-/// Width of the small picture of a sound.
+/// Width of an outline.
 const OUTLINE: f32 = 48.0;
 
-/// How takes are ordered.
+/// The order of the takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Order {
     /// Newest first, and what was made from a take below it.
@@ -54,24 +58,23 @@ struct Query {
     order: Order,
 }
 
-/// Places of takes in the store, in the order in which they are shown, and how far each is indented.
+/// Indices of takes in the store in the order of the list, with the generation of each.
 type Rows = Rc<[(usize, usize)]>;
 
-/// The panel.
 #[derive(Default)]
 pub(super) struct Takes {
     query: Query,
-    /// What was found last, for this query and this version of the store.
-    found: Option<(Query, u64, Rows)>,
-    /// Takes that are chosen for a command on several.
-    chosen: BTreeSet<String>,
-    /// The take that was chosen last: a range begins there.
-    anchor: Option<String>,
-    renaming: Option<(String, String)>,
-    /// Whether the new name is still to get the focus, all of it selected.
+    /// What a query finds in a version of the store.
+    found: Memo<(Query, u64), Rows>,
+    /// Takes that are selected for a command on several.
+    selected: BTreeSet<TakeId>,
+    /// The take that was selected last: a range starts there.
+    anchor: Option<TakeId>,
+    renaming: Option<(TakeId, String)>,
+    /// Whether the new name has yet to be focused and selected.
     rename_begins: bool,
-    /// The take that is to come into view.
-    reveal: Option<String>,
+    /// The take to scroll to.
+    reveal: Option<TakeId>,
 }
 
 impl Panel for Takes {
@@ -83,22 +86,23 @@ impl Panel for Takes {
         Slot::Right
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
         ui.add_space(4.0);
         let found = self.found(session);
         self.header_ui(ui, session, found.len(), commands);
         let height = row_height(ui);
         let mut scroll = ScrollArea::vertical().auto_shrink(false);
-        let row = |id: &String| found.iter().position(|(n, _)| session.library.store.takes()[*n].id == *id);
+        let row = |id: &TakeId| found.iter().position(|(n, _)| session.library.store.takes()[*n].id == *id);
         if let Some(row) = self.reveal.take().as_ref().and_then(row) {
             let pitch = height + ui.spacing().item_spacing.y;
             scroll = scroll.vertical_scroll_offset((row as f32 * pitch - ui.available_height() * 0.4).max(0.0));
         }
         scroll.show_rows(ui, height, found.len(), |ui, rows| {
             let takes = session.library.store.takes();
-            let missing = found[rows.clone()].iter().map(|(n, _)| &takes[*n].id);
-            let missing: Vec<String> = missing.filter(|id| session.library.outlines.is_missing(id)).cloned().collect();
-            commands.extend((!missing.is_empty()).then_some(Command::ReadOutlines(missing)));
+            let missing = session.library.without_outline(found[rows.clone()].iter().map(|(n, _)| &takes[*n].id));
+            if !missing.is_empty() {
+                commands.push(LibraryCommand::ReadOutlines(missing));
+            }
             for (n, depth) in &found[rows] {
                 let take = &takes[*n];
                 // Exactly the height that rows are counted with, whatever is in it.
@@ -114,31 +118,28 @@ impl Panel for Takes {
         });
     }
 
-    fn asked(&mut self, ask: &Ask, ctx: &Context, session: &Session, commands: &mut Vec<Command>) {
-        match ask {
-            Ask::Search => ctx.memory_mut(|m| m.request_focus(search_id())),
-            Ask::Rename => {
-                let take = session.inspected.take.as_ref().and_then(|id| session.library.store.get(id));
+    fn on_request(&mut self, request: &PanelRequest, ctx: &Context, session: &Session, commands: &mut Commands) {
+        match request {
+            PanelRequest::SearchTakes => ctx.memory_mut(|m| m.request_focus(search_id())),
+            PanelRequest::RenameTake => {
+                let take = session.inspector.current.take.as_ref().and_then(|id| session.library.store.get(id));
                 take.into_iter().for_each(|take| self.rename(take));
             }
-            Ask::Delete => {
-                let ids: Vec<String> = match self.chosen.is_empty() {
-                    true => session.inspected.take.iter().cloned().collect(),
-                    false => std::mem::take(&mut self.chosen).into_iter().collect(),
+            PanelRequest::DeleteTakes => {
+                let takes: Vec<TakeId> = match self.selected.is_empty() {
+                    true => session.inspector.current.take.iter().cloned().collect(),
+                    false => std::mem::take(&mut self.selected).into_iter().collect(),
                 };
-                commands.extend((!ids.is_empty()).then_some(Command::Delete(ids)));
-            }
-            Ask::Step(by) => {
-                let found = self.found(session);
-                let id = |n: usize| session.library.store.takes()[found[n].0].id.clone();
-                let now = session.inspected.take.as_ref().and_then(|take| (0..found.len()).find(|n| id(*n) == *take));
-                let next = now.map_or(0, |now| now.saturating_add_signed(*by)).min(found.len().saturating_sub(1));
-                if !found.is_empty() {
-                    self.reveal = Some(id(next));
-                    commands.push(Command::Inspect(id(next)));
+                if !takes.is_empty() {
+                    commands.push(LibraryCommand::Delete(takes));
                 }
             }
-            Ask::Show(_) | Ask::Keys | Ask::Palette => {}
+            PanelRequest::NextTake => self.step(1, session, commands),
+            PanelRequest::PreviousTake => self.step(-1, session, commands),
+            PanelRequest::ShowTab(_)
+            | PanelRequest::OpenTab(_)
+            | PanelRequest::ToggleKeys
+            | PanelRequest::TogglePalette => {}
         }
     }
 
@@ -151,14 +152,14 @@ fn search_id() -> Id {
     Id::unique("search takes")
 }
 
-/// Height of a take: a line of widgets and a small one.
+/// Height of a card: a line of widgets and a line of small text.
 fn row_height(ui: &Ui) -> f32 {
     let small = ui.text_style_height(&egui::TextStyle::Small);
     ui.spacing().interact_size.y + ui.spacing().item_spacing.y + small + 4.0
 }
 
 impl Query {
-    /// What it finds, in order.
+    /// The takes that it finds, in order.
     fn rows(&self, store: &Store) -> Rows {
         let takes = store.takes();
         let mut found = store.search(&self.search);
@@ -178,16 +179,22 @@ impl Query {
 }
 
 impl Takes {
-    /// The takes that are shown.
+    /// The takes in the list.
     fn found(&mut self, session: &Session) -> Rows {
         let store = &session.library.store;
-        match &self.found {
-            Some((query, version, rows)) if *query == self.query && *version == store.version() => rows.clone(),
-            _ => {
-                let rows = self.query.rows(store);
-                self.found = Some((self.query.clone(), store.version(), rows.clone()));
-                rows
-            }
+        self.found.get((self.query.clone(), store.version()), || self.query.rows(store)).clone()
+    }
+
+    /// Shows the take that is `by` rows further down.
+    fn step(&mut self, by: isize, session: &Session, commands: &mut Commands) {
+        let found = self.found(session);
+        let id = |n: usize| session.library.store.takes()[found[n].0].id.clone();
+        let current = session.inspector.current.take.as_ref();
+        let row = current.and_then(|take| (0..found.len()).find(|n| id(*n) == *take));
+        let next = row.map_or(0, |row| row.saturating_add_signed(by)).min(found.len().saturating_sub(1));
+        if !found.is_empty() {
+            self.reveal = Some(id(next));
+            commands.push(InspectorCommand::View(id(next)));
         }
     }
 
@@ -196,9 +203,9 @@ impl Takes {
         self.rename_begins = true;
     }
 
-    fn header_ui(&mut self, ui: &mut Ui, session: &Session, found: usize, commands: &mut Vec<Command>) {
+    fn header_ui(&mut self, ui: &mut Ui, session: &Session, found: usize, commands: &mut Commands) {
         let all = session.library.store.takes().len();
-        self.chosen.retain(|id| session.library.store.get(id).is_some());
+        self.selected.retain(|id| session.library.store.get(id).is_some());
         ui.horizontal(|ui| {
             ui.strong("Takes");
             let shown = if found == all { String::new() } else { format!("{found} of ") };
@@ -206,7 +213,7 @@ impl Takes {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let undo = ui.add_enabled(session.library.store.can_undo(), Button::new("Undo delete").small());
                 if undo.clicked() {
-                    commands.push(Command::UndoDelete);
+                    commands.push(LibraryCommand::UndoDelete);
                 }
                 ui.toggle_value(&mut self.query.favourites, "★").accessible_name("Favourites only");
             });
@@ -235,20 +242,20 @@ impl Takes {
             });
             shown.response.accessible_name("Mode of the takes");
         });
-        if self.chosen.len() > 1 {
+        if self.selected.len() > 1 {
             ui.horizontal(|ui| {
-                ui.label(format!("{} chosen", self.chosen.len()));
+                ui.label(format!("{} selected", self.selected.len()));
                 if ui.button("Pin").on_hover_text("Compare them").clicked() {
-                    let unpinned = self.chosen.iter().filter(|id| session.pins.place(id).is_none());
-                    commands.extend(unpinned.map(|id| Command::TogglePin(id.clone())));
+                    let unpinned = self.selected.iter().filter(|id| session.comparison.pins.take(id).is_none());
+                    unpinned.for_each(|id| commands.push(ComparisonCommand::TogglePin(id.clone())));
                 }
-                let chosen: Vec<String> = self.chosen.iter().cloned().collect();
-                ui.menu_button("Test ▼", |ui| test_menu_ui(ui, session, &chosen, commands));
-                if ui.button("Delete").on_hover_text("Undo delete brings them back").clicked() {
-                    commands.push(Command::Delete(std::mem::take(&mut self.chosen).into_iter().collect()));
+                let clips: Vec<PinKey> = self.selected.iter().cloned().map(PinKey::Take).collect();
+                ui.menu_button("Test ▼", |ui| test_menu_ui(ui, session, &clips, commands));
+                if ui.button("Delete").on_hover_text("“Undo delete” restores them").clicked() {
+                    commands.push(LibraryCommand::Delete(std::mem::take(&mut self.selected).into_iter().collect()));
                 }
-                if ui.button("✕").on_hover_text("Choose none").accessible_name("Choose none").clicked() {
-                    self.chosen.clear();
+                if ui.button("✕").on_hover_text("Select none").accessible_name("Select none").clicked() {
+                    self.selected.clear();
                 }
             });
         }
@@ -260,37 +267,37 @@ impl Takes {
         take: &Take,
         found: &[(usize, usize)],
         session: &Session,
-        commands: &mut Vec<Command>,
+        commands: &mut Commands,
     ) {
-        let inspected = session.inspected.take.as_ref() == Some(&take.id);
+        let is_current = session.inspector.current.take.as_ref() == Some(&take.id);
         ui.horizontal(|ui| {
             let play = ui.add(Button::new("▶").small()).on_hover_text("Play");
             if play.accessible_name(format!("Play {}", take.name)).clicked() {
-                commands.push(Command::PlayTake(take.id.clone()));
+                commands.push(InspectorCommand::PlayTake(take.id.clone()));
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let menu = ui.menu_button("…", |ui| self.menu_ui(ui, take, session, commands));
                 menu.response.accessible_name(format!("Menu of {}", take.name));
                 let star = ui.selectable_label(take.favourite, if take.favourite { "★" } else { "☆" });
                 if star.accessible_name(format!("Favourite {}", take.name)).clicked() {
-                    commands.push(Command::ToggleFavourite(take.id.clone()));
+                    commands.push(LibraryCommand::ToggleFavourite(take.id.clone()));
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     if self.renaming.as_ref().is_some_and(|(id, _)| *id == take.id) {
                         return self.rename_ui(ui, commands);
                     }
                     let name = if take.name.is_empty() { "(no name)" } else { &take.name };
-                    let chosen = inspected || self.chosen.contains(&take.id);
-                    let button = Button::selectable(chosen, name)
+                    let selected = is_current || self.selected.contains(&take.id);
+                    let button = Button::selectable(selected, name)
                         .truncate()
                         .right_text("")
                         .min_size(vec2(ui.available_width(), 0.0));
                     let button = ui.add(button).on_hover_ui(|ui| details_ui(ui, take, session)).accessible_name(name);
                     if button.double_clicked() {
-                        commands.push(Command::PlayTake(take.id.clone()));
+                        commands.push(InspectorCommand::PlayTake(take.id.clone()));
                     } else if button.clicked() {
                         let modifiers = ui.input(|i| i.modifiers);
-                        self.choose(take, found, session, modifiers.command, modifiers.shift, commands);
+                        self.select(take, found, session, modifiers, commands);
                     }
                     button.context_menu(|ui| self.menu_ui(ui, take, session, commands));
                 });
@@ -303,7 +310,7 @@ impl Takes {
                 let link = ui.link(RichText::new("↳").small()).on_hover_text("The take it was made from");
                 if link.accessible_name(format!("Parent of {}", take.name)).clicked() {
                     self.reveal = Some(parent.clone());
-                    commands.push(Command::Inspect(parent.clone()));
+                    commands.push(InspectorCommand::View(parent.clone()));
                 }
             }
             if let Some(sampling) = take.sampling {
@@ -317,9 +324,9 @@ impl Takes {
             parts.extend(take.edited.then(|| "edited".to_owned()));
             let other = take.stop.filter(|stop| *stop != FinishReason::Eos);
             parts.extend(other.map(|stop| stop.badge().to_owned()));
-            parts.extend((!take.measures.findings.is_empty()).then(|| "⚠".to_owned()));
+            parts.extend((!take.measures.issues.is_empty()).then(|| "⚠".to_owned()));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                outline_ui(ui, session.library.outlines.get(&take.id));
+                outline_ui(ui, session.library.outline(&take.id));
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.add(Label::new(RichText::new(parts.join(" · ")).small()).truncate());
                 });
@@ -327,41 +334,40 @@ impl Takes {
         });
     }
 
-    /// A click on a card: with Ctrl one more, with Shift all up to it, else only this one, which is shown.
-    fn choose(
+    /// Selects a card: with Ctrl or Cmd one more, with Shift all up to it, otherwise only this one, which is shown.
+    fn select(
         &mut self,
         take: &Take,
         found: &[(usize, usize)],
         session: &Session,
-        one_more: bool,
-        range: bool,
-        commands: &mut Vec<Command>,
+        modifiers: egui::Modifiers,
+        commands: &mut Commands,
     ) {
         let id = |(n, _): &(usize, usize)| &session.library.store.takes()[*n].id;
-        let place = |wanted: &String| found.iter().position(|n| id(n) == wanted);
-        if range
-            && let Some(from) = self.anchor.as_ref().and_then(place)
-            && let Some(to) = place(&take.id)
+        let row = |wanted: &TakeId| found.iter().position(|n| id(n) == wanted);
+        if modifiers.shift
+            && let Some(from) = self.anchor.as_ref().and_then(row)
+            && let Some(to) = row(&take.id)
         {
-            self.chosen.extend(found[from.min(to)..=from.max(to)].iter().map(|n| id(n).clone()));
+            self.selected.extend(found[from.min(to)..=from.max(to)].iter().map(|n| id(n).clone()));
             return;
         }
-        // A choice of several begins with the one that is shown.
-        if one_more && self.chosen.is_empty() {
-            self.chosen.extend(session.inspected.take.clone());
+        // A selection of several starts with the current take.
+        if modifiers.command && self.selected.is_empty() {
+            self.selected.extend(session.inspector.current.take.clone());
         }
         self.anchor = Some(take.id.clone());
-        if one_more {
-            if !self.chosen.remove(&take.id) {
-                self.chosen.insert(take.id.clone());
+        if modifiers.command {
+            if !self.selected.remove(&take.id) {
+                self.selected.insert(take.id.clone());
             }
         } else {
-            self.chosen.clear();
-            commands.push(Command::Inspect(take.id.clone()));
+            self.selected.clear();
+            commands.push(InspectorCommand::View(take.id.clone()));
         }
     }
 
-    fn rename_ui(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+    fn rename_ui(&mut self, ui: &mut Ui, commands: &mut Commands) {
         let Some((id, name)) = &mut self.renaming else { return };
         let mut edit = TextEdit::singleline(name).show(ui);
         let response = edit.response.response.clone().accessible_name("New name");
@@ -374,26 +380,26 @@ impl Takes {
         } else if ui.input(|i| i.key_pressed(Key::Escape)) {
             self.renaming = None;
         } else if response.lost_focus() {
-            commands.push(Command::Rename(id.clone(), name.clone()));
+            commands.push(LibraryCommand::Rename { take: id.clone(), name: name.clone() });
             self.renaming = None;
         }
     }
 
-    fn menu_ui(&mut self, ui: &mut Ui, take: &Take, session: &Session, commands: &mut Vec<Command>) {
+    fn menu_ui(&mut self, ui: &mut Ui, take: &Take, session: &Session, commands: &mut Commands) {
         let id = || take.id.clone();
-        let pinned = session.pins.place(&take.id).is_some();
+        let pinned = session.comparison.pins.take(&take.id).is_some();
         let mut entry = |ui: &mut Ui, text: &str, command: Command| {
             if ui.button(text).clicked() {
                 commands.push(command);
                 ui.close();
             }
         };
-        entry(ui, if pinned { "Unpin" } else { "Pin to compare" }, Command::TogglePin(id()));
-        entry(ui, "Use these settings", Command::UseSettings(id()));
+        entry(ui, if pinned { "Unpin" } else { "Pin to compare" }, ComparisonCommand::TogglePin(id()).into());
+        entry(ui, "Use these settings", LibraryCommand::UseSettings(id()).into());
         if let Some(sampling) = take.sampling {
-            entry(ui, "Copy the seed", Command::Copy(sampling.seed.to_string()));
+            entry(ui, "Copy the seed", ShellCommand::copy_seed(sampling.seed).into());
         }
-        entry(ui, "Show in folder", Command::Reveal(session.library.store.path(&take.id)));
+        entry(ui, "Show in folder", ShellCommand::Reveal(session.library.store.path(&take.id)).into());
         ui.menu_button("Again", |ui| again_menu_ui(ui, &take.id, commands));
         ui.menu_button("Export", |ui| export_menu_ui(ui, &take.id, commands));
         ui.separator();
@@ -402,13 +408,13 @@ impl Takes {
             ui.close();
         }
         if ui.button("Delete").clicked() {
-            commands.push(Command::Delete(vec![id()]));
+            commands.push(LibraryCommand::Delete(vec![id()]));
             ui.close();
         }
     }
 }
 
-/// A small picture of a take's sound; as much room as long as it is not known.
+/// The outline of a take, or its space until it is read.
 fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
     let (rect, _) =
         ui.allocate_exact_size(vec2(OUTLINE, ui.text_style_height(&egui::TextStyle::Small)), Sense::hover());
@@ -425,13 +431,13 @@ fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
     ui.painter().add(mesh);
 }
 
-/// Who speaks in a take.
+/// The name of the voice of a take.
 fn voice_name(take: &Take, session: &Session) -> String {
-    let voice = session.model_info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
+    let voice = session.models.info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
     voice.map_or_else(|| format!("speaker {}", take.speaker), |voice| voice.name)
 }
 
-/// Everything of a take that its card has no room for.
+/// Details of a take that its card has no room for.
 fn details_ui(ui: &mut Ui, take: &Take, session: &Session) {
     ui.set_max_width(360.0);
     ui.label(&take.text);
@@ -443,8 +449,8 @@ fn details_ui(ui: &mut Ui, take: &Take, session: &Session) {
     lines.extend(
         (measures.real_time_factor > 0.0).then(|| format!("real-time factor {:.2}", measures.real_time_factor)),
     );
-    lines.extend(measures.findings.iter().map(|finding| format!("⚠ {finding}")));
-    let voice = session.model_info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
+    lines.extend(measures.issues.iter().map(|issue| format!("⚠ {}", issue.describe())));
+    let voice = session.models.info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
     lines.push(voice.map_or(format!("speaker {}", take.speaker), |v| format!("speaker {} ({})", take.speaker, v.name)));
     lines.extend(take.model.as_ref().map(|model| format!("made by {}", model.name)));
     let parent = take.parent.as_ref().and_then(|id| session.library.store.get(id));
@@ -453,12 +459,12 @@ fn details_ui(ui: &mut Ui, take: &Take, session: &Session) {
     lines.into_iter().for_each(|line| drop(ui.small(line)));
 }
 
-/// Hour and minute in the user's time zone.
+/// Hours and minutes in the user's time zone.
 fn time_of_day(seconds: u64) -> String {
     local(seconds, "%H:%M")
 }
 
-/// Day and time in the user's time zone.
+/// Date and time in the user's time zone.
 fn date(seconds: u64) -> String {
     local(seconds, "%Y-%m-%d %H:%M")
 }

@@ -1,4 +1,4 @@
-//! The codebook-by-time map: one texture with a pixel per token, and what the tokens say where there is room.
+//! The token map: codebooks over time, one texture with a pixel per token, and labels if there is room.
 
 use std::sync::LazyLock;
 
@@ -10,80 +10,83 @@ use super::lane::Lane;
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
 use crate::data::ModelInfo;
 use crate::report::plots::colour;
-use crate::studio::command::Command;
+use crate::studio::command::Commands;
+use crate::studio::inspector::{CurrentClip, InspectorCommand, MapContent};
 use crate::studio::session::Session;
-use crate::studio::state::{InspectedClip, MapContent};
 
-/// Size of a cell from which it has room for its token.
+/// Least size of a cell with a label.
 const LABELLED: (f32, f32) = (30.0, 11.0);
-/// Share of the draws that the colours of a statistic tell apart; the rest have the brightest.
-const SCALED_TO: f64 = 0.99;
-/// A token that is another one in the other clip.
+/// Quantile of a statistic that has the brightest colour; larger values have it, too.
+const BRIGHTEST: f64 = 0.99;
+/// Colour of a token that differs in the other clip.
 const DIFFERENT: Color32 = Color32::from_rgb(225, 120, 40);
 
-/// The texture, and what it shows.
+/// The token map with its texture.
 #[derive(Default)]
 pub(super) struct TokenMap {
-    drawn: Option<Drawn>,
+    drawn: Option<DrawnMap>,
     texture: Option<TextureHandle>,
-    /// What the brightest colour stands for.
+    /// The value that has the brightest colour.
     brightest: f64,
 }
 
-/// What a picture was made of.
+/// What a texture was drawn from.
 #[derive(PartialEq)]
-struct Drawn {
+struct DrawnMap {
     clip: u64,
     content: MapContent,
-    /// The other clip, or the answer to a question.
-    other: (usize, u64, String),
+    /// Versions of what it is compared with: pinned clips, and the answer to a question.
+    compared: (usize, u64),
 }
 
-fn statistic(content: MapContent) -> Option<&'static StepStatistic> {
+fn statistic(content: &MapContent) -> Option<&'static StepStatistic> {
     let MapContent::Statistic(key) = content else { return None };
-    STEP_STATISTICS.iter().find(|s| s.key == key)
+    STEP_STATISTICS.iter().find(|s| s.key == *key)
 }
 
-fn title(content: MapContent) -> String {
+fn title(content: &MapContent, session: &Session) -> String {
     match content {
         MapContent::Tokens => "tokens".into(),
         MapContent::Statistic(_) => statistic(content).map_or("", |s| s.title).into(),
-        MapContent::Difference(n) => format!("difference to {}", n + 1),
+        MapContent::Difference(key) => {
+            format!("difference to {}", session.comparison.pins.index(key).map_or(0, |n| n + 1))
+        }
         MapContent::WhatIf => "what if".into(),
     }
 }
 
-/// What the map shows, to be chosen, and what its colours mean.
-pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, commands: &mut Vec<Command>) {
+/// A menu of what the map shows, and a legend of its colours.
+pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, commands: &mut Commands) {
     ui.horizontal(|ui| {
-        let chosen = session.view.map;
-        let combo = ComboBox::from_id_salt("map").width(110.0).selected_text(title(chosen));
+        let selected = &session.inspector.view.map;
+        let combo = ComboBox::from_id_salt("map").width(110.0).selected_text(title(selected, session));
         let shown = combo.show_ui(ui, |ui| {
             let statistics = STEP_STATISTICS.iter().filter(|s| s.plotted).map(|s| MapContent::Statistic(s.key));
-            let differences = (0..session.pins.clips().len()).map(MapContent::Difference);
-            let what_if = session.what_if.asked().map(|_| MapContent::WhatIf);
+            let differences = session.comparison.pins.keys().into_iter().map(MapContent::Difference);
+            let what_if = session.inspector.what_if.settings().map(|_| MapContent::WhatIf);
             for content in std::iter::once(MapContent::Tokens).chain(statistics).chain(differences).chain(what_if) {
-                if ui.selectable_label(content == chosen, title(content)).clicked() {
-                    commands.push(Command::ShowMap(content));
+                if ui.selectable_label(content == *selected, title(&content, session)).clicked() {
+                    commands.push(InspectorCommand::ShowMap(content));
                 }
             }
         });
-        let mut spectrograms = session.view.spectrograms;
+        let mut spectrograms = session.inspector.view.spectrograms;
         let toggle = ui.toggle_value(&mut spectrograms, "Mel");
-        if toggle.on_hover_text("Mel spectrograms in the place of waveforms (M)").clicked() {
-            commands.push(Command::ShowSpectrograms(spectrograms));
+        if toggle.on_hover_text("Mel spectrograms instead of waveforms (M)").clicked() {
+            commands.push(InspectorCommand::ToggleSpectrograms);
         }
         shown.response.on_hover_text("What the map shows").accessible_name("What the map shows");
         legend_ui(ui, session, map);
-        if session.view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame (F)").clicked() {
-            commands.push(Command::Select(None));
+        if session.inspector.view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame (F)").clicked()
+        {
+            commands.push(InspectorCommand::Select(None));
         }
     });
 }
 
 fn legend_ui(ui: &mut Ui, session: &Session, map: &TokenMap) {
-    match session.view.map {
-        MapContent::Tokens => drop(ui.weak("one colour a token")),
+    match &session.inspector.view.map {
+        MapContent::Tokens => drop(ui.weak("one colour per token")),
         content @ MapContent::Statistic(_) => {
             let Some(statistic) = statistic(content) else { return };
             let (rect, _) = ui.allocate_exact_size(vec2(60.0, 8.0), egui::Sense::hover());
@@ -98,23 +101,23 @@ fn legend_ui(ui: &mut Ui, session: &Session, map: &TokenMap) {
         MapContent::Difference(_) | MapContent::WhatIf => {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), egui::Sense::hover());
             ui.painter().rect_filled(rect, 1.0, DIFFERENT);
-            ui.small("another token");
+            ui.small("differs");
         }
     }
 }
 
-/// The other tokens that the map compares with.
+/// The tokens that the map compares with.
 fn other_tokens(session: &Session) -> Option<&crate::data::Codes> {
-    match session.view.map {
-        MapContent::Difference(n) => session.pins.clips().get(n).map(|clip| &clip.frames),
-        MapContent::WhatIf => session.what_if.answer().map(|answer| &answer.tokens),
+    match &session.inspector.view.map {
+        MapContent::Difference(key) => session.comparison.pins.get(key).map(|pinned| &pinned.clip.codes),
+        MapContent::WhatIf => session.inspector.what_if.answer().map(|answer| &answer.tokens),
         MapContent::Tokens | MapContent::Statistic(_) => None,
     }
 }
 
 pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut TokenMap, model: &ModelInfo) {
-    let clip = &session.inspected;
-    let (t, k) = (clip.frames.len(), clip.frames.codebooks());
+    let codes = &session.inspector.current.clip.codes;
+    let (t, k) = (codes.len(), codes.codebooks());
     if t == 0 {
         let at = lane.rect.center();
         let font = FontId::proportional(13.0);
@@ -135,16 +138,17 @@ pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut Tok
     let every = (14.0 / size.y).ceil().max(1.0) as usize;
     for codebook in (0..k).step_by(every) {
         let at = pos2(lane.rect.left() - 6.0, cell(0, codebook).center().y);
-        let chosen = codebook == session.view.codebook;
+        let chosen = codebook == session.inspector.view.codebook;
         let colour = if chosen { ui.visuals().strong_text_color() } else { ui.visuals().weak_text_color() };
         ui.painter().text(at, Align2::RIGHT_CENTER, codebook.to_string(), FontId::proportional(10.0), colour);
     }
-    // What is not heard is dimmed.
-    for codebook in (0..k).filter(|codebook| !session.codebooks.is_heard(*codebook)) {
+    // Codebooks that are not played are dimmed.
+    for codebook in (0..k).filter(|codebook| !session.monitor.mixer.plays(*codebook)) {
         let row = Rect::from_x_y_ranges(image.x_range(), cell(0, codebook).y_range());
         painter.rect_filled(row, 0.0, ui.visuals().extreme_bg_color.gamma_multiply(0.8));
     }
-    if let Some((frame, codebook)) = session.view.cell.filter(|(frame, codebook)| *frame < t && *codebook < k) {
+    if let Some((frame, codebook)) = session.inspector.view.cell.filter(|(frame, codebook)| *frame < t && *codebook < k)
+    {
         let colour = Color32::from_rgb(230, 60, 60);
         painter.rect_stroke(cell(frame, codebook).expand(1.0), 1.0, (2.0, colour), egui::StrokeKind::Outside);
     }
@@ -157,7 +161,7 @@ pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut Tok
     }
 }
 
-/// What the tokens say, in their cells.
+/// Labels of the tokens, in their cells.
 fn labels_ui(
     ui: &Ui,
     lane: Lane,
@@ -166,10 +170,10 @@ fn labels_ui(
     model: &ModelInfo,
     cell: &dyn Fn(usize, usize) -> Rect,
 ) {
-    let clip = &session.inspected;
+    let codes = &session.inspector.current.clip.codes;
     let painter = ui.painter().with_clip_rect(lane.rect);
-    for frame in (0..clip.frames.len()).filter(|frame| cell(*frame, 0).intersects(lane.rect)) {
-        for (codebook, id) in clip.frames.frame(frame).iter().enumerate() {
+    for frame in (0..codes.len()).filter(|frame| cell(*frame, 0).intersects(lane.rect)) {
+        for (codebook, id) in codes.frame(frame).iter().enumerate() {
             let rect = cell(frame, codebook);
             let label = match model.label(codebook, *id) {
                 "" => id.to_string(),
@@ -184,36 +188,40 @@ fn labels_ui(
 }
 
 fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codebook: usize) {
-    let clip = &session.inspected;
+    let CurrentClip { clip, steps, .. } = &session.inspector.current;
     let (ctx, layer, id) = (ui.ctx().clone(), ui.layer_id(), ui.scope_id().with("cell"));
     egui::Tooltip::always_open(ctx, layer, id, egui::PopupAnchor::Pointer).show(|ui| {
-        let id = clip.frames.frame(frame)[codebook];
+        let id = clip.codes.frame(frame)[codebook];
         ui.label(format!("frame {frame}, codebook {codebook}: {}", model.describe_token(codebook, id)));
         if let Some(other) = other_tokens(session).and_then(|other| other.get(frame)) {
             let text = model.describe_token(codebook, other[codebook]);
-            ui.label(if other[codebook] == id { "there the same".into() } else { format!("there {text}") });
+            ui.label(if other[codebook] == id {
+                "the same in the other clip".into()
+            } else {
+                format!("in the other clip {text}")
+            });
         }
-        if let Some(stats) = clip.steps.get(frame).map(|s| &s[codebook]) {
+        if let Some(stats) = steps.get(frame).map(|step| &step.stats[codebook]) {
             for s in STEP_STATISTICS.iter().filter(|s| s.plotted) {
                 ui.label(format!("{} {:.*} {}", s.title, s.digits, stats[s.stat], s.unit));
             }
         }
-        if let Some(p) = clip.end_probability.get(frame) {
+        if let Some(p) = steps.end_probability(frame) {
             ui.label(format!("p(end) {p:.3}"));
         }
     });
 }
 
-/// Black or white, whichever is read better on `background`.
+/// Black or white, whichever has more contrast to `background`.
 fn contrast(background: Color32) -> Color32 {
     let [r, g, b, _] = background.to_array();
     let light = 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
     if light > 140.0 { Color32::BLACK } else { Color32::WHITE }
 }
 
-/// A token's colour: ids have no order, so neighbours in number are far apart in colour; an id has the same everywhere.
+/// The colour of a token. Ids have no order: neighbouring ids have distant colours. An id has one colour everywhere.
 fn token_colour(id: u32) -> Color32 {
-    // Computed once: a map has thousands of tokens and is drawn again for each new frame.
+    // Computed once: a map has thousands of tokens and is redrawn for each new frame.
     static COLOURS: LazyLock<Vec<Color32>> = LazyLock::new(|| (0..1 << 12).map(compute_colour).collect());
     COLOURS.get(id as usize).copied().unwrap_or_else(|| compute_colour(id))
 }
@@ -225,12 +233,12 @@ fn compute_colour(id: u32) -> Color32 {
 }
 
 fn pixel(session: &Session, map: &TokenMap, frame: usize, codebook: usize) -> Color32 {
-    let clip = &session.inspected;
-    let id = clip.frames.frame(frame)[codebook];
-    match session.view.map {
+    let CurrentClip { clip, steps, .. } = &session.inspector.current;
+    let id = clip.codes.frame(frame)[codebook];
+    match &session.inspector.view.map {
         MapContent::Tokens => token_colour(id),
         content @ MapContent::Statistic(_) => {
-            let stats = clip.steps.get(frame).map(|s| &s[codebook]);
+            let stats = steps.get(frame).map(|step| &step.stats[codebook]);
             let (Some(stats), Some(statistic)) = (stats, statistic(content)) else { return Color32::GRAY };
             let value = stats[statistic.stat];
             let share = if value.is_finite() { value / map.brightest.max(1e-9) } else { 1.0 };
@@ -244,34 +252,31 @@ fn pixel(session: &Session, map: &TokenMap, frame: usize, codebook: usize) -> Co
     }
 }
 
-/// The largest value of a statistic that the colours tell apart.
-fn brightest(clip: &InspectedClip, statistic: &StepStatistic) -> f64 {
-    let values = clip.steps.iter().flatten().map(|stats| stats[statistic.stat]).filter(|v| v.is_finite());
+/// The value of a statistic that has the brightest colour.
+fn brightest(current: &CurrentClip, statistic: &StepStatistic) -> f64 {
+    let values =
+        current.steps.iter().flat_map(|step| &step.stats).map(|stats| stats[statistic.stat]).filter(|v| v.is_finite());
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    let place = (values.len().max(1) - 1) as f64 * SCALED_TO;
+    let place = (values.len().max(1) - 1) as f64 * BRIGHTEST;
     values.get(place.round() as usize).copied().unwrap_or(1.0).max(1e-9)
 }
 
 fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap) -> TextureId {
-    let clip = &session.inspected;
-    let content = session.view.map;
-    let pinned = match content {
-        MapContent::Difference(n) => session.pins.clips().get(n).map_or(String::new(), |pinned| pinned.take.clone()),
-        _ => String::new(),
-    };
-    let other = (session.pins.clips().len(), session.what_if.version(), pinned);
-    let now = Drawn { clip: clip.version, content, other };
+    let current = &session.inspector.current;
+    let content = session.inspector.view.map.clone();
+    let compared = (session.comparison.pins.clips().len(), session.inspector.what_if.version());
+    let now = DrawnMap { clip: current.version, content, compared };
     if map.drawn.as_ref() == Some(&now)
         && let Some(texture) = &map.texture
     {
         return texture.id();
     }
-    map.drawn = Some(now);
-    if let Some(statistic) = statistic(content) {
-        map.brightest = brightest(clip, statistic);
+    if let Some(statistic) = statistic(&now.content) {
+        map.brightest = brightest(current, statistic);
     }
-    let (t, k) = (clip.frames.len(), clip.frames.codebooks());
+    map.drawn = Some(now);
+    let (t, k) = (current.clip.codes.len(), current.clip.codes.codebooks());
     let pixels = (0..k).flat_map(|codebook| (0..t).map(move |frame| (frame, codebook)));
     let pixels = pixels.map(|(frame, codebook)| pixel(session, map, frame, codebook)).collect();
     let image = ColorImage::new([t, k], pixels);

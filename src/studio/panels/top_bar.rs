@@ -1,14 +1,15 @@
-//! The bar at the top: model, what is going on, appearance.
+//! The top bar: model, status, appearance.
 
 use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Ui};
 
 use super::model_menu::model_menu_ui;
 use super::{Panel, Slot};
-use crate::studio::command::{Ask, Command};
+use crate::studio::command::Commands;
+use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::Theme;
+use crate::studio::shell::{PanelRequest, ShellCommand};
 
-/// The bar.
 pub(super) struct TopBar;
 
 impl Panel for TopBar {
@@ -20,16 +21,16 @@ impl Panel for TopBar {
         Slot::Top
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
         ui.horizontal(|ui| {
             ui.heading("CSM Studio");
             // The buttons at the right come first, so that a long name gives way to them.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Keys").on_hover_text("F1").clicked() {
-                    commands.push(Command::Ask(Ask::Keys));
+                    commands.push(ShellCommand::Request(PanelRequest::ToggleKeys));
                 }
                 if ui.button("Commands").on_hover_text("Ctrl/Cmd+K").clicked() {
-                    commands.push(Command::Ask(Ask::Palette));
+                    commands.push(ShellCommand::Request(PanelRequest::TogglePalette));
                 }
                 appearance_ui(ui, session, commands);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -41,22 +42,22 @@ impl Panel for TopBar {
     }
 }
 
-/// What goes on.
+/// What the model is doing.
 fn status_ui(ui: &mut Ui, session: &Session) {
-    let clip = &session.inspected;
+    let clip = &session.inspector.current;
     let status = if session.is_speaking() {
         Some(RichText::new("Speaking").strong())
-    } else if session.generation.is_recomputing() {
-        Some(format!("Analysing {}/{}", clip.steps.len(), clip.frames.len()).into())
+    } else if session.is_recomputing() {
+        Some(format!("Analysing {}/{}", clip.steps.len(), clip.clip.codes.len()).into())
     } else {
-        // A failure and what to do about it stand in the middle.
-        session.model.status().filter(|_| session.model.failure().is_none()).map(RichText::new)
+        // A failure is shown instead of the clip.
+        session.models.status().filter(|_| session.models.failure().is_none()).map(RichText::new)
     };
     status.into_iter().for_each(|status| drop(ui.add(Label::new(status).truncate())));
 }
 
-fn appearance_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-    let mut settings = session.settings.clone();
+fn appearance_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+    let mut settings = session.preferences.settings.clone();
     let scale = DragValue::new(&mut settings.scale).range(0.7..=2.0).speed(0.01).fixed_decimals(2);
     ui.add(scale).on_hover_text("Text size").accessible_name("Text scale");
     let name = |theme| match theme {
@@ -71,7 +72,7 @@ fn appearance_ui(ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
         }
     });
     shown.response.accessible_name("Theme");
-    if settings != session.settings {
-        commands.push(Command::SetSettings(Box::new(settings)));
+    if settings != session.preferences.settings {
+        commands.push(PreferencesCommand::Set(Box::new(settings)));
     }
 }

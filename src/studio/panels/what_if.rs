@@ -1,14 +1,13 @@
-//! What other settings would have drawn of the clip on view.
+//! What other settings would have drawn of the current clip.
 
 use egui::{Button, ComboBox, Grid, Slider, Ui};
 
 use super::{Panel, Slot};
 use crate::data::{Mode, ModelInfo, PARAMS, ParamKind, RangeGuard, Sampling, Stage};
-use crate::studio::command::Command;
+use crate::studio::command::Commands;
+use crate::studio::inspector::{InspectorCommand, MapContent};
 use crate::studio::session::Session;
-use crate::studio::state::MapContent;
 
-/// The panel.
 pub(super) struct WhatIf;
 
 impl Panel for WhatIf {
@@ -20,27 +19,33 @@ impl Panel for WhatIf {
         Slot::Detail
     }
 
-    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Vec<Command>) {
-        let Some(model) = session.model_info() else { return };
-        let clip = &session.inspected;
-        let Some(made_with) = clip.samplings.first().copied().filter(|_| clip.is_analysed()) else {
-            ui.weak("Shown once every draw of the clip is analysed");
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        let Some(model) = session.models.info() else { return };
+        let clip = &session.inspector.current;
+        let settings = clip.steps.get(0).map(|step| step.sampling);
+        let Some(own) = settings.filter(|_| clip.is_analysed()) else {
+            ui.weak("Available once the logits of the clip are known");
             return;
         };
-        let before = session.what_if.asked().unwrap_or(made_with);
+        let before = session.inspector.what_if.settings().unwrap_or(own);
         let mut asked = before;
         ui.horizontal_top(|ui| {
-            Grid::new("what if").num_columns(3).spacing([10.0, 3.0]).show(ui, |ui| sliders_ui(ui, &mut asked, &model));
+            Grid::new("what if").num_columns(3).spacing([10.0, 3.0]).show(ui, |ui| sliders_ui(ui, &mut asked, model));
             ui.vertical(|ui| {
                 mode_ui(ui, &mut asked);
-                guard_ui(ui, &mut asked, &model);
-                answer_ui(ui, session, &model, asked, commands);
+                guard_ui(ui, &mut asked, model);
+                answer_ui(ui, session, model, asked, commands);
             });
         });
         if asked != before {
-            commands.extend([Command::AskWhatIf(Some(asked)), Command::ShowMap(MapContent::WhatIf)]);
+            ask(Some(asked), MapContent::WhatIf, commands);
         }
     }
+}
+
+fn ask(settings: Option<Sampling>, map: MapContent, commands: &mut Commands) {
+    commands.push(InspectorCommand::AskWhatIf(settings));
+    commands.push(InspectorCommand::ShowMap(map));
 }
 
 fn sliders_ui(ui: &mut Ui, asked: &mut Sampling, model: &ModelInfo) {
@@ -83,49 +88,50 @@ fn mode_ui(ui: &mut Ui, asked: &mut Sampling) {
 
 fn guard_ui(ui: &mut Ui, asked: &mut Sampling, model: &ModelInfo) {
     let mut on = asked.guard.is_some();
-    let text = asked.guard.map_or("Range guard 1 to 31".into(), |guard| {
+    let guard = asked.guard.or(RangeGuard::default_for(model.dims.vocab));
+    let text = guard.map_or("Range guard".into(), |guard| {
         let (first, last) = guard.range();
         format!("Range guard {first} to {last}")
     });
-    if ui.checkbox(&mut on, text).on_hover_text("Never draw these ids, in any codebook").changed() {
-        asked.guard = if on { RangeGuard::new(1, 31.min(model.dims.vocab as u32 - 1)).ok() } else { None };
+    if ui.checkbox(&mut on, text).on_hover_text("Never draw these ids in any codebook").changed() {
+        asked.guard = guard.filter(|_| on);
     }
 }
 
-/// What the settings would have changed, and the way to hear it.
-fn answer_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, asked: Sampling, commands: &mut Vec<Command>) {
-    let clip = &session.inspected;
-    let Some(answer) = session.what_if.answer() else {
-        if session.what_if.is_running() {
-            ui.weak("Drawing again…");
-        } else if ui.button("Draw again").on_hover_text("With the noise of each draw kept").clicked() {
-            commands.extend([Command::AskWhatIf(Some(asked)), Command::ShowMap(MapContent::WhatIf)]);
+/// What the settings would have changed, and a button that makes the take.
+fn answer_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, asked: Sampling, commands: &mut Commands) {
+    let clip = &session.inspector.current;
+    let Some(answer) = session.inspector.what_if.answer() else {
+        if session.inspector.what_if.is_running() {
+            ui.weak("Computing…");
+        } else if ui.button("Draw again").on_hover_text("With the same noise in each draw").clicked() {
+            ask(Some(asked), MapContent::WhatIf, commands);
         }
         return;
     };
-    let all = clip.frames.ids().len();
+    let all = clip.clip.codes.ids().len();
     match answer.first {
-        None => drop(ui.label(format!("All {all} tokens stay."))),
+        None => drop(ui.label(format!("All {all} tokens stay the same."))),
         Some((t, k)) => {
-            let (old, new) = (clip.frames.frame(t)[k], answer.tokens.frame(t)[k]);
+            let (old, new) = (clip.clip.codes.frame(t)[k], answer.tokens.frame(t)[k]);
             let at = model.dims.seconds(t);
-            ui.label(format!("{} of {all} tokens flip.", answer.flips));
+            ui.label(format!("{} of {all} tokens change.", answer.flips));
             ui.label(format!("The first at {at:.2} s, codebook {k}:"));
             ui.label(format!("{} → {}", model.describe_token(k, old), model.describe_token(k, new)));
-            let tip = "After it the model would have seen other tokens: what follows is a guess";
+            let tip = "From there on the model would have seen other tokens: what follows is an estimate";
             ui.horizontal(|ui| {
                 if ui.button("Show").on_hover_text(tip).clicked() {
-                    commands.push(Command::Select(Some((t, k))));
+                    commands.push(InspectorCommand::Select(Some((t, k))));
                 }
-                let can = clip.take.is_some() && session.is_ready();
+                let can = clip.take.is_some() && session.models.is_ready();
                 let again = ui.add_enabled(can, Button::new("Regenerate from there"));
                 if again.on_hover_text("A new take with these settings from that frame on").clicked() {
-                    commands.push(Command::ResumeWith(t, asked));
+                    commands.push(InspectorCommand::ResumeWith { frame: t, sampling: asked });
                 }
             });
         }
     }
-    if ui.button("Back to the take's settings").clicked() {
-        commands.extend([Command::AskWhatIf(None), Command::ShowMap(MapContent::Tokens)]);
+    if ui.button("Back to the settings of the take").clicked() {
+        ask(None, MapContent::Tokens, commands);
     }
 }

@@ -1,0 +1,46 @@
+//! The memory that a checkpoint takes.
+
+use super::Checkpoint;
+use crate::data::Dtype;
+use crate::error::{Error, Result};
+use crate::machine;
+
+impl Checkpoint {
+    /// Bytes of the tensors whose names begin with `prefix` in MLX's engine when it computes in `precision`. Float32 arithmetic on
+    /// a processor reads weights as they are stored.
+    pub fn weight_bytes(&self, prefix: &str, precision: Dtype) -> usize {
+        match precision {
+            Dtype::Float32 if !cfg!(target_os = "macos") => self.tensors.stored_size(prefix),
+            _ => self.tensors.size(prefix, precision).1,
+        }
+    }
+
+    /// Checks that the language model fits into free memory, unless it is to be loaded anyway. `unpacked`: the
+    /// engine expands quantised weights.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with both numbers.
+    pub fn check_memory(&self, precision: Dtype, unpacked: bool) -> Result<()> {
+        let bytes = |prefix| match unpacked {
+            true => self.tensors.size(prefix, precision).0 * precision.size(),
+            false => self.weight_bytes(prefix, precision),
+        };
+        let needed = bytes("") - bytes("codec_model.");
+        let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
+        if needed as u64 <= memory.available {
+            return Ok(());
+        }
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        let what = format!(
+            "too little memory: the language model takes {:.1} GB in {}, and {:.1} GB of {:.1} are free",
+            gigabytes(needed as u64),
+            precision.name(),
+            gigabytes(memory.available),
+            gigabytes(memory.total)
+        );
+        Err(Error::unavailable(
+            what,
+            "close other programs, choose another precision, quantise the checkpoint, or load it anyway",
+        ))
+    }
+}

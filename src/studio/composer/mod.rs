@@ -1,0 +1,646 @@
+//! The composer: the conversation, its voice prompt, the settings of the next take, and what waits to be spoken.
+
+mod conversation;
+mod draft;
+mod queue;
+mod voice_prompt;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use self::conversation::{Conversation, SpokenTurn, TurnDraft, TurnId, VoicePrompt};
+pub use self::draft::Draft;
+pub use self::queue::{GroupId, TakeOfTurn, TakePurpose, TakeRequest};
+use self::queue::{PieceQueue, QueuedTurn};
+use super::effects::Effects;
+use super::inspector::InspectorCommand;
+use super::library::{Library, LibraryCommand, NewTakes, WRITE_TAKES};
+use super::models::Models;
+use super::monitor::{Monitor, MonitorCommand};
+use super::session::{Owner, Session, StudioPaths};
+use super::settings::Settings;
+use super::tasks::{Key, Position, RECOMPUTE, SPEAK, Tasks};
+use crate::audio::microphone::{MicrophoneRecording, MicrophoneSource};
+use crate::audio::wav;
+use crate::data::{ClipSpec, Dtype, FinishReason, Mode, ModelDims, Sampling, Turn, is_speakable, random_seed};
+use crate::engine::{GenerationRequest, Narration};
+use crate::error::{Error, Result};
+use crate::takes::{TakeFolder, TakeId};
+use crate::text::{Piece, Script, expected_seconds};
+use crate::worker::{CancelToken, Event, GeneratedClip, Task};
+
+const READ_CONTEXT: Key = Key("read context");
+const READ_CONVERSATION: Key = Key("read conversation");
+const WRITE_DRAFT: Key = Key("write draft");
+
+/// Time between writes of the draft while it is edited.
+pub(super) const DRAFT_SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// A task that makes takes side by side.
+type TakesTask = Task<Vec<GeneratedClip>, (usize, Event)>;
+
+/// Silence between the turns of a conversation that is played or exported, in seconds.
+const PAUSE: f64 = 0.3;
+
+pub struct Composer {
+    pub conversation: Conversation,
+    /// Settings of the next take.
+    pub sampling: Sampling,
+    /// Turns that wait to be spoken, the next one first.
+    queue: VecDeque<QueuedTurn>,
+    /// The turn of the take that is being made.
+    speaking: Option<TurnId>,
+    /// Bytes of the model that had been read when the running take was started.
+    bytes_read_before: u64,
+    /// A recording that is being made for the voice prompt.
+    pub microphone: Option<MicrophoneRecording>,
+    microphone_source: MicrophoneSource,
+    recordings: PathBuf,
+    saved_draft: Draft,
+    draft_path: PathBuf,
+    draft_saved_at: Instant,
+}
+
+/// Commands of the composer, and what other owners tell it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ComposerCommand {
+    /// Speak a turn, with the turns before it as context or without. Those of them that have not been spoken are spoken first. A
+    /// longer text becomes several turns, a piece each, which are spoken one after another.
+    Speak {
+        turn: TurnId,
+        /// Whether the turns before it are context.
+        with_context: bool,
+    },
+    /// Speak a turn as several takes, each with its own seed, side by side.
+    SpeakVariants {
+        turn: TurnId,
+        takes: usize,
+    },
+    /// Speak all turns that have no take, or one after other takes, in order.
+    SpeakConversation,
+    /// Play the takes of all turns one after another.
+    PlayConversation,
+    /// Stop making takes; what was made is kept.
+    Stop,
+    /// Add a turn of the other speaker.
+    AddTurn,
+    /// Change speaker and text of a turn.
+    EditTurn {
+        turn: TurnId,
+        speaker: u32,
+        text: String,
+    },
+    FocusTurn(TurnId),
+    RemoveTurn(TurnId),
+    /// Swap a turn with the one before it.
+    MoveTurnUp(TurnId),
+    /// Settings of the next take.
+    SetSampling(Sampling),
+    /// Use a recording as voice prompt.
+    SetVoicePrompt(PathBuf),
+    /// Record a voice prompt from the microphone.
+    StartRecording,
+    /// End the recording and use it.
+    StopRecording,
+    /// Use no voice prompt.
+    RemoveVoicePrompt,
+    /// Change text and speaker of the voice prompt.
+    EditVoicePrompt {
+        /// What the recording says.
+        text: String,
+        speaker: u32,
+    },
+    /// Use only these seconds of the voice prompt.
+    TrimVoicePrompt {
+        from: f64,
+        to: f64,
+    },
+    /// Play the part of the voice prompt that is used.
+    PlayVoicePrompt,
+    /// Make takes from another take.
+    MakeTakes(Box<TakeRequest>),
+    /// A take of a turn is stored.
+    TurnSpoken {
+        turn: TurnId,
+        /// Speaker of the take.
+        speaker: u32,
+        /// Text of the take.
+        text: String,
+        take: SpokenTurn,
+    },
+    /// The files of a model are read.
+    ModelRead,
+    /// Takes can be made.
+    ModelReady,
+    /// Another model is being opened: the codes of the voice prompt are not its codes.
+    ForgetPromptCodes,
+    /// Speak nothing of what waits.
+    ClearQueue,
+}
+
+/// What [`Composer`] may read.
+pub struct ComposerContext<'a> {
+    settings: &'a Settings,
+    models: &'a Models,
+    library: &'a Library,
+    monitor: &'a Monitor,
+    tasks: &'a mut Tasks,
+    effects: &'a mut Effects,
+}
+
+impl Owner for Composer {
+    type Command = ComposerCommand;
+    type Context<'a> = ComposerContext<'a>;
+
+    fn split(session: &mut Session) -> (&mut Self, ComposerContext<'_>) {
+        let Session { composer, preferences, models, library, monitor, tasks, effects, .. } = session;
+        let settings = &preferences.settings;
+        (composer, ComposerContext { settings, models, library, monitor, tasks, effects })
+    }
+
+    fn handle(&mut self, command: ComposerCommand, cx: &mut ComposerContext<'_>) {
+        match command {
+            ComposerCommand::Speak { turn, with_context } => self.speak(turn, with_context, 1, cx),
+            ComposerCommand::SpeakVariants { turn, takes } => self.speak(turn, false, takes, cx),
+            ComposerCommand::SpeakConversation => self.speak_conversation(cx),
+            ComposerCommand::PlayConversation => self.play_conversation(cx),
+            ComposerCommand::Stop => self.stop(cx),
+            ComposerCommand::AddTurn => {
+                let speaker = self.conversation.turns().last().map_or(0, |t| 1 - t.speaker.min(1));
+                let turn = self.conversation.add(speaker, "");
+                self.conversation.focus(turn);
+            }
+            ComposerCommand::EditTurn { turn, speaker, text } => self.conversation.edit(turn, speaker, &text),
+            ComposerCommand::FocusTurn(turn) => self.conversation.focus(turn),
+            ComposerCommand::RemoveTurn(turn) => self.conversation.remove(turn),
+            ComposerCommand::MoveTurnUp(turn) => self.conversation.move_up(turn),
+            ComposerCommand::SetSampling(sampling) => self.sampling = sampling,
+            ComposerCommand::SetVoicePrompt(path) => self.set_voice_prompt(path, cx),
+            ComposerCommand::StartRecording => self.start_recording(cx),
+            ComposerCommand::StopRecording => self.microphone.iter().for_each(MicrophoneRecording::stop),
+            ComposerCommand::RemoveVoicePrompt => self.remove_voice_prompt(cx),
+            ComposerCommand::EditVoicePrompt { text, speaker } => {
+                self.conversation.prompt.iter_mut().for_each(|p| (p.text, p.speaker) = (text.clone(), speaker));
+            }
+            ComposerCommand::TrimVoicePrompt { from, to } => self.trim_voice_prompt(from, to, cx),
+            ComposerCommand::PlayVoicePrompt => self.play_voice_prompt(cx),
+            ComposerCommand::MakeTakes(request) => self.make_takes(*request, cx),
+            ComposerCommand::TurnSpoken { turn, speaker, text, take } => {
+                self.conversation.set_take(turn, speaker, &text, take);
+            }
+            ComposerCommand::ModelRead => self.suggest_sampling(cx),
+            ComposerCommand::ModelReady => {
+                if self.conversation.waits_for_prompt()
+                    && let Some(path) = self.conversation.prompt.as_ref().map(|prompt| prompt.path.clone())
+                {
+                    self.set_voice_prompt(path, cx);
+                }
+            }
+            ComposerCommand::ForgetPromptCodes => {
+                self.conversation.prompt.iter_mut().for_each(|prompt| prompt.codes = None);
+            }
+            ComposerCommand::ClearQueue => self.clear_queue(cx),
+        }
+    }
+}
+
+impl Composer {
+    /// The composer with the draft of the last session.
+    pub(super) fn new(paths: &StudioPaths, settings: &Settings, draft: Draft) -> Self {
+        Self {
+            conversation: Conversation::new(draft.turns.clone()),
+            sampling: settings.sampling.unwrap_or_else(provisional_sampling),
+            queue: VecDeque::new(),
+            speaking: None,
+            bytes_read_before: 0,
+            microphone: None,
+            microphone_source: paths.source.clone(),
+            recordings: paths.recordings(),
+            saved_draft: draft,
+            draft_path: paths.draft(),
+            draft_saved_at: Instant::now(),
+        }
+    }
+
+    /// Takes in a finished recording, starts the next turn, and saves the draft.
+    pub(super) fn poll(&mut self, cx: &mut ComposerContext<'_>) {
+        self.poll_microphone(cx);
+        self.speak_next(cx);
+        if self.draft_saved_at.elapsed() >= DRAFT_SAVE_INTERVAL {
+            self.save_draft(cx);
+        }
+    }
+
+    /// Writes the turns if they have changed.
+    pub(super) fn save_draft(&mut self, cx: &mut ComposerContext<'_>) {
+        if !self.has_unsaved_draft() {
+            return;
+        }
+        self.draft_saved_at = Instant::now();
+        self.saved_draft = Draft { turns: self.conversation.turns().to_vec() };
+        let (draft, path) = (self.saved_draft.clone(), self.draft_path.clone());
+        let report = |_: &mut Self, cx: &mut ComposerContext<'_>, written: Result<()>| {
+            cx.effects.or_notify(written);
+        };
+        cx.tasks.run_in_turn(WRITE_DRAFT, move || draft.write(&path), report);
+    }
+
+    /// Whether there are turns that have not been written yet, and the time until they are.
+    pub fn has_unsaved_draft(&self) -> bool {
+        self.saved_draft.turns != self.conversation.turns()
+    }
+
+    /// Takes that wait to be made, given those that wait for the worker.
+    pub(super) fn waiting_takes(&self, for_worker: usize) -> usize {
+        for_worker + self.queue.iter().map(QueuedTurn::remaining).sum::<usize>()
+    }
+
+    /// Bytes of the model that had been read when the running take was started.
+    pub(super) fn bytes_read_before(&self) -> u64 {
+        self.bytes_read_before
+    }
+
+    /// Positions that the conversation up to `turn` and the longest speech take, and those of the model.
+    pub fn context_meter(
+        &self,
+        turn: TurnId,
+        models: &Models,
+        library: &Library,
+        settings: &Settings,
+    ) -> Option<(usize, usize)> {
+        let checkpoint = models.checkpoint()?;
+        let dims = checkpoint.dims();
+        let text = |speaker, text: &str| checkpoint.text_ids(speaker, text).map_or(0, |ids| ids.len());
+        let mut used = dims.frames_in(settings.max_seconds);
+        if let Some(prompt) = &self.conversation.prompt {
+            used += text(prompt.speaker, &prompt.text) + prompt.codes.as_ref().map_or(0, |codes| codes.len() + 1);
+        }
+        for before in self.conversation.before(turn) {
+            let take = before.take.as_ref().and_then(|take| library.store.get(&take.id));
+            used += text(before.speaker, &before.text) + take.map_or(0, |t| t.measures.frames + 1);
+        }
+        used += self.conversation.turn(turn).map_or(0, |turn| text(turn.speaker, &turn.text));
+        Some((used, dims.max_positions))
+    }
+
+    /// The takes of all turns, in order.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if a turn has not been spoken.
+    pub fn takes(&self) -> Result<Vec<TakeId>> {
+        self.conversation.takes().filter(|takes| !takes.is_empty()).ok_or_else(|| {
+            Error::invalid("conversation", "every turn to be spoken (“Speak all” does that)", "a turn without a take")
+        })
+    }
+
+    fn suggest_sampling(&mut self, cx: &ComposerContext<'_>) {
+        let Some(checkpoint) = cx.models.checkpoint() else { return };
+        let suggested = checkpoint.suggested_sampling(self.sampling.mode, 0);
+        let remembered = cx.settings.sampling.filter(|s| s.check(&checkpoint.dims()).is_ok());
+        self.sampling = remembered.unwrap_or(suggested);
+    }
+
+    // --- Speaking ---
+
+    fn speak(&mut self, id: TurnId, with_context: bool, variants: usize, cx: &mut ComposerContext<'_>) {
+        let Some(turn) = self.conversation.turn(id) else { return };
+        let something = match cx.models.checkpoint() {
+            Some(checkpoint) => {
+                let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
+                script.pieces.iter().any(|piece| is_speakable(&piece.text))
+            }
+            None if cx.models.is_loading() => is_speakable(&turn.text),
+            None => return cx.effects.notify(cx.models.status().unwrap_or_default()),
+        };
+        if !something {
+            let expected = "something to say (at least a letter or digit)";
+            return cx.effects.notify_error(Error::invalid("text", expected, "nothing"));
+        }
+        let unspoken = self.conversation.before(id).filter(|turn| with_context && turn.take.is_none());
+        let unspoken: Vec<TurnId> = unspoken.map(|turn| turn.id).filter(|id| !self.will_speak(*id)).collect();
+        match unspoken.len() {
+            0 => {}
+            1 => cx.effects.notify("the turn before it is spoken first"),
+            n => cx.effects.notify(format!("{n} turns before it are spoken first")),
+        }
+        self.queue.extend(unspoken.into_iter().map(|turn| QueuedTurn::new(turn, with_context)));
+        self.queue.push_back(QueuedTurn { variants, ..QueuedTurn::new(id, with_context) });
+        self.speak_next(cx);
+    }
+
+    fn speak_conversation(&mut self, cx: &mut ComposerContext<'_>) {
+        let unspoken: Vec<TurnId> = self.conversation.unspoken().collect();
+        if unspoken.is_empty() {
+            return cx.effects.notify("every turn has been spoken");
+        }
+        self.queue.extend(unspoken.into_iter().map(|turn| QueuedTurn::new(turn, true)));
+        self.speak_next(cx);
+    }
+
+    fn will_speak(&self, id: TurnId) -> bool {
+        self.speaking == Some(id) || self.queue.iter().any(|queued| queued.includes(id))
+    }
+
+    fn clear_queue(&mut self, cx: &mut ComposerContext<'_>) {
+        self.queue.clear();
+        cx.tasks.cancel_work(READ_CONTEXT);
+    }
+
+    fn stop(&mut self, cx: &mut ComposerContext<'_>) {
+        self.clear_queue(cx);
+        cx.tasks.cancel_task(SPEAK);
+        cx.tasks.cancel_task(RECOMPUTE);
+    }
+
+    /// Starts the next turn, or the next piece of one, if nothing has to be waited for.
+    fn speak_next(&mut self, cx: &mut ComposerContext<'_>) {
+        // A take that is being written may be context of the next turn.
+        let waits = !cx.tasks.is_idle()
+            || !cx.models.is_ready()
+            || [WRITE_TAKES, READ_CONTEXT, voice_prompt::READ_RECORDING].iter().any(|key| cx.tasks.is_running(*key))
+            || self.conversation.waits_for_prompt();
+        if waits {
+            return;
+        }
+        let Some(mut next) = self.queue.pop_front() else { return };
+        match next.pieces.take() {
+            None => self.prepare(next, cx),
+            // The piece before it is still playing.
+            Some(pieces) if pieces.started && cx.settings.autoplay && cx.monitor.is_playing_current_clip() => {
+                self.queue.push_front(QueuedTurn { pieces: Some(pieces), ..next });
+            }
+            Some(pieces) => self.speak_piece(next, pieces, cx),
+        }
+    }
+
+    /// Cuts the text of a turn into pieces and reads its context.
+    fn prepare(&mut self, mut queued: QueuedTurn, cx: &mut ComposerContext<'_>) {
+        let (Some(turn), Some(checkpoint)) = (self.conversation.turn(queued.turn).cloned(), cx.models.checkpoint())
+        else {
+            return;
+        };
+        let (dims, profile) = (checkpoint.dims(), &checkpoint.text_profile);
+        let script = Script::new(&turn.text, turn.speaker, false, profile);
+        script.messages(profile, &checkpoint.info.name).into_iter().for_each(|text| cx.effects.notify(text));
+        let (pieces, turns) = self.turns_of_pieces(queued.turn, script, cx.effects);
+        let mut context: Vec<Option<Turn>> = self.conversation.prompt_turn().map(Some).into_iter().collect();
+        let mut to_read = Vec::new();
+        for before in self.conversation.before(queued.turn).filter(|_| queued.with_context) {
+            let Some(take) = &before.take else {
+                let expected = format!("the turn {:?} to be spoken before the one that answers it", before.text);
+                return cx.effects.notify_error(Error::invalid("conversation", expected, "no take of it"));
+            };
+            to_read.push((context.len(), before.speaker, before.text.clone(), take.id.clone()));
+            context.push(None);
+        }
+        if cx.settings.random_seed
+            && let Some(seed) = cx.effects.or_notify(random_seed())
+        {
+            self.sampling.seed = seed;
+        }
+        let (sampling, max_frames) = (self.sampling, longest_frames(cx.settings, &dims));
+        let spec = move |context| ClipSpec { context, ..ClipSpec::new("", 0, sampling) };
+        let folder = cx.library.store.folder().clone();
+        let read = move |_: &_| {
+            for (at, speaker, text, take) in to_read {
+                let frames = folder.read_tokens(&take, &dims)?.frames;
+                context[at] = Some(Turn { speaker, text, frames });
+            }
+            Ok(context.into_iter().flatten().collect())
+        };
+        cx.tasks.run(READ_CONTEXT, read, move |composer: &mut Self, cx, context: Result<Vec<Turn>>| {
+            let Some(context) = cx.effects.or_notify(context) else { return };
+            let narration = Narration::new(spec(context), pieces, max_frames, true);
+            queued.pieces = Some(PieceQueue { narration, turns, started: false });
+            composer.queue.push_front(queued);
+            composer.speak_next(cx);
+        });
+    }
+
+    /// The pieces of a turn's text, and the turns that they become.
+    fn turns_of_pieces(
+        &mut self,
+        turn: TurnId,
+        script: Script,
+        effects: &mut Effects,
+    ) -> (Vec<Piece>, VecDeque<TurnId>) {
+        let mut turns = VecDeque::new();
+        if script.pieces.len() > 1 {
+            effects.notify(format!("the text is spoken in {} pieces, one turn each", script.pieces.len()));
+        }
+        for piece in &script.pieces {
+            turns.push_back(match turns.back() {
+                None => {
+                    if script.pieces.len() > 1 || script.tag.is_some() {
+                        self.conversation.edit(turn, piece.speaker, &piece.text);
+                    }
+                    turn
+                }
+                Some(before) => self.conversation.insert_after(*before, piece.speaker, &piece.text),
+            });
+        }
+        (script.pieces, turns)
+    }
+
+    fn speak_piece(&mut self, mut queued: QueuedTurn, mut pieces: PieceQueue, cx: &mut ComposerContext<'_>) {
+        // Turns that were deleted while they waited are left out; edited ones are spoken as they are now.
+        while let Some(id) = pieces.turns.front().copied() {
+            let Some(turn) = self.conversation.turn(id) else {
+                pieces.turns.pop_front();
+                pieces.narration.skip();
+                continue;
+            };
+            if let Some(piece) = pieces.narration.peek_mut() {
+                (piece.speaker, piece.text) = (turn.speaker, turn.text.clone());
+            }
+            break;
+        }
+        let (Some(turn), Some(checkpoint)) = (pieces.turns.pop_front(), cx.models.checkpoint()) else { return };
+        let dims = checkpoint.dims();
+        let next = pieces.narration.next(&dims, |spec| checked_prompt(spec, checkpoint));
+        let next = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => return,
+            Err(e) => {
+                self.queue.clear();
+                return cx.effects.notify_error(e);
+            }
+        };
+        let request = next.request;
+        if !next.split_off.is_empty() {
+            self.conversation.edit(turn, request.spec.speaker, &request.spec.text);
+            let mut last = turn;
+            for (n, piece) in next.split_off.iter().enumerate() {
+                last = self.conversation.insert_after(last, piece.speaker, &piece.text);
+                pieces.turns.insert(n, last);
+            }
+        }
+        let mut purpose = TakePurpose::default();
+        let after = queued.with_context.then(|| self.conversation.takes_before(turn).unwrap_or_default());
+        purpose.turn = Some(TakeOfTurn { turn, after });
+        let mut seeds = vec![request.spec.sampling.seed];
+        if queued.variants > 1 {
+            if pieces.started || !pieces.turns.is_empty() {
+                cx.effects.notify("a text in several pieces is spoken with one seed per piece");
+                queued.variants = 1;
+            } else {
+                seeds.extend((1..queued.variants).filter_map(|_| cx.effects.or_notify(random_seed())));
+                purpose.group = Some(GroupId::new());
+            }
+        }
+        pieces.started = true;
+        if !pieces.turns.is_empty() {
+            self.queue.push_front(QueuedTurn { pieces: Some(pieces), ..queued });
+        }
+        self.generate(request, seeds, purpose, cx);
+    }
+
+    /// Makes takes from another take. They may become as long as that one.
+    fn make_takes(&mut self, request: TakeRequest, cx: &mut ComposerContext<'_>) {
+        let TakeRequest { spec, more_seeds, parent, group } = request;
+        let Some(checkpoint) = cx.models.checkpoint() else {
+            return cx.effects.notify(cx.models.status().unwrap_or_default());
+        };
+        let dims = checkpoint.dims();
+        // One frame more, so that a clip that the model ended can end again.
+        let frames = cx.library.store.get(&parent).map_or(0, |take| take.measures.frames + 1);
+        let max_frames = longest_frames(cx.settings, &dims).max(frames);
+        let prompt =
+            checked_prompt(&spec, checkpoint).and_then(|prompt| prompt.check_fits(max_frames, &dims).map(|()| prompt));
+        let Some(prompt) = cx.effects.or_notify(prompt) else { return self.queue.clear() };
+        let seeds = std::iter::once(spec.sampling.seed).chain(more_seeds).collect();
+        let purpose = TakePurpose { turn: None, parent: Some(parent), group };
+        self.generate(GenerationRequest::new(&spec, prompt, max_frames), seeds, purpose, cx);
+    }
+
+    /// Queues takes of one request, one for each of `seeds`.
+    fn generate(
+        &self,
+        request: GenerationRequest,
+        seeds: Vec<u64>,
+        purpose: TakePurpose,
+        cx: &mut ComposerContext<'_>,
+    ) {
+        let turn = purpose.turn.as_ref().map(|of| of.turn);
+        let start = move |composer: &mut Self, cx: &mut ComposerContext<'_>, cancel: CancelToken| {
+            composer.start_takes(request, seeds, turn, cx, cancel)
+        };
+        let on_event = |_: &mut Self, cx: &mut ComposerContext<'_>, (clip, event): (usize, Event)| {
+            // The first clip is shown while it is made; the others are stored with it.
+            if clip == 0 {
+                show_event(event, cx.effects);
+            }
+        };
+        let then = move |composer: &mut Self, cx: &mut ComposerContext<'_>, made: Result<Vec<GeneratedClip>>| {
+            composer.speaking = None;
+            cx.effects.send(MonitorCommand::Finish);
+            match made {
+                Ok(made) => composer.on_takes_made(made, purpose, cx),
+                Err(e) => {
+                    composer.clear_queue(cx);
+                    cx.effects.notify_error(e);
+                }
+            }
+        };
+        cx.tasks.ask(SPEAK, Position::Last, start, on_event, then);
+    }
+
+    fn start_takes(
+        &mut self,
+        request: GenerationRequest,
+        seeds: Vec<u64>,
+        turn: Option<TurnId>,
+        cx: &mut ComposerContext<'_>,
+        cancel: CancelToken,
+    ) -> Result<Option<TakesTask>> {
+        let (Some(worker), Some(checkpoint)) = (cx.models.worker(), cx.models.checkpoint()) else { return Ok(None) };
+        self.bytes_read_before = checkpoint.tensors.bytes_read();
+        let spec = request.spec.clone();
+        let task = worker.generate_batch(request.observed(), seeds, cancel)?;
+        self.speaking = turn;
+        let expected = expected_seconds(&spec.text).min(cx.settings.max_seconds);
+        cx.effects.send(InspectorCommand::BeginClip(Box::new(spec)));
+        cx.effects.send(MonitorCommand::Begin { expected });
+        Ok(Some(task))
+    }
+
+    /// The first take belongs to the turn and is shown; the others are stored with it.
+    fn on_takes_made(&mut self, made: Vec<GeneratedClip>, purpose: TakePurpose, cx: &mut ComposerContext<'_>) {
+        for (n, generated) in made.iter().enumerate() {
+            if n == 0 {
+                let end_frame = generated.end_frame.clone().map(Box::new);
+                cx.effects.send(InspectorCommand::FinishClip { stop: generated.clip.stop, end_frame });
+            }
+            generated.issues.iter().for_each(|issue| cx.effects.notify(issue.describe()));
+        }
+        // Only pieces are context of the next piece; a take may have been regenerated between two of them.
+        if let Some(first) = made.first().filter(|made| made.clip.stop != Some(FinishReason::Cancelled))
+            && purpose.turn.is_some()
+            && let Some(pieces) = self.queue.front_mut().and_then(|queued| queued.pieces.as_mut())
+        {
+            pieces.narration.spoken(&first.clip.codes);
+        }
+        cx.effects.send(LibraryCommand::Store(Box::new(NewTakes { made, purpose })));
+    }
+
+    fn play_conversation(&self, cx: &mut ComposerContext<'_>) {
+        let (takes, rate) = (self.takes(), cx.models.sample_rate());
+        let Some(takes) = cx.effects.or_notify(takes) else { return };
+        let folder = cx.library.store.folder().clone();
+        let read = move |_: &_| conversation_audio(&folder, &takes, rate);
+        cx.tasks.run(READ_CONVERSATION, read, move |_: &mut Self, cx, samples: Result<Vec<f32>>| {
+            if let Some(samples) = cx.effects.or_notify(samples) {
+                cx.effects.send(MonitorCommand::PlaySound { samples, rate });
+            }
+        });
+    }
+}
+
+/// Shows an event of the clip that is being made.
+fn show_event(event: Event, effects: &mut Effects) {
+    match event {
+        Event::Frame(frame) => effects.send(InspectorCommand::AppendFrame(Box::new(frame))),
+        Event::Audio(samples) => {
+            effects.send(InspectorCommand::AppendAudio(samples.clone()));
+            effects.send(MonitorCommand::Append(samples));
+        }
+        Event::Retry { .. } => {} // the window's jobs have no retries
+    }
+}
+
+/// The prompt of `spec`, with everything checked that can be checked before it is generated.
+fn checked_prompt(spec: &ClipSpec, checkpoint: &crate::checkpoint::Checkpoint) -> Result<crate::data::Prompt> {
+    spec.sampling.check(&checkpoint.dims())?;
+    checkpoint.info.check_speaker("speaker", spec.speaker)?;
+    checkpoint.prompt(spec)
+}
+
+/// Frames of the longest take that the settings allow.
+fn longest_frames(settings: &Settings, dims: &ModelDims) -> usize {
+    dims.frames_in(settings.max_seconds).max(1)
+}
+
+/// Settings until the model is known.
+fn provisional_sampling() -> Sampling {
+    let dims = ModelDims {
+        codebooks: 2,
+        vocab: usize::MAX,
+        codec_size: 1,
+        frame_rate: 12.5,
+        sample_rate: crate::data::MIMI_SAMPLE_RATE,
+        max_positions: 1,
+    };
+    Sampling::suggested(Mode::default(), 0, Dtype::Float32, &dims, |_| None)
+}
+
+/// The sound of takes, one after another, with a pause between.
+pub(super) fn conversation_audio(folder: &TakeFolder, takes: &[TakeId], rate: usize) -> Result<Vec<f32>> {
+    let mut audio = Vec::new();
+    for (n, take) in takes.iter().enumerate() {
+        if n > 0 {
+            audio.resize(audio.len() + (PAUSE * rate as f64) as usize, 0.0);
+        }
+        audio.extend(wav::read(&folder.audio_path(take), rate)?);
+    }
+    Ok(audio)
+}

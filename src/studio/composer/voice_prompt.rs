@@ -1,0 +1,113 @@
+//! The voice prompt: a recording that is read, trimmed and encoded.
+
+use std::path::PathBuf;
+
+use super::{Composer, ComposerContext, VoicePrompt};
+use crate::audio::microphone::MicrophoneRecording;
+use crate::audio::recording::{self, Recording};
+use crate::data::Codes;
+use crate::error::Result;
+use crate::studio::monitor::MonitorCommand;
+use crate::studio::tasks::{Key, Position};
+use crate::worker::CancelToken;
+
+pub(super) const READ_RECORDING: Key = Key("read recording");
+const ENCODE: Key = Key("encode voice prompt");
+
+impl Composer {
+    pub(super) fn set_voice_prompt(&self, path: PathBuf, cx: &mut ComposerContext<'_>) {
+        let Some(info) = cx.models.info() else {
+            return cx.effects.notify(cx.models.status().unwrap_or_default());
+        };
+        let max_seconds = info.dims.seconds(info.dims.max_positions);
+        let (rate, file) = (info.dims.sample_rate, path.clone());
+        let read = move |_: &_| recording::read(&file, rate, recording::Length::AtMost(max_seconds));
+        // A recording that is still being read is replaced.
+        cx.tasks.run(READ_RECORDING, read, move |composer: &mut Self, cx, read| composer.on_recording(path, read, cx));
+    }
+
+    fn on_recording(&mut self, path: PathBuf, read: Result<Recording>, cx: &mut ComposerContext<'_>) {
+        let recording = match read {
+            Ok(recording) => recording,
+            Err(e) => {
+                self.queue.clear(); // they were to be spoken after it
+                return cx.effects.notify_error(e);
+            }
+        };
+        recording.warnings.iter().for_each(|warning| cx.effects.notify(warning));
+        if let Some(info) = cx.models.info().filter(|info| !info.supports_voice_prompt()) {
+            cx.effects.notify(format!("{} takes no voice from a recording; it will have no useful effect", info.name));
+        }
+        // What was entered for the same recording stays.
+        let known = self.conversation.prompt.take().filter(|prompt| prompt.path == path);
+        let whole = (0.0, recording.samples.len() as f64 / cx.models.sample_rate() as f64);
+        let (text, speaker, part) =
+            known.map_or((String::new(), 0, whole), |prompt| (prompt.text, prompt.speaker, prompt.part));
+        let samples = recording.samples;
+        self.conversation.prompt = Some(VoicePrompt { path, text, speaker, part, samples, codes: None });
+        self.encode_prompt(cx);
+    }
+
+    /// Encodes the part of the recording that is used; the part before is no longer wanted.
+    fn encode_prompt(&mut self, cx: &mut ComposerContext<'_>) {
+        self.conversation.prompt.iter_mut().for_each(|prompt| prompt.codes = None);
+        let start = |composer: &mut Self, cx: &mut ComposerContext<'_>, cancel: CancelToken| {
+            let (Some(prompt), Some(worker)) = (&composer.conversation.prompt, cx.models.worker()) else {
+                return Ok(None);
+            };
+            worker.encode(prompt.used(cx.models.sample_rate()).to_vec(), cancel).map(Some)
+        };
+        let no_events = |_: &mut Self, _: &mut ComposerContext<'_>, _| {};
+        let then = |composer: &mut Self, cx: &mut ComposerContext<'_>, encoded: Result<Codes>| match encoded {
+            Ok(codes) => composer.conversation.prompt.iter_mut().for_each(|prompt| prompt.codes = Some(codes.clone())),
+            Err(e) => {
+                composer.conversation.prompt = None;
+                composer.queue.clear(); // they were to be spoken after it
+                cx.effects.notify_error(e);
+            }
+        };
+        cx.tasks.ask(ENCODE, Position::Replace, start, no_events, then);
+    }
+
+    pub(super) fn trim_voice_prompt(&mut self, from: f64, to: f64, cx: &mut ComposerContext<'_>) {
+        let rate = cx.models.sample_rate();
+        if self.conversation.prompt.as_mut().is_some_and(|prompt| prompt.trim(from, to, rate)) {
+            self.encode_prompt(cx);
+        }
+    }
+
+    pub(super) fn remove_voice_prompt(&mut self, cx: &mut ComposerContext<'_>) {
+        cx.effects.send(MonitorCommand::EndAudition);
+        cx.tasks.cancel_work(READ_RECORDING);
+        cx.tasks.discard(ENCODE);
+        self.conversation.prompt = None;
+    }
+
+    pub(super) fn play_voice_prompt(&self, cx: &mut ComposerContext<'_>) {
+        let rate = cx.models.sample_rate();
+        if let Some(prompt) = &self.conversation.prompt {
+            let samples = prompt.used(rate).to_vec();
+            cx.effects.send(MonitorCommand::PlaySound { samples, rate });
+        }
+    }
+
+    pub(super) fn start_recording(&mut self, cx: &mut ComposerContext<'_>) {
+        if self.microphone.is_some() {
+            return;
+        }
+        cx.effects.send(MonitorCommand::Pause); // the microphone would record it
+        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
+        let path = self.recordings.join(now.strftime("%Y-%m-%d %H.%M.%S.wav").to_string());
+        let wake = cx.tasks.wake();
+        let started = MicrophoneRecording::start(self.microphone_source.clone(), &path, move || wake());
+        self.microphone = cx.effects.or_notify(started);
+    }
+
+    pub(super) fn poll_microphone(&mut self, cx: &mut ComposerContext<'_>) {
+        let Some(finished) = self.microphone.as_ref().and_then(MicrophoneRecording::poll) else { return };
+        self.microphone = None;
+        if let Some(path) = cx.effects.or_notify(finished) {
+            self.set_voice_prompt(path, cx);
+        }
+    }
+}

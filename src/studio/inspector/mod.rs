@@ -1,0 +1,501 @@
+//! The inspector: the current clip, its steps, what is selected, and what other settings would have drawn.
+
+mod clip_view;
+mod current_clip;
+mod time_axis;
+mod what_if;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use self::clip_view::{ClipView, MapContent};
+pub use self::current_clip::CurrentClip;
+pub use self::time_axis::TimeAxis;
+pub use self::what_if::WhatIfQuestion;
+use super::comparison::{Comparison, ComparisonCommand, PinKey};
+use super::composer::{Composer, ComposerCommand, TakeRequest};
+use super::effects::Effects;
+use super::library::Library;
+use super::memo::Derived;
+use super::models::Models;
+use super::monitor::{MonitorCommand, PlaybackSource};
+use super::session::{Owner, Session};
+use super::shell::{PanelRequest, ShellCommand};
+use super::tasks::{Key, Position, RECOMPUTE, SPEAK, Tasks};
+use crate::acoustics::spectrogram::MelSpectrogram;
+use crate::data::{Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, random_seed};
+use crate::engine::{GeneratedFrame, GenerationRequest};
+use crate::error::Result;
+use crate::report::{self, ClipReport, Report, StepsUnavailable, Table};
+use crate::takes::{LogitsCache, TakeId};
+use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip};
+
+pub(super) const READ_TAKE: Key = Key("read take");
+const FIND_LOGITS: Key = Key("find logits");
+const STORE_LOGITS: Key = Key("store logits");
+const SPECTROGRAM: Key = Key("spectrogram");
+const STATISTICS: Key = Key("statistics");
+
+/// Bytes of logits that are kept on disk: some five minutes of CSM-1B, hours of the demo voice.
+const CACHE_BOUND: u64 = 1 << 30;
+/// Frames that are played before and after an issue.
+const MARGIN: usize = 3;
+/// Longest part of a silence that is played, in frames: its start is enough.
+const LONGEST_SILENCE: usize = 12;
+
+pub type Tables = Vec<(String, Table)>;
+/// The current clip by its version, and the pinned clips.
+pub type StatisticsKey = (u64, Vec<PinKey>);
+
+pub struct Inspector {
+    pub current: CurrentClip,
+    /// What of it is selected and visible.
+    pub view: ClipView,
+    /// What other settings would have drawn.
+    pub what_if: WhatIfQuestion,
+    /// Statistics of the clip's tokens, and of the pinned modes.
+    pub statistics: Derived<StatisticsKey, Tables>,
+    /// Identifies the current clip, whatever becomes of it.
+    id: u64,
+    cache: LogitsCache,
+    /// The take whose logits are known to be in the cache.
+    cached: Option<TakeId>,
+    /// The sound whose spectrogram was requested last.
+    spectrogram_of: Option<u64>,
+}
+
+/// Commands of the inspector, and what other owners tell it.
+#[derive(Debug)]
+pub enum InspectorCommand {
+    View(TakeId),
+    /// Show a take and play it. While a take is being made, it is pinned and played.
+    PlayTake(TakeId),
+    /// Show a clip that has been read; its file's name if it is not a take.
+    Show {
+        clip: Box<Clip>,
+        /// The name of its file.
+        name: String,
+    },
+    /// Show a clip that is being made.
+    BeginClip(Box<ClipSpec>),
+    /// Append a frame to it.
+    AppendFrame(Box<FrameEvent>),
+    /// Append to its waveform.
+    AppendAudio(Vec<f32>),
+    FinishClip {
+        stop: Option<FinishReason>,
+        /// The end-of-speech frame, if the model ended it.
+        end_frame: Option<Box<GeneratedFrame>>,
+    },
+    /// A clip is stored as a take.
+    TakeStored {
+        /// The clip: the id of the inspector when it was finished.
+        clip: u64,
+        take: TakeId,
+    },
+    /// Takes were deleted, with their names.
+    TakesDeleted(Vec<(TakeId, String)>),
+    /// Select frame and codebook; `None` follows the newest frame.
+    Select(Option<(usize, usize)>),
+    /// Codebook of the plots.
+    SelectCodebook(usize),
+    /// The visible part of the clip.
+    SetAxis(TimeAxis),
+    /// What the token map shows.
+    ShowMap(MapContent),
+    /// Show the token map without differences.
+    ForgetDifference,
+    /// Show mel spectrograms instead of waveforms, or waveforms again.
+    ToggleSpectrograms,
+    /// Ask what these settings would have drawn; `None` asks nothing.
+    AskWhatIf(Option<Sampling>),
+    /// Select and play the next issue after the selected frame.
+    NextIssue,
+    /// Select and play the issue before the selected frame.
+    PreviousIssue,
+    /// Select and play an issue.
+    PlayIssue(Issue),
+    /// Make a take that is unchanged before this frame and has the current settings from it on.
+    Resume(usize),
+    /// Make a take that is unchanged before this frame and has these settings from it on.
+    ResumeWith {
+        frame: usize,
+        sampling: Sampling,
+    },
+    /// Make a take that is unchanged before this frame and has another seed from it on.
+    Reseed(usize),
+    /// Make a take with this token, which is unchanged before it and has the same noise after it.
+    UseToken {
+        /// Frame of the token.
+        frame: usize,
+        /// Codebook of the token.
+        codebook: usize,
+        token: u32,
+    },
+    /// Compute the statistics of the current clip and the pinned modes.
+    ComputeStatistics,
+    /// Compute the logits again that an audition has interrupted.
+    RecomputeLogits,
+}
+
+/// What [`Inspector`] may read.
+pub struct InspectorContext<'a> {
+    composer: &'a Composer,
+    models: &'a Models,
+    library: &'a Library,
+    comparison: &'a Comparison,
+    tasks: &'a mut Tasks,
+    effects: &'a mut Effects,
+}
+
+impl Owner for Inspector {
+    type Command = InspectorCommand;
+    type Context<'a> = InspectorContext<'a>;
+
+    fn split(session: &mut Session) -> (&mut Self, InspectorContext<'_>) {
+        let Session { inspector, composer, models, library, comparison, tasks, effects, .. } = session;
+        (inspector, InspectorContext { composer, models, library, comparison, tasks, effects })
+    }
+
+    fn handle(&mut self, command: InspectorCommand, cx: &mut InspectorContext<'_>) {
+        match command {
+            InspectorCommand::View(take) => self.view_take(take, false, cx),
+            InspectorCommand::PlayTake(take) => self.play_take(take, cx),
+            InspectorCommand::Show { clip, name } => self.show(*clip, None, name, cx),
+            InspectorCommand::BeginClip(spec) => self.begin_clip(*spec, cx),
+            InspectorCommand::AppendFrame(event) => self.current.push_frame(*event),
+            InspectorCommand::AppendAudio(samples) => self.current.push_audio(&samples),
+            InspectorCommand::FinishClip { stop, end_frame } => {
+                Arc::make_mut(&mut self.current.clip).stop = stop;
+                self.current.set_end(end_frame.as_deref());
+            }
+            InspectorCommand::TakeStored { clip, take } => {
+                if self.id == clip {
+                    self.current.take = Some(take);
+                }
+            }
+            InspectorCommand::TakesDeleted(deleted) => {
+                // The clip can still be played.
+                if let Some((_, name)) = deleted.iter().find(|(take, _)| self.current.take.as_ref() == Some(take)) {
+                    (self.current.take, self.current.name) = (None, format!("{name} (deleted)"));
+                }
+            }
+            InspectorCommand::Select(cell) => self.select(cell, cx),
+            InspectorCommand::SelectCodebook(codebook) => self.view.codebook = codebook,
+            InspectorCommand::SetAxis(axis) => self.view.axis = axis,
+            InspectorCommand::ShowMap(content) => self.view.map = content,
+            InspectorCommand::ForgetDifference => {
+                if matches!(self.view.map, MapContent::Difference(_)) {
+                    self.view.map = MapContent::Tokens;
+                }
+            }
+            InspectorCommand::ToggleSpectrograms => self.view.spectrograms = !self.view.spectrograms,
+            InspectorCommand::AskWhatIf(sampling) => self.ask_what_if(sampling, cx),
+            InspectorCommand::NextIssue => self.step_issue(true, cx),
+            InspectorCommand::PreviousIssue => self.step_issue(false, cx),
+            InspectorCommand::PlayIssue(issue) => self.play_issue(&issue, cx),
+            InspectorCommand::Resume(frame) => self.resume(frame, cx.composer.sampling, cx),
+            InspectorCommand::ResumeWith { frame, sampling } => self.resume(frame, sampling, cx),
+            InspectorCommand::Reseed(frame) => self.reseed(frame, cx),
+            InspectorCommand::UseToken { frame, codebook, token } => self.use_token(frame, codebook, token, cx),
+            InspectorCommand::ComputeStatistics => self.compute_statistics(cx),
+            InspectorCommand::RecomputeLogits => {
+                self.current.set_steps(crate::analysis::steps::Steps::default());
+                self.recompute_logits(cx);
+            }
+        }
+    }
+}
+
+impl Inspector {
+    /// Keeps logits in `cache`.
+    pub(super) fn new(cache: &Path) -> Self {
+        Self {
+            current: CurrentClip::default(),
+            view: ClipView::default(),
+            what_if: WhatIfQuestion::default(),
+            statistics: Derived::default(),
+            id: 0,
+            cache: LogitsCache::new(cache, CACHE_BOUND),
+            cached: None,
+            spectrogram_of: None,
+        }
+    }
+
+    /// Identifies the current clip.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Computes the spectrogram if it is wanted, and stores the logits once all are known.
+    pub(super) fn poll(&mut self, cx: &mut InspectorContext<'_>) {
+        self.compute_spectrogram(cx);
+        self.store_logits(cx);
+    }
+
+    // --- Showing clips ---
+
+    fn view_take(&self, take: TakeId, play: bool, cx: &mut InspectorContext<'_>) {
+        if cx.tasks.is_active(SPEAK) {
+            return cx.effects.notify("A take is being made; pin this one to play it meanwhile, or stop with Escape");
+        }
+        // A take of another model can be played, whatever its sizes.
+        let (rate, folder) = (cx.models.sample_rate(), cx.library.store.folder().clone());
+        let id = take.clone();
+        let read = move |_: &_| folder.read_clip(&id, rate);
+        cx.tasks.run(READ_TAKE, read, move |inspector: &mut Self, cx, clip: Result<Clip>| {
+            if let Some(clip) = cx.effects.or_notify(clip) {
+                inspector.show(clip, Some(take), String::new(), cx);
+                if play {
+                    cx.effects.send(MonitorCommand::PlayCurrentClip);
+                }
+            }
+        });
+    }
+
+    fn play_take(&self, take: TakeId, cx: &mut InspectorContext<'_>) {
+        if cx.tasks.is_active(SPEAK) {
+            cx.effects.send(ComparisonCommand::PinAndPlay(take));
+        } else if self.current.take.as_ref() == Some(&take) {
+            cx.effects.send(MonitorCommand::PlayCurrentClip);
+        } else {
+            self.view_take(take, true, cx);
+        }
+    }
+
+    /// Replaces the current clip.
+    fn replace(&mut self, clip: Clip, take: Option<TakeId>, name: String, cx: &mut InspectorContext<'_>) {
+        self.id += 1;
+        let (version, sound_version) = (self.current.version + 1, self.current.sound_version + 1);
+        let real_time_factor =
+            take.as_ref().and_then(|id| cx.library.store.get(id)).map_or(0.0, |take| take.measures.real_time_factor);
+        let peaks = crate::audio::peaks::peaks(&clip.audio, clip.sample_rate);
+        let clip = Arc::new(clip);
+        self.current =
+            CurrentClip { clip, take, name, peaks, real_time_factor, version, sound_version, ..CurrentClip::default() };
+        self.view.cell = None;
+        cx.tasks.cancel_work(READ_TAKE);
+        cx.tasks.cancel_work(FIND_LOGITS);
+        cx.tasks.discard(RECOMPUTE);
+        self.ask_what_if(None, cx);
+        if self.view.map == MapContent::WhatIf {
+            self.view.map = MapContent::Tokens;
+        }
+    }
+
+    fn begin_clip(&mut self, spec: ClipSpec, cx: &mut InspectorContext<'_>) {
+        let clip = Clip { origin: spec.into(), sample_rate: cx.models.sample_rate(), ..Clip::default() };
+        self.replace(clip, None, String::new(), cx);
+    }
+
+    /// Shows a clip that is complete, and finds or computes its logits if this model made it.
+    fn show(&mut self, clip: Clip, take: Option<TakeId>, name: String, cx: &mut InspectorContext<'_>) {
+        let own = cx.models.checkpoint().map(|checkpoint| checkpoint.id()).transpose();
+        let Some(own) = cx.effects.or_notify(own) else { return };
+        let same_model = own.is_some_and(|own| clip.origin.model.as_ref().is_none_or(|m| m.sha256 == own.sha256));
+        self.replace(clip, take, name, cx);
+        self.view.axis.fit();
+        cx.effects.send(MonitorCommand::LoadCurrentClip);
+        let clip = &self.current.clip;
+        if clip.codes.is_empty() {
+            return;
+        }
+        if same_model && clip.origin.is_complete() {
+            self.find_logits(cx);
+        } else {
+            cx.effects
+                .notify("Cannot analyse this clip: it was made by another model, or its settings were not recorded");
+        }
+    }
+
+    // --- Logits ---
+
+    /// Looks in the cache for the logits of the current take, and computes them if they are not there.
+    fn find_logits(&self, cx: &mut InspectorContext<'_>) {
+        let (Some(take), Some(checkpoint)) = (self.current.take.clone(), cx.models.checkpoint().cloned()) else {
+            return self.recompute_logits(cx);
+        };
+        let (cache, codes) = (self.cache.clone(), self.current.clip.codes.clone());
+        let tokens = cx.library.store.folder().tokens_path(&take);
+        let find = move |_: &_| {
+            let key = LogitsCache::key(&checkpoint.id().ok()?.sha256, &std::fs::read(tokens).ok()?);
+            cache.contains(&key).then(|| cache.read(&key, &codes)).flatten()
+        };
+        cx.tasks.run(FIND_LOGITS, find, move |inspector: &mut Self, cx, found| match found {
+            Some(steps) => {
+                inspector.current.set_steps(steps);
+                inspector.cached = Some(take);
+            }
+            None => inspector.recompute_logits(cx),
+        });
+    }
+
+    /// Computes the logits of the current clip by teacher forcing.
+    fn recompute_logits(&self, cx: &mut InspectorContext<'_>) {
+        let start = |inspector: &mut Self, cx: &mut InspectorContext<'_>, cancel: CancelToken| {
+            let clip = &inspector.current.clip;
+            let (Ok(spec), Some(checkpoint), Some(worker)) =
+                (clip.origin.spec(), cx.models.checkpoint(), cx.models.worker())
+            else {
+                return Ok(None);
+            };
+            let request = GenerationRequest::teacher_forced_clip(&spec, checkpoint.prompt(&spec)?, clip);
+            worker.generate(request, cancel).map(Some)
+        };
+        let on_event = |inspector: &mut Self, _: &mut InspectorContext<'_>, event: Event| {
+            if let Event::Frame(event) = event {
+                inspector.current.push_step(event.frame);
+            }
+        };
+        let then = |inspector: &mut Self, cx: &mut InspectorContext<'_>, computed: Result<GeneratedClip>| {
+            if let Some(computed) = cx.effects.or_notify(computed) {
+                inspector.current.set_end(computed.end_frame.as_ref());
+            }
+        };
+        cx.tasks.ask(RECOMPUTE, Position::Replace, start, on_event, then);
+    }
+
+    /// Stores the logits of the current take once all of them are known.
+    fn store_logits(&mut self, cx: &mut InspectorContext<'_>) {
+        let take = &self.current.take;
+        if take.is_none() || *take == self.cached || !self.current.is_analysed() || !cx.tasks.is_idle() {
+            return;
+        }
+        let (Some(take), Some(checkpoint)) = (take.clone(), cx.models.checkpoint().cloned()) else { return };
+        let tokens = cx.library.store.folder().tokens_path(&take);
+        self.cached = Some(take);
+        let (cache, steps) = (self.cache.clone(), self.current.steps.clone());
+        let store = move |_: &_| {
+            let tokens = std::fs::read(&tokens).map_err(|e| crate::error::Error::read(&tokens, e))?;
+            cache.write(&LogitsCache::key(&checkpoint.id()?.sha256, &tokens), &steps)
+        };
+        // They can be computed again; nobody has to know.
+        let log = |_: &mut Self, _: &mut InspectorContext<'_>, stored: Result<()>| {
+            stored.unwrap_or_else(|e| tracing::warn!("logits are not stored: {e}"));
+        };
+        cx.tasks.run(STORE_LOGITS, store, log);
+    }
+
+    fn compute_spectrogram(&mut self, cx: &mut InspectorContext<'_>) {
+        let current = &self.current;
+        let wanted = self.view.spectrograms && current.spectrogram.is_none() && !current.clip.audio.is_empty();
+        if !wanted || cx.tasks.is_active(SPEAK) || self.spectrogram_of == Some(current.sound_version) {
+            return;
+        }
+        self.spectrogram_of = Some(current.sound_version);
+        let (version, clip) = (current.sound_version, current.clip.clone());
+        let compute = move |_: &_| Arc::new(MelSpectrogram::measure(&clip.audio, clip.sample_rate));
+        cx.tasks.run(SPECTROGRAM, compute, move |inspector: &mut Self, _, spectrogram| {
+            if inspector.current.sound_version == version {
+                inspector.current.spectrogram = Some(spectrogram);
+            }
+        });
+    }
+
+    // --- Selection and issues ---
+
+    fn select(&mut self, cell: Option<(usize, usize)>, cx: &InspectorContext<'_>) {
+        let frame = cx.models.frame_seconds();
+        let seconds = cell.map_or(0.0, |(t, _)| t as f64 * frame);
+        let pinned = cx.comparison.pins.clips().iter().map(|pinned| pinned.clip.seconds()).fold(0.0, f64::max);
+        let clip = &self.current.clip;
+        self.view.select(cell, seconds, pinned.max(clip.seconds()).max(clip.codes.len() as f64 * frame));
+    }
+
+    /// Selects and plays the issue after the selected frame, or the one before it; after the last comes the first.
+    fn step_issue(&mut self, forward: bool, cx: &mut InspectorContext<'_>) {
+        let Ok(dims) = cx.models.dims() else { return };
+        let found = self.current.issues(dims.frame_samples());
+        let start = |issue: &Issue| issue.frames().start;
+        let selected = self.view.cell.map(|(t, _)| t);
+        let next = match (forward, selected) {
+            (true, None) => found.first(),
+            (true, Some(t)) => found.iter().find(|issue| start(issue) > t).or(found.first()),
+            (false, None) => found.last(),
+            (false, Some(t)) => found.iter().rev().find(|issue| start(issue) < t).or(found.last()),
+        };
+        let Some(issue) = next.copied() else { return cx.effects.notify("This clip has no issues") };
+        self.play_issue(&issue, cx);
+        cx.effects.send(ShellCommand::Request(PanelRequest::ShowTab("Problems")));
+    }
+
+    fn play_issue(&mut self, issue: &Issue, cx: &mut InspectorContext<'_>) {
+        self.select(Some((issue.frames().start, issue.codebook())), cx);
+        let frame = cx.models.frame_seconds();
+        let mut frames = issue.frames();
+        if matches!(issue, Issue::Silence { .. }) {
+            frames.end = frames.end.min(frames.start + LONGEST_SILENCE);
+        }
+        let from = frames.start.saturating_sub(MARGIN) as f64 * frame;
+        let to = (frames.end + MARGIN).min(self.current.clip.codes.len()) as f64 * frame;
+        cx.effects.send(MonitorCommand::SwitchTo(PlaybackSource::CurrentClip));
+        cx.effects.send(MonitorCommand::PlayRegion { from, to, looping: false });
+    }
+
+    // --- Takes from the current one ---
+
+    /// Changes the spec of the current take and makes it again.
+    fn remake(&self, cx: &mut InspectorContext<'_>, change: impl FnOnce(&mut ClipSpec)) {
+        let (Some(parent), Ok(mut spec)) = (self.current.reproducible(), self.current.clip.origin.spec()) else {
+            return;
+        };
+        change(&mut spec);
+        let request = TakeRequest { spec, more_seeds: Vec::new(), parent, group: None };
+        cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
+    }
+
+    fn resume(&self, frame: usize, sampling: Sampling, cx: &mut InspectorContext<'_>) {
+        self.remake(cx, |spec| {
+            spec.edits.retain(|edit| edit.frame() < frame);
+            let sampling = Sampling { seed: spec.sampling.seed, ..sampling };
+            spec.edits.push(Edit::Sampling { frame, sampling });
+        });
+    }
+
+    fn reseed(&self, frame: usize, cx: &mut InspectorContext<'_>) {
+        let Some(seed) = cx.effects.or_notify(random_seed()) else { return };
+        self.remake(cx, |spec| {
+            spec.edits.retain(|edit| match edit {
+                Edit::Token { frame: at, .. } | Edit::Seed { frame: at, .. } => *at < frame,
+                Edit::Sampling { frame: at, .. } => *at <= frame,
+            });
+            spec.edits.push(Edit::Seed { frame, seed });
+        });
+    }
+
+    fn use_token(&self, frame: usize, codebook: usize, token: u32, cx: &mut InspectorContext<'_>) {
+        self.remake(cx, |spec| {
+            spec.edits.retain(|edit| match edit {
+                Edit::Token { frame: at, codebook: k, .. } => (*at, *k) < (frame, codebook),
+                Edit::Sampling { frame: at, .. } | Edit::Seed { frame: at, .. } => *at <= frame,
+            });
+            spec.edits.push(Edit::Token { frame, codebook, token });
+        });
+    }
+
+    // --- Statistics ---
+
+    /// What the statistics depend on.
+    pub fn statistics_key(&self, comparison: &Comparison) -> StatisticsKey {
+        (self.current.version, comparison.pins.keys())
+    }
+
+    fn compute_statistics(&mut self, cx: &mut InspectorContext<'_>) {
+        // While the clip grows, the next statistics are computed after these.
+        let Some(info) = cx.models.info().cloned().filter(|_| !cx.tasks.is_running(STATISTICS)) else { return };
+        let key = self.statistics_key(cx.comparison);
+        self.statistics.request(key.clone());
+        let CurrentClip { clip, steps, .. } = &self.current;
+        let (clip, steps) = (clip.clone(), steps.clone());
+        let pinned = cx.comparison.pins.clips().to_vec();
+        let compute = move |_: &_| {
+            let stats = if steps.cover(&clip.codes) { Ok(steps.stats()) } else { Err(StepsUnavailable::NotComputed) };
+            let report = ClipReport::new("The current clip".into(), &clip, stats, &info);
+            let mut tables = report::tables(&Report::new((*info).clone(), vec![report]));
+            tables.extend(super::comparison::mode_tables(&pinned, &info));
+            tables
+        };
+        cx.tasks
+            .run(STATISTICS, compute, move |inspector: &mut Self, _, tables| inspector.statistics.set(&key, tables));
+    }
+}

@@ -1,0 +1,134 @@
+//! The layout of the window: which panels are visible, and where.
+
+use egui::Ui;
+
+use super::command::Commands;
+use super::panels::{Panel, Slot, least_clip_height};
+use super::session::Session;
+
+/// Height of the panel below the clip.
+const DETAIL: f32 = 210.0;
+/// Its share of a low window, and its least height; without room for that it takes turns with the clip.
+const DETAIL_SHARE: f32 = 0.34;
+const LEAST_DETAIL: f32 = 130.0;
+/// Width of the window below which only one panel stands next to the clip.
+const NARROW: f32 = 860.0;
+
+pub(super) struct Layout {
+    /// Title of the panel below the clip.
+    detail: &'static str,
+    /// Whether a low window shows it instead of the clip.
+    detail_alone: bool,
+    /// Whether a narrow window shows the takes instead of the composer.
+    takes_at_left: bool,
+}
+
+/// What is drawn, and the commands it gives.
+pub(super) struct Frame<'a> {
+    pub(super) panels: &'a mut [Box<dyn Panel>],
+    pub(super) session: &'a Session,
+    pub(super) commands: &'a mut Commands,
+}
+
+impl Frame<'_> {
+    fn slot_ui(&mut self, slot: Slot, ui: &mut Ui) {
+        for panel in self.panels.iter_mut().filter(|panel| panel.slot() == slot) {
+            panel.ui(ui, self.session, self.commands);
+        }
+    }
+}
+
+impl Layout {
+    /// The first layout of these panels.
+    pub(super) fn new(panels: &[Box<dyn Panel>]) -> Self {
+        let detail = panels.iter().find(|panel| panel.slot() == Slot::Detail).map_or("", |panel| panel.title());
+        Self { detail, detail_alone: false, takes_at_left: false }
+    }
+
+    /// Shows a panel in its tab; in a low window instead of the clip, if `alone`.
+    pub(super) fn show_tab(&mut self, title: &'static str, alone: bool) {
+        self.detail = title;
+        self.detail_alone |= alone;
+    }
+
+    pub(super) fn ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
+        egui::Panel::top("bar").show(ui, |ui| frame.slot_ui(Slot::Top, ui));
+        egui::Panel::bottom("transport").show(ui, |ui| frame.slot_ui(Slot::Bottom, ui));
+        let above_transport = ui.available_rect_before_wrap();
+        self.sides_ui(ui, frame);
+        egui::CentralPanel::no_frame().show(ui, |ui| self.centre_ui(ui, frame));
+        let over = egui::UiBuilder::new().max_rect(above_transport);
+        ui.scope_builder(over, |ui| frame.slot_ui(Slot::Over, ui));
+    }
+
+    /// The panels next to the clip: composer and takes, or one of them in a narrow window.
+    fn sides_ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
+        let width = ui.ctx().content_rect().width();
+        let narrow = width < NARROW;
+        let left = egui::Panel::left("compose").default_size(330.0).max_size(width * 0.45);
+        left.show(ui, |ui| {
+            if narrow {
+                ui.horizontal(|ui| {
+                    ui.selectable_value(&mut self.takes_at_left, false, "Compose");
+                    ui.selectable_value(&mut self.takes_at_left, true, "Takes");
+                });
+            }
+            let slot = if narrow && self.takes_at_left { Slot::Right } else { Slot::Left };
+            frame.slot_ui(slot, ui);
+        });
+        if !narrow {
+            let right = egui::Panel::right("takes").default_size(280.0).max_size(width * 0.4);
+            right.show(ui, |ui| frame.slot_ui(Slot::Right, ui));
+        }
+    }
+
+    /// The clip, and one of the panels about it below.
+    fn centre_ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
+        if frame.session.models.info().is_none() {
+            egui::CentralPanel::default().show(ui, |ui| frame.slot_ui(Slot::Centre, ui));
+            return;
+        }
+        let room = ui.available_height() - least_clip_height(frame.session);
+        if room < LEAST_DETAIL {
+            egui::CentralPanel::default().show(ui, |ui| self.low_centre_ui(ui, frame));
+            return;
+        }
+        let height = DETAIL.min(ui.available_height() * DETAIL_SHARE);
+        let detail = egui::Panel::bottom("detail").resizable(true).default_size(height);
+        // However large it was made in a higher window, the clip keeps the room that its lanes need.
+        detail.min_size(LEAST_DETAIL).max_size(room).show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| self.tabs_ui(ui, true, frame));
+            self.detail_ui(ui, frame);
+        });
+        egui::CentralPanel::default().show(ui, |ui| frame.slot_ui(Slot::Centre, ui));
+    }
+
+    /// In a low window the clip and the panels about it take turns.
+    fn low_centre_ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
+        ui.horizontal_wrapped(|ui| {
+            let clip = ui.selectable_label(!self.detail_alone, "Clip");
+            self.detail_alone &= !clip.clicked();
+            if self.tabs_ui(ui, self.detail_alone, frame) {
+                self.detail_alone = true;
+            }
+        });
+        if self.detail_alone { self.detail_ui(ui, frame) } else { frame.slot_ui(Slot::Centre, ui) }
+    }
+
+    /// Tabs of the panels about the clip; whether one was clicked.
+    fn tabs_ui(&mut self, ui: &mut Ui, shown: bool, frame: &Frame<'_>) -> bool {
+        let mut clicked = false;
+        for panel in frame.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
+            if ui.selectable_label(shown && self.detail == panel.title(), panel.title()).clicked() {
+                (self.detail, clicked) = (panel.title(), true);
+            }
+        }
+        clicked
+    }
+
+    fn detail_ui(&self, ui: &mut Ui, frame: &mut Frame<'_>) {
+        let shown = frame.panels.iter_mut().find(|panel| panel.title() == self.detail);
+        shown.into_iter().for_each(|panel| panel.ui(ui, frame.session, frame.commands));
+        ui.take_available_space();
+    }
+}
