@@ -15,6 +15,7 @@ use super::panels::{Panel, panels};
 use super::session::{Session, Stored, StudioPaths};
 use super::settings::Theme;
 use super::shell::PanelRequest;
+use super::tasks::Wake;
 
 pub struct Studio {
     pub session: Session,
@@ -31,9 +32,12 @@ impl Studio {
     /// The application; its threads request repaints of `ctx`.
     pub fn new(ctx: &Context, paths: &StudioPaths, stored: Stored) -> Self {
         let pacing = Pacing::default();
-        let (woken, pace) = (ctx.clone(), pacing.clone());
-        let wake = move || woken.request_repaint_after(pace.update());
-        let studio = Self::with_session(ctx, Session::new(paths, stored, Arc::new(wake)), pacing);
+        let (now, paced, pace) = (ctx.clone(), ctx.clone(), pacing.clone());
+        let wake = Wake {
+            now: Arc::new(move || now.request_repaint()),
+            paced: Arc::new(move || paced.request_repaint_after(pace.update())),
+        };
+        let studio = Self::with_session(ctx, Session::new(paths, stored, wake), pacing);
         let failed = ctx.clone();
         studio.session.monitor.player.on_device_news(move || failed.request_repaint());
         studio

@@ -119,7 +119,7 @@ impl Models {
         self.state = ModelState::Loading(checkpoint.clone());
         checkpoint.notes.iter().chain(&checkpoint.warnings).for_each(|text| cx.effects.notify(text));
         cx.effects.send(ComposerCommand::ModelRead);
-        let wake = cx.tasks.wake();
+        let wake = cx.tasks.paced_wake();
         let load = move |_: &_| {
             let worker = WorkerHandle::start(checkpoint.clone(), move || wake())?;
             worker.load()?.wait(|_| {})?;

@@ -18,7 +18,7 @@ use super::notifications::Notifications;
 use super::preferences::Preferences;
 use super::settings::Settings;
 use super::shell::Shell;
-use super::tasks::{RECOMPUTE, SPEAK, Tasks, Wake};
+use super::tasks::{RECOMPUTE, SPEAK, Tasks, Wake, WakeFn};
 use super::test_bench::TestBench;
 use crate::audio::microphone::MicrophoneSource;
 use crate::audio::player::Sink;
@@ -123,7 +123,9 @@ impl Session {
 
     /// A session without weights, in which nothing can be generated: for pictures of panels.
     pub fn described(paths: &StudioPaths, stored: Stored, info: Option<ModelInfo>) -> Self {
-        Self::with_models(paths, stored, Models::described(info), std::sync::Arc::new(|| {}))
+        let nobody: WakeFn = std::sync::Arc::new(|| {});
+        let wake = Wake { now: nobody.clone(), paced: nobody };
+        Self::with_models(paths, stored, Models::described(info), wake)
     }
 
     fn with_models(paths: &StudioPaths, stored: Stored, models: Models, wake: Wake) -> Self {

@@ -15,7 +15,16 @@ use crate::error::Result;
 use crate::worker::{CancelToken, Task, Update};
 
 /// Requests a repaint of the window, from any thread.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+pub type WakeFn = Arc<dyn Fn() + Send + Sync>;
+
+/// How threads request repaints.
+#[derive(Clone)]
+pub struct Wake {
+    /// At once: work has ended, and its continuation may start the next.
+    pub now: WakeFn,
+    /// At the pace of the window: one of many events of a running task.
+    pub paced: WakeFn,
+}
 
 /// Names a kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,8 +183,8 @@ impl Tasks {
     }
 
     /// Requests a repaint of the window.
-    pub(super) fn wake(&self) -> Wake {
-        self.wake.clone()
+    pub(super) fn paced_wake(&self) -> WakeFn {
+        self.wake.paced.clone()
     }
 
     // --- Work on threads ---
@@ -229,7 +238,7 @@ impl Tasks {
         let number = self.next_number;
         self.next_number += 1;
         self.running.push(RunningWork { key, number, cancel, in_turn });
-        let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        let (sender, wake) = (self.sender.clone(), self.wake.now.clone());
         Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
             let completion = Box::new(move |session: &mut Session| match result {

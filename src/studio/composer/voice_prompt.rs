@@ -98,7 +98,7 @@ impl Composer {
         cx.effects.send(MonitorCommand::Pause); // the microphone would record it
         let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::system());
         let path = self.recordings.join(now.strftime("%Y-%m-%d %H.%M.%S.wav").to_string());
-        let wake = cx.tasks.wake();
+        let wake = cx.tasks.paced_wake();
         let started = MicrophoneRecording::start(self.microphone_source.clone(), &path, move || wake());
         self.microphone = cx.effects.or_notify(started);
     }
