@@ -32,13 +32,14 @@ pub struct MlxCsm {
 }
 
 impl MlxCsm {
-    /// Loads the language model of `checkpoint` in `precision`: where MLX has no GPU, float32 is computed by operations of our own.
+    /// Loads the language model of `checkpoint` in `precision`. Without a GPU, float32 is computed by operations of our own.
     ///
     /// # Errors
     /// What reading the weights or MLX reports.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         #[cfg(not(target_os = "macos"))]
         if precision == Dtype::Float32
+            && super::fast::on_cpu()
             && !plain_graph_wanted()
             && let Some((network, embeddings)) = super::cpu::HostNetwork::load(checkpoint)?
         {

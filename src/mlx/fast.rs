@@ -1,18 +1,24 @@
 //! MLX's fused operations. On a GPU each is one kernel; MLX's CPU backend makes a dozen operations of each.
 
-use mlx_rs::Array;
+use std::sync::LazyLock;
+
 use mlx_rs::error::Exception;
 use mlx_rs::fast::{self, ScaledDotProductAttentionMask};
+use mlx_rs::{Array, Device, DeviceType};
 
 type Result<T> = std::result::Result<T, Exception>;
 
-/// Whether MLX computes on the CPU.
+/// Whether MLX computes on the CPU, because its library has no GPU backend or the machine has no GPU.
 pub(super) fn on_cpu() -> bool {
     #[cfg(test)]
     if pretended_gpu::is_on() {
         return false;
     }
-    !cfg!(target_os = "macos")
+    static ON_CPU: LazyLock<bool> = LazyLock::new(|| {
+        let device = Device::try_default().and_then(|device| device.get_type());
+        matches!(device, Ok(DeviceType::Cpu))
+    });
+    *ON_CPU
 }
 
 /// `x / rms(x) * weight` along the last axis.
