@@ -208,6 +208,24 @@ fn resuming_forcing_and_changing_mode_keep_the_random_position() {
     assert_eq!(changed.clip.codes, resumed.clip.codes);
 }
 
+/// Teacher forcing of a clip that the model ended computes the draw that ended it, as the window and `csm analyze` show it.
+#[test]
+fn teacher_forcing_knows_the_draw_that_ended_a_clip() {
+    let checkpoint = demo();
+    let mut pipeline = Pipeline::new(checkpoint.clone()).unwrap();
+    let request = request(&checkpoint, Mode::Exact).observed();
+    let made = generate(&mut pipeline, &request);
+    assert_eq!(made.clip.stop, Some(FinishReason::Eos));
+    let forced = GenerationRequest::teacher_forced_clip(&request.spec, request.prompt.clone(), &made.clip);
+    let again = generate(&mut pipeline, &forced);
+    let end = |made: &GeneratedClip| {
+        let frame = made.end_frame.as_ref().expect("the model ended the clip");
+        csm_studio::analysis::steps::end_probability(frame.logits.as_ref().unwrap())
+    };
+    assert_eq!(again.clip.codes, made.clip.codes);
+    assert!((end(&again) - end(&made)).abs() < 1e-6 && end(&made) > 0.0);
+}
+
 #[test]
 fn the_range_guard_forbids_and_reports() {
     let checkpoint = demo();

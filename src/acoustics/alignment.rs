@@ -1,13 +1,13 @@
 //! Dynamic time warping.
 
-use super::spectrum::Frames;
+use super::spectrum::SpectrumFrames;
 
 /// Most pairs of frames that are compared: two clips of two minutes. A byte is held for each.
 const MOST_PAIRS: usize = 240_000_000;
 
 /// The path of least total Euclidean distance through two sequences of frames, from both beginnings to both ends, by steps of one
 /// frame in the first, the second, or both (Sakoe and Chiba 1978, symmetric, unweighted); `None` if one is empty or both are too long.
-pub fn warp(a: &Frames, b: &Frames) -> Option<Vec<(usize, usize)>> {
+pub fn warp(a: &SpectrumFrames, b: &SpectrumFrames) -> Option<Vec<(usize, usize)>> {
     let (rows, columns) = (a.len(), b.len());
     if rows == 0 || columns == 0 || rows.checked_mul(columns).is_none_or(|pairs| pairs > MOST_PAIRS) {
         return None;

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::alignment::warp;
 use super::pitch::fundamental;
-use super::spectrum::{Frames, mel_energies, power_spectra};
+use super::spectrum::{SpectrumFrames, mel_energies, power_spectra};
 
 /// Mel bands, and the places of the cepstral coefficients of them that are compared: those that mel-cepstral-distance
 /// takes unless told otherwise.
@@ -18,9 +18,9 @@ const PITCH_OFFSET: usize = 2;
 /// What two clips are compared by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoundFeatures {
-    mel: Frames,
-    cepstra: Frames,
-    decibels: Frames,
+    mel: SpectrumFrames,
+    cepstra: SpectrumFrames,
+    decibels: SpectrumFrames,
     pitch: Vec<Option<f64>>,
 }
 

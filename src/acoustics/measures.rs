@@ -42,7 +42,7 @@ impl<'a> Sound<'a> {
         Self { samples, words, loudness, levels, silent, semitones, voiced_share }
     }
 
-    /// Frames from the first that sounds to the last one.
+    /// SpectrumFrames from the first that sounds to the last one.
     fn speech(&self) -> Option<std::ops::Range<usize>> {
         let first = self.silent.iter().position(|silent| !silent)?;
         let last = self.silent.iter().rposition(|silent| !silent)?;

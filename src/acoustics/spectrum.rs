@@ -9,14 +9,14 @@ const WINDOW: f64 = 0.032;
 /// Time from one window to the next, seconds.
 pub const HOP: f64 = 0.008;
 
-/// Frames of equally many values, one after the other: `[T, N]`.
+/// SpectrumFrames of equally many values, one after the other: `[T, N]`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Frames {
+pub struct SpectrumFrames {
     width: usize,
     values: Vec<f64>,
 }
 
-impl Frames {
+impl SpectrumFrames {
     /// The frames in order.
     pub fn iter(&self) -> std::slice::ChunksExact<'_, f64> {
         self.values.chunks_exact(self.width.max(1))
@@ -42,7 +42,7 @@ impl Frames {
         &self.values[t * self.width..][..self.width]
     }
 
-    /// Frames of another width, each made of the one here.
+    /// SpectrumFrames of another width, each made of the one here.
     pub fn map(&self, width: usize, of_frame: impl FnMut(&[f64]) -> Vec<f64>) -> Self {
         Self { width, values: self.iter().flat_map(of_frame).collect() }
     }
@@ -55,7 +55,7 @@ fn window_length(rate: usize) -> usize {
 
 /// Power spectra `|X|^2` of Hann windows of 32 ms every 8 ms, `[T, N / 2 + 1]`, of the samples times `gain`, from the first one on; a
 /// sound that is shorter than a window is followed by silence.
-pub fn power_spectra(samples: &[f32], rate: usize, gain: f64) -> Frames {
+pub fn power_spectra(samples: &[f32], rate: usize, gain: f64) -> SpectrumFrames {
     let (length, hop) = (window_length(rate), ((HOP * rate as f64) as usize).max(1));
     let transform = RealFftPlanner::<f64>::new().plan_fft_forward(length);
     let hann: Vec<f64> = (0..length).map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / (length - 1) as f64).cos()).collect();
@@ -70,12 +70,12 @@ pub fn power_spectra(samples: &[f32], rate: usize, gain: f64) -> Frames {
         }
         values.extend(spectrum.iter().map(|x| x.norm_sqr()));
     }
-    Frames { width: spectrum.len(), values }
+    SpectrumFrames { width: spectrum.len(), values }
 }
 
 /// Energies of `bands` triangular bands that are equally wide on the mel scale `2595 log10(1 + f / 700)` (O'Shaughnessy 1987), from
 /// 0 Hz to half the rate: `[T, bands]` of [`power_spectra`]. The corners lie on whole bins, as in mel-cepstral-distance.
-pub fn mel_energies(power: &Frames, rate: usize, bands: usize) -> Frames {
+pub fn mel_energies(power: &SpectrumFrames, rate: usize, bands: usize) -> SpectrumFrames {
     let mel_top = 2595.0 * (1.0 + rate as f64 / 2.0 / 700.0).log10();
     let corner = |n: usize| {
         let hertz = 700.0 * (10f64.powf(mel_top * n as f64 / (bands + 1) as f64 / 2595.0) - 1.0);

@@ -12,11 +12,11 @@ use crate::worker::{Event, FrameEvent};
 const LINE_EVERY: usize = 25;
 
 /// The progress of one clip.
-pub(super) struct Progress {
+pub(super) struct FrameProgress {
     bar: Option<ProgressBar>,
 }
 
-impl Progress {
+impl FrameProgress {
     /// A clip of at most `frames` frames.
     pub(super) fn new(frames: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::progress::Progress;
+use super::progress::FrameProgress;
 use crate::analysis::steps::Step;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
@@ -41,7 +41,7 @@ pub(super) fn run_job(
     mut observer: impl FnMut(Event),
 ) -> Result<GeneratedClip> {
     let job = job.into();
-    let progress = Progress::new(job.request.max_frames);
+    let progress = FrameProgress::new(job.request.max_frames);
     let clip = worker.generate(job, cancel)?.wait(|event| {
         progress.show(&event);
         observer(event);
@@ -59,7 +59,7 @@ pub(super) fn run_batch(
     mut observer: impl FnMut(usize, Event),
 ) -> Result<Vec<GeneratedClip>> {
     let job = job.into();
-    let progress = Progress::new(job.request.max_frames * seeds.len());
+    let progress = FrameProgress::new(job.request.max_frames * seeds.len());
     let clips = worker.generate_batch(job, seeds.to_vec(), cancel)?.wait(|(clip, event)| {
         progress.show_one_of_many(&event);
         observer(clip, event);

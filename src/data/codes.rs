@@ -155,8 +155,8 @@ impl Serialize for Codes {
 
 impl<'de> Deserialize<'de> for Codes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Frames;
-        impl<'de> Visitor<'de> for Frames {
+        struct FramesVisitor;
+        impl<'de> Visitor<'de> for FramesVisitor {
             type Value = Codes;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a list of frames, each a list of codes")
@@ -169,7 +169,7 @@ impl<'de> Deserialize<'de> for Codes {
                 Codes::from_frames(frames).map_err(de::Error::custom)
             }
         }
-        deserializer.deserialize_seq(Frames)
+        deserializer.deserialize_seq(FramesVisitor)
     }
 }
 

@@ -64,7 +64,7 @@ struct RunningWork {
 
 /// Where a task of the worker is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
+pub(super) enum QueuePosition {
     Last,
     /// Before all others: somebody waits for it by ear.
     First,
@@ -294,7 +294,7 @@ impl Tasks {
     pub(super) fn ask<O: Owner, T: 'static, E: 'static>(
         &mut self,
         key: Key,
-        position: Position,
+        position: QueuePosition,
         start: impl FnOnce(&mut O, &mut O::Context<'_>, CancelToken) -> Result<Option<Task<T, E>>> + 'static,
         mut on_event: impl FnMut(&mut O, &mut O::Context<'_>, E) + 'static,
         then: impl FnOnce(&mut O, &mut O::Context<'_>, Result<T>) + 'static,
@@ -313,9 +313,9 @@ impl Tasks {
         };
         let queued = QueuedJob { key, job: Box::new(job) };
         match position {
-            Position::First => self.jobs.push_front(queued),
-            Position::Last => self.jobs.push_back(queued),
-            Position::Replace => {
+            QueuePosition::First => self.jobs.push_front(queued),
+            QueuePosition::Last => self.jobs.push_back(queued),
+            QueuePosition::Replace => {
                 self.discard(key);
                 self.jobs.push_back(queued);
             }

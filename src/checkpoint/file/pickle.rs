@@ -31,24 +31,24 @@ impl SavedTensor {
 }
 
 #[derive(Clone, Debug)]
-enum Value {
+enum PickleValue {
     Mark,
     Int(i64),
     Text(String),
     Global(String),
     /// Shared, because a pickle can repeat one object without end.
-    Tuple(Rc<[Value]>, usize),
+    Tuple(Rc<[PickleValue]>, usize),
     Storage {
         class: String,
         key: String,
     },
     Tensor(Box<SavedTensor>),
     /// Keys and values, in order.
-    Dict(Vec<(Value, Value)>, usize),
+    Dict(Vec<(PickleValue, PickleValue)>, usize),
     Other,
 }
 
-impl Value {
+impl PickleValue {
     /// How deep tuples and dictionaries are nested in it.
     fn depth(&self) -> usize {
         match self {
@@ -64,8 +64,8 @@ impl Value {
 }
 
 /// The depth of what holds these values; bounded, because dropping them recurses.
-fn deepest<'a>(values: impl Iterator<Item = &'a Value>) -> Result<usize, String> {
-    let depth = 1 + values.map(Value::depth).max().unwrap_or(0);
+fn deepest<'a>(values: impl Iterator<Item = &'a PickleValue>) -> Result<usize, String> {
+    let depth = 1 + values.map(PickleValue::depth).max().unwrap_or(0);
     if depth > DEPTH { Err("is nested too deeply".into()) } else { Ok(depth) }
 }
 
@@ -75,11 +75,12 @@ const DEPTH: usize = 32;
 
 /// The tensors of the dictionary, or of the dictionary under `model`, `state_dict` or `model_state_dict` in it.
 pub(super) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
-    let Value::Dict(items, _) = (Machine { bytes, position: 0, stack: Vec::new(), memo: Vec::new() }).run()? else {
+    let PickleValue::Dict(items, _) = (Machine { bytes, position: 0, stack: Vec::new(), memo: Vec::new() }).run()?
+    else {
         return Err("holds no dictionary".into());
     };
     let nested = items.iter().find_map(|(key, value)| match (key, value) {
-        (Value::Text(key), Value::Dict(inner, _))
+        (PickleValue::Text(key), PickleValue::Dict(inner, _))
             if ["model", "state_dict", "model_state_dict"].contains(&key.as_str()) =>
         {
             Some(inner)
@@ -87,8 +88,10 @@ pub(super) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
         _ => None,
     });
     let items = nested.unwrap_or(&items);
-    let tensor = |(key, value): &(Value, Value)| match (key, value) {
-        (Value::Text(name), Value::Tensor(tensor)) => Some(SavedTensor { name: name.clone(), ..(**tensor).clone() }),
+    let tensor = |(key, value): &(PickleValue, PickleValue)| match (key, value) {
+        (PickleValue::Text(name), PickleValue::Tensor(tensor)) => {
+            Some(SavedTensor { name: name.clone(), ..(**tensor).clone() })
+        }
         _ => None,
     };
     let tensors: Vec<_> = items.iter().filter_map(tensor).collect();
@@ -99,46 +102,46 @@ pub(super) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
 struct Machine<'a> {
     bytes: &'a [u8],
     position: usize,
-    stack: Vec<Value>,
-    memo: Vec<Option<Value>>,
+    stack: Vec<PickleValue>,
+    memo: Vec<Option<PickleValue>>,
 }
 
 impl Machine<'_> {
-    fn run(mut self) -> Result<Value, String> {
+    fn run(mut self) -> Result<PickleValue, String> {
         loop {
             let opcode = self.take(1)?[0];
             match opcode {
-                0x80 => drop(self.take(1)?),                    // PROTO
-                0x95 => drop(self.take(8)?),                    // FRAME
-                b'.' => return self.pop(),                      // STOP
-                b'(' => self.push(Value::Mark)?,                // MARK
-                b'}' => self.push(Value::Dict(Vec::new(), 1))?, // EMPTY_DICT
-                b')' => self.push(Value::tuple(Vec::new())?)?,  // EMPTY_TUPLE
-                b']' => self.push(Value::Other)?,               // EMPTY_LIST
-                b'N' | 0x88 | 0x89 => self.push(Value::Other)?, // NONE, NEWTRUE, NEWFALSE
+                0x80 => drop(self.take(1)?),                          // PROTO
+                0x95 => drop(self.take(8)?),                          // FRAME
+                b'.' => return self.pop(),                            // STOP
+                b'(' => self.push(PickleValue::Mark)?,                // MARK
+                b'}' => self.push(PickleValue::Dict(Vec::new(), 1))?, // EMPTY_DICT
+                b')' => self.push(PickleValue::tuple(Vec::new())?)?,  // EMPTY_TUPLE
+                b']' => self.push(PickleValue::Other)?,               // EMPTY_LIST
+                b'N' | 0x88 | 0x89 => self.push(PickleValue::Other)?, // NONE, NEWTRUE, NEWFALSE
                 b'G' => {
                     self.take(8)?; // BINFLOAT
-                    self.push(Value::Other)?;
+                    self.push(PickleValue::Other)?;
                 }
                 b'K' => self.push_int(1)?, // BININT1
                 b'M' => self.push_int(2)?, // BININT2
                 b'J' => {
                     let bytes = self.array::<4>()?; // BININT
-                    self.push(Value::Int(i32::from_le_bytes(bytes).into()))?;
+                    self.push(PickleValue::Int(i32::from_le_bytes(bytes).into()))?;
                 }
                 0x8a => self.push_long()?,  // LONG1
                 b'X' => self.push_text(4)?, // BINUNICODE
                 0x8c => self.push_text(1)?, // SHORT_BINUNICODE
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?); // GLOBAL
-                    self.push(Value::Global(format!("{module}.{name}")))?;
+                    self.push(PickleValue::Global(format!("{module}.{name}")))?;
                 }
                 0x93 => {
                     let (name, module) = (self.pop()?, self.pop()?); // STACK_GLOBAL
-                    let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                    let (PickleValue::Text(module), PickleValue::Text(name)) = (module, name) else {
                         return Err("a class without a name".into());
                     };
-                    self.push(Value::Global(format!("{module}.{name}")))?;
+                    self.push(PickleValue::Global(format!("{module}.{name}")))?;
                 }
                 b'q' => {
                     let index = self.unsigned(1)?; // BINPUT
@@ -153,7 +156,7 @@ impl Machine<'_> {
                 b'j' => self.recall(4)?,                // LONG_BINGET
                 b't' => {
                     let items = self.pop_to_mark()?; // TUPLE
-                    self.push(Value::tuple(items)?)?;
+                    self.push(PickleValue::tuple(items)?)?;
                 }
                 0x85..=0x87 => {
                     let count = usize::from(opcode - 0x84); // TUPLE1 to TUPLE3
@@ -161,7 +164,7 @@ impl Machine<'_> {
                     for _ in 0..count {
                         items.insert(0, self.pop()?);
                     }
-                    self.push(Value::tuple(items)?)?;
+                    self.push(PickleValue::tuple(items)?)?;
                 }
                 b'Q' => {
                     let id = self.pop()?; // BINPERSID
@@ -211,7 +214,7 @@ impl Machine<'_> {
         Ok(self.take(size)?.iter().rev().fold(0, |n, byte| (n << 8) | usize::from(*byte)))
     }
 
-    fn push(&mut self, value: Value) -> Result<(), String> {
+    fn push(&mut self, value: PickleValue) -> Result<(), String> {
         if self.stack.len() >= OBJECTS {
             return Err("has too many objects".into());
         }
@@ -221,7 +224,7 @@ impl Machine<'_> {
 
     fn push_int(&mut self, size: usize) -> Result<(), String> {
         let value = self.unsigned(size)? as i64;
-        self.push(Value::Int(value))
+        self.push(PickleValue::Int(value))
     }
 
     fn push_long(&mut self) -> Result<(), String> {
@@ -233,13 +236,13 @@ impl Machine<'_> {
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let start = if negative { -1i64 } else { 0 };
         let value = bytes.iter().rev().fold(start, |n, byte| (n << 8) | i64::from(*byte));
-        self.push(Value::Int(value))
+        self.push(PickleValue::Int(value))
     }
 
     fn push_text(&mut self, length_size: usize) -> Result<(), String> {
         let length = self.unsigned(length_size)?;
         let text = std::str::from_utf8(self.take(length)?).map_err(|e| e.to_string())?.to_owned();
-        self.push(Value::Text(text))
+        self.push(PickleValue::Text(text))
     }
 
     fn line(&mut self) -> Result<String, String> {
@@ -250,12 +253,12 @@ impl Machine<'_> {
         Ok(line)
     }
 
-    fn pop(&mut self) -> Result<Value, String> {
+    fn pop(&mut self) -> Result<PickleValue, String> {
         self.stack.pop().ok_or_else(|| "takes more objects than there are".into())
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
-        let mark = self.stack.iter().rposition(|v| matches!(v, Value::Mark)).ok_or("has no mark")?;
+    fn pop_to_mark(&mut self) -> Result<Vec<PickleValue>, String> {
+        let mark = self.stack.iter().rposition(|v| matches!(v, PickleValue::Mark)).ok_or("has no mark")?;
         let items = self.stack.split_off(mark + 1);
         self.stack.pop();
         Ok(items)
@@ -267,7 +270,7 @@ impl Machine<'_> {
             return Err("has too many objects".into());
         }
         let value = match self.stack.last().ok_or("remembers nothing")? {
-            Value::Dict(..) | Value::Mark => Value::Other,
+            PickleValue::Dict(..) | PickleValue::Mark => PickleValue::Other,
             value => value.clone(),
         };
         if self.memo.len() <= index {
@@ -283,9 +286,9 @@ impl Machine<'_> {
         self.push(value)
     }
 
-    fn set_items(&mut self, pairs: Vec<(Value, Value)>) -> Result<(), String> {
+    fn set_items(&mut self, pairs: Vec<(PickleValue, PickleValue)>) -> Result<(), String> {
         match self.stack.last_mut() {
-            Some(Value::Dict(items, depth)) => {
+            Some(PickleValue::Dict(items, depth)) => {
                 *depth = deepest(pairs.iter().flat_map(|(key, value)| [key, value]))?.max(*depth);
                 items.extend(pairs);
             }
@@ -297,12 +300,12 @@ impl Machine<'_> {
 }
 
 /// `('storage', class, key, device, count)`.
-fn storage(id: Value) -> Result<Value, String> {
+fn storage(id: PickleValue) -> Result<PickleValue, String> {
     match id {
-        Value::Tuple(items, _) => match &*items {
-            [Value::Text(kind), Value::Global(class), Value::Text(key), ..] if kind == "storage" => {
+        PickleValue::Tuple(items, _) => match &*items {
+            [PickleValue::Text(kind), PickleValue::Global(class), PickleValue::Text(key), ..] if kind == "storage" => {
                 let class = class.strip_prefix("torch.").unwrap_or(class).to_owned();
-                Ok(Value::Storage { class, key: key.clone() })
+                Ok(PickleValue::Storage { class, key: key.clone() })
             }
             _ => Err("refers to something other than a storage".into()),
         },
@@ -311,37 +314,42 @@ fn storage(id: Value) -> Result<Value, String> {
 }
 
 /// What calling `function` would give, for the functions that build dictionaries and tensors. Others are not called.
-fn reduced(function: Value, arguments: Value) -> Result<Value, String> {
-    let (Value::Global(function), Value::Tuple(arguments, _)) = (function, arguments) else {
+fn reduced(function: PickleValue, arguments: PickleValue) -> Result<PickleValue, String> {
+    let (PickleValue::Global(function), PickleValue::Tuple(arguments, _)) = (function, arguments) else {
         return Err("calls something without a name".into());
     };
     match function.as_str() {
-        "collections.OrderedDict" => Ok(Value::Dict(Vec::new(), 1)),
+        "collections.OrderedDict" => Ok(PickleValue::Dict(Vec::new(), 1)),
         "torch._utils._rebuild_tensor_v2" => tensor(&arguments),
         "torch._utils._rebuild_parameter" => {
             arguments.first().cloned().ok_or_else(|| "a parameter without tensor".into())
         }
-        _ => Ok(Value::Other),
+        _ => Ok(PickleValue::Other),
     }
 }
 
 /// `(storage, offset, shape, strides, requires_grad, hooks)`.
-fn tensor(arguments: &[Value]) -> Result<Value, String> {
-    let [Value::Storage { class, key }, Value::Int(offset), Value::Tuple(shape, _), Value::Tuple(strides, _), ..] =
-        arguments
+fn tensor(arguments: &[PickleValue]) -> Result<PickleValue, String> {
+    let [
+        PickleValue::Storage { class, key },
+        PickleValue::Int(offset),
+        PickleValue::Tuple(shape, _),
+        PickleValue::Tuple(strides, _),
+        ..,
+    ] = arguments
     else {
         return Err("a tensor without storage, shape and strides".into());
     };
-    let size = |value: &Value| match value {
-        Value::Int(n) => usize::try_from(*n).map_err(|e| e.to_string()),
+    let size = |value: &PickleValue| match value {
+        PickleValue::Int(n) => usize::try_from(*n).map_err(|e| e.to_string()),
         _ => Err("a size that is not a number".to_owned()),
     };
-    let sizes = |values: &[Value]| values.iter().map(size).collect::<Result<Vec<_>, _>>();
-    Ok(Value::Tensor(Box::new(SavedTensor {
+    let sizes = |values: &[PickleValue]| values.iter().map(size).collect::<Result<Vec<_>, _>>();
+    Ok(PickleValue::Tensor(Box::new(SavedTensor {
         name: String::new(),
         storage_type: class.clone(),
         storage: key.clone(),
-        offset: size(&Value::Int(*offset))?,
+        offset: size(&PickleValue::Int(*offset))?,
         shape: sizes(shape)?,
         strides: sizes(strides)?,
     })))

@@ -20,7 +20,7 @@ use super::models::Models;
 use super::monitor::{Monitor, MonitorCommand};
 use super::session::{Owner, Session, StudioPaths};
 use super::settings::Settings;
-use super::tasks::{Key, Position, RECOMPUTE, SPEAK, Tasks};
+use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::audio::microphone::{MicrophoneRecording, MicrophoneSource};
 use crate::audio::wav;
 use crate::data::{ClipSpec, Dtype, FinishReason, Mode, ModelDims, Sampling, Turn, is_speakable, random_seed};
@@ -542,7 +542,7 @@ impl Composer {
                 }
             }
         };
-        cx.tasks.ask(SPEAK, Position::Last, start, on_event, then);
+        cx.tasks.ask(SPEAK, QueuePosition::Last, start, on_event, then);
     }
 
     fn start_takes(

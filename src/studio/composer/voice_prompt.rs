@@ -8,7 +8,7 @@ use crate::audio::recording::{self, Recording};
 use crate::data::Codes;
 use crate::error::Result;
 use crate::studio::monitor::MonitorCommand;
-use crate::studio::tasks::{Key, Position};
+use crate::studio::tasks::{Key, QueuePosition};
 use crate::worker::CancelToken;
 
 pub(super) const READ_RECORDING: Key = Key("read recording");
@@ -66,7 +66,7 @@ impl Composer {
                 cx.effects.notify_error(e);
             }
         };
-        cx.tasks.ask(ENCODE, Position::Replace, start, no_events, then);
+        cx.tasks.ask(ENCODE, QueuePosition::Replace, start, no_events, then);
     }
 
     pub(super) fn trim_voice_prompt(&mut self, from: f64, to: f64, cx: &mut ComposerContext<'_>) {

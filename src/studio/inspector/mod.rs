@@ -21,7 +21,7 @@ use super::models::Models;
 use super::monitor::{MonitorCommand, PlaybackSource};
 use super::session::{Owner, Session};
 use super::shell::{PanelRequest, ShellCommand};
-use super::tasks::{Key, Position, RECOMPUTE, SPEAK, Tasks};
+use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::data::{Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, random_seed};
 use crate::engine::{GeneratedFrame, GenerationRequest};
@@ -352,7 +352,7 @@ impl Inspector {
                 inspector.current.set_end(computed.end_frame.as_ref());
             }
         };
-        cx.tasks.ask(RECOMPUTE, Position::Replace, start, on_event, then);
+        cx.tasks.ask(RECOMPUTE, QueuePosition::Replace, start, on_event, then);
     }
 
     /// Stores the logits of the current take once all of them are known.

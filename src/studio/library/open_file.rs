@@ -8,7 +8,7 @@ use crate::data::{Clip, ModelInfo, TokenFile};
 use crate::error::{Error, Result};
 use crate::listen::ListeningTest;
 use crate::studio::inspector::{InspectorCommand, READ_TAKE};
-use crate::studio::tasks::{Key, Position, SPEAK};
+use crate::studio::tasks::{Key, QueuePosition, SPEAK};
 use crate::studio::test_bench::TestBenchCommand;
 use crate::takes::read_take_clip;
 use crate::worker::CancelToken;
@@ -69,7 +69,7 @@ fn decode(clip: Box<Clip>, path: PathBuf, cx: &mut LibraryContext<'_>) {
             show(Box::new(clip), &path, cx);
         }
     };
-    cx.tasks.ask(DECODE_FILE, Position::Last, start, no_events, then);
+    cx.tasks.ask(DECODE_FILE, QueuePosition::Last, start, no_events, then);
 }
 
 fn read_file(path: &Path, info: Option<&ModelInfo>, rate: usize) -> Result<OpenedFile> {

@@ -10,7 +10,7 @@ use super::models::Models;
 use super::preferences::PreferencesCommand;
 use super::session::{Owner, Session, StudioPaths};
 use super::settings::Settings;
-use super::tasks::{Key, Position, RECOMPUTE, SPEAK, Tasks};
+use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use super::test_bench::TestBench;
 use crate::audio::player::{Player, Sink};
 use crate::data::{CodebookMask, Codes};
@@ -422,6 +422,6 @@ impl Monitor {
                 play(monitor, cx, audio);
             }
         };
-        cx.tasks.ask(AUDITION, Position::First, start, no_events, then);
+        cx.tasks.ask(AUDITION, QueuePosition::First, start, no_events, then);
     }
 }

@@ -21,12 +21,12 @@ use crate::takes::TakeId;
 const NARROW: f32 = 560.0;
 
 #[derive(Default)]
-pub(super) struct Clip {
+pub(super) struct ClipPanel {
     map: TokenMap,
     pictures: Spectrograms,
 }
 
-impl Panel for Clip {
+impl Panel for ClipPanel {
     fn title(&self) -> &'static str {
         "Clip"
     }

@@ -10,11 +10,11 @@ use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 
 #[derive(Default)]
-pub(super) struct Sound {
+pub(super) struct SoundPanel {
     recogniser: Option<String>,
 }
 
-impl Panel for Sound {
+impl Panel for SoundPanel {
     fn title(&self) -> &'static str {
         "Sound"
     }

@@ -8,9 +8,9 @@ use crate::studio::command::Commands;
 use crate::studio::inspector::{InspectorCommand, MapContent};
 use crate::studio::session::Session;
 
-pub(super) struct WhatIf;
+pub(super) struct WhatIfPanel;
 
-impl Panel for WhatIf {
+impl Panel for WhatIfPanel {
     fn title(&self) -> &'static str {
         "What if"
     }

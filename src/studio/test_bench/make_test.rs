@@ -12,7 +12,7 @@ use crate::listen::{ListeningTest, PlannedSound, TakeSound, Template, TestKind, 
 use crate::studio::comparison::{Comparison, PinKey};
 use crate::studio::library::Library;
 use crate::studio::models::Models;
-use crate::studio::tasks::{Key, Position};
+use crate::studio::tasks::{Key, QueuePosition};
 use crate::worker::CancelToken;
 
 const READ_SOUNDS: Key = Key("read sounds of a test");
@@ -133,7 +133,7 @@ impl TestBench {
             test.sounds.push(TakeSound { sound, ..take });
             bench.decode_next(cx);
         };
-        cx.tasks.ask(DECODE_SOUND, Position::Last, start, no_events, then);
+        cx.tasks.ask(DECODE_SOUND, QueuePosition::Last, start, no_events, then);
     }
 
     /// Writes a test, and next to it a page for listeners without this program.
