@@ -76,14 +76,14 @@ impl Preferences {
         Self { saved: settings.clone(), settings, path }
     }
 
-    /// Writes the settings if they have changed.
+    /// Writes the settings if they have changed; while they are being written, later.
     pub(super) fn poll(&mut self, cx: &mut PreferencesContext<'_>) {
         if cx.models.checkpoint().is_some() {
             // Before that they are only a guess at what the checkpoint suggests.
             self.settings.sampling = Some(cx.composer.sampling);
         }
-        if self.settings == self.saved {
-            return;
+        if self.settings == self.saved || cx.tasks.is_running(WRITE_SETTINGS) {
+            return; // a slider that is dragged changes them with every frame
         }
         self.saved = self.settings.clone();
         let (settings, path) = (self.settings.clone(), self.path.clone());

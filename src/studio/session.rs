@@ -218,10 +218,11 @@ impl Session {
         self.poll_tasks();
     }
 
-    /// Saves the draft and waits until every file is written.
+    /// Saves draft and settings and waits until every file is written.
     pub fn close(&mut self) {
         self.finish_writing();
         self.with(|composer: &mut Composer, cx| composer.save_draft(cx));
+        self.with(|preferences: &mut Preferences, cx| preferences.poll(cx));
         self.finish_writing();
     }
 
