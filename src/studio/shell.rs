@@ -183,7 +183,7 @@ enum DialogEnd {
 /// Opens a dialog: here, because macOS creates dialogs on the main thread only; another thread waits for its end.
 fn ask(dialog: Dialog, cx: &mut ShellContext<'_>) {
     if dialog == Dialog::Export(Export::Conversation)
-        && let Err(e) = cx.composer.takes()
+        && let Err(e) = cx.composer.conversation.all_takes()
     {
         return cx.effects.notify_error(e);
     }

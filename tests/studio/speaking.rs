@@ -278,7 +278,7 @@ fn a_conversation_is_exported_and_settings_are_taken_over() {
     say(&mut window, "Good morning.");
     let session = &mut window.state_mut().session;
     session.composer.conversation.add(1, "Hello to you.");
-    let error = session.composer.takes().unwrap_err().to_string();
+    let error = session.composer.conversation.all_takes().unwrap_err().to_string();
     assert!(error.contains("Speak all"), "{error}");
     session.run(ComposerCommand::SpeakConversation);
     wait(&mut window, "both turns", |s| s.session.composer.conversation.takes().is_some() && !s.session.is_speaking());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Codes, Turn};
+use crate::error::{Error, Result};
 use crate::takes::TakeId;
 
 /// Identifies a turn, wherever it is in the conversation.
@@ -134,6 +135,16 @@ impl Conversation {
     /// The takes of all turns with text, in order; `None` if one of them has not been spoken.
     pub fn takes(&self) -> Option<Vec<TakeId>> {
         takes_of(self.turns.iter().filter(|turn| !turn.is_empty()))
+    }
+
+    /// The takes of all turns, in order.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if a turn has not been spoken.
+    pub fn all_takes(&self) -> Result<Vec<TakeId>> {
+        self.takes().filter(|takes| !takes.is_empty()).ok_or_else(|| {
+            Error::invalid("conversation", "every turn to be spoken (“Speak all” does that)", "a turn without a take")
+        })
     }
 
     pub fn add(&mut self, speaker: u32, text: &str) -> TurnId {

@@ -283,16 +283,6 @@ impl Composer {
         Some((used, dims.max_positions))
     }
 
-    /// The takes of all turns, in order.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`] if a turn has not been spoken.
-    pub fn takes(&self) -> Result<Vec<TakeId>> {
-        self.conversation.takes().filter(|takes| !takes.is_empty()).ok_or_else(|| {
-            Error::invalid("conversation", "every turn to be spoken (“Speak all” does that)", "a turn without a take")
-        })
-    }
-
     fn suggest_sampling(&mut self, cx: &ComposerContext<'_>) {
         let Some(checkpoint) = cx.models.checkpoint() else { return };
         let suggested = checkpoint.suggested_sampling(self.sampling.mode, 0);
@@ -584,7 +574,7 @@ impl Composer {
     }
 
     fn play_conversation(&self, cx: &mut ComposerContext<'_>) {
-        let (takes, rate) = (self.takes(), cx.models.sample_rate());
+        let (takes, rate) = (self.conversation.all_takes(), cx.models.sample_rate());
         let Some(takes) = cx.effects.or_notify(takes) else { return };
         let folder = cx.library.store.folder().clone();
         let read = move |_: &_| conversation_audio(&folder, &takes, rate);

@@ -102,7 +102,8 @@ impl Library {
     }
 
     fn conversation_content(&self, cx: &LibraryContext<'_>) -> Result<FileContent> {
-        let (takes, rate, folder) = (cx.composer.takes()?, cx.models.sample_rate(), self.store.folder().clone());
+        let (takes, rate, folder) =
+            (cx.composer.conversation.all_takes()?, cx.models.sample_rate(), self.store.folder().clone());
         let texts: Vec<&str> = cx.composer.conversation.turns().iter().map(|turn| turn.text.as_str()).collect();
         let model = cx.models.checkpoint().ok_or_else(|| Error::invalid("model", "a loaded model", "none"))?.id()?;
         let sampling = Some(cx.composer.sampling);
