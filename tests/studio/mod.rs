@@ -106,6 +106,7 @@ fn wait_for_silence(window: &mut Window<'_>) {
 
 /// Waits until nothing is read or written in the background.
 fn settle(window: &mut Window<'_>) {
+    window.run_steps(2); // a key that was pressed may start something
     wait(window, "the background", |s| !s.session.works_in_background());
 }
 
