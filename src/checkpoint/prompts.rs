@@ -3,7 +3,7 @@
 use super::Checkpoint;
 use crate::data::{ClipSpec, Prompt, PromptStyle, is_speakable};
 use crate::error::{Error, Result};
-use crate::text::read_aloud;
+use crate::text::{Pronunciations, Script, ScriptRules, read_aloud};
 
 impl Checkpoint {
     /// Ids of one text segment: `[{speaker}]{text}` between the begin and end marks that the tokenizer adds; with a space after the
@@ -64,9 +64,45 @@ impl Checkpoint {
         }
     }
 
+    /// `text` as this voice speaks it, in pieces; `speaker` speaks until the text names another, which a `fixed` one overrules.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a format that is not text.
+    pub fn script(&self, text: &str, speaker: u32, fixed: bool, pronunciations: &Pronunciations) -> Result<Script> {
+        let speakers = self.speakers();
+        Script::new(text, &self.script_rules(speaker, fixed, &speakers, pronunciations))
+    }
+
+    /// `text` in one piece, as it is but for `pronunciations`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a format that is not text.
+    pub fn verbatim_script(&self, text: &str, speaker: u32, pronunciations: &Pronunciations) -> Result<Script> {
+        Script::verbatim(text, &self.script_rules(speaker, true, &[], pronunciations))
+    }
+
+    fn speakers(&self) -> Vec<u32> {
+        self.info.voices.iter().map(|voice| voice.speaker).collect()
+    }
+
+    fn script_rules<'a>(
+        &'a self,
+        speaker: u32,
+        fixed: bool,
+        speakers: &'a [u32],
+        pronunciations: &'a Pronunciations,
+    ) -> ScriptRules<'a> {
+        ScriptRules { speaker, fixed, profile: &self.text_profile, voice: &self.info.name, speakers, pronunciations }
+    }
+
     /// Ids of a text as the voice reads it aloud.
     fn read_ids(&self, field: &'static str, speaker: u32, text: &str) -> Result<Vec<u32>> {
         self.check_text(field, text)?;
-        self.text_ids(speaker, &read_aloud(text, &self.text_profile).text)
+        let read = read_aloud(text, &self.text_profile).text;
+        if !is_speakable(&read) {
+            let expected = format!("something that {} can read", self.info.name);
+            return Err(Error::invalid(field, expected, format!("{text:?}")));
+        }
+        self.text_ids(speaker, &read)
     }
 }

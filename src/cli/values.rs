@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "output",
     "precision",
     "prompt_style",
+    "pronunciations",
     "sampling",
     "speaker",
     "stdin",

@@ -51,6 +51,8 @@ pub struct Settings {
     pub presets: Vec<Preset>,
     /// Command that recognises speech; empty if there is none.
     pub recogniser: String,
+    /// List of pronunciations, as [`crate::text::Pronunciations::parse`] reads it.
+    pub pronunciations: String,
     /// Checkpoints that were opened, the last one first.
     pub recent_models: Vec<PathBuf>,
 }
@@ -68,6 +70,7 @@ impl Default for Settings {
             autoplay: true,
             presets: Vec::new(),
             recogniser: String::new(),
+            pronunciations: String::new(),
             recent_models: Vec::new(),
         }
     }

@@ -3,16 +3,20 @@
 
 mod clean;
 mod cut;
-mod numbers;
+mod format;
 mod profile;
+mod pronunciations;
 mod reading;
 mod script;
 
-pub use clean::clean;
-pub use cut::{halve, pieces};
+use clean::clean;
+pub use cut::halve;
+#[cfg(test)]
+use profile::Language;
 pub use profile::TextProfile;
+pub use pronunciations::Pronunciations;
 pub use reading::{Reading, read_aloud};
-pub use script::{Piece, Script};
+pub use script::{Piece, Script, ScriptRules};
 
 /// The speaker's number that a text such as `[1]Hello.` begins with, and the text after it. The model's prompt has it in this form;
 /// in a text it would be read as text.

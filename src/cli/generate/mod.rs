@@ -28,13 +28,17 @@ use crate::error::Result;
 #[command(group = ArgGroup::new("what").required(true).args(["text", "stdin", "decode_tokens", "again"]))]
 pub struct GenerateArgs {
     /// What to say. A longer text is spoken in pieces into one file, sentence by sentence, each with the one before it as
-    /// context; `[1]` at the start of a piece is its speaker
+    /// context. `[1]` at the start of a line is its speaker if the text begins with one. Marks of Markdown, HTML, quoted mail and
+    /// subtitles are not spoken
     #[arg(long, allow_hyphen_values = true)]
     text: Option<String>,
     /// Read the text from standard input
     #[arg(long)]
     stdin: bool,
-    /// Speak the text at once, not in pieces
+    /// Words that are spoken as this list says: a line for each, `written = spoken`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["decode_tokens", "again"])]
+    pronunciations: Option<PathBuf>,
+    /// Speak the text at once, as it is, not in pieces
     #[arg(long)]
     whole: bool,
     #[command(flatten)]
@@ -142,7 +146,7 @@ impl GenerateArgs {
 pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     check_wav_name(&args.output)?;
     let checkpoint = Arc::new(args.model.open()?);
-    let inputs = [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits].into_iter().flatten();
+    let inputs = [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits, &args.pronunciations].into_iter().flatten();
     let outputs = [Some(&args.output), args.dump_tokens.as_ref(), args.dump_logits.as_ref()].into_iter().flatten();
     let outputs = outputs.flat_map(|path| takes::paths(path, args.seeds.as_ref()));
     let outputs: Vec<PathBuf> = outputs.collect();

@@ -9,7 +9,7 @@ use crate::cli::{read_stdin, warn_of_other_model};
 use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable, random_seed};
 use crate::engine::Narration;
 use crate::error::{Error, Result};
-use crate::text::{Piece, Script};
+use crate::text::{Piece, Pronunciations};
 
 /// A recording or token file to be used as context.
 pub(super) struct ContextFile {
@@ -62,10 +62,17 @@ impl GeneratePlan {
                 format!("at most {LONGEST_ARGUMENT} characters (--stdin speaks longer texts, also from a file)");
             return Err(Error::invalid("text", expected, format!("{characters} characters")));
         }
-        let script = match whole {
-            true => Script { pieces: vec![Piece { speaker: speaker.unwrap_or(0), text }], tag: None },
-            false => Script::new(&text, speaker.unwrap_or(0), speaker.is_some(), &checkpoint.text_profile),
+        let pronunciations = match &args.pronunciations {
+            Some(path) => Pronunciations::read(path)?,
+            None => Pronunciations::default(),
         };
+        let script = match whole {
+            true => checkpoint.verbatim_script(&text, speaker.unwrap_or(0), &pronunciations),
+            false => checkpoint.script(&text, speaker.unwrap_or(0), speaker.is_some(), &pronunciations),
+        }?;
+        for text in &script.messages {
+            message!("warning: {text}");
+        }
         let pieces = &script.pieces;
         if !pieces.iter().any(|piece| is_speakable(&piece.text)) {
             let field = if args.stdin { "stdin" } else { "text" };
@@ -80,9 +87,6 @@ impl GeneratePlan {
                 "note: spoken in {} pieces, each with the one before it as context; --whole speaks a text at once",
                 pieces.len()
             );
-        }
-        for text in script.messages(&checkpoint.text_profile, &checkpoint.info.name) {
-            message!("warning: {text}");
         }
         let max_frames = dims.frames_in(args.max_audio_length_ms as f64 / 1_000.0);
         if max_frames == 0 {

@@ -23,11 +23,12 @@ use super::settings::Settings;
 use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::audio::microphone::{MicrophoneRecording, MicrophoneSource};
 use crate::audio::wav;
+use crate::checkpoint::Checkpoint;
 use crate::data::{ClipSpec, Dtype, FinishReason, Mode, ModelDims, Sampling, Turn, is_speakable, random_seed};
 use crate::engine::{GenerationRequest, Narration};
 use crate::error::{Error, Result};
 use crate::takes::{TakeFolder, TakeId};
-use crate::text::{Piece, Script, expected_seconds};
+use crate::text::{Piece, Pronunciations, Script, expected_seconds};
 use crate::worker::{CancelToken, Event, GeneratedClip, Task};
 
 const READ_CONTEXT: Key = Key("read context");
@@ -38,6 +39,11 @@ const WRITE_DRAFT: Key = Key("write draft");
 pub(super) const DRAFT_SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// A task that makes takes side by side.
 type TakesTask = Task<Vec<GeneratedClip>, (usize, Event)>;
+
+/// The text of a turn as the voice speaks it.
+fn script_of(turn: &TurnDraft, checkpoint: &Checkpoint, settings: &Settings) -> Result<Script> {
+    checkpoint.script(&turn.text, turn.speaker, false, &Pronunciations::parse(&settings.pronunciations)?)
+}
 
 /// Silence between the turns of a conversation that is played or exported, in seconds.
 const PAUSE: f64 = 0.3;
@@ -296,7 +302,11 @@ impl Composer {
         let Some(turn) = self.conversation.turn(id) else { return };
         let something = match cx.models.checkpoint() {
             Some(checkpoint) => {
-                let script = Script::new(&turn.text, turn.speaker, false, &checkpoint.text_profile);
+                let Some(script) = cx.effects.or_notify(script_of(turn, checkpoint, cx.settings)) else { return };
+                // Why there is nothing to say is said here; else when it is spoken.
+                if script.pieces.is_empty() {
+                    script.messages.into_iter().for_each(|text| cx.effects.notify(text));
+                }
                 script.pieces.iter().any(|piece| is_speakable(&piece.text))
             }
             None if cx.models.is_loading() => is_speakable(&turn.text),
@@ -369,9 +379,9 @@ impl Composer {
         else {
             return;
         };
-        let (dims, profile) = (checkpoint.dims(), &checkpoint.text_profile);
-        let script = Script::new(&turn.text, turn.speaker, false, profile);
-        script.messages(profile, &checkpoint.info.name).into_iter().for_each(|text| cx.effects.notify(text));
+        let dims = checkpoint.dims();
+        let Some(mut script) = cx.effects.or_notify(script_of(&turn, checkpoint, cx.settings)) else { return };
+        std::mem::take(&mut script.messages).into_iter().for_each(|text| cx.effects.notify(text));
         let (pieces, turns) = self.turns_of_pieces(queued.turn, script, cx.effects);
         let mut context: Vec<Option<Turn>> = self.conversation.prompt_turn().map(Some).into_iter().collect();
         let mut to_read = Vec::new();
@@ -421,9 +431,7 @@ impl Composer {
         for piece in &script.pieces {
             turns.push_back(match turns.back() {
                 None => {
-                    if script.pieces.len() > 1 || script.tag.is_some() {
-                        self.conversation.edit(turn, piece.speaker, &piece.text);
-                    }
+                    self.conversation.edit(turn, piece.speaker, &piece.text);
                     turn
                 }
                 Some(before) => self.conversation.insert_after(*before, piece.speaker, &piece.text),
@@ -599,7 +607,7 @@ fn show_event(event: Event, effects: &mut Effects) {
 }
 
 /// The prompt of `spec`, with everything checked that can be checked before it is generated.
-fn checked_prompt(spec: &ClipSpec, checkpoint: &crate::checkpoint::Checkpoint) -> Result<crate::data::Prompt> {
+fn checked_prompt(spec: &ClipSpec, checkpoint: &Checkpoint) -> Result<crate::data::Prompt> {
     spec.sampling.check(&checkpoint.dims())?;
     checkpoint.info.check_speaker("speaker", spec.speaker)?;
     checkpoint.prompt(spec)

@@ -12,7 +12,7 @@ use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
 use crate::studio::shell::{Dialog, ShellCommand};
-use crate::text::expected_seconds;
+use crate::text::{Pronunciations, expected_seconds};
 
 /// Colour of the Speak button, with enough contrast for white text.
 const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
@@ -300,6 +300,18 @@ fn sampling_ui(ui: &mut Ui, session: &Session, s: &mut Sampling, settings: &mut 
     });
     guard_ui(ui, &mut s.guard, model);
     precision_ui(ui, s);
+    pronunciations_ui(ui, &mut settings.pronunciations);
+}
+
+/// The user's list of pronunciations.
+fn pronunciations_ui(ui: &mut Ui, list: &mut String) {
+    ui.collapsing("Pronunciations", |ui| {
+        let field = TextEdit::multiline(list).desired_rows(3).hint_text("Nguyen = win").desired_width(f32::INFINITY);
+        ui.add(field).accessible_name("Pronunciations").on_hover_text("A line for each word: written = spoken");
+        if let Err(e) = Pronunciations::parse(list) {
+            ui.colored_label(ui.visuals().error_fg_color, e.to_string());
+        }
+    });
 }
 
 /// The precision of the language model.

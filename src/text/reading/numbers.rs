@@ -52,15 +52,42 @@ pub(super) fn digits(text: &str) -> String {
     words.join(" ")
 }
 
-/// A number as it is written, with thousands separated by commas and a decimal point: "3.05" is "three point zero five". Numbers that
-/// are too long to be counted, or begin with a zero, are read digit by digit.
+/// A number as it is written, with thousands separated by commas, spaces or apostrophes and a decimal point: "3.05" is "three point
+/// zero five". Numbers that are too long to be counted, or begin with a zero, are read digit by digit.
 pub(super) fn decimal(text: &str) -> String {
-    let text = text.replace(',', "");
+    let text = text.replace([',', ' ', '\'', '’'], "");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let counted =
         whole.parse::<u64>().ok().filter(|_| whole.len() <= 15 && (whole.len() == 1 || !whole.starts_with('0')));
     let words = counted.map_or_else(|| digits(whole), cardinal);
-    if fraction.is_empty() { words } else { format!("{words} point {}", digits(fraction)) }
+    if fraction.is_empty() { words } else { format!("{words} point {}", digits(fraction)).trim_start().to_owned() }
+}
+
+/// A fraction: 2/3 is "two thirds". `None` if it has no name.
+pub(super) fn fraction(above: u64, below: u64) -> Option<String> {
+    let name = match below {
+        0 | 1 => return None,
+        2 => "half".to_owned(),
+        4 => "quarter".to_owned(),
+        n => ordinal(n),
+    };
+    let many = if below == 2 { "halves".to_owned() } else { format!("{name}s") };
+    Some(format!("{} {}", cardinal(above), if above == 1 { name } else { many }))
+}
+
+/// The value of Roman numerals as they are properly written; `None` for other letters, or `IIII`.
+pub(super) fn roman(text: &str) -> Option<u64> {
+    const NUMERALS: [(&str, u64); 9] =
+        [("C", 100), ("XC", 90), ("L", 50), ("XL", 40), ("X", 10), ("IX", 9), ("V", 5), ("IV", 4), ("I", 1)];
+    let (mut rest, mut value) = (text, 0);
+    for (numeral, n) in NUMERALS {
+        let most = if matches!(numeral, "C" | "X" | "I") { 3 } else { 1 };
+        for _ in 0..most {
+            let Some(after) = rest.strip_prefix(numeral) else { break };
+            (rest, value) = (after, value + n);
+        }
+    }
+    (rest.is_empty() && value > 0).then_some(value)
 }
 
 #[cfg(test)]
@@ -94,6 +121,9 @@ mod tests {
         ];
         for (n, expected) in years {
             assert_eq!(year(n), expected);
+        }
+        for (text, expected) in [("XIV", Some(14)), ("II", Some(2)), ("XL", Some(40)), ("IIII", None), ("VX", None)] {
+            assert_eq!(roman(text), expected, "{text}");
         }
         for (text, expected) in
             [("3.05", "three point zero five"), ("1,250", "one thousand two hundred fifty"), ("007", "zero zero seven")]
