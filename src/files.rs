@@ -1,5 +1,6 @@
 //! Reading and writing of whole files.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,20 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::with_capacity(length as usize);
     file.take(limit).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
+    Ok(bytes)
+}
+
+/// Reads a pipe or device to its end, of at most `limit` bytes; waits for whoever writes it.
+///
+/// # Errors
+/// [`Error::Read`] if it cannot be read, [`Error::InvalidFile`] if there is more.
+pub(crate) fn read_stream(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| Error::read(path, e))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::file(path, format!("expected at most {} MB from a pipe, got more", limit >> 20)));
+    }
     Ok(bytes)
 }
 
@@ -68,7 +83,14 @@ pub(crate) fn open_regular(path: &Path) -> Result<File> {
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-    let file = options.open(path).map_err(|e| Error::read(path, e))?;
+    let file = options.open(&*with_home(path)).map_err(|e| match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() && e.kind() == io::ErrorKind::NotFound => {
+            let problem =
+                "is a link to a file that is not there: an unfinished download, perhaps; `csm download` completes it";
+            Error::file(path, problem)
+        }
+        _ => Error::read(path, e),
+    })?;
     if !file.metadata().map_err(|e| Error::read(path, e))?.is_file() {
         return Err(Error::file(path, "expected a regular file"));
     }
@@ -94,7 +116,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // reduced by the umask
     let mut file = builder.tempfile_in(&folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    sync(file.as_file())?;
     file.persist(&target).map_err(|e| e.error)?;
     sync_folder(&folder)
 }
@@ -116,8 +138,18 @@ pub(crate) enum Destination {
     Stream,
 }
 
+/// `path` with the home folder for a `~` that no shell has replaced (`--output=~/a.wav`), unless there is a folder of that name.
+pub(crate) fn with_home(path: &Path) -> Cow<'_, Path> {
+    let rest = path.strip_prefix("~").ok().filter(|_| !Path::new("~").exists());
+    match (rest, std::env::home_dir()) {
+        (Some(rest), Some(home)) => Cow::Owned(home.join(rest)),
+        _ => Cow::Borrowed(path),
+    }
+}
+
 /// What `path` is as an output.
 pub(crate) fn destination(path: &Path) -> io::Result<Destination> {
+    let path = &*with_home(path);
     if path == Path::new(STANDARD_OUTPUT) {
         return Ok(Destination::Stream);
     }
@@ -125,13 +157,24 @@ pub(crate) fn destination(path: &Path) -> io::Result<Destination> {
         Ok(found) if found.is_dir() => return Err(io::Error::from(io::ErrorKind::IsADirectory)),
         Ok(found) if !found.is_file() => return Ok(Destination::Stream),
         Ok(_) => fs::canonicalize(path)?,
-        Err(_) => path.to_owned(),
+        Err(_) => link_target(path)?,
     };
     let folder = match target.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
     Ok(Destination::File { target, folder })
+}
+
+/// Where a link leads that has no file at its end yet; `path` itself if it is no link.
+fn link_target(path: &Path) -> io::Result<PathBuf> {
+    const LONGEST_CHAIN: usize = 40; // as the system's own
+    let mut target = path.to_owned();
+    for _ in 0..LONGEST_CHAIN {
+        let Ok(next) = fs::read_link(&target) else { return Ok(target) };
+        target = target.parent().unwrap_or(Path::new("")).join(next);
+    }
+    Err(io::Error::other("too many links lead to one another"))
 }
 
 /// Puts a finished temporary file into its place. A closed standard output is not an error: its reader has seen enough.
@@ -170,16 +213,26 @@ fn copy_to_stream(from: &Path, path: &Path) -> io::Result<()> {
     out.flush()
 }
 
+/// Makes what was written to `file` durable, as far as its file system can: some that are mounted over a network or in user space know no
+/// such call, and the file is whole all the same.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    match file.sync_all() {
+        Err(e) if matches!(e.kind(), InvalidInput | Unsupported) => Ok(()),
+        result => result,
+    }
+}
+
 /// Makes a rename in `folder` durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    sync(&File::open(folder)?)
 }
 
 /// Creates a file that must not exist yet, writes and syncs it.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    sync(&file)
 }
 
 #[cfg(test)]
@@ -200,6 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(with_home(Path::new("~/a/b.wav")), home.join("a/b.wav"));
+        for same in ["a/~/b", "~a/b", "/~/b", "a"] {
+            assert_eq!(with_home(Path::new(same)), Path::new(same));
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_nothing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("blob", folder.path().join("link")).unwrap();
+        let error = read_file(&folder.path().join("link"), 10).unwrap_err().to_string();
+        assert!(error.contains("csm download"), "{error}");
+    }
+
+    #[test]
     #[cfg(unix)]
     fn a_link_is_followed() {
         let folder = tempfile::tempdir().unwrap();
@@ -209,5 +280,15 @@ mod tests {
         write_atomically(&link, b"new").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        // One that leads to a file that is not there yet, by way of another link.
+        let (new, first, second) = ("new", folder.path().join("first"), folder.path().join("second"));
+        std::os::unix::fs::symlink(new, &second).unwrap();
+        std::os::unix::fs::symlink("second", &first).unwrap();
+        write_atomically(&first, b"made").unwrap();
+        assert_eq!(fs::read(folder.path().join(new)).unwrap(), b"made");
+        assert!(fs::symlink_metadata(&first).unwrap().is_symlink());
+        let circle = folder.path().join("circle");
+        std::os::unix::fs::symlink("circle", &circle).unwrap();
+        assert!(write_atomically(&circle, b"x").is_err());
     }
 }

@@ -89,6 +89,7 @@ pub mod machine;
 #[warn(clippy::wildcard_enum_match_arm)]
 pub mod mlx;
 mod page;
+mod pickle;
 pub mod quantize;
 pub mod recogniser;
 pub mod report;

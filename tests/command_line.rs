@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use csm_studio::audio::wav;
+use csm_studio::audio::recording;
 use csm_studio::data::{Edit, TokenFile};
 
 use crate::support::demo_dims;
@@ -39,7 +39,7 @@ fn a_sentence_becomes_a_wav_that_other_programs_read() {
     let result: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
     assert_eq!(result["stop"], "eos");
     assert_eq!(result["seed"], 3);
-    let samples = wav::read(&dir.at("audio.wav"), 24_000).unwrap();
+    let samples = recording::samples(&dir.at("audio.wav"), 24_000).unwrap();
     assert_eq!(samples.len(), result["frames"].as_u64().unwrap() as usize * 1_920);
     let run = |program: &str, args: &[&str]| {
         let out = dir
@@ -88,8 +88,8 @@ fn dumped_logits_and_decoded_tokens_are_the_clips() {
     let logits = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(logits.tensor("logits").unwrap().shape(), [file.frames.len(), 6, 1_027]);
     assert_success(&dir.csm(&["generate", "--decode-tokens", "t.json", "--output", "decoded.wav"]));
-    let made = wav::read(&dir.at("audio.wav"), 24_000).unwrap();
-    let decoded = wav::read(&dir.at("decoded.wav"), 24_000).unwrap();
+    let made = recording::samples(&dir.at("audio.wav"), 24_000).unwrap();
+    let decoded = recording::samples(&dir.at("decoded.wav"), 24_000).unwrap();
     // 16-bit steps: streaming and whole-clip decoding may round to neighbouring ones.
     assert!(crate::support::max_difference(&made, &decoded) <= 2.0 / 32_768.0);
 }
@@ -302,7 +302,7 @@ fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
     assert!(text.contains("/dev/full"), "{text}");
     let kept = std::fs::read_dir(dir.at("tmp")).unwrap().next().unwrap().unwrap().path();
     assert!(text.contains(kept.to_str().unwrap()), "{text}");
-    assert!(wav::read(&kept, 24_000).unwrap().len() > 24_000);
+    assert!(recording::samples(&kept, 24_000).unwrap().len() > 24_000);
     // A folder that is not there is told before anything is spoken.
     let out = dir.csm(&[HELLO, &["--output", "no/such/folder/a.wav", "--debug"]].concat());
     let text = String::from_utf8(out.stderr).unwrap();
@@ -342,7 +342,7 @@ fn signals_keep_what_was_made() {
         let out = child.wait_with_output().unwrap();
         assert_eq!(out.status.code(), Some(130), "{signal}");
         assert!(String::from_utf8_lossy(&out.stdout).contains("cancelled"));
-        assert!(wav::read(&dir.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
+        assert!(recording::samples(&dir.at("audio.wav"), 24_000).unwrap().len() >= 10 * 1_920);
         let parts = std::fs::read_dir(dir.at(""))
             .unwrap()
             .flatten()
@@ -363,7 +363,7 @@ fn a_killed_program_leaves_its_finished_pieces() {
     assert_eq!(std::fs::read(dir.at("audio.wav")).unwrap(), b"old");
     let mut files = std::fs::read_dir(dir.at("")).unwrap().flatten().map(|e| e.path());
     let part = files.find(|p| p.extension().is_some_and(|x| x == "part")).expect("the unfinished file");
-    assert!(wav::read(&part, 24_000).unwrap().len() > 2 * 24_000, "two pieces are in it");
+    assert!(recording::samples(&part, 24_000).unwrap().len() > 2 * 24_000, "two pieces are in it");
 }
 
 #[test]

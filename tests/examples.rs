@@ -19,7 +19,7 @@ fn speak() {
     let dir = TestDir::new();
     let out = assert_success(&example("speak").arg(dir.at("a.wav")).output().unwrap());
     assert!(out.contains("ended naturally"), "{out}");
-    assert!(csm_studio::audio::wav::read(&dir.at("a.wav"), 24_000).unwrap().len() > 24_000);
+    assert!(csm_studio::audio::recording::samples(&dir.at("a.wav"), 24_000).unwrap().len() > 24_000);
 }
 
 #[test]

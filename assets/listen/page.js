@@ -38,7 +38,10 @@
     const name = element("input", undefined, element("p", "Your name: ", screen), { type: "text", value: results.listener });
     const device = element("input", undefined, element("p", "Headphones or loudspeakers: ", screen), { type: "text", value: results.device });
     button(again ? "Go on" : "Begin", screen, () => {
-      results.listener = name.value.trim() || "anonymous";
+      const listener = name.value.trim() || "anonymous";
+      // Answers belong to who gave them: another name begins anew.
+      if (again && listener !== results.listener) results = { ...results, answers: [] };
+      results.listener = listener;
       results.device = device.value.trim();
       keep();
       begin();

@@ -184,7 +184,7 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::wav;
+    use crate::audio::recording;
 
     fn wait(recording: &MicrophoneRecording) -> Result<PathBuf> {
         let begun = Instant::now();
@@ -208,7 +208,7 @@ mod tests {
         assert!((recording.level() - 0.1).abs() < 0.01);
         recording.stop();
         assert_eq!(wait(&recording).unwrap(), path);
-        let samples = wav::read(&path, 48_000).unwrap();
+        let samples = recording::samples(&path, 48_000).unwrap();
         assert_eq!(samples.len(), (recording.seconds() * 48_000.0).round() as usize);
         assert!(samples.windows(2).all(|w| (w[1] - w[0]).abs() < 0.01), "nothing is missing in between");
     }

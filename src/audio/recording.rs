@@ -1,33 +1,60 @@
-//! Recordings in any common format as mono samples: WAV with all its encodings, FLAC, MP3, M4A, OGG, AIFF.
+//! The reader of every sound that a user names: WAV with all its encodings, FLAC, MP3, M4A, Ogg (Vorbis, Opus), AIFF, Matroska.
 
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
+use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
+use symphonia_adapter_libopus::OpusDecoder;
 
 use super::resample::resample;
 use super::riff;
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file};
 
+/// Endings of files that can be read, for file dialogs. What a file is, its content says.
+pub const EXTENSIONS: &[&str] =
+    &["wav", "flac", "mp3", "m4a", "mp4", "aac", "ogg", "oga", "opus", "aiff", "aif", "mka", "webm"];
+
 /// Sample rates that are believed.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=768_000;
 /// Peak below which a recording is so quiet that something may be wrong with it, -40 dB of full scale.
 const QUIET: f32 = 1e-2;
 
-/// A recording, ready to be encoded.
+/// Decoders of symphonia, and libopus, as symphonia has none for Opus.
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut codecs = CodecRegistry::new();
+    symphonia::default::register_enabled_codecs(&mut codecs);
+    codecs.register_audio_decoder::<OpusDecoder>();
+    codecs
+});
+
+/// A recording as mono samples.
 #[derive(Debug)]
 pub struct Recording {
-    /// Mono samples at the rate that was asked for.
+    /// Samples at the rate that was asked for.
     pub samples: Vec<f32>,
-    /// What the user should know about it.
+    /// Whether every sample of the file is 0.
+    pub silent: bool,
+    /// What the user should know about it, each with the file's name.
     pub warnings: Vec<String>,
+}
+
+impl Recording {
+    /// The recording, if it is not silent: for uses that need speech.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFile`] for `path`.
+    pub fn of_speech(self, path: &Path) -> Result<Self> {
+        if self.silent { Err(Error::file(path, "expected speech, it is silent (every sample is 0)")) } else { Ok(self) }
+    }
 }
 
 /// Decoded channels at the file's rate.
@@ -41,6 +68,8 @@ struct Channels {
 /// How long a recording may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
+    /// As long as it is.
+    Whole,
     /// At most this number of seconds: a longer recording is refused before it is resampled, and before it is decoded if its header says
     /// how long it is.
     AtMost(f64),
@@ -51,6 +80,7 @@ pub enum Length {
 impl Length {
     fn seconds(self) -> f64 {
         match self {
+            Self::Whole => f64::INFINITY,
             Self::AtMost(seconds) | Self::First(seconds) => seconds,
         }
     }
@@ -59,13 +89,30 @@ impl Length {
 /// Reads a recording as mono (the channels' mean) at `rate`.
 ///
 /// # Errors
-/// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a recording, is too long, has no samples, holds NaN
-/// or is digital silence.
+/// [`Error::Read`], and [`Error::InvalidFile`] for a file that is not a recording, is too long, has no samples, holds NaN or infinity,
+/// or has an absurd sample rate.
 pub fn read(path: &Path, rate: usize, length: Length) -> Result<Recording> {
-    let channels = decode(path, length)?;
+    decode(path, &read_file(path, MEDIA_LIMIT)?, rate, length)
+}
+
+/// The samples of a whole recording, such as a take's, at `rate`.
+///
+/// # Errors
+/// Returns the errors of [`read`].
+pub fn samples(path: &Path, rate: usize) -> Result<Vec<f32>> {
+    Ok(read(path, rate, Length::Whole)?.samples)
+}
+
+/// Decodes the content `bytes` of the recording `path`, as [`read`] does.
+///
+/// # Errors
+/// [`Error::InvalidFile`], as [`read`].
+pub fn decode(path: &Path, bytes: &[u8], rate: usize, length: Length) -> Result<Recording> {
+    let channels = decode_channels(path, bytes, length)?;
     let mut warnings = Vec::new();
+    let mut warn = |text: String| warnings.push(format!("{}: {text}", path.display()));
     if channels.damaged {
-        warnings.push(format!("{}: is cut short or damaged; what can be decoded is used", path.display()));
+        warn("is cut short or damaged; what can be decoded is used".into());
     }
     if channels.interleaved.is_empty() {
         return Err(Error::file(path, "expected a recording, it has no samples"));
@@ -74,22 +121,29 @@ pub fn read(path: &Path, rate: usize, length: Length) -> Result<Recording> {
         return Err(Error::file(path, "expected finite samples, got NaN or infinity"));
     }
     let loudest = peak(&channels.interleaved);
-    if loudest == 0.0 {
-        return Err(Error::file(path, "expected speech, it is silent (every sample is 0)"));
-    }
+    let silent = loudest == 0.0;
     let mut mono = mix(&channels.interleaved, channels.count);
-    if peak(&mono) < 0.05 * loudest {
+    if !silent && peak(&mono) < 0.05 * loudest {
         mono = channels.interleaved.iter().step_by(channels.count).copied().collect();
-        warnings.push(format!("{}: its channels cancel each other out; the first one is used", path.display()));
+        warn("its channels cancel each other out; the first one is used".into());
+    } else if channels.count > 1
+        && channels.interleaved.chunks_exact(channels.count).any(|f| f.iter().any(|s| *s != f[0]))
+    {
+        warn(format!("its {} channels are mixed down to one", channels.count));
     }
-    if loudest < QUIET {
-        let level = 20.0 * loudest.log10();
-        warnings.push(format!("{}: is very quiet (peak {level:.0} dB of full scale)", path.display()));
+    let from = channels.rate as usize;
+    if from > rate {
+        warn(format!("is resampled from {from} to {rate} Hz; nothing above {} Hz is left", rate / 2));
+    }
+    if silent {
+        warn("is silent (every sample is 0)".into());
+    } else if loudest < QUIET {
+        warn(format!("is very quiet (peak {:.0} dB of full scale)", 20.0 * loudest.log10()));
     }
     if loudest > 1.0 {
-        warnings.push(format!("{}: is louder than full scale (peak {loudest:.2})", path.display()));
+        warn(format!("is louder than full scale (peak {loudest:.2})"));
     }
-    Ok(Recording { samples: resample(&mono, channels.rate as usize, rate), warnings })
+    Ok(Recording { samples: resample(&mono, from, rate), silent, warnings })
 }
 
 fn peak(samples: &[f32]) -> f32 {
@@ -100,12 +154,11 @@ fn mix(interleaved: &[f32], channels: usize) -> Vec<f32> {
     interleaved.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect()
 }
 
-fn decode(path: &Path, length: Length) -> Result<Channels> {
-    let bytes = read_file(path, MEDIA_LIMIT)?;
-    let repaired = riff::repair(&bytes).map_err(|e| Error::parse(path, "is not usable as a WAV file", e))?;
+fn decode_channels(path: &Path, bytes: &[u8], length: Length) -> Result<Channels> {
+    let repaired = riff::repair(bytes).map_err(|e| Error::parse(path, "is not usable as a WAV file", e))?;
     let (bytes, cut) = match repaired {
         Some(wav) => (Cow::Owned(wav.bytes), wav.cut),
-        None => (Cow::Borrowed(bytes.as_slice()), false),
+        None => (Cow::Borrowed(bytes), false),
     };
     // symphonia wants an owned source.
     let source = MediaSourceStream::new(Box::new(Cursor::new(bytes.into_owned())), Default::default());
@@ -113,7 +166,7 @@ fn decode(path: &Path, length: Length) -> Result<Channels> {
     if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
         hint.with_extension(extension);
     }
-    let expected = "expected a recording (WAV, FLAC, MP3, M4A, OGG or AIFF)";
+    let expected = "expected a recording (WAV, FLAC, MP3, M4A, Ogg or AIFF)";
     let invalid = |e: SymphoniaError| Error::parse(path, expected, e);
     let mut format = symphonia::default::get_probe()
         .probe(&hint, source, FormatOptions::default(), MetadataOptions::default())
@@ -127,9 +180,7 @@ fn decode(path: &Path, length: Length) -> Result<Channels> {
             check_length(path, frames as f64 / f64::from(rate), length)?;
         }
     }
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(invalid)?;
+    let mut decoder = CODECS.make_audio_decoder(parameters, &AudioDecoderOptions::default()).map_err(invalid)?;
     let mut channels = Channels { rate: 0, count: 1, interleaved: Vec::new(), damaged: cut };
     let mut packet_samples: Vec<f32> = Vec::new();
     loop {
@@ -178,7 +229,7 @@ fn check_rate(path: &Path, rate: u32) -> Result<()> {
 
 fn check_length(path: &Path, seconds: f64, length: Length) -> Result<()> {
     let max_seconds = length.seconds();
-    if matches!(length, Length::First(_)) || seconds <= max_seconds {
+    if !matches!(length, Length::AtMost(_)) || seconds <= max_seconds {
         return Ok(());
     }
     let problem =
@@ -188,6 +239,9 @@ fn check_length(path: &Path, seconds: f64, length: Length) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::read as read_recording;
+    use super::*;
+
     fn write(samples: &[f32], channels: u16) -> tempfile::NamedTempFile {
         let file = tempfile::Builder::new().suffix(".wav").tempfile().unwrap();
         let spec = hound::WavSpec {
@@ -204,19 +258,24 @@ mod tests {
 
     #[test]
     fn levels_and_channels_are_judged() {
-        let read = |samples: &[f32], channels| {
-            super::read(write(samples, channels).path(), 24_000, super::Length::AtMost(10.0))
-        };
+        let read =
+            |samples: &[f32], channels| read_recording(write(samples, channels).path(), 24_000, Length::AtMost(10.0));
         let quiet = read(&[0.001; 100], 1).unwrap();
         assert!(quiet.warnings[0].contains("very quiet (peak -60 dB"), "{:?}", quiet.warnings);
         let opposed = read(&[0.5, -0.5].repeat(100), 2).unwrap();
         assert!(opposed.warnings[0].contains("cancel each other") && opposed.samples[0] == 0.5);
-        assert_eq!(read(&[0.2, 0.4].repeat(100), 2).unwrap().samples, [0.3; 100]);
-        assert!(read(&[0.0; 100], 1).unwrap_err().to_string().contains("silent"));
+        let stereo = read(&[0.2, 0.4].repeat(100), 2).unwrap();
+        assert_eq!((stereo.samples, stereo.warnings.len()), (vec![0.3; 100], 1));
+        assert!(stereo.warnings[0].contains("2 channels are mixed down"), "{:?}", stereo.warnings);
+        let silent = read(&[0.0; 100], 1).unwrap();
+        assert!(silent.silent && silent.warnings[0].contains("silent"));
+        assert!(silent.of_speech(Path::new("a.wav")).unwrap_err().to_string().contains("silent"));
+        let halved = read_recording(write(&[0.5; 2_400], 1).path(), 12_000, Length::Whole).unwrap();
+        assert!(halved.warnings[0].contains("from 24000 to 12000 Hz"), "{:?}", halved.warnings);
         assert!(read(&[f32::NAN; 100], 1).unwrap_err().to_string().contains("finite"));
         assert!(read(&[], 1).unwrap_err().to_string().contains("no samples"));
         assert!(read(&vec![0.5; 24_000 * 11], 1).unwrap_err().to_string().contains("too long: 11.0 s"));
         let long = write(&vec![0.5; 24_000 * 11], 1);
-        assert_eq!(super::read(long.path(), 24_000, super::Length::First(1.5)).unwrap().samples.len(), 36_000);
+        assert_eq!(read_recording(long.path(), 24_000, Length::First(1.5)).unwrap().samples.len(), 36_000);
     }
 }

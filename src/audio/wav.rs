@@ -3,49 +3,14 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use hound::{SampleFormat, WavSpec, WavWriter};
 use lofty::config::WriteOptions;
 use lofty::iff::wav::RiffInfoList;
 use lofty::tag::TagExt;
 
-use super::resample::resample;
 use crate::data::{ClipOrigin, ModelId};
 use crate::error::{Error, Result};
-use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
-
-/// Reads a WAV file as this program writes it: mono (the channels' mean) at `rate`. Recordings of
-/// other programs are [`super::recording`]'s.
-///
-/// # Errors
-/// [`Error::Read`] if the file cannot be read, [`Error::InvalidFile`] if it is malformed.
-pub fn read(path: &Path, rate: usize) -> Result<Vec<f32>> {
-    decode(&read_file(path, MEDIA_LIMIT)?, rate)
-        .map_err(|e| Error::parse(path, "expected a WAV file that is not damaged", e))
-}
-
-/// A WAV file's content as mono samples at `rate`.
-///
-/// # Errors
-/// What hound finds wrong with it.
-pub fn decode(bytes: &[u8], rate: usize) -> Result<Vec<f32>, hound::Error> {
-    let reader = WavReader::new(Cursor::new(bytes))?;
-    let spec = reader.spec();
-    let samples = samples(reader)?;
-    let channels = usize::from(spec.channels.max(1));
-    let mono: Vec<f32> = samples.chunks_exact(channels).map(|f| f.iter().sum::<f32>() / channels as f32).collect();
-    Ok(resample(&mono, spec.sample_rate.max(1) as usize, rate))
-}
-
-fn samples(mut reader: WavReader<Cursor<&[u8]>>) -> Result<Vec<f32>, hound::Error> {
-    let spec = reader.spec();
-    match spec.sample_format {
-        SampleFormat::Float => reader.samples::<f32>().collect(),
-        SampleFormat::Int => {
-            let full = (1i64 << (spec.bits_per_sample - 1)) as f32;
-            reader.samples::<i32>().map(|s| Ok(s? as f32 / full)).collect()
-        }
-    }
-}
+use crate::files::write_atomically;
 
 /// A WAV's metadata (RIFF INFO).
 #[derive(Clone, Debug, Default)]
@@ -146,6 +111,7 @@ fn rescue(path: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::recording::{self, Length};
 
     #[test]
     fn a_written_clip_is_read_back() {
@@ -156,7 +122,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         save(&path, &bytes).unwrap();
-        let back = read(&path, 24_000).unwrap();
+        let back = recording::read(&path, 24_000, Length::Whole).unwrap().samples;
         let worst = clip.iter().zip(&back).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(back.len() == clip.len() && worst <= 0.5 / 32_768.0, "{worst}");
     }

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::wav::{WavInfo, quantise_sample, wav_spec};
 use crate::error::{Error, Result};
-use crate::files::{Destination, destination, persist};
+use crate::files::{Destination, destination, persist, sync};
 
 /// A WAV file being written, 16-bit mono.
 pub struct WavStream {
@@ -106,7 +106,7 @@ impl WavStream {
     /// Continues in the temporary folder: the samples so far, then `samples`.
     fn rescue(&mut self, samples: &[i16]) -> io::Result<()> {
         let stem = self.path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
-        let file = tempfile::Builder::new().prefix(&format!("{stem}-")).suffix(".wav").tempfile()?;
+        let file = tempfile::Builder::new().prefix(&format!("{}-", shortened(&stem))).suffix(".wav").tempfile()?;
         let mut part = PendingFile::new(file, self.rate)?;
         const HEADER: u64 = 44;
         let mut written = self.part.file.reopen()?;
@@ -130,7 +130,7 @@ impl WavStream {
         let completed = writer.finalize().map_err(io_error).and_then(|()| {
             let mut reopened = File::options().read(true).write(true).open(file.path())?;
             info.tags().save_to(&mut reopened, WriteOptions::default()).map_err(io::Error::other)?;
-            reopened.sync_all()
+            sync(&reopened)
         });
         let placed = match (failure, completed) {
             (None, Ok(())) => persist(file, &destination, &path).map_err(|(e, file)| (e, Some(file))),
@@ -151,7 +151,8 @@ fn keep(mut file: NamedTempFile, path: &Path) -> Option<PathBuf> {
         return file.keep().ok().map(|(_, path)| path);
     }
     let stem = path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
-    let mut rescued = tempfile::Builder::new().prefix(&format!("{stem}-")).suffix(".wav").tempfile().ok()?;
+    let mut rescued =
+        tempfile::Builder::new().prefix(&format!("{}-", shortened(&stem))).suffix(".wav").tempfile().ok()?;
     file.seek(SeekFrom::Start(0)).ok()?;
     io::copy(&mut file, &mut rescued).ok()?;
     rescued.flush().ok()?;
@@ -160,21 +161,32 @@ fn keep(mut file: NamedTempFile, path: &Path) -> Option<PathBuf> {
 
 /// A temporary file whose name says what it will be.
 fn named_temporary(name: &str, folder: Option<&Path>) -> io::Result<NamedTempFile> {
-    let prefix = format!("{name}.");
+    let prefix = format!("{}.", shortened(name));
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".part");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // reduced by the umask
     match folder {
         Some(folder) => builder.tempfile_in(folder),
-        None => builder.tempfile(),
+        None => builder.tempfile().or_else(|e| {
+            // Sound for standard output has to be somewhere until it is complete.
+            let others = ["/tmp", "/var/tmp", "/dev/shm", "."];
+            others.iter().find_map(|folder| builder.tempfile_in(folder).ok()).ok_or(e)
+        }),
     }
+}
+
+/// `name` with room for a suffix, as names of files have 255 bytes at most.
+fn shortened(name: &str) -> &str {
+    const LONGEST: usize = 200;
+    let end = (0..=LONGEST.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    &name[..end]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::wav;
+    use crate::audio::{recording, wav};
 
     #[test]
     fn a_file_grows_and_then_takes_its_place() {
@@ -187,11 +199,11 @@ mod tests {
         // What a crash would leave can be played.
         let part = std::fs::read_dir(folder.path()).unwrap().flatten().find(|e| e.path() != path).unwrap().path();
         assert!(part.file_name().unwrap().to_string_lossy().starts_with("a.wav."));
-        assert_eq!(wav::read(&part, 24_000).unwrap().len(), 1_000);
+        assert_eq!(recording::samples(&part, 24_000).unwrap().len(), 1_000);
         stream.push(&[2.0; 10]).unwrap();
         let info = WavInfo { title: "héllo".into(), artist: "a".into(), comment: "synthetic".into() };
         assert_eq!(stream.finish(&info).unwrap(), WavWritten { samples: 1_010, clipped: 10 });
-        let samples = wav::read(&path, 24_000).unwrap();
+        let samples = recording::samples(&path, 24_000).unwrap();
         assert_eq!((samples.len(), samples[0]), (1_010, 0.25));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         let clip: Vec<f32> = [vec![0.25; 1_000], vec![2.0; 10]].concat();

@@ -97,6 +97,7 @@ impl Gatherer {
             );
             return Err(Error::weights(path, problem));
         }
+        let entry = HeaderEntry { name: format::without_wrappers(&entry.name), ..entry };
         let name = entry.name.clone();
         let piece = TensorPiece::new(file, entry);
         let (base, part) = split_part(&name);

@@ -14,11 +14,21 @@ pub(crate) fn folder() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// Owner and name of the repository that `id` means: `owner/name`, or the bare name of sesame/csm-1b in any case. `None` where
+/// `owner/name` of an address that was copied from a browser, such as `https://huggingface.co/sesame/csm-1b/tree/main`.
+fn address(text: &str) -> Option<&str> {
+    let text = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let host = ["www.huggingface.co/", "huggingface.co/", "hf.co/", "hf://models/", "hf://"];
+    let path = host.iter().find_map(|host| text.strip_prefix(host))?;
+    let path = path.split(['?', '#']).next()?.trim_end_matches('/');
+    let end = path.match_indices('/').nth(1).map_or(path.len(), |(at, _)| at);
+    Some(&path[..end])
+}
+
+/// Owner and name of the repository that `id` means: `owner/name`, its address on Hugging Face, or the bare name of sesame/csm-1b in any case. `None` where
 /// `id` cannot be a repository's.
 pub(crate) fn repository(id: &str) -> Option<(&str, &str)> {
     let id = if id.eq_ignore_ascii_case("csm-1b") { "sesame/csm-1b" } else { id };
-    let (owner, name) = id.split_once('/')?;
+    let (owner, name) = address(id).unwrap_or(id).split_once('/')?;
     let valid = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')
@@ -64,4 +74,32 @@ pub(crate) fn current_snapshot(repository: &Path) -> Option<PathBuf> {
     let mut all = std::fs::read_dir(snapshots).ok()?.flatten().map(|e| e.path()).filter(|p| p.is_dir());
     let only = all.next()?;
     all.next().is_none().then_some(only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_its_repository() {
+        for id in [
+            "sesame/csm-1b",
+            "csm-1b",
+            "CSM-1B",
+            "https://huggingface.co/sesame/csm-1b",
+            "https://huggingface.co/sesame/csm-1b/",
+            "http://huggingface.co/sesame/csm-1b/tree/main",
+            "https://huggingface.co/sesame/csm-1b?library=transformers#usage",
+            "https://huggingface.co/sesame/csm-1b/blob/main/config.json",
+            "huggingface.co/sesame/csm-1b",
+            "www.huggingface.co/sesame/csm-1b",
+            "hf.co/sesame/csm-1b",
+            "hf://sesame/csm-1b",
+        ] {
+            assert_eq!(repository(id), Some(("sesame", "csm-1b")), "{id}");
+        }
+        for id in ["https://example.com/sesame/csm-1b", "a", "./a", "a/b/c", "https://huggingface.co/sesame", ""] {
+            assert_eq!(repository(id), None, "{id}");
+        }
+    }
 }

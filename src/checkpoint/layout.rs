@@ -75,13 +75,14 @@ pub(super) fn weight_files(source: &Source, config: Option<&Value>) -> Result<Ve
             return Ok(vec![WeightFile::open(source, name, "the weights")?]);
         }
     }
-    Err(source.missing(
-        SINGLE,
-        &format!(
-            "the weights ({SINGLE}, or shards with {INDEX}, or one of {})",
-            format::weight_files().collect::<Vec<_>>().join(", ")
-        ),
-    ))
+    let names = format::weight_files().collect::<Vec<_>>().join(", ");
+    let unfinished = if source.has_unfinished_download() {
+        "; its download is unfinished, and `csm download` completes it"
+    } else {
+        ""
+    };
+    Err(source
+        .missing(SINGLE, &format!("the weights ({SINGLE}, or shards with {INDEX}, or one of {names}){unfinished}")))
 }
 
 fn shards(source: &Source, index_name: &str) -> Result<Vec<WeightFile>> {

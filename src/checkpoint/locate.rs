@@ -7,10 +7,12 @@ use super::gather::Gatherer;
 use super::source::Source;
 use super::{DEMO, DEMO_NAME, adapter, hub_cache, layout, text_of, tokenizer};
 use crate::error::{Error, Result};
+use crate::files::with_home;
 
 /// Name and files of the checkpoint at `path`, and the name of its weight file if `path` is one.
 pub(super) fn locate(path: Option<&Path>) -> Result<(String, Source, Option<String>)> {
     let Some(path) = path else { return Ok((DEMO_NAME.into(), Source::Embedded(DEMO), None)) };
+    let path = &*with_home(path);
     if path.is_dir() {
         return Ok((name_of(path), Source::Folder(path.to_owned()), None));
     }
@@ -20,7 +22,11 @@ pub(super) fn locate(path: Option<&Path>) -> Result<(String, Source, Option<Stri
         return Ok((name_of(path), Source::Folder(folder.to_owned()), file));
     }
     match hub_cache::find(path)? {
-        Some(folder) => Ok((path.to_string_lossy().into_owned(), Source::Folder(folder), None)),
+        Some(folder) => {
+            let id = path.to_string_lossy();
+            let name = hub_cache::repository(&id).map(|(owner, name)| format!("{owner}/{name}"));
+            Ok((name.unwrap_or_else(|| id.into_owned()), Source::Folder(folder), None))
+        }
         None => {
             let problem = "expected a checkpoint's folder (config.json, model.safetensors, tokenizer.json), a weight file, or the id of \
                            a repository in Hugging Face's cache; there is no such folder or file";

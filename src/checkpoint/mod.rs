@@ -275,12 +275,30 @@ fn open_files(source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>
     }
     let path = config_source.path("config.json");
     let json = sizes::complete(given, &found).map_err(|problem| Error::file(&path, problem))?;
+    check_quantisation(&json).map_err(|problem| Error::file(&path, problem))?;
     let config = CsmConfig::parse(json.clone(), &path)?;
     if let Some(spec) = adapter {
         found.add_adapter(Adapter::open(spec)?, config.tie_codebooks_embeddings)?;
         notes.push(format!("the adapter {} is merged, strength {}", spec.folder.display(), spec.strength));
     }
     Ok(OpenedFiles { found, config, config_source, json, notes })
+}
+
+/// Refuses quantised numbers that are not affine (scale and offset for each group): read as such they would be other weights.
+fn check_quantisation(config: &Value) -> Result<(), String> {
+    for field in ["quantization", "quantization_config"] {
+        let settings = config.get(field).and_then(Value::as_object);
+        // MLX also has settings for single modules, under their names.
+        let of_modules = settings.into_iter().flat_map(|settings| settings.values()).filter_map(Value::as_object);
+        for settings in settings.into_iter().chain(of_modules) {
+            if let Some(mode) = settings.get("mode").and_then(Value::as_str).filter(|mode| *mode != "affine") {
+                return Err(format!(
+                    "{field}.mode: expected \"affine\", got {mode:?}, which cannot be read; take the checkpoint it was made from"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_labels(source: &Source, dims: &ModelDims) -> Result<Option<Labels>> {

@@ -62,6 +62,18 @@ impl Source {
         parsed.map(Some).map_err(|e| Error::parse(self.path(name), "its content is not as expected", e))
     }
 
+    /// Whether a download into the folder, or into the cache that it is a snapshot of, was broken off.
+    pub(super) fn has_unfinished_download(&self) -> bool {
+        let Self::Folder(folder) = self else { return false };
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        let blobs = folder.parent().and_then(Path::parent).map(|repository| repository.join("blobs"));
+        let downloads = folder.join(".cache/huggingface/download");
+        let entries =
+            [Some(folder), blobs, Some(downloads)].into_iter().flatten().filter_map(|f| std::fs::read_dir(f).ok());
+        let mut names = entries.flatten().flatten().map(|entry| entry.path());
+        names.any(|path| path.extension().is_some_and(|e| e == "incomplete" || e == "part" || e == "crdownload"))
+    }
+
     pub(super) fn missing(&self, name: &str, what: &str) -> Error {
         Error::file(self.path(name), format!("missing; expected {what}"))
     }

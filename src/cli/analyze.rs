@@ -50,6 +50,8 @@ pub struct AnalyzeArgs {
 /// Analyses token files or compares two checkpoints.
 pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
+    let tokens: Vec<PathBuf> = args.files.iter().map(|path| tokens_of(path)).collect();
+    args.output.check(tokens.iter().map(PathBuf::as_path).chain(checkpoint.tensors.paths()))?;
     let report = match (&args.against, &args.text) {
         (Some(other), Some(text)) => compare_checkpoints(args, &checkpoint, other, text)?,
         _ => analyze_files(args, &checkpoint)?,
@@ -60,13 +62,12 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
 fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Report> {
     let mut files = Vec::new();
     for path in &args.files {
-        let tokens = if path.is_dir() { path.join("tokens.json") } else { path.clone() };
-        files.push((path, TokenFile::read(&tokens, &checkpoint.dims())?));
+        files.push((path, TokenFile::read(&tokens_of(path), &checkpoint.dims())?));
     }
     let worker = if args.no_steps { None } else { Some(start_worker(checkpoint)?) };
     let (mut clips, cancel) = (Vec::new(), CancelToken::default());
-    for (path, file) in files {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let names = distinct_names(&args.files);
+    for ((path, file), name) in files.into_iter().zip(names) {
         let clip = file.into_clip(Vec::new(), checkpoint.dims().sample_rate);
         let Computed { clip, stats, candidates } = match &worker {
             None => Computed::nothing(clip, StepsUnavailable::NotRequested),
@@ -75,6 +76,35 @@ fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Rep
         clips.push(args.output.clip_report(name, &clip, stats, candidates, &checkpoint.info, &cancel)?);
     }
     Ok(Report::new((*checkpoint.info).clone(), clips))
+}
+
+/// The token file of a take, or `path` itself.
+fn tokens_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("tokens.json") } else { path.to_owned() }
+}
+
+/// The last parts of each path, as many as it takes for all names to differ; a path that is there twice gets a number.
+fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
+    let parts: Vec<Vec<String>> = paths
+        .iter()
+        .map(|path| path.components().rev().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect())
+        .collect();
+    let name = |n: usize, count: usize| {
+        let parts = &parts[n];
+        parts[..count.min(parts.len())].iter().rev().cloned().collect::<Vec<_>>().join("/").replace("//", "/")
+    };
+    let deepest = parts.iter().map(Vec::len).max().unwrap_or(0);
+    let is_alone =
+        |n: usize, count: usize| (0..paths.len()).all(|other| other == n || name(other, count) != name(n, count));
+    let shortest = |n: usize| (1..=deepest).find(|count| is_alone(n, *count));
+    let named = (0..paths.len()).map(|n| match shortest(n) {
+        Some(count) => name(n, count),
+        None => {
+            let before = paths[..n].iter().filter(|path| **path == paths[n]).count();
+            if before == 0 { name(n, 1) } else { format!("{} ({})", name(n, 1), before + 1) }
+        }
+    });
+    named.collect()
 }
 
 /// What the model computed of a clip: its waveform, its draws or why there are none, and the candidates of its draws.
@@ -159,4 +189,24 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     let divergence = Divergence::between(&ours.codes, &free.codes);
     let comparison = CheckpointComparison::new(first, second, diffs, divergence);
     Ok(Report { checkpoints: Some(comparison), ..Report::new((*a.info).clone(), clips) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_long_as_it_takes_to_differ() {
+        let names = |paths: &[&str]| distinct_names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["a/x.npy", "b/y.npy"]), ["x.npy", "y.npy"]);
+        assert_eq!(
+            names(&["seed1/codes.npy", "seed2/codes.npy", "z.npy"]),
+            ["seed1/codes.npy", "seed2/codes.npy", "z.npy"]
+        );
+        assert_eq!(names(&["a/1/c.npy", "b/1/c.npy"]), ["a/1/c.npy", "b/1/c.npy"]);
+        assert_eq!(names(&["c.npy", "a/c.npy"]), ["c.npy", "a/c.npy"]);
+        assert_eq!(names(&["/a/c.npy", "/b/c.npy"]), ["a/c.npy", "b/c.npy"]);
+        assert_eq!(names(&["c.npy", "c.npy"]), ["c.npy", "c.npy (2)"]);
+        assert!(names(&[]).is_empty());
+    }
 }

@@ -48,6 +48,7 @@ pub struct CompareArgs {
 /// Generates the clips and compares them.
 pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
+    args.output.check(checkpoint.tensors.paths())?;
     let model = &checkpoint.info;
     model.check_speaker("speaker", args.speaker)?;
     let all = || Mode::all().iter().map(|m| m.mode).collect();

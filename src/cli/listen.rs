@@ -8,17 +8,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::output::{message, print_line};
+use super::output::{check_outputs, message, print_line};
 use super::run_job::start_worker;
-use super::{ModelArgs, Outcome, warn_of_other_model};
+use super::{ModelArgs, Outcome, read_recording, warn_of_other_model};
 use crate::audio::player::{Player, Sink};
-use crate::audio::wav;
+use crate::audio::recording::{self, Length, Recording};
 use crate::data::{CodebookMask, MIMI_SAMPLE_RATE as RATE, TokenFile, random_seed};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::listen::{
-    AnswerButton, AnswerForm, Choice, ListeningReport, ListeningTest, PlannedSound, Results, Run, TakeSound, Template,
-    TestKind, TestKindInfo, TestPlan, html_report, test_page,
+    AnswerButton, AnswerForm, Choice, ListeningReport, ListeningTest, MadeTest, PlannedSound, Results, Run, TakeSound,
+    Template, TestKind, TestKindInfo, TestPlan, html_report, test_page,
 };
 use crate::worker::CancelToken;
 
@@ -92,11 +92,24 @@ impl FromStr for Condition {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text.split_once('=') {
             Some((name, files)) if !name.is_empty() && !files.is_empty() => {
-                Ok(Self { name: name.into(), files: files.split(',').map(PathBuf::from).collect() })
+                Ok(Self { name: name.into(), files: split_files(files) })
             }
             _ => Err("expected NAME=FILE,FILE,…".into()),
         }
     }
+}
+
+/// The files of a list with commas, which may be part of a file's name: the longest part that is a file is one.
+fn split_files(list: &str) -> Vec<PathBuf> {
+    let parts: Vec<&str> = list.split(',').collect();
+    let (mut files, mut at) = (Vec::new(), 0);
+    while at < parts.len() {
+        let joined = |end: usize| PathBuf::from(parts[at..end].join(","));
+        let end = (at + 1..=parts.len()).rev().find(|end| joined(*end).exists()).unwrap_or(at + 1);
+        files.push(joined(end));
+        at = end;
+    }
+    files
 }
 
 /// Flags of `csm listen run`.
@@ -108,9 +121,9 @@ pub struct RunArgs {
     /// Where the answers are kept; a file that is there already is gone on with
     #[arg(long, value_name = "FILE", default_value = "results.json")]
     results: PathBuf,
-    /// Name of the listener
-    #[arg(long, value_name = "NAME", default_value = "anonymous")]
-    listener: String,
+    /// Name of the listener [default: anonymous, or whose results are resumed]
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
     /// What you listen with: headphones or loudspeakers
     #[arg(long, value_name = "TEXT", default_value = "")]
     device: String,
@@ -145,6 +158,9 @@ pub(super) fn run(command: &ListenCommand) -> Result<Outcome> {
 }
 
 fn new(args: &NewArgs) -> Result<Outcome> {
+    let inputs = args.conditions.iter().flat_map(|condition| &condition.files).chain(&args.takes).map(PathBuf::as_path);
+    let output = Some(args.output.clone());
+    check_outputs([("output", &output, "json"), ("page", &args.page, "html")], inputs)?;
     let seed = args.seed.map_or_else(random_seed, Ok)?;
     let conditions = match args.by {
         None => args.conditions.iter().map(read_condition).collect::<Result<_>>()?,
@@ -161,7 +177,8 @@ fn new(args: &NewArgs) -> Result<Outcome> {
         match_loudness: !args.own_loudness,
         seed,
     };
-    let test = ListeningTest::new(&plan)?;
+    let MadeTest { test, warnings } = ListeningTest::new(&plan)?;
+    warnings.iter().for_each(|text| message!("warning: {text}"));
     if args.output.exists() {
         let problem = "it is there already, and results of it could no longer be read; choose another name";
         return Err(Error::file(&args.output, problem));
@@ -186,7 +203,8 @@ fn read_sound(path: &Path) -> Result<TakeSound> {
         true => (path.join("audio.wav"), TokenFile::read_own(&path.join("tokens.json"))?),
         false => (path.to_owned(), TokenFile::default()),
     };
-    let samples = wav::read(&file, RATE)?;
+    let Recording { samples, warnings, .. } = read_recording(&file, RATE, Length::Whole)?;
+    warnings.iter().for_each(|text| message!("warning: {text}"));
     let source = path.display().to_string();
     let sound = PlannedSound { source: source.clone(), samples, rate: RATE, sampling: tokens.sampling };
     let model = tokens.model.map(|model| model.name);
@@ -232,8 +250,15 @@ fn listen(args: &RunArgs) -> Result<Outcome> {
     let test = ListeningTest::read(&args.test)?;
     let results = match args.results.exists() {
         true => Results::read(&args.results, &test)?,
-        false => Results::new(&test, &args.listener, &args.device),
+        false => Results::new(&test, args.listener.as_deref().unwrap_or("anonymous"), &args.device),
     };
+    if let Some(listener) = args.listener.as_ref().filter(|name| **name != results.listener) {
+        let problem = format!(
+            "these are the answers of {:?}, and those of {listener:?} cannot be added; choose another file with --results",
+            results.listener
+        );
+        return Err(Error::file(&args.results, problem));
+    }
     let sounds = (0..test.stimuli.len()).map(|n| decode(&test, n, &args.test)).collect::<Result<Vec<_>>>()?;
     let mut player = Player::new(Sink::Device(None));
     let mut run = Run::new(&test, results);
@@ -281,7 +306,8 @@ fn listen(args: &RunArgs) -> Result<Outcome> {
 fn decode(test: &ListeningTest, stimulus: usize, path: &Path) -> Result<Vec<f32>> {
     let damaged = |e: String| Error::file(path, format!("sound {stimulus} cannot be decoded: {e}"));
     let bytes = test.wav(stimulus).map_err(|e| damaged(e.to_string()))?;
-    wav::decode(&bytes, RATE).map_err(|e| damaged(e.to_string()))
+    let sound = recording::decode(path, &bytes, RATE, Length::Whole).map_err(|e| damaged(e.to_string()))?;
+    Ok(sound.samples)
 }
 
 /// The inputs of a trial.
@@ -330,7 +356,13 @@ fn parse(line: &str, info: &TestKindInfo, buttons: usize) -> Option<Said> {
 
 fn report(args: &ListenReportArgs) -> Result<Outcome> {
     let test = ListeningTest::read(&args.test)?;
-    let results = args.results.iter().map(|path| Results::read(path, &test)).collect::<Result<Vec<_>>>()?;
+    check_outputs(
+        [("csv", &args.csv, "csv"), ("html", &args.html, "html")],
+        args.results.iter().chain([&args.test]).map(PathBuf::as_path),
+    )?;
+    let read = |path: &PathBuf| Ok((path.clone(), Results::read(path, &test)?));
+    let (results, notes) = Results::pooled(args.results.iter().map(read).collect::<Result<Vec<_>>>()?);
+    notes.iter().for_each(|text| message!("warning: {text}"));
     let report = ListeningReport::new(&test, &results);
     if let Some(path) = &args.csv {
         write_atomically(path, &report.csv().map_err(|e| Error::write(path, e))?)?;

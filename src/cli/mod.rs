@@ -24,11 +24,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::audio::recording::{self, Length, Recording};
 use crate::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
 use crate::cli::output::message;
 use crate::data::TokenFile;
 use crate::diagnostics;
 use crate::error::{Error, Result};
+use crate::files::read_stream;
 
 /// How a command ended, other than by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +192,18 @@ fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) -
         message!("warning: {path} was made by another model ({}): the clip will not be the same", model.name);
     }
     Ok(())
+}
+
+/// A recording that the user names, also a pipe such as `/dev/stdin`.
+fn read_recording(path: &Path, rate: usize, length: Length) -> Result<Recording> {
+    /// Largest recording that comes through a pipe, as all of it is kept in memory.
+    const PIPE_LIMIT: u64 = 256 << 20;
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            recording::decode(path, &read_stream(path, PIPE_LIMIT)?, rate, length)
+        }
+        _ => recording::read(path, rate, length),
+    }
 }
 
 /// Text from standard input.

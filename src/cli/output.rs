@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::audio::wav;
 use crate::error::{Error, Result};
@@ -82,6 +82,25 @@ pub(super) fn check_apart<'a>(
         seen.push(id);
     }
     Ok(())
+}
+
+/// Checks the outputs of a command before anything is read: each is (flag, file, the ending that its format has). None may be an input,
+/// another output, or end like another format that this program knows.
+pub(super) fn check_outputs<'a, const N: usize>(
+    outputs: [(&'static str, &'a Option<PathBuf>, &str); N],
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    const KNOWN: [&str; 12] =
+        ["csv", "html", "htm", "json", "md", "mp3", "npy", "pdf", "png", "safetensors", "txt", "wav"];
+    for (flag, path, ending) in &outputs {
+        let Some(path) = path else { continue };
+        let found = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let fits = found == *ending || *ending == "html" && found == "htm" || *ending == "csv" && found == "txt";
+        if KNOWN.contains(&found.as_str()) && !fits {
+            return Err(Error::invalid(*flag, format!("a name that ends in .{ending}"), path.display()));
+        }
+    }
+    check_apart(outputs.iter().filter_map(|(_, path, _)| path.as_deref()), inputs)
 }
 
 /// Writes a WAV file's bytes to `path` or standard output.

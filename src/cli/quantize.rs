@@ -61,7 +61,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<Outcome> {
     };
     if args.json {
         let json = serde_json::json!({
-            "output": args.output, "bits": spec.bits, "group": spec.group, "quantised": written.quantised, "kept": written.kept,
+            "output": args.output.display().to_string(), "bits": spec.bits, "group": spec.group, "quantised": written.quantised, "kept": written.kept,
             "bytes_before": written.bytes_before, "bytes": written.bytes, "cost": cost,
         });
         print_line(&json.to_string())?;

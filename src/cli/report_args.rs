@@ -1,9 +1,9 @@
 //! Where a report goes: standard output and files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::output::print_line;
+use super::output::{check_outputs, print_line};
 use crate::analysis::statistics::TokenStats;
 use crate::audio::wav::{self, WavInfo};
 use crate::data::{Clip, ModelId, ModelInfo};
@@ -42,6 +42,14 @@ fn clip_wav(clip: &Clip) -> Result<Vec<u8>> {
 }
 
 impl ReportArgs {
+    /// Checks the names of the outputs before anything is computed.
+    pub(super) fn check<'a>(&'a self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        if let Some(folder) = self.png.as_ref().filter(|folder| folder.is_file()) {
+            return Err(Error::invalid("png", "a folder", folder.display()));
+        }
+        check_outputs([("csv", &self.csv, "csv"), ("html", &self.html, "html")], inputs)
+    }
+
     /// Reports a clip with its acoustic measures and the recogniser's transcript, if it has a waveform. `stats` are the statistics of
     /// its draws or why there are none, `candidates` those of its draws.
     pub(super) fn clip_report(

@@ -1,6 +1,6 @@
 //! `csm verify`: see [`crate::verify`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::output::print_line;
 use super::run_job::cancel_on_signals;
@@ -57,6 +57,12 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Outcome> {
         std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
     }
     let checkpoint = args.model.open()?;
+    if let Some(folder) = args.output.as_ref().and_then(|folder| folder.canonicalize().ok()) {
+        let is_input = |path: &Path| path.canonicalize().ok().as_deref().and_then(Path::parent) == Some(&*folder);
+        if checkpoint.tensors.paths().any(is_input) {
+            return Err(Error::invalid("output", "another folder than the checkpoint's", folder.display()));
+        }
+    }
     let cancel = cancel_on_signals();
     config.cancelled = cancel.flag();
     let results = verify(&checkpoint, &config, &mut |line| {

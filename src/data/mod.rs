@@ -17,6 +17,7 @@ mod model_info;
 mod params;
 mod prompt;
 mod random;
+mod token_array;
 mod token_file;
 
 pub use clip::{Clip, ClipOrigin};
@@ -34,4 +35,4 @@ pub use model_info::{Labels, ModelId, ModelInfo, Voice};
 pub use params::{PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
 pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
 pub use random::{RepeatableRandom, random_seed};
-pub use token_file::{FORMAT, TokenFile, VERSION};
+pub use token_file::{FORMAT, TOKEN_FILE_EXTENSIONS, TokenFile, VERSION};

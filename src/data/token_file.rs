@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use bytemuck::{AnyBitPattern, pod_collect_to_vec};
-use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::token_array::IntArray;
 use super::{Clip, ClipOrigin, ClipSpec, Codes, Edit, FinishReason, ModelDims, ModelId, PromptStyle, Sampling, Turn};
 use crate::error::{BoxError, Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
 /// Value of the `format` field.
 pub const FORMAT: &str = "csm-tokens";
+/// Endings of token files and of arrays of codes, for file dialogs.
+pub const TOKEN_FILE_EXTENSIONS: &[&str] = &["json", "npy", "npz", "safetensors", "pt", "pth"];
 /// Value of the `version` field.
 pub const VERSION: u32 = 1;
 
@@ -92,20 +93,15 @@ impl TokenFile {
         self.clone().into_clip(Vec::new(), 0).origin.spec_of_file(path)
     }
 
-    /// Reads `.json`, `.npy` (integers) or `.safetensors` (one integer tensor, or one called `frames`). In an array of shape
-    /// `[T, K]` or `[K, T]` the axis of length K is the model's codebooks.
+    /// Reads a token file, or codes as an array of integers: JSON lists, .npy, .npz, safetensors or `torch.save`. The content says which
+    /// it is. Of several arrays the one called `frames` or `codes` is taken. In an array of shape `[T, K]` or `[K, T]` the axis of length
+    /// K is the model's codebooks.
     ///
     /// # Errors
     /// [`Error::Read`] or [`Error::InvalidFile`] with the shape or id that was found.
     pub fn read(path: &Path, dims: &ModelDims) -> Result<Self> {
         let bytes = read_file(path, MEDIA_LIMIT)?;
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("json").to_lowercase();
-        let file = match extension.as_str() {
-            "npy" => npy(&bytes).and_then(|array| Self::from_array(array, dims.codebooks)),
-            "safetensors" => safetensor(&bytes).and_then(|array| Self::from_array(array, dims.codebooks)),
-            _ => Self::from_json(&bytes),
-        };
-        let file = file.and_then(Self::without_padding);
+        let file = Self::from_bytes(&bytes, dims.codebooks).and_then(Self::without_padding);
         let file = file.map_err(|problem| Error::parse(path, "is not usable as tokens", problem))?;
         let checked = file
             .frames
@@ -113,6 +109,19 @@ impl TokenFile {
             .and_then(|()| file.context.iter().try_for_each(|turn| turn.frames.check("context_frames", dims)));
         checked.map_err(|e| Error::file(path, e.to_string()))?;
         Ok(file)
+    }
+
+    fn from_bytes(bytes: &[u8], codebooks: usize) -> Result<Self, BoxError> {
+        if let Some(array) = IntArray::read(bytes)? {
+            return Ok(Self { frames: array.codes(codebooks, false)?, ..Self::default() });
+        }
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            let value = serde_json::from_slice(bytes).map_err(|e| format!("expected lists of tokens: {e}"))?;
+            if let Some(array) = IntArray::from_json(&value)? {
+                return Ok(Self { frames: array.codes(codebooks, true)?, ..Self::default() });
+            }
+        }
+        Self::from_json(bytes)
     }
 
     /// Reads a `.json` file of any model: a take's own, which is checked against no model's sizes.
@@ -153,47 +162,6 @@ impl TokenFile {
         Ok(self)
     }
 
-    fn from_array(array: IntArray, k: usize) -> Result<Self, BoxError> {
-        let expected = || format!("expected an array [T, {k}] or [{k}, T], got shape {:?}", array.shape);
-        let shape = match array.shape.as_slice() {
-            [1, rows, columns] => [*rows, *columns], // a batch of one
-            [rows, columns] => [*rows, *columns],
-            _ => return Err(expected().into()),
-        };
-        let [rows, columns] = shape;
-        if rows.checked_mul(columns) != Some(array.values.len()) {
-            return Err(format!(
-                "shape {:?} does not match the {} numbers in the file",
-                array.shape,
-                array.values.len()
-            )
-            .into());
-        }
-        let frame_rows = match (rows == k, columns == k) {
-            (true, true) => {
-                let hint = "write it as JSON, one list per frame";
-                return Err(format!("shape {:?} could be [T, {k}] or [{k}, T]: {hint}", array.shape).into());
-            }
-            (false, true) => true,
-            (true, false) => false,
-            (false, false) => return Err(expected().into()),
-        };
-        let frames = if frame_rows { rows } else { columns };
-        let at = |t: usize, codebook: usize| {
-            let (row, column) = if frame_rows { (t, codebook) } else { (codebook, t) };
-            array.values[if array.fortran_order { column * rows + row } else { row * columns + column }]
-        };
-        let ids = (0..frames).flat_map(|t| (0..k).map(move |codebook| (t, codebook)));
-        let id = |(t, codebook)| {
-            let id = at(t, codebook);
-            u32::try_from(id)
-                .map_err(|e| format!("expected ids from 0, got {id} in frame {t}, codebook {codebook} ({e})"))
-        };
-        let ids: Vec<u32> = ids.map(id).collect::<Result<_, _>>()?;
-        let codes = Codes::from_ids(k, ids).map_err(|rest| format!("{rest} ids are left over"))?;
-        Ok(Self { frames: codes, ..Self::default() })
-    }
-
     /// The file as JSON with one line per frame, to be compared line by line.
     pub fn to_json(&self) -> String {
         let head = Self { frames: Codes::default(), ..self.clone() };
@@ -210,66 +178,6 @@ impl TokenFile {
     pub fn write(&self, path: &Path) -> Result<()> {
         write_atomically(path, self.to_json().as_bytes())
     }
-}
-
-/// An array of integers as stored.
-struct IntArray {
-    shape: Vec<usize>,
-    values: Vec<i64>,
-    fortran_order: bool,
-}
-
-/// NumPy's format, versions 1 to 3.
-fn npy(bytes: &[u8]) -> Result<IntArray, BoxError> {
-    let array = npyz::NpyFile::new(bytes).map_err(|e| format!("expected an .npy file: {e}"))?;
-    let shape: Vec<usize> = array.shape().iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>()?;
-    let count = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
-    if count.is_none_or(|n| n > bytes.len()) {
-        return Err(format!("shape {shape:?} has more numbers than the file").into());
-    }
-    let fortran_order = array.order() == npyz::Order::Fortran;
-    let dtype = array.dtype().descr();
-    macro_rules! read {
-        ($t:ty) => {
-            array.into_vec::<$t>()?.into_iter().map(|x| x as i64).collect()
-        };
-    }
-    let values: Vec<i64> = match dtype.trim_matches('\'').trim_start_matches(['<', '|', '>']) {
-        "i1" => read!(i8),
-        "u1" => read!(u8),
-        "i2" => read!(i16),
-        "u2" => read!(u16),
-        "i4" => read!(i32),
-        "u4" => read!(u32),
-        "i8" => read!(i64),
-        "u8" => array.into_vec::<u64>()?.into_iter().map(|x| i64::try_from(x).unwrap_or(i64::MAX)).collect(),
-        other => return Err(format!("expected integers, got {other}").into()),
-    };
-    Ok(IntArray { shape, values, fortran_order })
-}
-
-fn safetensor(bytes: &[u8]) -> Result<IntArray, BoxError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| format!("expected a safetensors file: {e}"))?;
-    let tensors = file.tensors();
-    let found = tensors.iter().find(|(name, _)| name == "frames").or(match tensors.as_slice() {
-        [one] => Some(one),
-        _ => None,
-    });
-    let (_, view) = found.ok_or("expected one tensor, or one called \"frames\"")?;
-    fn widen<T: AnyBitPattern + bytemuck::NoUninit + Into<i64>>(data: &[u8]) -> Vec<i64> {
-        pod_collect_to_vec::<u8, T>(data).into_iter().map(Into::into).collect()
-    }
-    // Little-endian, like every machine that this program runs on.
-    let values = match view.dtype() {
-        safetensors::Dtype::U8 => widen::<u8>(view.data()),
-        safetensors::Dtype::I16 => widen::<i16>(view.data()),
-        safetensors::Dtype::U16 => widen::<u16>(view.data()),
-        safetensors::Dtype::I32 => widen::<i32>(view.data()),
-        safetensors::Dtype::U32 => widen::<u32>(view.data()),
-        safetensors::Dtype::I64 => widen::<i64>(view.data()),
-        other => return Err(format!("expected integers, got {other:?}").into()),
-    };
-    Ok(IntArray { shape: view.shape().to_vec(), values, fortran_order: false })
 }
 
 #[cfg(test)]
@@ -296,31 +204,30 @@ mod tests {
         assert_eq!(bare.frames, Codes::from_frames([[1, 2]]).unwrap());
     }
 
-    fn frames(shape: &[usize], k: usize, fortran_order: bool) -> Result<Vec<Vec<u32>>, String> {
-        let values = (1..=shape.iter().product::<usize>() as i64).collect();
-        let array = IntArray { shape: shape.to_vec(), values, fortran_order };
-        let file = TokenFile::from_array(array, k).map_err(|e| e.to_string())?;
-        Ok(file.frames.frames().map(<[u32]>::to_vec).collect())
-    }
-
-    #[test]
-    fn arrays_are_oriented_by_the_number_of_codebooks() {
-        assert_eq!(frames(&[3, 2], 2, false).unwrap(), [[1, 2], [3, 4], [5, 6]]);
-        assert_eq!(frames(&[2, 3], 2, false).unwrap(), [[1, 4], [2, 5], [3, 6]]);
-        assert_eq!(frames(&[1, 2, 3], 2, false).unwrap(), [[1, 4], [2, 5], [3, 6]]);
-        assert_eq!(frames(&[3, 2], 2, true).unwrap(), [[1, 4], [2, 5], [3, 6]]);
-        assert!(frames(&[3, 2], 5, false).unwrap_err().contains("[3, 2]"));
-        assert!(frames(&[2, 2], 2, false).unwrap_err().contains("could be"));
-        assert!(frames(&[2, 3, 1], 2, false).is_err());
-    }
-
     #[test]
     fn padding_after_the_end_frame_is_dropped() {
-        let array = |values: Vec<i64>| IntArray { shape: vec![3, 2], values, fortran_order: false };
-        let read = |values| TokenFile::from_array(array(values), 2).and_then(TokenFile::without_padding);
-        assert_eq!(read(vec![1, 2, 0, 0, 7, 7]).unwrap().frames, Codes::from_frames([[1, 2]]).unwrap());
-        assert!(read(vec![0; 6]).is_err());
-        let short = IntArray { shape: vec![1 << 63, 6], values: vec![], fortran_order: false };
-        assert!(TokenFile::from_array(short, 6).is_err());
+        let read = |ids: [u32; 6]| {
+            let frames = Codes::from_ids(2, ids.to_vec()).unwrap();
+            TokenFile { frames, ..TokenFile::default() }.without_padding()
+        };
+        assert_eq!(read([1, 2, 0, 0, 7, 7]).unwrap().frames, Codes::from_frames([[1, 2]]).unwrap());
+        assert!(read([0; 6]).is_err());
+    }
+
+    #[test]
+    fn what_a_file_is_its_content_says() {
+        let read = |bytes: &[u8]| TokenFile::from_bytes(bytes, 2).map(|file| file.frames).map_err(|e| e.to_string());
+        let two = Codes::from_frames([[1, 2], [3, 4]]).unwrap();
+        assert_eq!(read(b" [[1, 2], [3, 4]]").unwrap(), two);
+        assert_eq!(read(b"{\"frames\": [[1, 2], [3, 4]]}").unwrap(), two);
+        for (bytes, why) in [
+            (&b"\x80\x02}q\x00."[..], "pickle"),
+            (b"PK\x03\x04...", "zip"),
+            (b"hello", "token file"),
+            (b"", "token file"),
+        ] {
+            let error = read(bytes).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

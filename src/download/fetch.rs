@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::Progress;
 use super::hub::{Digest, Failure, Hub, RepositoryFile};
 use crate::error::{Error, Result};
+use crate::files::sync;
 use crate::machine;
 
 /// Bytes read at once.
@@ -159,7 +160,7 @@ impl<'a> Fetcher<'a> {
                     return Err(Failure::Transient { problem, wait: None });
                 }
             }
-            part.sync_all().map_err(fatal)?;
+            sync(&part).map_err(fatal)?;
             if matches(&mut part, file).map_err(fatal)? {
                 return Ok(());
             }

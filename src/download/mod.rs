@@ -21,6 +21,8 @@ use crate::files::{JSON_LIMIT, read_file, write_atomically};
 pub struct DownloadSpec {
     /// Repository `owner/name`, or the short name `csm-1b`.
     pub id: String,
+    /// Whether nothing may be fetched (`HF_HUB_OFFLINE`).
+    pub offline: bool,
     /// A branch, tag or commit.
     pub revision: String,
     /// Address of the server.
@@ -48,8 +50,11 @@ impl DownloadSpec {
                 .or_else(|| Some(hub_cache::folder().parent()?.join("token")));
             std::fs::read_to_string(path?).ok().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty())
         };
+        let offline =
+            variable("HF_HUB_OFFLINE").is_some_and(|v| ["1", "on", "yes", "true"].contains(&v.to_lowercase().as_str()));
         Self {
-            id: id.to_owned(),
+            id: hub_cache::repository(id).map_or_else(|| id.to_owned(), |(owner, name)| format!("{owner}/{name}")),
+            offline,
             revision: "main".into(),
             endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
             token: variable("HF_TOKEN").or_else(stored_token),
@@ -112,6 +117,9 @@ pub fn download(
     cancelled: &dyn Fn() -> bool,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<Downloaded> {
+    if spec.offline {
+        return Err(Error::invalid("HF_HUB_OFFLINE", "it unset: the variable forbids all downloads", "1"));
+    }
     let hub = Hub::new(spec);
     let (folder, mut received) = repository(&hub, spec, cancelled, observer)?;
     let mut borrowed = Vec::new();

@@ -17,5 +17,5 @@ pub use self::page::{html_report, test_page};
 pub use self::report::{ConditionScore, Finding, ListeningReport};
 pub use self::run::{Answer, Results, Run};
 pub use self::template::{TakeSound, Template};
-pub use self::test_file::{ListeningTest, PlannedSound, Stimulus, TestPlan};
+pub use self::test_file::{ListeningTest, MadeTest, PlannedSound, Stimulus, TestPlan};
 pub use self::trial::{Choice, Trial};

@@ -116,12 +116,12 @@ fn interval_row(name: &str, value: f64, (low, high): (f64, f64), (from, to): (f6
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_file::tests::plan;
+    use super::super::test_file::tests::{made, plan};
     use super::*;
 
     #[test]
     fn the_page_has_the_sounds_and_tells_nothing() {
-        let test = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 1)).unwrap();
+        let test = made(&plan(TestKind::Rating, 3, 2, 1));
         let page = test_page(&test);
         assert!(test.stimuli.iter().all(|s| page.contains(&s.wav)) && page.contains(&test.sha256()));
         assert!(!page.contains("condition 0") && !page.contains("0-0.wav"), "names and sources are hidden");

@@ -448,7 +448,7 @@ impl ListeningTest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_file::tests::plan;
+    use super::super::test_file::tests::{made, plan};
     use super::super::{Run, Trial};
     use super::*;
     use crate::data::RepeatableRandom;
@@ -493,7 +493,7 @@ mod tests {
     fn guessing_is_significant_as_often_as_it_may_be() {
         let mut random = RepeatableRandom::new(5);
         for (kind, trials) in [(TestKind::Abx, 23), (TestKind::Preference, 17)] {
-            let test = ListeningTest::new(&plan(kind, 2, 1, trials)).unwrap();
+            let test = made(&plan(kind, 2, 1, trials));
             let significant = (0..10_000).filter(|_| {
                 let results = listen(&test, "guessing", &mut random, &mut |_, _, random| coin(random));
                 ListeningReport::new(&test, &[results]).findings[0].p <= ALPHA
@@ -507,7 +507,7 @@ mod tests {
     #[test]
     fn guessed_ratings_are_significant_as_often_as_they_may_be() {
         let mut random = RepeatableRandom::new(5);
-        let test = ListeningTest::new(&plan(TestKind::Rating, 2, 1, 17)).unwrap();
+        let test = made(&plan(TestKind::Rating, 2, 1, 17));
         let mut guess = |_: &ListeningTest, _: &Trial, random: &mut RepeatableRandom| {
             Choice::Values(vec![random.below(100) as f64, random.below(100) as f64 + 0.5])
         };
@@ -524,7 +524,7 @@ mod tests {
     fn p_values_of_guessers_have_the_right_distribution() {
         let mut random = RepeatableRandom::new(11);
         for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
-            let test = ListeningTest::new(&plan(kind, 2, 1, 20)).unwrap();
+            let test = made(&plan(kind, 2, 1, 20));
             let p: Vec<f64> = (0..10_000)
                 .map(|_| {
                     let results = listen(&test, "guessing", &mut random, &mut |_, _, random| coin(random));
@@ -544,7 +544,7 @@ mod tests {
     fn a_70_percent_listener_is_found_as_often_as_promised() {
         let mut random = RepeatableRandom::new(9);
         for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
-            let test = ListeningTest::new(&plan(kind, 2, 1, 37)).unwrap();
+            let test = made(&plan(kind, 2, 1, 37));
             let mut listener = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| {
                 // Of a preference the "right" answer is the second condition.
                 let second = test.stimuli[trial.stimuli[0]].condition;
@@ -564,7 +564,7 @@ mod tests {
     #[test]
     fn perfect_one_sided_and_careless_listeners_are_what_they_are() {
         let repeated = super::super::TestPlan { repeats: 8, ..plan(TestKind::Abx, 2, 2, 8) };
-        let test = ListeningTest::new(&repeated).unwrap();
+        let test = made(&repeated);
         let mut random = RepeatableRandom::new(2);
         let perfect = listen(&test, "perfect", &mut random, &mut |_, trial, _| right(trial));
         let always_a = listen(&test, "always A", &mut random, &mut |_, _, _| Choice::First);
@@ -585,9 +585,8 @@ mod tests {
     /// A sound that a rating has twice is one vote, and shows whether the listener rates it alike.
     #[test]
     fn a_hidden_repeat_counts_for_consistency_only() {
-        let test =
-            ListeningTest::new(&super::super::TestPlan { hidden_repeat: true, ..plan(TestKind::Rating, 2, 3, 2) });
-        let (test, mut random) = (test.unwrap(), RepeatableRandom::new(4));
+        let test = made(&super::super::TestPlan { hidden_repeat: true, ..plan(TestKind::Rating, 2, 3, 2) });
+        let (test, mut random) = (test, RepeatableRandom::new(4));
         let rated = |trial: &Trial, places: &dyn Fn(usize) -> f64| {
             let value = |place: usize| 20.0 * test.stimuli[trial.stimuli[place]].condition as f64 + places(place);
             Choice::Values((0..trial.stimuli.len()).map(value).collect())
@@ -607,7 +606,7 @@ mod tests {
 
     #[test]
     fn scores_pairs_and_ties_are_told() {
-        let test = ListeningTest::new(&plan(TestKind::Rating, 3, 4, 1)).unwrap();
+        let test = made(&plan(TestKind::Rating, 3, 4, 1));
         let mut random = RepeatableRandom::new(3);
         let mut prefers_last = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| {
             let value = |n: &usize| 20.0 * test.stimuli[*n].condition as f64 + random.below(10) as f64;
@@ -621,7 +620,7 @@ mod tests {
         assert_eq!(report.findings.len(), 3);
         assert!(report.findings.iter().all(|f| f.successes == 0 && f.trials == 20 && f.p_corrected < 0.001));
 
-        let test = ListeningTest::new(&plan(TestKind::Preference, 2, 1, 10)).unwrap();
+        let test = made(&plan(TestKind::Preference, 2, 1, 10));
         let mut ties = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| match random.below(3) {
             0 => Choice::Tie,
             _ if test.stimuli[trial.stimuli[0]].condition == 1 => Choice::First,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,39 @@ impl Results {
             }
         }
         Ok(results)
+    }
+
+    /// The results of `files`, each listener's once, and what was not counted: the same answers in two files (a browser saves a page's
+    /// as often as it is asked), or answers that a longer file of the same run has too.
+    pub fn pooled(files: Vec<(PathBuf, Self)>) -> (Vec<Self>, Vec<String>) {
+        let mut notes = Vec::new();
+        let mut kept: Vec<(PathBuf, Self)> = Vec::new();
+        for (path, results) in files {
+            let known = kept.iter_mut().find(|(_, other)| results.is_same_run(other));
+            let Some((other_path, other)) = known else {
+                if let Some((other, _)) = kept.iter().find(|(_, other)| other.listener == results.listener) {
+                    let (a, b) = (other.display(), path.display());
+                    notes.push(format!(
+                        "{a} and {b} are both of {:?} and differ; each counts as a listener",
+                        results.listener
+                    ));
+                }
+                kept.push((path, results));
+                continue;
+            };
+            let (a, b) = (other_path.display(), path.display());
+            notes.push(format!("{a} and {b} have the same answers, which are counted once"));
+            if results.answers.len() > other.answers.len() {
+                (*other_path, *other) = (path, results);
+            }
+        }
+        (kept.into_iter().map(|(_, results)| results).collect(), notes)
+    }
+
+    /// Whether the answers are those of `other` or the start of them, or the reverse: given at the same times.
+    fn is_same_run(&self, other: &Self) -> bool {
+        let shared = self.answers.len().min(other.answers.len());
+        shared > 0 && self.answers[..shared] == other.answers[..shared]
     }
 
     /// Writes the results, whole or not at all.
@@ -177,12 +210,41 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
 #[cfg(test)]
 mod tests {
     use super::super::TestKind;
-    use super::super::test_file::tests::plan;
+    use super::super::test_file::tests::{made, plan};
+
+    #[test]
+    fn answers_that_were_given_once_count_once() {
+        let test = made(&plan(TestKind::Abx, 2, 1, 4));
+        let answer = |trial: usize, at: u64| Answer { trial, choice: Choice::First, at, seconds: 2.0 };
+        let of = |listener: &str, times: &[u64]| {
+            let answers = times.iter().enumerate().map(|(n, at)| answer(n, *at)).collect();
+            (
+                PathBuf::from(format!("{listener}{}.json", times.len())),
+                Results { answers, ..Results::new(&test, listener, "") },
+            )
+        };
+        // Ada's page was saved halfway and twice at the end; Ben answered alike at other times, and so did another Ada.
+        let files = vec![
+            of("Ada", &[1, 2]),
+            of("Ada", &[1, 2, 3, 4]),
+            of("Ben", &[5, 6, 7, 8]),
+            of("Ada", &[1, 2, 3, 4]),
+            of("Ada", &[9]),
+        ];
+        let (pooled, notes) = Results::pooled(files);
+        let kept: Vec<(&str, usize)> = pooled.iter().map(|r| (r.listener.as_str(), r.answers.len())).collect();
+        assert_eq!(kept, [("Ada", 4), ("Ben", 4), ("Ada", 1)]);
+        assert_eq!(notes.len(), 3, "{notes:?}");
+        assert!(notes[0].contains("Ada2.json and Ada4.json have the same answers"), "{notes:?}");
+        assert!(notes[2].contains("both of \"Ada\" and differ"), "{notes:?}");
+        let (pooled, notes) = Results::pooled(vec![of("Ada", &[]), of("Ben", &[])]);
+        assert_eq!((pooled.len(), notes.len()), (2, 0));
+    }
     use super::*;
 
     #[test]
     fn only_what_was_heard_is_answered_and_the_last_answer_can_be_taken_back() {
-        let test = ListeningTest::new(&plan(TestKind::Abx, 2, 1, 4)).unwrap();
+        let test = made(&plan(TestKind::Abx, 2, 1, 4));
         let mut run = Run::new(&test, Results::new(&test, "me", "headphones"));
         let trial = run.trial().unwrap().1.clone();
         assert_eq!(run.buttons(), [trial.stimuli[0], trial.stimuli[1], trial.stimuli[trial.x.unwrap()]]);
@@ -205,7 +267,7 @@ mod tests {
     fn a_run_goes_on_after_its_last_answer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.json");
-        let test = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 1)).unwrap();
+        let test = made(&plan(TestKind::Rating, 3, 2, 1));
         let mut run = Run::new(&test, Results::new(&test, "me", ""));
         for button in 0..3 {
             run.hear(button);
@@ -217,7 +279,7 @@ mod tests {
         let read = Results::read(&path, &test).unwrap();
         assert_eq!(&read, run.results());
         assert_eq!(Run::new(&test, read).trial().unwrap().0, 1);
-        let other = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 2)).unwrap();
+        let other = made(&plan(TestKind::Rating, 3, 2, 2));
         assert!(Results::read(&path, &other).unwrap_err().to_string().contains("another test"));
     }
 }

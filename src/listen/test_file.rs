@@ -107,14 +107,27 @@ pub struct PlannedSound {
     pub sampling: Option<Sampling>,
 }
 
+/// A test that was made.
+#[derive(Clone, Debug)]
+pub struct MadeTest {
+    /// The test itself.
+    pub test: ListeningTest,
+    /// What the user should know of its sounds, each by its source.
+    pub warnings: Vec<String>,
+}
+
 impl ListeningTest {
     /// Makes a test. Each item's trials are balanced: every clip is in each place equally often, if possible, and X is A as often as B.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] if the conditions do not have the same items, or are too few for the kind of test.
-    pub fn new(plan: &TestPlan) -> Result<Self> {
-        let with_anchor = TestPlan { conditions: [plan.conditions.clone(), anchor(plan)].concat(), ..plan.clone() };
-        let plan = if plan.low_anchor { &with_anchor } else { plan };
+    /// [`Error::InvalidValue`] if the conditions do not have the same items, are too few for the kind of test, or cannot be told apart:
+    /// two of one name, or with the same sound.
+    pub fn new(plan: &TestPlan) -> Result<MadeTest> {
+        check_different(plan)?;
+        let with_anchor = plan
+            .low_anchor
+            .then(|| TestPlan { conditions: [plan.conditions.clone(), anchor(plan)].concat(), ..plan.clone() });
+        let plan = with_anchor.as_ref().unwrap_or(plan);
         let items = plan.conditions.first().map_or(0, |(_, sounds)| sounds.len());
         let info = plan.kind.info();
         let (least, most) = (*info.conditions.start(), *info.conditions.end());
@@ -130,7 +143,9 @@ impl ListeningTest {
             let got = format!("{} in {name:?}", sounds.len());
             return Err(Error::invalid("condition", format!("{items} sounds in each, in the same order"), got));
         }
-        let stimuli = (0..items).map(|item| stimuli_of_item(plan, item)).collect::<Result<Vec<_>>>()?.concat();
+        let mut warnings = Vec::new();
+        let stimuli =
+            (0..items).map(|item| stimuli_of_item(plan, item, &mut warnings)).collect::<Result<Vec<_>>>()?.concat();
         let conditions = plan.conditions.len();
         let mut random = RepeatableRandom::new(plan.seed);
         let hidden_repeat = plan.hidden_repeat && info.can_repeat_sounds;
@@ -143,7 +158,7 @@ impl ListeningTest {
             .collect();
         trials.extend(again);
         let question = if plan.question.is_empty() { info.question.into() } else { plan.question.clone() };
-        Ok(Self {
+        let test = Self {
             format: FORMAT.into(),
             kind: plan.kind,
             question,
@@ -152,7 +167,8 @@ impl ListeningTest {
             trials,
             seed: plan.seed,
             version: env!("CARGO_PKG_VERSION").into(),
-        })
+        };
+        Ok(MadeTest { test, warnings })
     }
 
     /// Whether the file at `path` starts with the format's name.
@@ -241,15 +257,41 @@ fn anchor(plan: &TestPlan) -> Vec<(String, Vec<PlannedSound>)> {
     first.map(|(_, sounds)| (ANCHOR.to_owned(), sounds.iter().map(dull).collect())).into_iter().collect()
 }
 
+/// Checks that no two conditions have one name, or one sound of an item: nobody could tell them apart, and votes would count for chance.
+fn check_different(plan: &TestPlan) -> Result<()> {
+    let conditions = &plan.conditions;
+    let anchor = if plan.low_anchor { ANCHOR } else { "" };
+    for (n, (name, sounds)) in conditions.iter().enumerate() {
+        if name == anchor || conditions[..n].iter().any(|(other, _)| other == name) {
+            return Err(Error::invalid("condition", "names that differ", format!("{name:?} twice")));
+        }
+        for (other, others) in &conditions[..n] {
+            let mut pairs = others.iter().zip(sounds);
+            if let Some((a, b)) = pairs.find(|(a, b)| (a.rate, &a.samples) == (b.rate, &b.samples)) {
+                let got = format!("the same sound in {other:?} ({}) and {name:?} ({})", a.source, b.source);
+                return Err(Error::invalid("condition", "sounds that differ", got));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The sounds of an item, in every condition, at one loudness.
-fn stimuli_of_item(plan: &TestPlan, item: usize) -> Result<Vec<Stimulus>> {
+fn stimuli_of_item(plan: &TestPlan, item: usize, warnings: &mut Vec<String>) -> Result<Vec<Stimulus>> {
     let sounds: Vec<&PlannedSound> = plan.conditions.iter().map(|(_, sounds)| &sounds[item]).collect();
     let loudness: Vec<Loudness> = sounds.iter().map(|s| Loudness::measure(&s.samples, s.rate)).collect();
     let gains = if plan.match_loudness { matching_gains(&loudness) } else { vec![1.0; sounds.len()] };
+    for (sound, _) in sounds.iter().zip(&loudness).filter(|(_, l)| plan.match_loudness && l.integrated.is_none()) {
+        let problem = "has no loudness (BS.1770 wants 0.4 s and more than silence), so that it keeps its level";
+        warnings.push(format!("{}: {problem}", sound.source));
+    }
     let stimulus = |(condition, sound): (usize, &&PlannedSound)| {
         let samples: Vec<f32> = sound.samples.iter().map(|s| s * gains[condition]).collect();
         // Nothing in the file's metadata may tell the conditions apart.
-        let (bytes, _) = wav::encode(&samples, sound.rate, &WavInfo::default())?;
+        let (bytes, clipped) = wav::encode(&samples, sound.rate, &WavInfo::default())?;
+        if clipped > 0 {
+            warnings.push(format!("{}: {clipped} samples are louder than full scale and are clipped", sound.source));
+        }
         Ok(Stimulus {
             item,
             condition,
@@ -268,6 +310,7 @@ fn stimuli_of_item(plan: &TestPlan, item: usize) -> Result<Vec<Stimulus>> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::audio::recording;
 
     pub(crate) fn plan(kind: TestKind, conditions: usize, items: usize, repetitions: usize) -> TestPlan {
         let sound = |condition: usize, item: usize| {
@@ -289,28 +332,61 @@ pub(super) mod tests {
         }
     }
 
+    pub(crate) fn made(plan: &TestPlan) -> ListeningTest {
+        ListeningTest::new(plan).unwrap().test
+    }
+
+    #[test]
+    fn conditions_that_cannot_be_told_apart_are_refused() {
+        let refused = |plan: TestPlan, why: &str| {
+            let error = ListeningTest::new(&plan).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        let mut named = plan(TestKind::Preference, 2, 2, 1);
+        named.conditions[1].0 = "condition 0".into();
+        refused(named, "\"condition 0\" twice");
+        let mut same = plan(TestKind::Preference, 2, 2, 1);
+        same.conditions[1].1[1] = same.conditions[0].1[1].clone();
+        refused(same, "the same sound in \"condition 0\" (0-1.wav)");
+        let mut anchored = TestPlan { low_anchor: true, ..plan(TestKind::Rating, 2, 1, 1) };
+        anchored.conditions[0].0 = ANCHOR.into();
+        refused(anchored, "twice");
+    }
+
+    #[test]
+    fn a_sound_without_loudness_and_clipped_samples_are_named() {
+        let mut odd = plan(TestKind::Preference, 2, 1, 1);
+        odd.conditions[0].1[0].samples.truncate(2_000);
+        odd.conditions[1].1[0].samples[7] = 3.0;
+        let warnings = ListeningTest::new(&odd).unwrap().warnings;
+        assert!(warnings[0].starts_with("0-0.wav: has no loudness"), "{warnings:?}");
+        odd.match_loudness = false;
+        let warnings = ListeningTest::new(&odd).unwrap().warnings;
+        assert_eq!(warnings, ["1-0.wav: 1 samples are louder than full scale and are clipped"]);
+    }
+
     #[test]
     fn places_are_balanced_and_orders_repeatable() {
-        let test = ListeningTest::new(&plan(TestKind::Abx, 2, 2, 8)).unwrap();
+        let test = made(&plan(TestKind::Abx, 2, 2, 8));
         assert_eq!(test.trials.len(), 16);
         let count = |is: &dyn Fn(&Trial) -> bool| test.trials.iter().filter(|t| is(t)).count();
         assert_eq!(count(&|t| t.x == Some(0)), 8, "X is A as often as B");
         assert_eq!(count(&|t| test.stimuli[t.stimuli[0]].condition == 0), 8, "A is each condition as often");
         assert_eq!(count(&|t| t.x == Some(0) && test.stimuli[t.stimuli[0]].condition == 0), 4, "whatever X is");
-        assert_eq!(test, ListeningTest::new(&plan(TestKind::Abx, 2, 2, 8)).unwrap());
+        assert_eq!(test, made(&plan(TestKind::Abx, 2, 2, 8)));
         let other = TestPlan { seed: 8, ..plan(TestKind::Abx, 2, 2, 8) };
-        assert_ne!(test.trials, ListeningTest::new(&other).unwrap().trials);
+        assert_ne!(test.trials, made(&other).trials);
 
-        let rating = ListeningTest::new(&plan(TestKind::Rating, 3, 2, 3)).unwrap();
+        let rating = made(&plan(TestKind::Rating, 3, 2, 3));
         for condition in 0..3 {
             for place in 0..3 {
                 let there = rating.trials.iter().filter(|t| rating.stimuli[t.stimuli[place]].condition == condition);
                 assert_eq!(there.count(), 2);
             }
         }
-        assert_eq!(ListeningTest::new(&plan(TestKind::Preference, 3, 2, 2)).unwrap().trials.len(), 3 * 2 * 2);
+        assert_eq!(made(&plan(TestKind::Preference, 3, 2, 2)).trials.len(), 3 * 2 * 2);
         let repeated = TestPlan { repeats: 3, ..plan(TestKind::Opinion, 2, 4, 1) };
-        let repeated = ListeningTest::new(&repeated).unwrap();
+        let repeated = made(&repeated);
         assert_eq!(repeated.trials.len(), 11);
         assert_eq!(repeated.trials[8].stimuli, repeated.trials[0].stimuli);
     }
@@ -319,12 +395,12 @@ pub(super) mod tests {
     fn sounds_are_equally_loud_and_tell_nothing() {
         let mut longer = plan(TestKind::Preference, 2, 1, 2);
         longer.conditions.iter_mut().for_each(|(_, sounds)| sounds[0].samples = sounds[0].samples.repeat(3));
-        let test = ListeningTest::new(&longer).unwrap();
+        let test = made(&longer);
         let loudness = |n: usize| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.wav");
             std::fs::write(&path, test.wav(n).unwrap()).unwrap();
-            Loudness::measure(&wav::read(&path, 24_000).unwrap(), 24_000).integrated.unwrap()
+            Loudness::measure(&recording::samples(&path, 24_000).unwrap(), 24_000).integrated.unwrap()
         };
         assert!((loudness(0) - loudness(1)).abs() < 0.1, "{} {}", loudness(0), loudness(1));
         assert!(test.stimuli[1].gain_db < -5.9 && test.stimuli[0].gain_db == 0.0 || test.stimuli[0].gain_db > 0.0);
@@ -336,7 +412,7 @@ pub(super) mod tests {
     fn a_test_is_read_back_and_a_changed_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.json");
-        let test = ListeningTest::new(&plan(TestKind::Rating, 2, 2, 1)).unwrap();
+        let test = made(&plan(TestKind::Rating, 2, 2, 1));
         test.write(&path).unwrap();
         let read = ListeningTest::read(&path).unwrap();
         assert_eq!((read.sha256(), &read.trials), (test.sha256(), &test.trials));
@@ -362,7 +438,7 @@ pub(super) mod tests {
     #[test]
     fn a_rating_has_one_sound_twice_and_the_conditions_take_turns_at_it() {
         let plan = TestPlan { hidden_repeat: true, ..plan(TestKind::Rating, 3, 3, 2) };
-        let test = ListeningTest::new(&plan).unwrap();
+        let test = made(&plan);
         let mut repeated = [0; 3];
         for trial in &test.trials {
             let twice: Vec<usize> = (0..4).filter(|place| trial.first_place(*place).is_some()).collect();
@@ -377,11 +453,15 @@ pub(super) mod tests {
         let mut random = RepeatableRandom::new(3);
         let noise = (0..24_000).map(|_| random.below(1_000) as f32 / 1_000.0 - 0.5).collect();
         let sound = PlannedSound { source: "noise".into(), samples: noise, rate: 24_000, sampling: None };
-        let conditions = ["a", "b"].map(|name| (name.to_owned(), vec![sound.clone()])).into();
+        let softer = PlannedSound { samples: sound.samples.iter().map(|s| s * 0.5).collect(), ..sound.clone() };
+        let conditions = vec![("a".to_owned(), vec![sound]), ("b".to_owned(), vec![softer])];
         let plan = TestPlan { conditions, low_anchor: true, ..plan(TestKind::Rating, 2, 1, 1) };
-        let test = ListeningTest::new(&plan).unwrap();
+        let test = made(&plan);
         assert_eq!(test.conditions[2], ANCHOR);
-        let heard = |n: usize| wav::decode(&test.wav(n).unwrap(), 24_000).unwrap();
+        let heard = |n: usize| {
+            let length = recording::Length::Whole;
+            recording::decode(Path::new("sound.wav"), &test.wav(n).unwrap(), 24_000, length).unwrap().samples
+        };
         let loudness = |n: usize| Loudness::measure(&heard(n), 24_000).integrated.unwrap();
         assert!((loudness(0) - loudness(2)).abs() < 0.05);
         // Differences from sample to sample grow with frequency.

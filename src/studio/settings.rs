@@ -54,7 +54,13 @@ pub struct Settings {
     /// List of pronunciations, as [`crate::text::Pronunciations::parse`] reads it.
     pub pronunciations: String,
     /// Checkpoints that were opened, the last one first.
+    #[serde(serialize_with = "only_unicode")]
     pub recent_models: Vec<PathBuf>,
+}
+
+/// Writes paths; those that are not Unicode have no form in JSON and are forgotten.
+fn only_unicode<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().filter_map(|path| path.to_str()))
 }
 
 impl Default for Settings {

@@ -13,7 +13,9 @@ use super::models::ModelsCommand;
 use super::session::{Owner, Session};
 use super::tasks::{Key, Tasks};
 use super::test_bench::{TestBenchCommand, TestRequest};
+use crate::audio::recording::EXTENSIONS;
 use crate::checkpoint::CheckpointSpec;
+use crate::data::TOKEN_FILE_EXTENSIONS;
 
 const REVEAL: Key = Key("reveal");
 
@@ -191,12 +193,11 @@ fn ask(dialog: Dialog, cx: &mut ShellContext<'_>) {
     let chosen: std::pin::Pin<Box<dyn Future<Output = Option<rfd::FileHandle>> + Send>> = match &dialog {
         Dialog::VoicePrompt => {
             let window = window.set_title("Voice prompt: a recording");
-            let extensions = ["wav", "flac", "mp3", "m4a", "ogg", "aiff", "aif"];
-            Box::pin(window.add_filter("Recordings", &extensions).pick_file())
+            Box::pin(window.add_filter("Recordings", EXTENSIONS).pick_file())
         }
         Dialog::Model => Box::pin(window.set_title("Checkpoint folder").pick_folder()),
         Dialog::Open => {
-            let extensions = ["json", "npy", "safetensors", "wav"];
+            let extensions = [TOKEN_FILE_EXTENSIONS, EXTENSIONS].concat();
             Box::pin(window.set_title("Open").add_filter("Tokens and sound", &extensions).pick_file())
         }
         Dialog::Export(export) => Box::pin(window.set_title("Export").set_file_name(export.file_name()).save_file()),

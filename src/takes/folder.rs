@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::{Take, TakeId};
-use crate::audio::wav;
+use crate::audio::recording;
 use crate::data::{Clip, ModelDims, TokenFile};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file, sync_folder, write_atomically, write_new};
@@ -146,7 +146,7 @@ impl TakeFolder {
 /// If one of them cannot be read.
 pub fn read_take_clip(folder: &Path, rate: usize) -> Result<Clip> {
     let tokens = TokenFile::read_own(&folder.join("tokens.json"))?;
-    Ok(tokens.into_clip(wav::read(&folder.join("audio.wav"), rate)?, rate))
+    Ok(tokens.into_clip(recording::samples(&folder.join("audio.wav"), rate)?, rate))
 }
 
 /// A scan of a folder of takes for changes by other programs. It can run on another thread.

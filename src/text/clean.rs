@@ -26,7 +26,10 @@ fn has_plain_form(c: char) -> bool {
     );
     let signs = matches!(c, '\u{ff03}'..='\u{ff05}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff0f}' | '\u{ff1d}' | '\u{ff20}' | '\u{ffe0}'..='\u{ffe6}');
     let numbers = matches!(c, '\u{2460}'..='\u{249b}' | '\u{2160}'..='\u{217f}' | '\u{24b6}'..='\u{24ea}' | '\u{1f100}'..='\u{1f10a}');
-    let units = matches!(c, '\u{3371}'..='\u{33df}' | '\u{2103}' | '\u{2109}' | '\u{212a}' | '\u{212b}' | '\u{2113}' | '\u{210e}');
+    let units = matches!(
+        c,
+        '\u{3371}'..='\u{33df}' | '\u{2103}' | '\u{2109}' | '\u{212a}' | '\u{212b}' | '\u{2113}' | '\u{210e}'
+    );
     letters || signs || numbers || units
 }
 

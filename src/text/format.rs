@@ -35,7 +35,8 @@ impl PlainText {
             let unquoted = QUOTED_LINE.replace_all(&plain.text, "$1").into_owned();
             plain.become_text_of("quoted mail", "its > are", unquoted);
         }
-        let is_markdown = MARKDOWN.iter().any(|mark| mark.is_match(&plain.text)) || BULLETS.find_iter(&plain.text).nth(1).is_some();
+        let is_markdown =
+            MARKDOWN.iter().any(|mark| mark.is_match(&plain.text)) || BULLETS.find_iter(&plain.text).nth(1).is_some();
         if HTML_TAG.is_match(&plain.text) || HTML_ENTITY.is_match(&plain.text) {
             let is_page = HTML_BLOCK.is_match(&plain.text) && !is_markdown;
             let words = html(&plain.text, is_page);
@@ -112,7 +113,13 @@ fn subtitles(text: &str) -> String {
             let words = CUE_MARKS.replace_all(line, "");
             let words = words.trim().trim_start_matches("- ");
             let ended = out.trim_end().ends_with(['.', '!', '?', '…', '"', '”']);
-            out.push_str(if out.is_empty() { "" } else if ended { "\n" } else { " " });
+            out.push_str(if out.is_empty() {
+                ""
+            } else if ended {
+                "\n"
+            } else {
+                " "
+            });
             out.push_str(words);
         }
     }
@@ -132,10 +139,12 @@ const TAGS: &str = "a|abbr|address|article|aside|b|blockquote|body|br|button|cap
 static HTML_TAG: LazyLock<Regex> =
     LazyLock::new(|| pattern(&format!(r"(?i)<!--|<!doctype|</?(?:{TAGS})(?:\s[^<>]*)?/?>")));
 static HTML_NAME: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)^(?:{TAGS})$")));
-static HTML_ENTITY: LazyLock<Regex> = LazyLock::new(|| pattern(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"));
+static HTML_ENTITY: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"));
 /// Tags that begin a line, by which a page is told from a text with a few tags.
-static HTML_BLOCK: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)<!doctype|<(?:html|body|p|div|h[1-6]|ul|ol|li|table|section|article)(?:\s[^<>]*)?>"));
+static HTML_BLOCK: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)<!doctype|<(?:html|body|p|div|h[1-6]|ul|ol|li|table|section|article)(?:\s[^<>]*)?>")
+});
 
 /// The words of HTML, entities decoded. White space of a page means nothing; in other texts lines stay lines.
 fn html(text: &str, is_page: bool) -> String {
@@ -150,8 +159,8 @@ fn html(text: &str, is_page: bool) -> String {
                     _ if hidden.is_some() => {}
                     "script" | "style" | "head" | "svg" if !tag.self_closing => hidden = Some(tag.name.to_vec()),
                     "br" => out.push('\n'),
-                    "p" | "div" | "li" | "ul" | "ol" | "table" | "tr" | "blockquote" | "section" | "article" | "hr" | "pre" | "dt"
-                    | "dd" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => out.push_str("\n\n"),
+                    "p" | "div" | "li" | "ul" | "ol" | "table" | "tr" | "blockquote" | "section" | "article" | "hr"
+                    | "pre" | "dt" | "dd" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => out.push_str("\n\n"),
                     "td" | "th" => out.push_str(", "),
                     // A word in angle brackets that is no tag stays.
                     name if !HTML_NAME.is_match(name) => out.push_str(&format!("<{name}>")),
@@ -161,7 +170,10 @@ fn html(text: &str, is_page: bool) -> String {
             Token::EndTag(tag) => {
                 if hidden.as_deref() == Some(&tag.name[..]) {
                     hidden = None;
-                } else if matches!(&tag.name[..], b"p" | b"div" | b"li" | b"tr" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6") {
+                } else if matches!(
+                    &tag.name[..],
+                    b"p" | b"div" | b"li" | b"tr" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6"
+                ) {
                     out.push_str("\n\n");
                 }
             }
@@ -244,10 +256,14 @@ fn markdown(text: &str) -> (String, usize) {
                 out.push_str(&number_of_item(text, &range));
             }
             Event::Start(Tag::Paragraph | Tag::Heading { .. } | Tag::Table(_) | Tag::List(_)) => out.push('\n'),
-            Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Table | TagEnd::List(_) | TagEnd::Item) => out.push_str("\n\n"),
+            Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Table | TagEnd::List(_) | TagEnd::Item) => {
+                out.push_str("\n\n")
+            }
             Event::End(TagEnd::TableRow | TagEnd::TableHead) => out.push_str("\n\n"),
             Event::Start(Tag::TableCell) if !out.ends_with('\n') => out.push_str(", "),
-            Event::Text(words) | Event::Code(words) | Event::Html(words) | Event::InlineHtml(words) => out.push_str(&words),
+            Event::Text(words) | Event::Code(words) | Event::Html(words) | Event::InlineHtml(words) => {
+                out.push_str(&words)
+            }
             Event::SoftBreak | Event::HardBreak => out.push('\n'),
             Event::Rule => out.push_str("\n\n"),
             _ => {}
@@ -273,10 +289,10 @@ static BROKEN_WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"(\p{L}{2,})[-�
 
 /// First parts of words that keep their hyphen.
 const KEEP_THEIR_HYPHEN: &[&str] = &[
-    "well", "self", "non", "half", "ex", "high", "low", "long", "short", "old", "new", "mid", "semi", "all", "cross", "part", "full",
-    "first", "second", "third", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twenty", "thirty",
-    "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "great", "mother", "father", "brother", "sister", "so", "open", "hard",
-    "ill", "far", "best", "co", "anti", "post", "pre",
+    "well", "self", "non", "half", "ex", "high", "low", "long", "short", "old", "new", "mid", "semi", "all", "cross",
+    "part", "full", "first", "second", "third", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "great", "mother", "father",
+    "brother", "sister", "so", "open", "hard", "ill", "far", "best", "co", "anti", "post", "pre",
 ];
 
 /// Joins words that a page broke at the end of a line (`infor-`, `mation`), with a hyphen if the text or the first part has one.
@@ -323,7 +339,10 @@ mod tests {
             // HTML
             ("<p>The <b>old</b> bridge<br/>is closed.</p>", "The old bridge\nis closed."),
             ("Salt &amp; pepper &#8211; and tea.", "Salt & pepper – and tea."),
-            ("<html><head><title>x</title></head><body><h1>One</h1><p>Two\nthree</p></body></html>", "One\n\nTwo three"),
+            (
+                "<html><head><title>x</title></head><body><h1>One</h1><p>Two\nthree</p></body></html>",
+                "One\n\nTwo three",
+            ),
             ("<script>var a = 1;</script><p>Hello</p>", "Hello"),
             ("<ul><li>bread</li><li>milk</li></ul>", "bread\n\nmilk"),
             ("if a < b and c > d", "if a < b and c > d"),
@@ -372,7 +391,9 @@ mod tests {
     #[test]
     fn what_was_left_out_is_named() {
         let notes = |text: &str| PlainText::read(text).unwrap().notes.join("; ");
-        assert!(notes("# A\n\n```\nx\n```").contains("Markdown") && notes("# A\n\n```\nx\n```").contains("block of code"));
+        assert!(
+            notes("# A\n\n```\nx\n```").contains("Markdown") && notes("# A\n\n```\nx\n```").contains("block of code")
+        );
         assert!(notes("<p>a</p>").contains("HTML") && notes("> a").contains("mail"));
         assert_eq!(notes("Plain text."), "");
     }

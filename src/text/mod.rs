@@ -32,9 +32,31 @@ pub fn expected_seconds(text: &str) -> f64 {
     text.chars().count() as f64 / CHARACTERS_A_SECOND + BEFORE_AND_AFTER
 }
 
+/// What is wrong with a recording of `seconds` if it says `text`; `None` if the two can belong together. A prompt whose words are not all
+/// in its text is the commonest reason for speech that goes wrong.
+pub fn length_mismatch(text: &str, seconds: f64) -> Option<String> {
+    let expected = expected_seconds(text);
+    let incomplete = match () {
+        () if seconds > 3.0 * expected + 1.0 => "text",
+        () if expected > 3.0 * seconds + 1.0 => "recording",
+        () => return None,
+    };
+    Some(format!(
+        "is {seconds:.1} s long, but its text takes about {expected:.1} s to speak; does the {incomplete} have all the words?"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_does_not_fit_its_recording_is_noticed() {
+        let text = "The ferry leaves at noon every day in summer.";
+        assert_eq!([1.5, 3.0, 8.0].map(|seconds| length_mismatch(text, seconds)), [None, None, None]);
+        assert!(length_mismatch("Hi.", 10.0).unwrap().contains("does the text have"));
+        assert!(length_mismatch(&text.repeat(4), 1.0).unwrap().contains("does the recording have"));
+    }
 
     #[test]
     fn a_speaker_tag_is_found() {

@@ -40,7 +40,8 @@ impl Pronunciations {
             let invalid = |expected: &str| {
                 Error::invalid("pronunciations", format!("{expected} in line {}", n + 1), format!("{line:?}"))
             };
-            let (written, spoken) = line.split_once('=').or_else(|| line.split_once('\t')).ok_or_else(|| invalid("WRITTEN = SPOKEN"))?;
+            let (written, spoken) =
+                line.split_once('=').or_else(|| line.split_once('\t')).ok_or_else(|| invalid("WRITTEN = SPOKEN"))?;
             let (written, spoken) = (written.trim(), spoken.trim());
             if !written.chars().any(char::is_alphanumeric) || !spoken.chars().any(char::is_alphanumeric) {
                 return Err(invalid("words on both sides of the ="));
@@ -112,7 +113,9 @@ mod tests {
 
     #[test]
     fn words_of_the_list_are_spoken_as_it_says() {
-        let list = Pronunciations::parse("# names\nnguyen = win\nUS = U S\nnew york = the city\nC3PO\tsee three pee oh\n").unwrap();
+        let list =
+            Pronunciations::parse("# names\nnguyen = win\nUS = U S\nnew york = the city\nC3PO\tsee three pee oh\n")
+                .unwrap();
         let cases = [
             ("Nguyen and NGUYEN came.", "win and win came."),
             ("The US and us.", "The U S and us."),
@@ -128,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_wrong_line_is_named() {
-        for (list, why) in [("a b", "line 1"), ("a = b\na = c", "line 2"), ("# x\n\n= b", "line 3"), ("a =", "line 1")] {
+        for (list, why) in [("a b", "line 1"), ("a = b\na = c", "line 2"), ("# x\n\n= b", "line 3"), ("a =", "line 1")]
+        {
             let error = Pronunciations::parse(list).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }

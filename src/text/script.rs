@@ -137,7 +137,10 @@ impl Making {
             return false;
         }
         if let Some(other) = tags.iter().find(|n| !rules.has_speaker(**n)) {
-            self.notes.push(format!("[{other}] is no speaker of {}; numbers in brackets are references and not spoken", rules.voice));
+            self.notes.push(format!(
+                "[{other}] is no speaker of {}; numbers in brackets are references and not spoken",
+                rules.voice
+            ));
             return false;
         }
         // A list of references counts up; people who talk take turns.
@@ -271,7 +274,10 @@ mod tests {
             ("He lived alone. [3] He had a dog.[12] It barked.", &["He lived alone.", "He had a dog.", "It barked."]),
             ("The tower[1] is old[2, 3] and tall.[4–6]", &["The tower is old and tall."]),
             ("It is old.[citation needed] Very.", &["It is old.", "Very."]),
-            ("[1] Smith: Boats. 1999.\n[2] Jones: Ships.\n[3] Hill: Sails.", &["Smith: Boats.", "1999.", "Jones: Ships.", "Hill: Sails."]),
+            (
+                "[1] Smith: Boats. 1999.\n[2] Jones: Ships.\n[3] Hill: Sails.",
+                &["Smith: Boats.", "1999.", "Jones: Ships.", "Hill: Sails."],
+            ),
             ("Text first.\n[1] A note.", &["Text first.", "A note."]),
             ("[7]Hello.\n[0]Hi.", &["Hello.", "Hi."]),
             ("See [3] for more.", &["See [3] for more."]),

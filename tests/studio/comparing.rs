@@ -139,7 +139,9 @@ fn a_listening_test_is_made_of_codebook_counts() {
     let expected = ["the first codebook", "the first 2 codebooks", "the first 3 codebooks", "all codebooks"];
     assert_eq!(test.conditions[..4], expected);
     assert!(test.conditions[4].contains("low anchor"));
-    let sound = |n: usize| wav::decode(&test.wav(n).unwrap(), 24_000).unwrap();
+    let sound = |n: usize| {
+        recording::decode(Path::new("a.wav"), &test.wav(n).unwrap(), 24_000, recording::Length::Whole).unwrap().samples
+    };
     let whole = &window.state().session.inspector.current.clip.audio;
     assert_eq!(sound(3).len(), whole.len());
     assert_ne!(sound(0), sound(3));

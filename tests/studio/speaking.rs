@@ -287,7 +287,7 @@ fn a_conversation_is_exported_and_settings_are_taken_over() {
     session.run(LibraryCommand::Export { export: Export::Conversation, to: wav_file.clone() });
     settle(&mut window);
     let session = &mut window.state_mut().session;
-    let written = wav::read(&wav_file, 24_000).unwrap().len() as f64 / 24_000.0;
+    let written = recording::samples(&wav_file, 24_000).unwrap().len() as f64 / 24_000.0;
     let seconds: f64 = session.library.store.takes().iter().map(|t| t.measures.seconds).sum();
     assert!((written - seconds - 0.3).abs() < 1e-3, "{written} of {seconds}");
     let first = session.composer.conversation.takes().unwrap().remove(0);

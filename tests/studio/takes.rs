@@ -196,6 +196,6 @@ fn a_kill_at_any_moment_loses_no_kept_take() {
     for take in store.takes() {
         let path = store.path(&take.id);
         assert_eq!(TokenFile::read(&path.join("tokens.json"), &demo_dims()).unwrap().frames.len(), 100);
-        assert_eq!(wav::read(&path.join("audio.wav"), 24_000).unwrap().len(), 48_000);
+        assert_eq!(recording::samples(&path.join("audio.wav"), 24_000).unwrap().len(), 48_000);
     }
 }

@@ -1,6 +1,5 @@
 //! Weight files: opened, their headers read, their tensors read one by one.
 
-mod pickle;
 mod safetensors;
 mod torch;
 

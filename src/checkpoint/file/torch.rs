@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use zip::ZipArchive;
 
-use super::pickle::{self, SavedTensor};
 use super::{HeaderEntry, Numbers, WeightFile};
 use crate::data::Dtype;
 use crate::error::{Error, Result};
+use crate::pickle::{self, SavedTensor};
 
 const PICKLE_LIMIT: u64 = 64 << 20;
 /// Most entries of the archive.

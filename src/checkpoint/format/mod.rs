@@ -102,6 +102,12 @@ pub(super) fn unreadable(name: &str) -> Option<&'static str> {
     UNREADABLE.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, what)| *what)
 }
 
+/// `name` without what training adds: `_orig_mod.` of a compiled module, `module.` of a parallel one.
+pub(super) fn without_wrappers(name: &str) -> String {
+    let name = name.replace("_orig_mod.", "");
+    name.strip_prefix("module.").unwrap_or(&name).to_owned()
+}
+
 /// The first of `formats` that knows `name`, and where the tensor goes.
 pub(super) fn place(formats: &[&'static dyn Format], name: &str) -> Option<(&'static dyn Format, Placement)> {
     formats.iter().find_map(|format| Some((*format, format.place(name)?)))
@@ -164,6 +170,20 @@ mod tests {
         assert_eq!(slot(MODEL_FORMATS, "decoder.norm.scale").unwrap().0, "depth_decoder.model.norm.weight");
         assert_eq!(slot(MODEL_FORMATS, "encoder.model.0.conv.conv.weight"), None);
         assert!(place(MODEL_FORMATS, "something.else").is_none());
+    }
+
+    #[test]
+    fn prefixes_of_training_are_taken_off() {
+        for name in [
+            "backbone_model.norm.weight",
+            "module.backbone_model.norm.weight",
+            "_orig_mod.backbone_model.norm.weight",
+            "module._orig_mod.backbone_model.norm.weight",
+            "_orig_mod.module.backbone_model.norm.weight",
+            "backbone_model._orig_mod.norm.weight",
+        ] {
+            assert_eq!(without_wrappers(name), "backbone_model.norm.weight", "{name}");
+        }
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl GenerateArgs {
 pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     check_wav_name(&args.output)?;
     let checkpoint = Arc::new(args.model.open()?);
-    let inputs = [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits, &args.pronunciations].into_iter().flatten();
+    let inputs =
+        [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits, &args.pronunciations].into_iter().flatten();
     let outputs = [Some(&args.output), args.dump_tokens.as_ref(), args.dump_logits.as_ref()].into_iter().flatten();
     let outputs = outputs.flat_map(|path| takes::paths(path, args.seeds.as_ref()));
     let outputs: Vec<PathBuf> = outputs.collect();
@@ -232,8 +233,7 @@ fn decode(args: &GenerateArgs, checkpoint: &Arc<Checkpoint>, path: &Path) -> Res
     speaker.play(&audio);
     speaker.finish_playing();
     let (frames, seconds) = (file.frames.len(), audio.len() as f64 / dims.sample_rate as f64);
-    let result =
-        serde_json::json!({"output": args.output, "frames": frames, "seconds": seconds, "beyond_codec": beyond});
+    let result = serde_json::json!({"output": args.output.display().to_string(), "frames": frames, "seconds": seconds, "beyond_codec": beyond});
     args.print_result(&result, &format!("{}: {seconds:.2} s, {frames} frames decoded", args.output.display()))?;
     warn_beyond_codec(beyond);
     Ok(Outcome::Done)

@@ -6,22 +6,20 @@ use std::sync::Arc;
 use super::plan::{ContextFile, GeneratePlan};
 use super::{GenerateArgs, warn_beyond_codec};
 use crate::audio::player::{Player, Sink};
-use crate::audio::recording::{self, Length};
+use crate::audio::recording::Length;
 use crate::audio::wav::{self, WavInfo};
 use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output;
 use crate::cli::output::message;
+use crate::cli::read_recording;
 use crate::cli::run_job::{cancel_on_signals, run_batch, run_job, start_worker};
-use crate::data::{Clip, ClipOrigin, Codes, FinishReason, Issue, Sampling, TokenFile, Turn};
+use crate::data::{Clip, ClipOrigin, Codes, FinishReason, Issue, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile, Turn};
 use crate::engine::{GenerationRequest, Narration, NextPiece};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::text::expected_seconds;
+use crate::text::{expected_seconds, length_mismatch};
 use crate::worker::{CancelToken, Event, GenerateJob, GeneratedClip, WorkerHandle};
-
-/// Extensions of token files; other context files are recordings.
-const TOKEN_FILES: [&str; 3] = ["json", "npy", "safetensors"];
 
 /// All clips of one call.
 #[derive(Default)]
@@ -90,7 +88,7 @@ impl<'a> Speaker<'a> {
     fn context_frames(&self, file: &ContextFile, plan: &GeneratePlan) -> Result<Codes> {
         let (path, info) = (&file.path, &self.checkpoint.info);
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
-        if TOKEN_FILES.contains(&extension.as_str()) {
+        if TOKEN_FILE_EXTENSIONS.contains(&extension.as_str()) {
             return Ok(TokenFile::read(path, &info.dims)?.frames);
         }
         if !info.supports_voice_prompt() {
@@ -104,7 +102,11 @@ impl<'a> Speaker<'a> {
         // What the speech leaves of the model's positions; the text takes some of it too.
         let room = info.dims.seconds(info.dims.max_positions.saturating_sub(plan.max_frames));
         let length = self.args.context_trim.map_or(Length::AtMost(room), |seconds| Length::First(seconds.min(room)));
-        let recording = recording::read(path, info.dims.sample_rate, length)?;
+        let recording = read_recording(path, info.dims.sample_rate, length)?.of_speech(path)?;
+        let seconds = recording.samples.len() as f64 / info.dims.sample_rate as f64;
+        if let Some(mismatch) = length_mismatch(&file.text, seconds) {
+            message!("warning: {}: {mismatch}", path.display());
+        }
         recording.warnings.iter().for_each(|w| message!("warning: {w}"));
         self.worker.encode(recording.samples, self.cancel.clone())?.wait(|_| {})
     }
@@ -226,7 +228,7 @@ impl<'a> Speaker<'a> {
         let seconds = spoken.samples as f64 / self.checkpoint.dims().sample_rate as f64;
         let factor = spoken.seconds / seconds;
         let json = serde_json::json!({
-            "output": path, "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
+            "output": path.display().to_string(), "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
             "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
             "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": spoken.beyond_codec,
             "guarded": spoken.guarded, "underruns": self.args.play.then_some(self.underruns), "findings": spoken.issues, "model": self.checkpoint.info.name,

@@ -22,7 +22,7 @@ use super::session::{Owner, Session, StudioPaths};
 use super::settings::Settings;
 use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::audio::microphone::{MicrophoneRecording, MicrophoneSource};
-use crate::audio::wav;
+use crate::audio::recording;
 use crate::checkpoint::Checkpoint;
 use crate::data::{ClipSpec, Dtype, FinishReason, Mode, ModelDims, Sampling, Turn, is_speakable, random_seed};
 use crate::engine::{GenerationRequest, Narration};
@@ -638,7 +638,7 @@ pub(super) fn conversation_audio(folder: &TakeFolder, takes: &[TakeId], rate: us
         if n > 0 {
             audio.resize(audio.len() + (PAUSE * rate as f64) as usize, 0.0);
         }
-        audio.extend(wav::read(&folder.audio_path(take), rate)?);
+        audio.extend(recording::samples(&folder.audio_path(take), rate)?);
     }
     Ok(audio)
 }

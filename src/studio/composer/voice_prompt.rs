@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Composer, ComposerContext, VoicePrompt};
 use crate::audio::microphone::MicrophoneRecording;
-use crate::audio::recording::{self, Recording};
+use crate::audio::recording::{self, Length, Recording};
 use crate::data::Codes;
 use crate::error::Result;
 use crate::studio::monitor::MonitorCommand;
@@ -21,7 +21,7 @@ impl Composer {
         };
         let max_seconds = info.dims.seconds(info.dims.max_positions);
         let (rate, file) = (info.dims.sample_rate, path.clone());
-        let read = move |_: &_| recording::read(&file, rate, recording::Length::AtMost(max_seconds));
+        let read = move |_: &_| recording::read(&file, rate, Length::AtMost(max_seconds))?.of_speech(&file);
         // A recording that is still being read is replaced.
         cx.tasks.run(READ_RECORDING, read, move |composer: &mut Self, cx, read| composer.on_recording(path, read, cx));
     }

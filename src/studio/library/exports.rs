@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Library, LibraryContext};
 use crate::analysis::steps::Steps;
+use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
 use crate::data::ClipOrigin;
 use crate::error::{Error, Result};
@@ -216,7 +217,7 @@ fn with_page_content(
     steps: &Steps,
 ) -> Result<ClipReport> {
     let path = folder.audio_path(take);
-    let sound = ClipSound::new(read_file(&path, MEDIA_LIMIT)?, &wav::read(&path, rate)?, rate);
+    let sound = ClipSound::new(read_file(&path, MEDIA_LIMIT)?, &recording::samples(&path, rate)?, rate);
     let draws = report.codes.frames().zip(steps.iter());
     let candidates = draws.map(|(codes, step)| frame_candidates(&step.logits, codes, &step.sampling)).collect();
     Ok(report.with_page_content(Some(sound), candidates))

@@ -22,6 +22,7 @@ use super::preferences::PreferencesCommand;
 use super::session::{Owner, Session, StudioPaths};
 use super::shell::ShellCommand;
 use super::tasks::{Key, SPEAK, Tasks};
+use crate::audio::recording;
 use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::CheckpointSpec;
 use crate::data::command_line::generate_line;
@@ -305,7 +306,8 @@ impl Library {
         let (folder, rate) = (self.store.folder().clone(), cx.models.sample_rate());
         let read = move |_: &_| {
             let outline_of = |id: TakeId| {
-                let outline = wav::read(&folder.audio_path(&id), rate).map_or(Outline::new(), |audio| outline(&audio));
+                let audio = recording::samples(&folder.audio_path(&id), rate);
+                let outline = audio.map_or(Outline::new(), |audio| outline(&audio));
                 (id, outline)
             };
             missing.into_iter().map(outline_of).collect::<Vec<_>>()

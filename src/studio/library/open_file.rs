@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Library, LibraryContext};
-use crate::audio::wav;
-use crate::data::{Clip, ModelInfo, TokenFile};
+use crate::audio::recording::{self, Length, Recording};
+use crate::data::{Clip, ModelInfo, TOKEN_FILE_EXTENSIONS, TokenFile};
 use crate::error::{Error, Result};
 use crate::listen::ListeningTest;
 use crate::studio::inspector::{InspectorCommand, READ_TAKE};
@@ -18,8 +18,8 @@ const DECODE_FILE: Key = Key("decode file");
 
 /// What a file that was opened contains.
 enum OpenedFile {
-    /// A clip with its waveform.
-    Clip(Box<Clip>),
+    /// A clip with its waveform, and what the user should know about it.
+    Clip(Box<Clip>, Vec<String>),
     /// Tokens without a waveform.
     Tokens(Box<Clip>),
     Test,
@@ -42,7 +42,10 @@ impl Library {
             let replaced = cx.inspector.id() != viewed || cx.tasks.is_running(READ_TAKE);
             match cx.effects.or_notify(read) {
                 _ if replaced => {} // the user has asked for another clip meanwhile
-                Some(OpenedFile::Clip(clip)) => show(clip, &path, cx),
+                Some(OpenedFile::Clip(clip, warnings)) => {
+                    warnings.into_iter().for_each(|text| cx.effects.notify(text));
+                    show(clip, &path, cx);
+                }
                 Some(OpenedFile::Tokens(clip)) => decode(clip, path, cx),
                 Some(OpenedFile::Test) => cx.effects.send(TestBenchCommand::Open(path)),
                 None => {}
@@ -75,13 +78,9 @@ fn decode(clip: Box<Clip>, path: PathBuf, cx: &mut LibraryContext<'_>) {
 fn read_file(path: &Path, info: Option<&ModelInfo>, rate: usize) -> Result<OpenedFile> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
     match extension.as_str() {
-        _ if path.is_dir() => read_take_clip(path, rate).map(Box::new).map(OpenedFile::Clip),
-        "wav" => {
-            let audio = wav::read(path, rate)?;
-            Ok(OpenedFile::Clip(Box::new(Clip { audio, sample_rate: rate, ..Clip::default() })))
-        }
+        _ if path.is_dir() => Ok(OpenedFile::Clip(Box::new(read_take_clip(path, rate)?), Vec::new())),
         "json" if ListeningTest::has_magic(path) => Ok(OpenedFile::Test),
-        "json" | "npy" | "safetensors" => match info {
+        ending if TOKEN_FILE_EXTENSIONS.contains(&ending) => match info {
             Some(info) => {
                 let clip = TokenFile::read(path, &info.dims)?.into_clip(Vec::new(), rate);
                 Ok(OpenedFile::Tokens(Box::new(clip)))
@@ -89,9 +88,9 @@ fn read_file(path: &Path, info: Option<&ModelInfo>, rate: usize) -> Result<Opene
             None => Err(Error::file(path, "expected a model that decodes its tokens, none is loaded")),
         },
         _ => {
-            let expected = "expected a take's folder, a token file (.json, .npy, .safetensors), a WAV file or a \
-                            listening test";
-            Err(Error::file(path, expected))
+            let Recording { samples, warnings, .. } = recording::read(path, rate, Length::Whole)?;
+            let clip = Clip { audio: samples, sample_rate: rate, ..Clip::default() };
+            Ok(OpenedFile::Clip(Box::new(clip), warnings))
         }
     }
 }

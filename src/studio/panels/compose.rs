@@ -12,7 +12,7 @@ use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
 use crate::studio::shell::{Dialog, ShellCommand};
-use crate::text::{Pronunciations, expected_seconds};
+use crate::text::{Pronunciations, expected_seconds, length_mismatch};
 
 /// Colour of the Speak button, with enough contrast for white text.
 const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
@@ -263,6 +263,9 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             let to = DragValue::new(&mut part.1).range(part.0..=f64::MAX).speed(0.02).fixed_decimals(2).suffix(" s");
             ui.add(to).accessible_name("End of the voice prompt");
         });
+        if let Some(mismatch) = length_mismatch(&text, part.1 - part.0).filter(|_| !text.is_empty()) {
+            ui.small(format!("⚠ The recording {mismatch}"));
+        }
         if (&text, speaker) != (&prompt.text, prompt.speaker) {
             commands.push(ComposerCommand::EditVoicePrompt { text, speaker });
         }

@@ -8,7 +8,7 @@ use super::{TEST_RATE, TestBench, TestBenchContext};
 use crate::data::{Clip, CodebookMask, Codes};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::listen::{ListeningTest, PlannedSound, TakeSound, Template, TestKind, TestPlan, test_page};
+use crate::listen::{ListeningTest, MadeTest, PlannedSound, TakeSound, Template, TestKind, TestPlan, test_page};
 use crate::studio::comparison::{Comparison, PinKey};
 use crate::studio::library::Library;
 use crate::studio::models::Models;
@@ -146,7 +146,7 @@ impl TestBench {
             }
             let conditions = request.template.conditions(&sounds)?;
             let items = conditions.first().map_or(1, |(_, sounds)| sounds.len().max(1));
-            let test = ListeningTest::new(&TestPlan {
+            let MadeTest { test, warnings } = ListeningTest::new(&TestPlan {
                 kind: request.kind,
                 question: String::new(),
                 conditions,
@@ -161,13 +161,10 @@ impl TestBench {
             let page = path.with_extension("page.html");
             write_atomically(&page, test_page(&test).as_bytes())?;
             let made = format!("{} and {}: {} trials", path.display(), page.display(), test.trials.len());
-            Ok((made, test.describe_power()))
+            Ok([vec![made, test.describe_power()], warnings].concat())
         };
-        cx.tasks.run_in_turn(WRITE_TEST, write, |_: &mut Self, cx, made: Result<(String, String)>| {
-            if let Some((made, power)) = cx.effects.or_notify(made) {
-                cx.effects.notify(made);
-                cx.effects.notify(power);
-            }
+        cx.tasks.run_in_turn(WRITE_TEST, write, |_: &mut Self, cx, made: Result<Vec<String>>| {
+            cx.effects.or_notify(made).into_iter().flatten().for_each(|text| cx.effects.notify(text));
         });
     }
 }

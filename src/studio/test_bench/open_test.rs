@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::TEST_RATE;
-use crate::audio::wav;
+use crate::audio::recording::{self, Length};
 use crate::error::{Error, Result};
 use crate::listen::{Choice, ListeningReport, ListeningTest, Results, Run};
 
@@ -35,7 +35,7 @@ impl OpenTest {
         };
         let decode = |n: usize| {
             let bytes = test.wav(n).map_err(|e| Error::parse(path, format!("sound {n} is damaged"), e))?;
-            wav::decode(&bytes, TEST_RATE).map_err(|e| Error::parse(path, format!("sound {n} is damaged"), e))
+            recording::decode(path, &bytes, TEST_RATE, Length::Whole).map(|sound| sound.samples)
         };
         let sounds = (0..test.stimuli.len()).map(decode).collect::<Result<_>>()?;
         let (run, trial_started) = (Run::new(test, results), Instant::now());

@@ -151,7 +151,8 @@ fn is_latin(c: char) -> bool {
 impl Reading {
     fn spell_out(&mut self) {
         let (written, text) = (self.text.clone(), decimal_digits(&self.text));
-        let changed = written.split_whitespace().zip(text.split_whitespace()).filter(|(written, plain)| written != plain);
+        let changed =
+            written.split_whitespace().zip(text.split_whitespace()).filter(|(written, plain)| written != plain);
         let changed: Vec<(&str, &str)> = changed.collect();
         self.changes.extend(changed.iter().map(|(written, plain)| ((*written).to_owned(), words(plain))));
         self.text.clone_from(&text);
@@ -189,7 +190,8 @@ impl Reading {
             if !self.left_out.contains(&named) {
                 self.left_out.push(named);
             }
-            let rest = if is_letter { word.replacen(core, "", 1) } else { word.chars().filter(|c| is_latin(*c)).collect() };
+            let rest =
+                if is_letter { word.replacen(core, "", 1) } else { word.chars().filter(|c| is_latin(*c)).collect() };
             match kept.last_mut() {
                 // The stop of what is left out ends the word before it.
                 Some(last) if !rest.chars().any(char::is_alphanumeric) => {
@@ -242,7 +244,9 @@ mod tests {
 
     #[test]
     fn digits_of_every_script_are_read() {
-        for (text, expected) in [("٢٥ people", "twenty-five people."), ("१९ men", "nineteen men."), ("๕๐ baht", "fifty baht.")] {
+        for (text, expected) in
+            [("٢٥ people", "twenty-five people."), ("१९ men", "nineteen men."), ("๕๐ baht", "fifty baht.")]
+        {
             let reading = read_aloud(text, &english());
             assert_eq!(reading.text, expected);
             assert_eq!(reading.changes.len(), 1, "{:?}", reading.changes);

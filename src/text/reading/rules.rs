@@ -7,8 +7,8 @@ use regex::{Captures, Regex};
 
 use super::numbers::{cardinal, decimal, digits, fraction, ordinal, roman, year};
 use super::tables::{
-    ABBREVIATIONS, BEFORE_NUMBERS, CURRENCIES, CURRENCY_CODES, Currency, EMOTICONS, GREEK, NUMBERED, PER, RULERS, SIGNS,
-    TYPOGRAPHY, UNITS, VULGAR_FRACTIONS,
+    ABBREVIATIONS, BEFORE_NUMBERS, CURRENCIES, CURRENCY_CODES, Currency, EMOTICONS, GREEK, NUMBERED, PER, RULERS,
+    SIGNS, TYPOGRAPHY, UNITS, VULGAR_FRACTIONS,
 };
 use super::words;
 
@@ -111,8 +111,7 @@ const MONTH_NAMES: [&str; 12] = [
 /// Names of months; `may` and `march` are other words unless they begin with a capital.
 const MONTH: &str = r"(?i:January|February|April|June|July|August|September|October|November|December|Jan\b\.?|Feb\b\.?|Apr\b\.?|Jun\b\.?|Jul\b\.?|Aug\b\.?|Sept?\b\.?|Oct\b\.?|Nov\b\.?|Dec\b\.?)|M(?i:arch)|M(?i:ay)|M(?i:ar)\b\.?";
 /// A number with thousands separators and decimals.
-const NUMBER: &str =
-    r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:['’ ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+";
+const NUMBER: &str = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:['’ ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+";
 /// A quantity: a number, a mixed number or a fraction.
 const QUANTITY: &str = r"(?:\d{1,3} )?\d{1,2}/\d{1,2}|(?:\d+\s?)?[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]|\d{1,3}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:['’ ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|\d+,\d{1,2}";
 /// A hyphen or minus sign.
@@ -142,9 +141,11 @@ fn addresses(rules: &mut Rules<'_>) {
     rules.add(Beside::Mark, r"[\w.+-]*\w@[\w-]+(?:\.[\w-]+)+", |f| Some(address(f.all())));
     rules.add(Beside::Mark, r"@([A-Za-z_]\w*)", |f| Some(format!("at {}", words(&f.group(1).replace('_', " ")))));
     rules.add(Beside::Mark, r"#([A-Za-z_]\w*)", |f| Some(format!("hashtag {}", words(&f.group(1).replace('_', " ")))));
-    rules.add(Beside::Mark, r"([\w-]+)\.(pdf|txt|docx?|xlsx?|csv|json|html?|md|py|rs|js|png|jpe?g|gif|mp3|mp4|wav|zip)", |f| {
-        Some(format!("{} dot {}", words(&f.group(1).replace(['_', '-'], " ")), words(f.group(2))))
-    });
+    rules.add(
+        Beside::Mark,
+        r"([\w-]+)\.(pdf|txt|docx?|xlsx?|csv|json|html?|md|py|rs|js|png|jpe?g|gif|mp3|mp4|wav|zip)",
+        |f| Some(format!("{} dot {}", words(&f.group(1).replace(['_', '-'], " ")), words(f.group(2)))),
+    );
 }
 
 fn dates(rules: &mut Rules<'_>) {
@@ -160,7 +161,8 @@ fn dates(rules: &mut Rules<'_>) {
     rules.add(Beside::NoNumber, r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})", |f| {
         date(f.number(1)?, f.number(2)?, Some(full_year(f.group(3))?))
     });
-    rules.add(Beside::NoNumber, r"(\d{1,2})\.(\d{1,2})\.([12]\d{3})", |f| date(f.number(2)?, f.number(1)?, f.number(3)));
+    rules
+        .add(Beside::NoNumber, r"(\d{1,2})\.(\d{1,2})\.([12]\d{3})", |f| date(f.number(2)?, f.number(1)?, f.number(3)));
     rules.add(Beside::NoNumber, r"([12]\d{3})[-/](0[1-9]|1[0-2])", |f| month_of_year(f.number(2)?, f.number(1)?));
     rules.add(Beside::NoNumber, r"(0[1-9]|1[0-2])/([12]\d{3})", |f| month_of_year(f.number(1)?, f.number(2)?));
     rules.add(
@@ -227,9 +229,11 @@ fn dates(rules: &mut Rules<'_>) {
             Some(format!("{}{}{more}", f.group(1), decade(f.group(2))?))
         },
     );
-    rules.add(Beside::Mark, r"([2-9]0)s(\s(?:music|fashion|style|rock|pop|film|films|hits|kids|icon|classic|classics|party))", |f| {
-        Some(format!("{}{}", plural(&cardinal(f.number(1)?)), f.group(2)))
-    });
+    rules.add(
+        Beside::Mark,
+        r"([2-9]0)s(\s(?:music|fashion|style|rock|pop|film|films|hits|kids|icon|classic|classics|party))",
+        |f| Some(format!("{}{}", plural(&cardinal(f.number(1)?)), f.group(2))),
+    );
     rules.add(Beside::Mark, r"(10|100|1,?000|10,?000|100,?000)s(\sof)?", |f| {
         let words = cardinal(f.number(1)?);
         Some(format!("{}{}", plural(words.strip_prefix("one ").unwrap_or(&words)), f.group(2)))
@@ -254,9 +258,14 @@ fn dates(rules: &mut Rules<'_>) {
         let starts = f.before.chars().next_back().is_none_or(|c| c.is_whitespace() || "([\"'“‘—–".contains(c));
         (starts && !is_counted(f)).then(|| year(n))
     });
-    rules.add(Beside::NoNumber, r"(?i)\b((?:in|since|of|year|year is|year was|by|until|around|from|circa|battle of hastings in)\s)(10[1-9]\d)", |f| {
-        (!is_counted(f)).then(|| format!("{}{}", f.group(1), year_of_the_eleventh_century(f.number(2).unwrap_or(0))))
-    });
+    rules.add(
+        Beside::NoNumber,
+        r"(?i)\b((?:in|since|of|year|year is|year was|by|until|around|from|circa|battle of hastings in)\s)(10[1-9]\d)",
+        |f| {
+            (!is_counted(f))
+                .then(|| format!("{}{}", f.group(1), year_of_the_eleventh_century(f.number(2).unwrap_or(0))))
+        },
+    );
     rules.add(Beside::NoNumber, r"(Q[1-4]|H[12])(\s)(20\d{2})", |f| {
         Some(format!("{} {} {}", &f.group(1)[..1], cardinal(number(&f.group(1)[1..])?), year(f.number(3)?)))
     });
@@ -266,7 +275,10 @@ fn dates(rules: &mut Rules<'_>) {
 fn is_counted(f: &Found<'_>) -> bool {
     let before = f.before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default().to_lowercase();
     let after = f.after.trim_start().split(char::is_whitespace).next().unwrap_or_default();
-    let counts = ["over", "than", "nearly", "almost", "are", "were", "has", "have", "had", "cost", "paid", "all", "only", "least", "most"];
+    let counts = [
+        "over", "than", "nearly", "almost", "are", "were", "has", "have", "had", "cost", "paid", "all", "only",
+        "least", "most",
+    ];
     let noun = after.chars().next().is_some_and(char::is_lowercase) && f.after.starts_with(' ');
     noun && counts.contains(&before.as_str())
 }
@@ -285,11 +297,9 @@ fn year_of_the_eleventh_century(n: u64) -> String {
 
 fn times(rules: &mut Rules<'_>) {
     const HALF: &str = r"(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?";
-    rules.add(
-        Beside::NoNumber,
-        &format!(r"(\d{{1,3}}):([0-5]\d)(?::([0-5]\d)(?:[.,]\d+)?)?{HALF}"),
-        |f| Some(time(f, 1, 2, 3, 4)? + f.stop()),
-    );
+    rules.add(Beside::NoNumber, &format!(r"(\d{{1,3}}):([0-5]\d)(?::([0-5]\d)(?:[.,]\d+)?)?{HALF}"), |f| {
+        Some(time(f, 1, 2, 3, 4)? + f.stop())
+    });
     rules.add(Beside::NoNumber, r"(\d{1,2})\.([0-5]\d)\s*([AaPp])\.?\s?[Mm]\b\.?", |f| {
         Some(time(f, 1, 2, 9, 3)? + f.stop())
     });
@@ -297,29 +307,25 @@ fn times(rules: &mut Rules<'_>) {
         let hour = f.number(1).filter(|h| *h <= 12)?;
         Some(format!("{} {} m{}", cardinal(hour), f.group(2).to_lowercase(), f.stop()))
     });
-    rules.add(
-        Beside::NoNumber,
-        &format!(r"(\d{{1,2}}(?::[0-5]\d)?){HALF}{TO}(\d{{1,2}}(?::[0-5]\d)?){HALF}"),
-        |f| {
-            let (first, second) = (f.group(1), f.group(3));
-            if f.group(2).is_empty() && f.group(4).is_empty() && !(first.contains(':') && second.contains(':')) {
-                return None;
-            }
-            let half = |n| if f.group(n).is_empty() { String::new() } else { format!(" {} m", f.group(n).to_lowercase()) };
-            let clock = |text: &str, with_half: bool| match text.split_once(':') {
-                Some((hour, minute)) => clock(number(hour)?, number(minute)?, with_half),
-                None => Some(cardinal(number(text).filter(|h| *h <= 24)?)),
-            };
-            let (first, second) =
-                (clock(first, !f.group(2).is_empty())?, clock(second, !f.group(4).is_empty())?);
-            Some(format!("{first}{} to {second}{}{}", half(2), half(4), f.stop()))
-        },
-    );
+    rules.add(Beside::NoNumber, &format!(r"(\d{{1,2}}(?::[0-5]\d)?){HALF}{TO}(\d{{1,2}}(?::[0-5]\d)?){HALF}"), |f| {
+        let (first, second) = (f.group(1), f.group(3));
+        if f.group(2).is_empty() && f.group(4).is_empty() && !(first.contains(':') && second.contains(':')) {
+            return None;
+        }
+        let half = |n| if f.group(n).is_empty() { String::new() } else { format!(" {} m", f.group(n).to_lowercase()) };
+        let clock = |text: &str, with_half: bool| match text.split_once(':') {
+            Some((hour, minute)) => clock(number(hour)?, number(minute)?, with_half),
+            None => Some(cardinal(number(text).filter(|h| *h <= 24)?)),
+        };
+        let (first, second) = (clock(first, !f.group(2).is_empty())?, clock(second, !f.group(4).is_empty())?);
+        Some(format!("{first}{} to {second}{}{}", half(2), half(4), f.stop()))
+    });
     rules.add(
         Beside::NoNumber,
         r"(\d{1,3})\s?h(?:rs?|ours?)?\s?(\d{1,2})(?:\s?m(?:ins?|inutes?)?\b)?(?:\s?(\d{1,2})\s?s(?:ecs?|econds?)?\b)?",
         |f| {
-            let mut parts = vec![counted_unit(f.number(1)?, "hour", "hours"), counted_unit(f.number(2)?, "minute", "minutes")];
+            let mut parts =
+                vec![counted_unit(f.number(1)?, "hour", "hours"), counted_unit(f.number(2)?, "minute", "minutes")];
             parts.extend(f.number(3).map(|n| counted_unit(n, "second", "seconds")));
             Some(parts.join(" "))
         },
@@ -331,14 +337,17 @@ fn times(rules: &mut Rules<'_>) {
         Some(format!("{} {}", decimal(f.group(1)), decimal(f.group(2))))
     });
     // Ratios and verses whose second number has one or three digits.
-    rules.add(Beside::NoNumber, r"(\d{1,4}):(\d{1,4})", |f| Some(format!("{} to {}", decimal(f.group(1)), decimal(f.group(2)))));
+    rules.add(Beside::NoNumber, r"(\d{1,4}):(\d{1,4})", |f| {
+        Some(format!("{} to {}", decimal(f.group(1)), decimal(f.group(2))))
+    });
 }
 
 /// A time of day or a duration of hours, minutes and seconds.
 fn time(f: &Found<'_>, hour: usize, minute: usize, second: usize, half: usize) -> Option<String> {
     let half = f.group(half).to_lowercase();
     let clock = clock(f.number(hour)?, f.number(minute)?, !half.is_empty());
-    let seconds = f.number(second).map(|n| format!(" and {}", counted_unit(n, "second", "seconds"))).unwrap_or_default();
+    let seconds =
+        f.number(second).map(|n| format!(" and {}", counted_unit(n, "second", "seconds"))).unwrap_or_default();
     let half = if half.is_empty() { String::new() } else { format!(" {half} m") };
     Some(format!("{}{seconds}{half}", clock?))
 }
@@ -428,10 +437,14 @@ fn money(rules: &mut Rules<'_>) {
         let money = sum(currency, f.group(4), f.group(5), f.is_adjective())?;
         Some(format!("{minus}{money}{}", per_unit(f.group(7))))
     });
-    rules.add(Beside::NoNumber, &format!(r"({MINUS}?)(\d+,\d{{2}}\b|{NUMBER})(?:[\s-]?({SCALE}))?\s?({signs}|{codes}){per}"), |f| {
-        let money = sum(currency(f.group(4))?, f.group(2), f.group(3), f.is_adjective())?;
-        Some(format!("{}{money}{}", minus(f.group(1)), per_unit(f.group(5))))
-    });
+    rules.add(
+        Beside::NoNumber,
+        &format!(r"({MINUS}?)(\d+,\d{{2}}\b|{NUMBER})(?:[\s-]?({SCALE}))?\s?({signs}|{codes}){per}"),
+        |f| {
+            let money = sum(currency(f.group(4))?, f.group(2), f.group(3), f.is_adjective())?;
+            Some(format!("{}{money}{}", minus(f.group(1)), per_unit(f.group(5))))
+        },
+    );
     rules.add(Beside::NoNumber, &format!(r"({codes})\s?({NUMBER})(?:\s?({SCALE})\b)?"), |f| {
         sum(currency(f.group(1))?, f.group(2), f.group(3), false)
     });
@@ -451,7 +464,11 @@ fn money(rules: &mut Rules<'_>) {
         },
     );
     rules.add(Beside::NoNumber, &format!(r"({NUMBER})\s?¢"), |f| {
-        Some(format!("{} {}", decimal(f.group(1)), if f.group(1) == "1" || f.is_adjective() { "cent" } else { "cents" }))
+        Some(format!(
+            "{} {}",
+            decimal(f.group(1)),
+            if f.group(1) == "1" || f.is_adjective() { "cent" } else { "cents" }
+        ))
     });
 }
 
@@ -517,24 +534,45 @@ fn quantities(rules: &mut Rules<'_>) {
             ("", unit) => per_unit(unit),
             (n, unit) => format!(" per {} {}s", decimal(n), per_unit(unit).trim_start_matches(" per ")),
         };
-        Some(if f.group(2) == "½" { format!("{minus}half a {one}{per}") } else { format!("{minus}{amount} {unit}{per}") })
+        Some(if f.group(2) == "½" {
+            format!("{minus}half a {one}{per}")
+        } else {
+            format!("{minus}{amount} {unit}{per}")
+        })
     });
-    rules.add(Beside::NoNumber, &format!(r"({MINUS}?)({NUMBER})(?:\s?(?:{units}))?{TO}({MINUS}?)({NUMBER})\s?({units})"), |f| {
-        if !starts_a_number(f) {
-            return None;
-        }
-        let (_, one, many) = UNITS.iter().find(|(unit, ..)| *unit == f.group(5))?;
-        let unit = if f.is_adjective() { one } else { many };
-        Some(format!("{}{} to {}{} {unit}", minus(f.group(1)), decimal(f.group(2)), minus(f.group(3)), decimal(f.group(4))))
-    });
-    rules.add(Beside::NoNumber, &format!(r"({NUMBER})\s?[x×]\s?({NUMBER})(?:\s?[x×]\s?({NUMBER}))?(?:\s?({units}))?"), |f| {
-        if f.all().contains(" × ") && f.group(4).is_empty() && f.group(3).is_empty() {
-            return None; // a product
-        }
-        let unit = UNITS.iter().find(|(unit, ..)| *unit == f.group(4)).map_or_else(String::new, |(_, _, many)| format!(" {many}"));
-        let third = if f.group(3).is_empty() { String::new() } else { format!(" by {}", decimal(f.group(3))) };
-        Some(format!("{} by {}{third}{unit}", decimal(f.group(1)), decimal(f.group(2))))
-    });
+    rules.add(
+        Beside::NoNumber,
+        &format!(r"({MINUS}?)({NUMBER})(?:\s?(?:{units}))?{TO}({MINUS}?)({NUMBER})\s?({units})"),
+        |f| {
+            if !starts_a_number(f) {
+                return None;
+            }
+            let (_, one, many) = UNITS.iter().find(|(unit, ..)| *unit == f.group(5))?;
+            let unit = if f.is_adjective() { one } else { many };
+            Some(format!(
+                "{}{} to {}{} {unit}",
+                minus(f.group(1)),
+                decimal(f.group(2)),
+                minus(f.group(3)),
+                decimal(f.group(4))
+            ))
+        },
+    );
+    rules.add(
+        Beside::NoNumber,
+        &format!(r"({NUMBER})\s?[x×]\s?({NUMBER})(?:\s?[x×]\s?({NUMBER}))?(?:\s?({units}))?"),
+        |f| {
+            if f.all().contains(" × ") && f.group(4).is_empty() && f.group(3).is_empty() {
+                return None; // a product
+            }
+            let unit = UNITS
+                .iter()
+                .find(|(unit, ..)| *unit == f.group(4))
+                .map_or_else(String::new, |(_, _, many)| format!(" {many}"));
+            let third = if f.group(3).is_empty() { String::new() } else { format!(" by {}", decimal(f.group(3))) };
+            Some(format!("{} by {}{third}{unit}", decimal(f.group(1)), decimal(f.group(2))))
+        },
+    );
     // Feet and inches.
     rules.add(Beside::NoNumber, r#"(\d{1,2})\s?['’′]\s?(\d{1,2}(?:\.\d+)?)\s?(?:["”″]|['’]{2})"#, |f| {
         Some(format!("{} foot {}", decimal(f.group(1)), decimal(f.group(2))))
@@ -570,16 +608,24 @@ fn quantities(rules: &mut Rules<'_>) {
         Some(format!("{}{}", decimal(f.group(1)), per_unit(f.group(2))))
     });
     // Powers of ten and other powers.
-    rules.add(Beside::Anything, r"(\d+(?:\.\d+)?)\s?[×x*·]\s?10(?:\^([-−]?\d{1,3})|([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))", |f| {
-        let power = if f.group(2).is_empty() { plain_digits(f.group(3)) } else { f.group(2).to_owned() };
-        Some(format!("{} times ten {}", decimal(f.group(1)), power_of(&power)?))
-    });
+    rules.add(
+        Beside::Anything,
+        r"(\d+(?:\.\d+)?)\s?[×x*·]\s?10(?:\^([-−]?\d{1,3})|([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))",
+        |f| {
+            let power = if f.group(2).is_empty() { plain_digits(f.group(3)) } else { f.group(2).to_owned() };
+            Some(format!("{} times ten {}", decimal(f.group(1)), power_of(&power)?))
+        },
+    );
     rules.add(Beside::Mark, r"(\d+(?:\.\d+)?)[eE]([-+−]?\d{1,3})", |f| {
         Some(format!("{} times ten {}", decimal(f.group(1)), power_of(f.group(2))?))
     });
     rules.add(Beside::Anything, r"\^\(?([-−]?\d{1,3})\)?", |f| Some(format!(" {}", power_of(f.group(1))?)));
-    rules.add(Beside::Anything, r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", |f| Some(format!(" {}", power_of(&plain_digits(f.all()))?)));
-    rules.add(Beside::Anything, r"[₀₁₂₃₄₅₆₇₈₉]+", |f| Some(format!(" {} ", decimal(&plain_digits(f.all())))));
+    rules.add(Beside::Anything, r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", |f| {
+        Some(format!(" {}", power_of(&plain_digits(f.all()))?))
+    });
+    rules.add(Beside::Anything, r"[₀₁₂₃₄₅₆₇₈₉]+", |f| {
+        Some(format!(" {} ", decimal(&plain_digits(f.all()))))
+    });
 }
 
 /// Whether a sign before a number is its own and no hyphen of a word.
@@ -626,7 +672,9 @@ fn quantity(text: &str) -> Option<(String, bool)> {
     if let Some((above, below)) = text.split_once('/') {
         let below = number(below)?;
         return match above.split_once(' ') {
-            Some((whole, above)) => Some((format!("{} and {}", decimal(whole), part_of_mixed(number(above)?, below)?), false)),
+            Some((whole, above)) => {
+                Some((format!("{} and {}", decimal(whole), part_of_mixed(number(above)?, below)?), false))
+            }
             None => Some((fraction(number(above)?, below)?, true)),
         };
     }
@@ -650,8 +698,9 @@ fn counted(rules: &mut Rules<'_>) {
         Some(f.number(2).map_or_else(|| first.clone(), |n| format!("{first} to {}", ordinal(n))))
     });
     rules.add(Beside::NoNumber, &format!(r"({MINUS}?)({NUMBER}){TO}({MINUS}?)({NUMBER})"), |f| {
-        starts_a_number(f)
-            .then(|| format!("{}{} to {}{}", minus(f.group(1)), decimal(f.group(2)), minus(f.group(3)), decimal(f.group(4))))
+        starts_a_number(f).then(|| {
+            format!("{}{} to {}{}", minus(f.group(1)), decimal(f.group(2)), minus(f.group(3)), decimal(f.group(4)))
+        })
     });
     rules.add(Beside::NoNumber, &format!(r"{MINUS}({NUMBER})"), |f| {
         let starts = f.before.chars().next_back().is_none_or(|c| c.is_whitespace() || "([\"'=:/,".contains(c));
@@ -690,10 +739,13 @@ fn counted(rules: &mut Rules<'_>) {
     });
     rules.add(Beside::Anything, r"(?i)\b(sections?)?\s?(§§?)\s?", |f| {
         let before = if f.all().starts_with(' ') && f.group(1).is_empty() { " " } else { "" };
-        let name = if f.group(1).is_empty() { if f.group(2) == "§§" { "sections" } else { "section" } } else { f.group(1) };
+        let name =
+            if f.group(1).is_empty() { if f.group(2) == "§§" { "sections" } else { "section" } } else { f.group(1) };
         Some(format!("{before}{name} "))
     });
-    rules.add(Beside::Anything, r"§§?\s?", |f| Some(if f.all().starts_with("§§") { "sections " } else { "section " }.into()));
+    rules.add(Beside::Anything, r"§§?\s?", |f| {
+        Some(if f.all().starts_with("§§") { "sections " } else { "section " }.into())
+    });
     rules.add(Beside::Anything, r"#\s?(\d+)", |f| Some(format!("number {}", decimal(f.group(1)))));
     rules.add(Beside::NoNumber, r"(\d{2,})\+", |f| Some(format!("{} plus", decimal(f.group(1)))));
     rules.add(Beside::Mark, r"(?:\d+(?:,\d+){2,}|\d,\d)", |f| {
@@ -712,7 +764,8 @@ fn counted(rules: &mut Rules<'_>) {
         let letter = f.group(1).trim_end_matches(['-', '‐', '‑']);
         let before = if letter.is_empty() { String::new() } else { format!("{letter} ") };
         let after = if f.group(3).is_empty() { String::new() } else { format!(" {}", f.group(3)) };
-        let words = if joined && n.len() == 4 && is_year(number(n).unwrap_or(0)) { year(number(n)?) } else { decimal(n) };
+        let words =
+            if joined && n.len() == 4 && is_year(number(n).unwrap_or(0)) { year(number(n)?) } else { decimal(n) };
         Some(format!("{before}{words}{after}"))
     });
     rules.add(Beside::Anything, r"\d", |f| Some(format!("{} ", digits(f.all()))));
@@ -735,7 +788,13 @@ fn signs(rules: &mut Rules<'_>) {
         })
     });
     rules.add(Beside::Anything, r"(?:^|\s)((?:~?/[\w.-]+){2,}/?)", |f| {
-        let path = f.group(1).trim_matches('/').replace('/', " slash ").replace('.', " dot ").replace('_', " ").replace('~', "tilde");
+        let path = f
+            .group(1)
+            .trim_matches('/')
+            .replace('/', " slash ")
+            .replace('.', " dot ")
+            .replace('_', " ")
+            .replace('~', "tilde");
         let start = if f.group(1).starts_with('/') { "slash " } else { "" };
         Some(format!(" {start}{}", words(&path)))
     });

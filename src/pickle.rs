@@ -5,21 +5,21 @@ use std::rc::Rc;
 
 /// A tensor of the dictionary.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct SavedTensor {
-    pub(super) name: String,
+pub(crate) struct SavedTensor {
+    pub(crate) name: String,
     /// PyTorch's class of the storage, such as `FloatStorage`.
-    pub(super) storage_type: String,
+    pub(crate) storage_type: String,
     /// Key of the storage in the archive.
-    pub(super) storage: String,
+    pub(crate) storage: String,
     /// First number in the storage.
-    pub(super) offset: usize,
-    pub(super) shape: Vec<usize>,
-    pub(super) strides: Vec<usize>,
+    pub(crate) offset: usize,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) strides: Vec<usize>,
 }
 
 impl SavedTensor {
     /// Whether its numbers lie row-major without gaps.
-    pub(super) fn is_contiguous(&self) -> bool {
+    pub(crate) fn is_contiguous(&self) -> bool {
         let mut expected = 1usize;
         self.shape.len() == self.strides.len()
             && self.shape.iter().zip(&self.strides).rev().all(|(size, stride)| {
@@ -73,8 +73,25 @@ fn deepest<'a>(values: impl Iterator<Item = &'a PickleValue>) -> Result<usize, S
 const OBJECTS: usize = 4_000_000;
 const DEPTH: usize = 32;
 
+/// The one tensor of a file, or of its dictionary the one that is called `frames` or `codes`.
+pub(crate) fn tensor_of(bytes: &[u8]) -> Result<SavedTensor, String> {
+    match (Machine { bytes, position: 0, stack: Vec::new(), memo: Vec::new() }).run()? {
+        PickleValue::Tensor(tensor) => Ok(*tensor),
+        PickleValue::Dict(..) => {
+            let mut tensors = state_dict(bytes)?;
+            let named = tensors.iter().position(|tensor| matches!(tensor.name.as_str(), "frames" | "codes"));
+            match (named, tensors.len()) {
+                (Some(n), _) => Ok(tensors.swap_remove(n)),
+                (None, 1) => Ok(tensors.remove(0)),
+                _ => Err("holds several tensors, expected one, or one called \"frames\"".into()),
+            }
+        }
+        _ => Err("holds no tensor".into()),
+    }
+}
+
 /// The tensors of the dictionary, or of the dictionary under `model`, `state_dict` or `model_state_dict` in it.
-pub(super) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
+pub(crate) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
     let PickleValue::Dict(items, _) = (Machine { bytes, position: 0, stack: Vec::new(), memo: Vec::new() }).run()?
     else {
         return Err("holds no dictionary".into());
