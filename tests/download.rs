@@ -175,6 +175,7 @@ fn repository() -> Files {
 
 fn spec(server: &Server, cache: &Path) -> DownloadSpec {
     DownloadSpec {
+        offline: false,
         id: "sesame/csm-1b".into(),
         revision: "main".into(),
         endpoint: server.endpoint.clone(),

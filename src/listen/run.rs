@@ -108,10 +108,10 @@ impl Results {
         (kept.into_iter().map(|(_, results)| results).collect(), notes)
     }
 
-    /// Whether the answers are those of `other` or the start of them, or the reverse: given at the same times.
+    /// Whether the same listener gave the answers of `other`, or the start of them, at the same times; or the reverse.
     fn is_same_run(&self, other: &Self) -> bool {
         let shared = self.answers.len().min(other.answers.len());
-        shared > 0 && self.answers[..shared] == other.answers[..shared]
+        shared > 0 && self.listener == other.listener && self.answers[..shared] == other.answers[..shared]
     }
 
     /// Writes the results, whole or not at all.

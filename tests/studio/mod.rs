@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use csm_studio::analysis::statistics::Stat;
 use csm_studio::audio::microphone::MicrophoneSource;
 use csm_studio::audio::player::Sink;
-use csm_studio::audio::recording;
+use csm_studio::audio::{recording, wav};
 use csm_studio::checkpoint::CheckpointSpec;
 use csm_studio::data::{Codes, FinishReason, Mode, TokenFile};
 use csm_studio::listen::{ListeningTest, Template, TestKind};
