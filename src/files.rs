@@ -214,7 +214,7 @@ fn copy_to_stream(from: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Makes what was written to `file` durable, as far as its file system can: some that are mounted over a network or in user space know no
-/// such call, and the file is whole all the same.
+/// such call, and the file is whole without it.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, Unsupported};
     match file.sync_all() {

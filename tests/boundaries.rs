@@ -116,7 +116,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hound", &["audio"]),
     ("ureq", &["download"]),
     ("sysinfo", &["machine"]),
-    ("zip", &["checkpoint"]),
+    ("zip", &["checkpoint", "data"]),
     ("symphonia", &["audio"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

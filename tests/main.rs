@@ -9,6 +9,7 @@ mod command_line;
 mod download;
 mod english;
 mod examples;
+mod field;
 mod goldens;
 mod layouts;
 mod loader;

@@ -141,7 +141,7 @@ static HTML_TAG: LazyLock<Regex> =
 static HTML_NAME: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)^(?:{TAGS})$")));
 static HTML_ENTITY: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});"));
-/// Tags that begin a line, by which a page is told from a text with a few tags.
+/// Tags that begin a line: a text with them is a page, others have a few tags only.
 static HTML_BLOCK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)<!doctype|<(?:html|body|p|div|h[1-6]|ul|ol|li|table|section|article)(?:\s[^<>]*)?>")
 });
