@@ -10,12 +10,8 @@ use crate::support::test_dir::{TestDir, assert_success};
 
 /// Writes a WAV file: one second at `rate`, sample n of channel c is `sample(n, c)`.
 fn write_sound(path: &Path, rate: u32, channels: u16, seconds: f64, sample: impl Fn(usize, u16) -> f32) {
-    let spec = hound::WavSpec {
-        channels,
-        sample_rate: rate,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
+    let spec =
+        hound::WavSpec { channels, sample_rate: rate, bits_per_sample: 32, sample_format: hound::SampleFormat::Float };
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     for n in 0..(seconds * f64::from(rate)) as usize {
         (0..channels).for_each(|c| writer.write_sample(sample(n, c)).unwrap());
@@ -46,7 +42,9 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     write_sound(&dir.at("wide.wav"), 96_000, 1, 1.0, tone(500.0, 96_000));
     write_sound(&dir.at("loud.wav"), 24_000, 1, 1.0, |n, _| 4.0 * tone(300.0, 24_000)(n, 0));
     write_sound(&dir.at("faint.wav"), 24_000, 1, 1.0, |n, _| 0.01 * tone(300.0, 24_000)(n, 0));
-    write_sound(&dir.at("opposed.wav"), 24_000, 2, 1.0, |n, c| tone(300.0, 24_000)(n, 0) * if c == 0 { 1.0 } else { -1.0 });
+    write_sound(&dir.at("opposed.wav"), 24_000, 2, 1.0, |n, c| {
+        tone(300.0, 24_000)(n, 0) * if c == 0 { 1.0 } else { -1.0 }
+    });
     write_sound(&dir.at("silent.wav"), 24_000, 1, 1.0, |_, _| 0.0);
     write_sound(&dir.at("empty.wav"), 24_000, 1, 0.0, |_, _| 0.0);
     write_sound(&dir.at("nan.wav"), 24_000, 1, 1.0, |n, _| if n == 7 { f32::NAN } else { 0.1 });
@@ -57,7 +55,18 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     let stimulus = |name: &str| {
         let (output, plain) = (format!("{name}.json"), "b=plain.wav".to_owned());
         let condition = format!("a={name}");
-        let args = ["listen", "new", "--kind", "preference", "--condition", &condition, "--condition", &plain, "--output", &output];
+        let args = [
+            "listen",
+            "new",
+            "--kind",
+            "preference",
+            "--condition",
+            &condition,
+            "--condition",
+            &plain,
+            "--output",
+            &output,
+        ];
         dir.csm(&args)
     };
     let model = Golden::read("mini").build();
@@ -65,8 +74,23 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     let prompt = |name: &str| {
         let text = "It was a good day.";
         dir.csm(&[
-            "generate", "--model-path", model, "--text", "Hi.", "--seed", "1", "--max-audio-length-ms", "80", "--context-audio", name,
-            "--context-text", text, "--context-speaker", "0", "--output", &format!("{name}.out.wav"),
+            "generate",
+            "--model-path",
+            model,
+            "--text",
+            "Hi.",
+            "--seed",
+            "1",
+            "--max-audio-length-ms",
+            "80",
+            "--context-audio",
+            name,
+            "--context-text",
+            text,
+            "--context-speaker",
+            "0",
+            "--output",
+            &format!("{name}.out.wav"),
         ])
     };
     // Said alike, and used.
@@ -128,7 +152,20 @@ fn names_of_stimuli_may_have_commas() {
     }
     let items = |first: &str, second: &str| {
         fs::remove_file(dir.at("t.json")).ok();
-        let args = ["listen", "new", "--kind", "preference", "--trials", "1", "--output", "t.json", "--condition", first, "--condition", second];
+        let args = [
+            "listen",
+            "new",
+            "--kind",
+            "preference",
+            "--trials",
+            "1",
+            "--output",
+            "t.json",
+            "--condition",
+            first,
+            "--condition",
+            second,
+        ];
         assert_success(&dir.csm(&args));
         let test: serde_json::Value = serde_json::from_slice(&fs::read(dir.at("t.json")).unwrap()).unwrap();
         test["stimuli"].as_array().unwrap().len()
@@ -144,7 +181,9 @@ fn no_command_writes_over_what_it_reads() {
         write_sound(&dir.at(name), 24_000, 1, 0.5, tone(hertz, 24_000));
     }
     let csm = |line: &str| dir.csm(&line.split(' ').collect::<Vec<_>>());
-    assert_success(&csm("listen new --kind abx --trials 2 --seed 1 --condition a=a.wav --condition b=b.wav --output t.json"));
+    assert_success(&csm(
+        "listen new --kind abx --trials 2 --seed 1 --condition a=a.wav --condition b=b.wav --output t.json",
+    ));
     let mut child = dir
         .program("csm")
         .args(["listen", "run", "t.json", "--results", "r.json"])
@@ -196,7 +235,15 @@ fn outputs_have_names_as_they_are() {
     };
     let long = format!("{}.wav", "n".repeat(250));
     let umlauts = format!("{}.wav", "ü".repeat(125));
-    for name in [b"caf\xe9.wav".as_slice(), long.as_bytes(), umlauts.as_bytes(), b"a b'c\"d.wav", b"-.wav", b"new\nline.wav", b"~.wav"] {
+    for name in [
+        b"caf\xe9.wav".as_slice(),
+        long.as_bytes(),
+        umlauts.as_bytes(),
+        b"a b'c\"d.wav",
+        b"-.wav",
+        b"new\nline.wav",
+        b"~.wav",
+    ] {
         let name = std::ffi::OsStr::from_bytes(name);
         let out = speak(&Path::new("./").join(name).into_os_string());
         assert_success(&out);
@@ -228,7 +275,9 @@ fn a_checkpoint_is_found_by_what_people_type() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), repository.join("snapshots/03ab1c").join(entry.file_name())).unwrap();
     }
-    let voices = |name: &str| dir.program("csm").args(["doctor", "--model-path", name]).env("HF_HUB_CACHE", dir.at("hub")).output().unwrap();
+    let voices = |name: &str| {
+        dir.program("csm").args(["doctor", "--model-path", name]).env("HF_HUB_CACHE", dir.at("hub")).output().unwrap()
+    };
     for name in [
         "sesame/csm-1b",
         "CSM-1B",
@@ -304,8 +353,21 @@ fn a_transcript_that_does_not_fit_its_recording_is_named() {
     ] {
         write_sound(&dir.at("v.wav"), 24_000, 1, seconds, tone(200.0, 24_000));
         let out = dir.csm(&[
-            "generate", "--model-path", model, "--text", "Hi.", "--seed", "1", "--max-audio-length-ms", "80", "--context-audio",
-            "v.wav", "--context-text", text, "--context-speaker", "0",
+            "generate",
+            "--model-path",
+            model,
+            "--text",
+            "Hi.",
+            "--seed",
+            "1",
+            "--max-audio-length-ms",
+            "80",
+            "--context-audio",
+            "v.wav",
+            "--context-text",
+            text,
+            "--context-speaker",
+            "0",
         ]);
         let text = format!("{text}, {seconds} s: {}", said(&out));
         assert!(out.status.success() || text.contains("too long"), "{text}");

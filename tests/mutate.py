@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Damaged sounds, texts and answer files for the programs: `mutate.py [COUNT] [SEED]` from the repository's root, after
+"""Damaged sounds, texts and answer files for the programs: `mutate.py [COUNT] [SEED] [ONLY]` from the repository's root, after
 `cargo build --release`. Each must end with an exit code of the contract (0 to 3) and without a panic; text that is spoken must
 have all its words in the pieces, unless a message says what was left out or read otherwise. Exits with 1 if one does not."""
 import json, os, random, re, struct, subprocess, sys, tempfile
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-random.seed(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+ONLY = int(sys.argv[3]) if len(sys.argv) > 3 else None  # one input alone, to look into
 CSM = os.path.abspath("target/release/csm")
 
 
@@ -106,6 +107,9 @@ def check_answers(folder):
 
 bad, codes = 0, {}
 for n in range(COUNT):
+    if ONLY not in (None, n):
+        continue
+    random.seed(f"{SEED} {n}")
     check = [check_text, check_sound, check_answers][n % 3]
     with tempfile.TemporaryDirectory() as folder:
         code, said, problem = check(folder)
@@ -114,6 +118,6 @@ for n in range(COUNT):
         codes[check.__name__, code] = codes.get((check.__name__, code), 0) + 1
         if problem:
             bad += 1
-            print(f"{check.__name__} {n}: {problem}\n    " + "\n    ".join(said.strip().splitlines()[-4:]))
+            print(f"{check.__name__} {n}: {problem}\n    " + "\n    ".join(re.findall(r".*panicked at.*\n.*", said) or said.strip().splitlines()[-4:]))
 print(f"{COUNT} inputs, {bad} went wrong;", ", ".join(f"{name}: {count} ended with {code}" for (name, code), count in sorted(codes.items())))
 sys.exit(bad > 0)

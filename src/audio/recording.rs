@@ -28,6 +28,9 @@ const RATES: std::ops::RangeInclusive<u32> = 4_000..=768_000;
 /// Peak below which a recording is so quiet that something may be wrong with it, -40 dB of full scale.
 const QUIET: f32 = 1e-2;
 
+/// Largest sample that is believed: integers of 32 bits stored as floats are smaller. The resampler's sums overflow far above it.
+const LOUDEST: f32 = 1e10;
+
 /// Decoders of symphonia, and libopus, as symphonia has none for Opus.
 static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     let mut codecs = CodecRegistry::new();
@@ -121,6 +124,10 @@ pub fn decode(path: &Path, bytes: &[u8], rate: usize, length: Length) -> Result<
         return Err(Error::file(path, "expected finite samples, got NaN or infinity"));
     }
     let loudest = peak(&channels.interleaved);
+    if loudest > LOUDEST {
+        let problem = format!("expected samples around full scale (1.0), got up to {loudest:.1e}");
+        return Err(Error::file(path, problem));
+    }
     let silent = loudest == 0.0;
     let mut mono = mix(&channels.interleaved, channels.count);
     if !silent && peak(&mono) < 0.05 * loudest {
@@ -273,6 +280,7 @@ mod tests {
         let halved = read_recording(write(&[0.5; 2_400], 1).path(), 12_000, Length::Whole).unwrap();
         assert!(halved.warnings[0].contains("from 24000 to 12000 Hz"), "{:?}", halved.warnings);
         assert!(read(&[f32::NAN; 100], 1).unwrap_err().to_string().contains("finite"));
+        assert!(read(&[3e38; 100], 1).unwrap_err().to_string().contains("around full scale"));
         assert!(read(&[], 1).unwrap_err().to_string().contains("no samples"));
         assert!(read(&vec![0.5; 24_000 * 11], 1).unwrap_err().to_string().contains("too long: 11.0 s"));
         let long = write(&vec![0.5; 24_000 * 11], 1);

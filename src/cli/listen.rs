@@ -177,7 +177,7 @@ fn new(args: &NewArgs) -> Result<Outcome> {
         match_loudness: !args.own_loudness,
         seed,
     };
-    let MadeTest { test, warnings } = ListeningTest::new(&plan)?;
+    let MadeTest { test, warnings } = ListeningTest::make(&plan)?;
     warnings.iter().for_each(|text| message!("warning: {text}"));
     if args.output.exists() {
         let problem = "it is there already, and results of it could no longer be read; choose another name";

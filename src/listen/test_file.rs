@@ -122,7 +122,7 @@ impl ListeningTest {
     /// # Errors
     /// [`Error::InvalidValue`] if the conditions do not have the same items, are too few for the kind of test, or cannot be told apart:
     /// two of one name, or with the same sound.
-    pub fn new(plan: &TestPlan) -> Result<MadeTest> {
+    pub fn make(plan: &TestPlan) -> Result<MadeTest> {
         check_different(plan)?;
         let with_anchor = plan
             .low_anchor
@@ -333,13 +333,13 @@ pub(super) mod tests {
     }
 
     pub(crate) fn made(plan: &TestPlan) -> ListeningTest {
-        ListeningTest::new(plan).unwrap().test
+        ListeningTest::make(plan).unwrap().test
     }
 
     #[test]
     fn conditions_that_cannot_be_told_apart_are_refused() {
         let refused = |plan: TestPlan, why: &str| {
-            let error = ListeningTest::new(&plan).unwrap_err().to_string();
+            let error = ListeningTest::make(&plan).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         };
         let mut named = plan(TestKind::Preference, 2, 2, 1);
@@ -358,10 +358,10 @@ pub(super) mod tests {
         let mut odd = plan(TestKind::Preference, 2, 1, 1);
         odd.conditions[0].1[0].samples.truncate(2_000);
         odd.conditions[1].1[0].samples[7] = 3.0;
-        let warnings = ListeningTest::new(&odd).unwrap().warnings;
+        let warnings = ListeningTest::make(&odd).unwrap().warnings;
         assert!(warnings[0].starts_with("0-0.wav: has no loudness"), "{warnings:?}");
         odd.match_loudness = false;
-        let warnings = ListeningTest::new(&odd).unwrap().warnings;
+        let warnings = ListeningTest::make(&odd).unwrap().warnings;
         assert_eq!(warnings, ["1-0.wav: 1 samples are louder than full scale and are clipped"]);
     }
 
@@ -428,11 +428,11 @@ pub(super) mod tests {
         refused(&|t| t.stimuli[0].wav = STANDARD.encode("other"), "sound 0");
         refused(&|t| t.stimuli[1].condition = 5, "condition");
         for (kind, conditions, items) in [(TestKind::Abx, 3, 1), (TestKind::Abx, 1, 1), (TestKind::Rating, 2, 0)] {
-            assert!(ListeningTest::new(&plan(kind, conditions, items, 1)).is_err());
+            assert!(ListeningTest::make(&plan(kind, conditions, items, 1)).is_err());
         }
         let mut uneven = plan(TestKind::Preference, 2, 2, 1);
         uneven.conditions[1].1.pop();
-        assert!(ListeningTest::new(&uneven).unwrap_err().to_string().contains("in each"));
+        assert!(ListeningTest::make(&uneven).unwrap_err().to_string().contains("in each"));
     }
 
     #[test]

@@ -257,12 +257,12 @@ fn markdown(text: &str) -> (String, usize) {
             }
             Event::Start(Tag::Paragraph | Tag::Heading { .. } | Tag::Table(_) | Tag::List(_)) => out.push('\n'),
             Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Table | TagEnd::List(_) | TagEnd::Item) => {
-                out.push_str("\n\n")
+                out.push_str("\n\n");
             }
             Event::End(TagEnd::TableRow | TagEnd::TableHead) => out.push_str("\n\n"),
             Event::Start(Tag::TableCell) if !out.ends_with('\n') => out.push_str(", "),
             Event::Text(words) | Event::Code(words) | Event::Html(words) | Event::InlineHtml(words) => {
-                out.push_str(&words)
+                out.push_str(&words);
             }
             Event::SoftBreak | Event::HardBreak => out.push('\n'),
             Event::Rule => out.push_str("\n\n"),

@@ -52,7 +52,7 @@ pub struct GenerateArgs {
     /// The WAV file to write; - is standard output
     #[arg(long, value_name = "FILE", default_value = "audio.wav")]
     output: PathBuf,
-    /// Turns before this one: a recording (WAV, FLAC, MP3, M4A, OGG, AIFF), or a token file whose codes are used unchanged
+    /// Turns before this one: a recording (WAV, FLAC, MP3, M4A, Ogg, AIFF), or a token file whose codes are used unchanged
     #[arg(long, value_name = "FILE", num_args = 1..)]
     context_audio: Vec<PathBuf>,
     /// What is said in each of them

@@ -146,7 +146,7 @@ impl TestBench {
             }
             let conditions = request.template.conditions(&sounds)?;
             let items = conditions.first().map_or(1, |(_, sounds)| sounds.len().max(1));
-            let MadeTest { test, warnings } = ListeningTest::new(&TestPlan {
+            let MadeTest { test, warnings } = ListeningTest::make(&TestPlan {
                 kind: request.kind,
                 question: String::new(),
                 conditions,
