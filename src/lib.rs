@@ -10,9 +10,9 @@
 //!   5   worker   quantize   takes   listen   report
 //!   4   analysis   download   mlx   torch   acoustics
 //!   3   sampling   checkpoint   engine   audio
-//!   2   data
+//!   2   text   data
 //!   1   files   recogniser
-//!   0   error   diagnostics   text   machine   page
+//!   0   error   diagnostics   pickle   machine   page
 //! ```
 //!
 //! A layer uses only layers below it. `tests/boundaries.rs` declares the graph, draws this picture, and fails on any other edge.

@@ -43,7 +43,7 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     write_sound(&dir.at("loud.wav"), 24_000, 1, 1.0, |n, _| 4.0 * tone(300.0, 24_000)(n, 0));
     write_sound(&dir.at("faint.wav"), 24_000, 1, 1.0, |n, _| 0.01 * tone(300.0, 24_000)(n, 0));
     write_sound(&dir.at("opposed.wav"), 24_000, 2, 1.0, |n, c| {
-        tone(300.0, 24_000)(n, 0) * if c == 0 { 1.0 } else { -1.0 }
+        tone(310.0, 24_000)(n, 0) * if c == 0 { 1.0 } else { -1.0 }
     });
     write_sound(&dir.at("silent.wav"), 24_000, 1, 1.0, |_, _| 0.0);
     write_sound(&dir.at("empty.wav"), 24_000, 1, 0.0, |_, _| 0.0);
@@ -276,7 +276,7 @@ fn a_checkpoint_is_found_by_what_people_type() {
         fs::copy(entry.path(), repository.join("snapshots/03ab1c").join(entry.file_name())).unwrap();
     }
     let voices = |name: &str| {
-        dir.program("csm").args(["doctor", "--model-path", name]).env("HF_HUB_CACHE", dir.at("hub")).output().unwrap()
+        dir.program("csm").args(["voices", "--model-path", name]).env("HF_HUB_CACHE", dir.at("hub")).output().unwrap()
     };
     for name in [
         "sesame/csm-1b",
