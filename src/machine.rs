@@ -1,6 +1,7 @@
 //! What the machine has.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Memory: all of it, and what programs can still take, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +20,38 @@ pub fn memory() -> Option<Memory> {
     (memory.total > 0).then_some(memory)
 }
 
-/// What MLX computes on, with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
-pub fn device() -> String {
-    let kind = if cfg!(target_os = "macos") { "Metal" } else { "CPU" };
+/// What MLX computes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// A GPU, and the bytes that it can work with without paging if they are known.
+    Gpu {
+        /// The GPU's working set, in bytes.
+        working_set: Option<u64>,
+    },
+}
+
+static DEVICE: OnceLock<Device> = OnceLock::new();
+
+/// Records what MLX computes on. Whoever starts MLX asks it once; later calls change nothing.
+pub fn set_device(device: Device) {
+    DEVICE.get_or_init(|| device);
+}
+
+/// What MLX computes on: the processor, until MLX has been asked.
+pub fn device() -> Device {
+    DEVICE.get().copied().unwrap_or_default()
+}
+
+/// The device with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
+pub fn device_name() -> String {
+    let kind = match device() {
+        Device::Cpu => "CPU",
+        Device::Gpu { .. } if cfg!(target_os = "macos") => "Metal",
+        Device::Gpu { .. } => "CUDA",
+    };
     let processor = sysinfo::System::new().ok().and_then(|mut system| {
         system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
         system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).filter(|brand| !brand.is_empty())

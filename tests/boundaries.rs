@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("checkpoint", &["data", "error", "files", "machine", "pickle", "text"]),
     ("download", &["checkpoint", "error", "files", "machine"]),
     ("engine", &["data", "error", "text"]),
-    ("mlx", &["checkpoint", "data", "engine", "error", "sampling"]),
+    ("mlx", &["checkpoint", "data", "engine", "error", "machine", "sampling"]),
     ("torch", &["checkpoint", "data", "engine", "error", "sampling"]),
     ("worker", &["checkpoint", "data", "engine", "error", "mlx", "torch"]),
     ("quantize", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "sampling"]),

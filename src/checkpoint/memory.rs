@@ -3,14 +3,14 @@
 use super::Checkpoint;
 use crate::data::Dtype;
 use crate::error::{Error, Result};
-use crate::machine;
+use crate::machine::{self, Device};
 
 impl Checkpoint {
     /// Bytes of the tensors whose names begin with `prefix` in MLX's engine when it computes in `precision`. Float32 arithmetic on
     /// a processor reads weights as they are stored.
     pub fn weight_bytes(&self, prefix: &str, precision: Dtype) -> usize {
         match precision {
-            Dtype::Float32 if !cfg!(target_os = "macos") => self.tensors.stored_size(prefix),
+            Dtype::Float32 if machine::device() == Device::Cpu => self.tensors.stored_size(prefix),
             _ => self.tensors.size(prefix, precision).1,
         }
     }
@@ -27,10 +27,24 @@ impl Checkpoint {
         };
         let needed = bytes("") - bytes("codec_model.");
         let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        if let Device::Gpu { working_set: Some(limit) } = machine::device()
+            && needed as u64 > limit
+        {
+            let what = format!(
+                "too little memory: the language model takes {:.1} GB in {}, and the GPU can work with {:.1} GB",
+                gigabytes(needed as u64),
+                precision.name(),
+                gigabytes(limit)
+            );
+            return Err(Error::unavailable(
+                what,
+                "choose another precision, quantise the checkpoint, or load it anyway",
+            ));
+        }
         if needed as u64 <= memory.available {
             return Ok(());
         }
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
         let what = format!(
             "too little memory: the language model takes {:.1} GB in {}, and {:.1} GB of {:.1} are free",
             gigabytes(needed as u64),

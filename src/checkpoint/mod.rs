@@ -38,9 +38,10 @@ use self::source::Source;
 pub use self::store::TensorStore;
 pub use self::tensor::{QuantisedData, TensorData};
 use self::tokenizer::{TextTokenizer, TokenizerRules};
-use crate::data::{Labels, Mode, ModelDims, ModelId, ModelInfo, Sampling, Voice};
+use crate::data::{Dtype, Labels, Mode, ModelDims, ModelId, ModelInfo, Sampling, Voice};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file};
+use crate::machine::{self, Device};
 use crate::text::TextProfile;
 
 /// Everything a checkpoint's folder says.
@@ -175,9 +176,14 @@ impl Checkpoint {
         self.info.dims
     }
 
+    /// Precision in which `mode` computes the language model on this machine unless told otherwise.
+    pub fn default_precision(&self, mode: Mode) -> Dtype {
+        mode.default_precision(self.tensors.dtype(), matches!(machine::device(), Device::Gpu { .. }))
+    }
+
     /// Settings that the checkpoint suggests, in the precision that `mode` computes in unless told otherwise.
     pub fn suggested_sampling(&self, mode: Mode, seed: u64) -> Sampling {
-        let precision = mode.default_precision(self.tensors.dtype());
+        let precision = self.default_precision(mode);
         Sampling::suggested(mode, seed, precision, &self.dims(), |key| self.generation.suggestion(key))
     }
 

@@ -176,7 +176,7 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
         model: checkpoint.info.name.clone(),
         mode: sampling.mode.name(),
         precision: sampling.precision.name(),
-        device: machine::device(),
+        device: machine::device_name(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         runs: args.runs,
         frames: args.frames,

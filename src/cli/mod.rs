@@ -88,6 +88,10 @@ fn prepare_process() {
     // measured on an H200, logits differ by up to 2e-2 and clips from the first frame on. MLX reads the variable once.
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("MLX_ENABLE_TF32", "0") };
+    // A machine whose GPU cannot be asked says so when the model is loaded.
+    if let Err(e) = crate::mlx::find_device() {
+        tracing::warn!("{e}");
+    }
 }
 
 /// Runs the program `csm`.

@@ -112,12 +112,14 @@ impl Mode {
         self.info().name
     }
 
-    /// Precision of the language model if the user names none; `stored` is the type of the checkpoint's weights.
-    pub fn default_precision(self, stored: Dtype) -> Dtype {
+    /// Precision of the language model if the user names none; `stored` is the type of the checkpoint's weights. A GPU computes in 16
+    /// bits, bfloat16 for weights that are stored in float32, as Sesame's own program does: half the bytes, and they bound a frame.
+    /// The processor computes in float32, which reads weights as they are stored.
+    pub fn default_precision(self, stored: Dtype, on_gpu: bool) -> Dtype {
         match self.info().precision {
-            PrecisionRule::Checkpoint if cfg!(target_os = "macos") => stored,
-            PrecisionRule::Checkpoint => Dtype::Float32,
-            PrecisionRule::Float32 => Dtype::Float32,
+            PrecisionRule::Checkpoint if on_gpu && stored == Dtype::Float32 => Dtype::Bfloat16,
+            PrecisionRule::Checkpoint if on_gpu => stored,
+            PrecisionRule::Checkpoint | PrecisionRule::Float32 => Dtype::Float32,
         }
     }
 }
@@ -134,6 +136,22 @@ impl FromStr for Mode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gpu_computes_in_sixteen_bits_where_the_mode_allows_it() {
+        use Dtype::{Bfloat16, Float16, Float32};
+        for (stored, on_gpu, expected) in [
+            (Float32, true, Bfloat16),
+            (Float16, true, Float16),
+            (Bfloat16, true, Bfloat16),
+            (Float32, false, Float32),
+            (Bfloat16, false, Float32),
+        ] {
+            assert_eq!(Mode::Native.default_precision(stored, on_gpu), expected, "{stored:?} {on_gpu}");
+            assert_eq!(Mode::Exact.default_precision(stored, on_gpu), Float32);
+            assert_eq!(Mode::Hybrid.default_precision(stored, on_gpu), Float32);
+        }
+    }
 
     #[test]
     fn the_table_is_complete_and_in_order() {

@@ -6,6 +6,8 @@ use mlx_rs::error::Exception;
 use mlx_rs::fast::{self, ScaledDotProductAttentionMask};
 use mlx_rs::{Array, Device, DeviceType};
 
+use crate::machine;
+
 type Result<T> = std::result::Result<T, Exception>;
 
 /// Whether MLX computes on the CPU, because its library has no GPU backend or the machine has no GPU.
@@ -14,11 +16,26 @@ pub(super) fn on_cpu() -> bool {
     if pretended_gpu::is_on() {
         return false;
     }
-    static ON_CPU: LazyLock<bool> = LazyLock::new(|| {
-        let device = Device::try_default().and_then(|device| device.get_type());
-        matches!(device, Ok(DeviceType::Cpu))
+    device() == machine::Device::Cpu
+}
+
+/// What MLX computes on. Asked once; the memory layer learns it too.
+pub(super) fn device() -> machine::Device {
+    static ASKED: LazyLock<()> = LazyLock::new(|| {
+        let kind = Device::try_default().and_then(|device| device.get_type());
+        machine::set_device(match kind {
+            Ok(DeviceType::Gpu) => machine::Device::Gpu { working_set: working_set() },
+            _ => machine::Device::Cpu,
+        });
     });
-    *ON_CPU
+    LazyLock::force(&ASKED);
+    machine::device()
+}
+
+/// The GPU's working set. MLX's Metal allocator limits itself to 1.5 times that (`metal/allocator.cpp`), and mlx-c has no other way to ask.
+fn working_set() -> Option<u64> {
+    let limit = mlx_rs::memory::memory_limit().ok()?;
+    (cfg!(target_os = "macos") && limit > 0).then_some(limit as u64 * 2 / 3)
 }
 
 /// `x / rms(x) * weight` along the last axis.

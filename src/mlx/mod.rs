@@ -31,6 +31,27 @@ impl From<Exception> for Error {
     }
 }
 
+/// Asks MLX what it computes on, so that [`crate::machine::device`] knows. On a GPU, limits the buffers that MLX keeps for reuse.
+///
+/// # Errors
+/// [`Error::Engine`] with the error of MLX.
+pub fn find_device() -> Result<()> {
+    /// Buffers that are kept between frames; more would be memory that no other program can use.
+    const CACHE_LIMIT: usize = 512 << 20;
+    if matches!(fast::device(), crate::machine::Device::Gpu { .. }) {
+        mlx_rs::memory::set_cache_limit(CACHE_LIMIT)?;
+    }
+    Ok(())
+}
+
+/// Gives back the buffers that MLX keeps for reuse.
+///
+/// # Errors
+/// [`Error::Engine`] with the error of MLX.
+pub fn release_cache() -> Result<()> {
+    Ok(mlx_rs::memory::clear_cache()?)
+}
+
 static SYNCHRONISATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How often this process has waited for the device.

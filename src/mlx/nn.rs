@@ -177,8 +177,9 @@ impl RmsNorm {
 pub(super) struct Rotary {
     wavelengths: Array, // (head_dim / 2,): positions a radian, which is what MLX's rope takes
     head_dim: i32,
-    /// Cosines and sines of all positions, each (positions, head_dim), the first half of the sines negative. On the CPU a table is
-    /// three products where MLX's rope is a dozen operations, with the same result to the bit.
+    /// Cosines and sines of all positions, each (positions, head_dim), the first half of the sines negative, for float32. On the CPU a
+    /// table is three products where MLX's rope is a dozen operations, with the same result to the bit. On Metal the kernel takes
+    /// `metal::fast::cos` of angles of up to the number of positions, which is wrong by 2e-4 at 2,000: too much for *exact*.
     table: Option<(Array, Array)>,
 }
 
@@ -197,28 +198,33 @@ impl Rotary {
         Self { wavelengths, head_dim: head_dim as i32, table: None }
     }
 
-    /// Adds a table for `positions` positions, if MLX computes on the CPU.
+    /// Adds a table for `positions` positions.
     pub(super) fn with_table(rope: &Rope, head_dim: usize, positions: usize) -> Result<Self> {
         let plain = Self::new(rope, head_dim);
-        if !on_cpu() {
-            return Ok(plain);
-        }
-        // As MLX's rope computes them: position times the reciprocal of the wavelength.
-        let rows = Array::from_iter((0..positions as i32).map(|p| p as f32), &[positions as i32, 1]);
-        let angles = rows.multiply(plain.wavelengths.reciprocal()?)?;
-        let (cos, sin) = (angles.cos()?, angles.sin()?);
-        let cos = concatenate(&[&cos, &cos], 1)?;
-        let sin = concatenate(&[&sin.negative()?, &sin], 1)?;
+        let (cos, sin) = plain.cosines(0, positions as i32)?;
         evaluate([&cos, &sin])?;
         Ok(Self { table: Some((cos, sin)), ..plain })
+    }
+
+    /// Cosines and sines of `count` positions from `first` on.
+    fn cosines(&self, first: i32, count: i32) -> Result<(Array, Array)> {
+        // As MLX's rope computes them: position times the reciprocal of the wavelength.
+        let rows = Array::from_iter((first..first + count).map(|p| p as f32), &[count, 1]);
+        let angles = rows.multiply(self.wavelengths.reciprocal()?)?;
+        let (cos, sin) = (angles.cos()?, angles.sin()?);
+        Ok((concatenate(&[&cos, &cos], 1)?, concatenate(&[&sin.negative()?, &sin], 1)?))
     }
 
     /// The rotation of `count` positions from `position` on in numbers of this type.
     pub(super) fn at(&self, position: i32, count: i32, dtype: Dtype) -> Result<Rotation> {
         match &self.table {
-            Some((cos, sin)) if on_cpu() && dtype == Dtype::Float32 && position + count <= cos.dim(0) => {
+            Some((cos, sin)) if dtype == Dtype::Float32 && position + count <= cos.dim(0) => {
                 let rows = |table: &Array| table.try_index((position..position + count, ..));
                 Ok(Rotation::Table(rows(cos)?, rows(sin)?))
+            }
+            Some(_) if dtype == Dtype::Float32 && !on_cpu() => {
+                let (cos, sin) = self.cosines(position, count)?;
+                Ok(Rotation::Table(cos, sin))
             }
             _ => Ok(Rotation::From(position)),
         }

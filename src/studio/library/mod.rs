@@ -338,11 +338,11 @@ impl Library {
     }
 
     fn regenerate_in_all_modes(&self, take: TakeId, cx: &mut LibraryContext<'_>) {
-        let Some(stored) = cx.models.checkpoint().map(|checkpoint| checkpoint.tensors.dtype()) else { return };
+        let Some(checkpoint) = cx.models.checkpoint().cloned() else { return };
         self.with_spec(take, cx, move |parent, spec, effects| {
             let group = Some(GroupId::new());
             for info in Mode::all() {
-                let precision = info.mode.default_precision(stored);
+                let precision = checkpoint.default_precision(info.mode);
                 let sampling = Sampling { mode: info.mode, precision, ..spec.sampling };
                 let spec = ClipSpec { sampling, ..spec.clone() };
                 make_takes(TakeRequest { spec, more_seeds: Vec::new(), parent: parent.clone(), group }, effects);

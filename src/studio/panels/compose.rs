@@ -1,8 +1,11 @@
 //! The compose panel: conversation, voice prompt, sampling settings.
 
+use std::sync::Arc;
+
 use egui::{Button, ComboBox, DragValue, Id, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
+use crate::checkpoint::Checkpoint;
 use crate::data::{Backend, Dtype, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
 use crate::studio::command::{Commands, VARIANTS};
 use crate::studio::composer::{ComposerCommand, TurnDraft, TurnId};
@@ -276,9 +279,8 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
 }
 
 fn sampling_ui(ui: &mut Ui, session: &Session, s: &mut Sampling, settings: &mut Settings, model: &ModelInfo) {
-    let stored = session.models.checkpoint().map(|c| c.tensors.dtype());
     ui.strong("Sampling");
-    mode_ui(ui, s, stored);
+    mode_ui(ui, s, session.models.checkpoint());
     egui::Grid::new("sampling").num_columns(3).spacing([8.0, 4.0]).show(ui, |ui| {
         ui.label("");
         ui.small("codebook 0");
@@ -336,14 +338,14 @@ fn precision_ui(ui: &mut Ui, sampling: &mut Sampling) {
     });
 }
 
-fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, stored: Option<Dtype>) {
+fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, checkpoint: Option<&Arc<Checkpoint>>) {
     ui.horizontal(|ui| {
         for info in Mode::all() {
             let enabled = info.backend != Backend::Torch || crate::torch::AVAILABLE;
             let button = ui.add_enabled(enabled, Button::selectable(sampling.mode == info.mode, info.name));
             if button.on_disabled_hover_text("This program was built without PyTorch").clicked() {
                 sampling.mode = info.mode;
-                sampling.precision = stored.map_or(sampling.precision, |d| info.mode.default_precision(d));
+                sampling.precision = checkpoint.map_or(sampling.precision, |c| c.default_precision(info.mode));
             }
         }
     });
