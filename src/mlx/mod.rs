@@ -170,6 +170,7 @@ mod tests {
             assert!(model <= 2_678 / 2, "{}: {model} operations", mode.name());
         }
         let codec = pretended_gpu::with(|| mimi.operations_of_a_frame()).unwrap();
-        assert!(codec <= 1_021 / 2, "{codec}");
+        // 32 of them turn queries and keys by a table, as the kernel is not exact enough for float32.
+        assert!(codec <= 1_021 / 2 + 32, "{codec}");
     }
 }

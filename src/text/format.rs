@@ -295,7 +295,7 @@ const KEEP_THEIR_HYPHEN: &[&str] = &[
     "brother", "sister", "so", "open", "hard", "ill", "far", "best", "co", "anti", "post", "pre",
 ];
 
-/// Joins words that a page broke at the end of a line (`infor-`, `mation`), with a hyphen if the text or the first part has one.
+/// Joins words that a page broke at the end of a line (`har-`, `bour`), with a hyphen if the text or the first part has one.
 fn join_broken_words(text: &str) -> String {
     let joined = BROKEN_WORD.replace_all(text, |found: &regex::Captures<'_>| {
         let (first, second) = (&found[1], &found[2]);
@@ -363,7 +363,7 @@ mod tests {
             ),
             ("1\n00:00:01.400-->00:00:03.900\n{\\an8}♪ La la ♪", "La la"),
             // pages
-            ("The infor-\nmation is old.", "The information is old."),
+            ("The har-\nbour is old.", "The harbour is old."),
             ("A well-\nknown man.", "A well-known man."),
             ("The re-\nport; see re-port.", "The re-port; see re-port."),
             ("The oﬃce is on the ﬁrst ﬂoor.", "The office is on the first floor."),

@@ -64,7 +64,7 @@ impl Script {
     /// all speakers; elsewhere it is a reference and left out.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidValue`] for a format that is not text.
+    /// [`crate::error::Error::InvalidValue`] for a format that is not text.
     pub fn new(text: &str, rules: &ScriptRules<'_>) -> Result<Self> {
         let plain = PlainText::read(text)?;
         let mut made = Making { notes: plain.notes, ..Making::default() };
@@ -84,7 +84,7 @@ impl Script {
     /// `text` as it is, in one piece.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidValue`] for a format that is not text.
+    /// [`crate::error::Error::InvalidValue`] for a format that is not text.
     pub fn verbatim(text: &str, rules: &ScriptRules<'_>) -> Result<Self> {
         PlainText::read(text)?;
         let mut made = Making::default();
