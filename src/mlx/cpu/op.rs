@@ -1,4 +1,4 @@
-//! Operations of MLX's graph that a function of this program computes: bundle/linux/host_op.cpp, seen from Rust.
+//! Operations of MLX's graph that a function of this program computes: bundle/native/host_op.cpp, seen from Rust.
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
