@@ -1,7 +1,7 @@
 //! A speech recogniser that the user names: a command that gets a WAV file and prints its transcript.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,18 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recogniser {
     words: Vec<String>,
+    program: PathBuf,
+}
+
+/// The program `name` on PATH, or in a folder where package managers put programs: what the Finder starts has the system's PATH alone.
+fn find_program(name: &str) -> Result<PathBuf, which::Error> {
+    let home = std::env::home_dir().unwrap_or_default();
+    let further =
+        ["/opt/homebrew/bin".into(), "/usr/local/bin".into(), "/opt/local/bin".into(), home.join(".local/bin")];
+    which::which(name).or_else(|e| {
+        let folders = std::env::join_paths(further).unwrap_or_default();
+        which::which_in(name, Some(folders), ".").map_err(|_| e)
+    })
 }
 
 impl Recogniser {
@@ -32,9 +44,10 @@ impl Recogniser {
         if !words.iter().any(|word| word.contains(PLACEHOLDER)) {
             words.push(PLACEHOLDER.into());
         }
-        let recogniser = Self { words };
-        match which::which(&recogniser.words[0]) {
-            Ok(_) => Ok(recogniser),
+        let found = find_program(&words[0]);
+        let recogniser = Self { words, program: PathBuf::new() };
+        match found {
+            Ok(program) => Ok(Self { program, ..recogniser }),
             Err(e) => Err(recogniser.failure("is not there", Some(e.into()))),
         }
     }
@@ -74,7 +87,7 @@ impl Recogniser {
     fn command(&self, wav: &Path) -> Command {
         let path = wav.to_string_lossy();
         let words: Vec<String> = self.words.iter().map(|word| word.replace(PLACEHOLDER, &path)).collect();
-        let mut command = Command::new(&words[0]);
+        let mut command = Command::new(&self.program);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

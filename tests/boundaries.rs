@@ -33,7 +33,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("listen", &["analysis", "audio", "data", "error", "files", "page"]),
     ("acoustics", &["audio", "data"]),
     ("report", &["acoustics", "analysis", "audio", "data", "error", "page"]),
-    ("verify", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "report", "sampling", "torch"]),
+    (
+        "verify",
+        &[
+            "analysis",
+            "checkpoint",
+            "data",
+            "engine",
+            "error",
+            "files",
+            "machine",
+            "mlx",
+            "report",
+            "sampling",
+            "torch",
+        ],
+    ),
     (
         "studio",
         &[

@@ -109,12 +109,13 @@ fn record(source: &MicrophoneSource, path: &Path, shared: &Shared) -> Result<Pat
     }
     let mut file = WavStream::create(path, rate)?;
     let begun = Instant::now();
-    let mut lost = None;
+    let (mut lost, mut heard) = (None, false);
     while !shared.stop.load(Ordering::Relaxed) && begun.elapsed() < LONGEST && lost.is_none() {
         std::thread::sleep(PERIOD);
         let samples = input.take();
         if !samples.is_empty() {
             let loudest = samples.iter().fold(0f32, |peak, s| peak.max(s.abs()));
+            heard |= loudest > 0.0;
             shared.level.store(loudest.to_bits(), Ordering::Relaxed);
             shared.samples.fetch_add(samples.len(), Ordering::Relaxed);
             file.push(&samples)?;
@@ -127,6 +128,12 @@ fn record(source: &MicrophoneSource, path: &Path, shared: &Shared) -> Result<Pat
         Some(reason) => tracing::warn!("the microphone stopped: {reason}"),
         None if shared.samples.load(Ordering::Relaxed) == 0 => {
             return Err(Error::unavailable("the microphone gave no sound", "check the system's permission for it"));
+        }
+        // Without the permission macOS gives zeros, and no error.
+        None if !heard && shared.samples.load(Ordering::Relaxed) >= rate => {
+            let hint = "check that it is not muted, and on macOS System Settings, Privacy & Security, Microphone: CSM Studio, or the terminal \
+                        that started it, needs the permission";
+            return Err(Error::unavailable("the microphone gives silence only", hint));
         }
         None => {}
     }

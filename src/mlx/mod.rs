@@ -44,12 +44,12 @@ pub fn find_device() -> Result<()> {
     Ok(())
 }
 
-/// Gives back the buffers that MLX keeps for reuse.
+/// Gives back the buffers that MLX keeps for reuse on a GPU.
 ///
 /// # Errors
 /// [`Error::Engine`] with the error of MLX.
-pub fn release_cache() -> Result<()> {
-    Ok(mlx_rs::memory::clear_cache()?)
+pub(crate) fn release_cache() -> Result<()> {
+    if fast::on_cpu() { Ok(()) } else { Ok(mlx_rs::memory::clear_cache()?) }
 }
 
 static SYNCHRONISATIONS: AtomicU64 = AtomicU64::new(0);

@@ -1,11 +1,12 @@
 //! The application: polls the session, draws the panels, and runs the commands that panels and keys give.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use egui::{Context, Ui};
 
-use super::command::Commands;
+use super::command::{Command, Commands};
 use super::composer::{ComposerCommand, DRAFT_SAVE_INTERVAL};
 use super::keys::take_keys;
 use super::layout::{Frame, Layout};
@@ -16,6 +17,25 @@ use super::session::{Session, Stored, StudioPaths};
 use super::settings::Theme;
 use super::shell::PanelRequest;
 use super::tasks::Wake;
+use crate::audio::recording::EXTENSIONS;
+
+/// Whether the window is to be closed although something is being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// The user is asked.
+    Asked,
+    Confirmed,
+}
+
+/// What is done with a file that is dropped on the window: a recording is a voice prompt, everything else is opened.
+fn command_of_dropped(path: &Path) -> Command {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    match EXTENSIONS.contains(&extension.as_str()) {
+        true => ComposerCommand::SetVoicePrompt(path.to_owned()).into(),
+        false => LibraryCommand::Open(path.to_owned()).into(),
+    }
+}
 
 pub struct Studio {
     pub session: Session,
@@ -24,6 +44,7 @@ pub struct Studio {
     pacing: Pacing,
     applied_theme: Option<(Theme, f32)>,
     focused: bool,
+    closing: Closing,
     /// Frames painted so far.
     pub repaints: u64,
 }
@@ -52,7 +73,7 @@ impl Studio {
         Self::prepare(ctx);
         let panels = panels();
         let layout = Layout::new(&panels);
-        Self { session, panels, layout, pacing, applied_theme: None, focused: true, repaints: 0 }
+        Self { session, panels, layout, pacing, applied_theme: None, focused: true, closing: Closing::No, repaints: 0 }
     }
 
     /// Gives `ctx` the fonts and style of the window. Labels of codes are phonetic; egui's own font lacks such letters,
@@ -122,6 +143,40 @@ impl Studio {
         }
     }
 
+    /// Keeps the window open while something is being made, until the user has said that it may be stopped.
+    fn ask_before_closing(&mut self, ctx: &Context) {
+        if !ctx.input(|i| i.viewport().close_requested()) || self.closing == Closing::Confirmed {
+            return;
+        }
+        if self.session.is_speaking() || self.session.composer.microphone.is_some() {
+            self.closing = Closing::Asked;
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+        }
+    }
+
+    fn closing_ui(&mut self, ctx: &Context) {
+        if self.closing != Closing::Asked {
+            return;
+        }
+        let what =
+            if self.session.is_speaking() { "A take is being made." } else { "A voice prompt is being recorded." };
+        let asked = egui::Modal::new(egui::Id::unique("closing")).show(ctx, |ui| {
+            ui.label(format!("{what} If the window closes, it ends here, and what was made until now is kept."));
+            ui.horizontal(|ui| {
+                if ui.button("Close").clicked() {
+                    self.closing = Closing::Confirmed;
+                    ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+                }
+                if ui.button("Keep open").clicked() {
+                    self.closing = Closing::No;
+                }
+            });
+        });
+        if asked.should_close() && self.closing == Closing::Asked {
+            self.closing = Closing::No;
+        }
+    }
+
     /// Requests the frames that no input and no thread will cause.
     fn request_repaints(&mut self, ctx: &Context) {
         if self.session.composer.has_unsaved_draft() {
@@ -143,9 +198,8 @@ impl eframe::App for Studio {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.session.poll();
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
-        for path in dropped.iter().map(|f| f.path().to_owned()) {
-            self.session.run(ComposerCommand::SetVoicePrompt(path));
-        }
+        dropped.iter().for_each(|file| self.session.run(command_of_dropped(file.path())));
+        self.ask_before_closing(ctx);
         self.apply_theme(ctx);
         // Another window may have changed the takes meanwhile.
         let focused = ctx.input(|i| i.focused);
@@ -169,12 +223,32 @@ impl eframe::App for Studio {
         let mut commands = Commands::default();
         let Self { panels, session, layout, .. } = self;
         layout.ui(ui, &mut Frame { panels, session, commands: &mut commands });
+        self.closing_ui(&ctx);
         self.run(&ctx, commands);
         // A key's command may depend on what the commands before it have changed.
         for key in pressed {
             let mut commands = Commands::default();
             key.command(&self.session).into_iter().for_each(|command| commands.push(command));
             self.run(&ctx, commands);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_file_is_used_by_its_type() {
+        for name in ["a.wav", "a.FLAC", "b c.ogg", "voice.m4a"] {
+            let path = Path::new(name);
+            assert!(
+                matches!(command_of_dropped(path), Command::Composer(ComposerCommand::SetVoicePrompt(p)) if p == path)
+            );
+        }
+        for name in ["tokens.json", "codes.npy", "a take", "codes.pt", "test.json"] {
+            let path = Path::new(name);
+            assert!(matches!(command_of_dropped(path), Command::Library(LibraryCommand::Open(p)) if p == path));
         }
     }
 }

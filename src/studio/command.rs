@@ -232,6 +232,12 @@ fn is_arrow(key: Key) -> bool {
     matches!(key, Key::ArrowUp | Key::ArrowDown | Key::ArrowLeft | Key::ArrowRight)
 }
 
+/// The key of the command with this title as the system writes it, such as `⌘K`; empty if it has none.
+pub(super) fn key_of(title: &str, ctx: &egui::Context) -> String {
+    let key = COMMANDS.iter().find(|command| command.title == title).and_then(|command| command.key);
+    key.map_or_else(String::new, |key| ctx.format_shortcut(&key))
+}
+
 impl NamedCommand {
     /// Whether its key operates a focused button or slider.
     pub fn operates_widgets(&self) -> bool {

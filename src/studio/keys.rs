@@ -1,6 +1,6 @@
 //! Keys that are commands.
 
-use egui::{Context, Key, Modifiers};
+use egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::command::{COMMANDS, Command};
 use super::composer::ComposerCommand;
@@ -35,6 +35,14 @@ impl PressedKey {
     }
 }
 
+/// The key that stands for another where keyboards lack that one: a MacBook's delete key is Backspace.
+fn as_on_a_laptop(key: KeyboardShortcut) -> KeyboardShortcut {
+    match key.logical_key {
+        Key::Delete => KeyboardShortcut::new(key.modifiers, Key::Backspace),
+        _ => key,
+    }
+}
+
 /// Takes the keys that are commands, before a text field sees them. Their commands run after the frame: text that was typed before
 /// such a key may come in the same frame, and is part of what is spoken.
 pub(super) fn take_keys(ctx: &Context, panels: &[Box<dyn Panel>], session: &Session) -> Vec<PressedKey> {
@@ -51,7 +59,7 @@ pub(super) fn take_keys(ctx: &Context, panels: &[Box<dyn Panel>], session: &Sess
         for named in COMMANDS {
             if let Some(key) = named.key
                 && if typing { named.works_in_text() } else { !focused || !named.operates_widgets() }
-                && i.consume_shortcut(&key)
+                && (i.consume_shortcut(&key) || i.consume_shortcut(&as_on_a_laptop(key)))
             {
                 pressed.push(PressedKey::Named(named.command));
             }

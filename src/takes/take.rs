@@ -87,4 +87,7 @@ pub struct Take {
     /// Whether tokens or settings were changed in its course.
     #[serde(default)]
     pub edited: bool,
+    /// What MLX computed on: the device with its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }

@@ -20,6 +20,8 @@ use crate::error::Result;
 
 /// Whether this program was built with PyTorch.
 pub const AVAILABLE: bool = cfg!(feature = "torch");
+/// The version of libtorch that the crate `tch` is made for and `bundle/setup` fetches.
+pub const VERSION: &str = "2.13.0";
 
 /// Loads the PyTorch engine for `checkpoint`.
 ///

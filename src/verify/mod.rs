@@ -20,6 +20,7 @@ use crate::data::{Backend, ClipSpec, Dtype, Mode, NoiseSource, Sampling, Samplin
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
+use crate::machine;
 
 pub use free_running::ClipDivergence;
 
@@ -113,7 +114,9 @@ impl VerifyResults {
 
     /// The table as Markdown, then every disagreement.
     pub fn table(&self) -> String {
-        let mut out = String::from("| check | compared | on | result | |\n|---|---|---|---|---|\n");
+        let device = machine::device_name();
+        let mut out = format!("MLX on {device}; PyTorch {} on the processor\n\n", crate::torch::VERSION);
+        out.push_str("| check | compared | on | result | |\n|---|---|---|---|---|\n");
         for l in &self.lines {
             let mark = if l.passed { "ok" } else { "FAILED" };
             out += &format!("| {} | {} | {} | {} | {mark} |\n", l.check, l.what, l.count, l.result);

@@ -172,6 +172,7 @@ impl Pipeline {
                 again.into_iter().for_each(|again| *clip = again);
             }
         }
+        crate::mlx::release_cache()?;
         Ok(clips)
     }
 

@@ -180,6 +180,7 @@ fn ten_thousand_takes() -> TempDir {
             sampling: None,
             stop: None,
             edited: false,
+            device: None,
         };
         std::fs::create_dir(folder.path().join(&id)).unwrap();
         std::fs::write(folder.path().join(id).join("take.json"), serde_json::to_vec_pretty(&take).unwrap()).unwrap();

@@ -216,3 +216,37 @@ fn keys_work_beside_a_focused_button() {
     window.run_steps(2);
     assert!(window.state().session.inspector.view.spectrograms, "in a text it is a letter");
 }
+
+/// The close button, as the system reports it for one frame; the commands that the window gives in answer.
+fn close(window: &mut Window<'_>) -> Vec<egui::ViewportCommand> {
+    let root = window.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default();
+    root.events.push(egui::ViewportEvent::Close);
+    window.step();
+    window.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default().events.clear();
+    let commands = commands_of_window(window);
+    window.run_steps(3);
+    commands
+}
+
+fn commands_of_window(window: &Window<'_>) -> Vec<egui::ViewportCommand> {
+    window.output().viewport_output.values().flat_map(|output| output.commands.clone()).collect()
+}
+
+#[test]
+fn the_window_asks_before_it_ends_a_take() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    assert!(!close(&mut window).contains(&egui::ViewportCommand::CancelClose), "nothing is being made");
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
+    say(&mut window, &"The little boat sailed across the lake. ".repeat(20));
+    click(&mut window, "Speak");
+    wait(&mut window, "a frame", |s| s.session.is_speaking() && !s.session.inspector.current.clip.codes.is_empty());
+    assert!(close(&mut window).contains(&egui::ViewportCommand::CancelClose));
+    click(&mut window, "Keep open");
+    assert!(window.state().session.is_speaking());
+    assert!(close(&mut window).contains(&egui::ViewportCommand::CancelClose));
+    window.get_by_label("Close").click();
+    window.step();
+    window.step();
+    assert!(!close(&mut window).contains(&egui::ViewportCommand::CancelClose), "it has been confirmed");
+}

@@ -430,6 +430,7 @@ fn write_take(
         sampling: clip.origin.sampling,
         stop: clip.stop,
         edited: !clip.origin.edits.is_empty(),
+        device: Some(crate::machine::device_name()),
     };
     let tokens = TokenFile::new(clip, model.clone(), dims);
     Ok((folder.write(take, &tokens, &wav)?, clipped))

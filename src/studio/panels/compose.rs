@@ -7,7 +7,7 @@ use egui::{Button, ComboBox, DragValue, Id, TextEdit, Ui, vec2};
 use super::{Panel, Slot};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Backend, Dtype, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
-use crate::studio::command::{Commands, VARIANTS};
+use crate::studio::command::{Commands, VARIANTS, key_of};
 use crate::studio::composer::{ComposerCommand, TurnDraft, TurnId};
 use crate::studio::inspector::InspectorCommand;
 use crate::studio::library::Export;
@@ -92,7 +92,7 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         let text = egui::RichText::new("Speak").strong().color(egui::Color32::WHITE);
         let button = Button::new(text).fill(PRIMARY);
         let speak = ui.add_enabled_ui(session.models.can_speak(), |ui| ui.add_sized(wide, button)).inner;
-        if speak.on_hover_text("Ctrl/Cmd+Enter").accessible_name("Speak").clicked() {
+        if speak.on_hover_text(key_of("Speak", ui.ctx())).accessible_name("Speak").clicked() {
             commands.push(ComposerCommand::Speak { turn, with_context: false });
         }
     }
@@ -104,7 +104,8 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         }
         if several {
             let reply = ui.add_enabled(ready && !conversation.is_first(turn), Button::new("Speak as reply"));
-            if reply.on_hover_text("With the turns before it as context (Ctrl/Cmd+Shift+Enter)").clicked() {
+            let key = key_of("Speak as a reply to the turns before", ui.ctx());
+            if reply.on_hover_text(format!("With the turns before it as context ({key})")).clicked() {
                 commands.push(ComposerCommand::Speak { turn, with_context: true });
             }
             let all = ui.add_enabled(ready, Button::new("Speak all"));

@@ -4,7 +4,7 @@ use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Ui};
 
 use super::model_menu::model_menu_ui;
 use super::{Panel, Slot};
-use crate::studio::command::Commands;
+use crate::studio::command::{Commands, key_of};
 use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::Theme;
@@ -29,7 +29,7 @@ impl Panel for TopBar {
                 if ui.button("Keys").on_hover_text("F1").clicked() {
                     commands.push(ShellCommand::Request(PanelRequest::ToggleKeys));
                 }
-                if ui.button("Commands").on_hover_text("Ctrl/Cmd+K").clicked() {
+                if ui.button("Commands").on_hover_text(key_of("Commands", ui.ctx())).clicked() {
                     commands.push(ShellCommand::Request(PanelRequest::TogglePalette));
                 }
                 appearance_ui(ui, session, commands);
