@@ -26,9 +26,9 @@ fn find_program(name: &str) -> Result<PathBuf, which::Error> {
     let home = std::env::home_dir().unwrap_or_default();
     let further =
         ["/opt/homebrew/bin".into(), "/usr/local/bin".into(), "/opt/local/bin".into(), home.join(".local/bin")];
-    which::which(name).or_else(|e| {
+    which::which(name).or_else(|_| {
         let folders = std::env::join_paths(further).unwrap_or_default();
-        which::which_in(name, Some(folders), ".").map_err(|_| e)
+        which::which_in(name, Some(folders), ".")
     })
 }
 

@@ -40,6 +40,7 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     write_sound(&dir.at("plain.wav"), 24_000, 1, 1.0, tone(300.0, 24_000));
     write_sound(&dir.at("stereo.wav"), 24_000, 2, 1.0, |n, c| tone(200.0, 24_000)(n + 40 * usize::from(c), 0));
     write_sound(&dir.at("wide.wav"), 96_000, 1, 1.0, tone(500.0, 96_000));
+    write_sound(&dir.at("narrow.wav"), 8_000, 1, 1.0, tone(300.0, 8_000));
     write_sound(&dir.at("loud.wav"), 24_000, 1, 1.0, |n, _| 4.0 * tone(300.0, 24_000)(n, 0));
     write_sound(&dir.at("faint.wav"), 24_000, 1, 1.0, |n, _| 0.01 * tone(300.0, 24_000)(n, 0));
     write_sound(&dir.at("opposed.wav"), 24_000, 2, 1.0, |n, c| {
@@ -97,6 +98,7 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     for (name, what) in [
         ("stereo.wav", "2 channels are mixed down"),
         ("wide.wav", "resampled from 96000 to 24000 Hz"),
+        ("narrow.wav", "resampled from 8000 to 24000 Hz"),
         ("loud.wav", "louder than full scale"),
         ("faint.wav", "very quiet"),
         ("opposed.wav", "cancel each other"),

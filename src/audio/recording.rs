@@ -1,6 +1,7 @@
 //! The reader of every sound that a user names: WAV with all its encodings, FLAC, MP3, M4A, Ogg (Vorbis, Opus), AIFF, Matroska.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -139,8 +140,12 @@ pub fn decode(path: &Path, bytes: &[u8], rate: usize, length: Length) -> Result<
         warn(format!("its {} channels are mixed down to one", channels.count));
     }
     let from = channels.rate as usize;
-    if from > rate {
-        warn(format!("is resampled from {from} to {rate} Hz; nothing above {} Hz is left", rate / 2));
+    match from.cmp(&rate) {
+        Ordering::Greater => {
+            warn(format!("is resampled from {from} to {rate} Hz; nothing above {} Hz is left", rate / 2));
+        }
+        Ordering::Less => warn(format!("is resampled from {from} to {rate} Hz")),
+        Ordering::Equal => {}
     }
     if silent {
         warn("is silent (every sample is 0)".into());

@@ -253,6 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_of_numpys_is_read() {
+        use std::io::Write;
+        let header = |shape: &str| {
+            let text = format!("{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}, }}");
+            let text = format!("{text:<117}\n");
+            [b"\x93NUMPY\x01\x00".to_vec(), (text.len() as u16).to_le_bytes().to_vec(), text.into_bytes()].concat()
+        };
+        let array = |ids: [i32; 6]| [header("(3, 2)"), ids.iter().flat_map(|id| id.to_le_bytes()).collect()].concat();
+        let archive = |arrays: &[(&str, [i32; 6])]| {
+            let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for (n, (name, ids)) in arrays.iter().enumerate() {
+                let method = if n == 0 { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
+                zip.start_file(*name, zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
+                zip.write_all(&array(*ids)).unwrap();
+            }
+            zip.finish().unwrap().into_inner()
+        };
+        let read = |bytes: &[u8]| IntArray::read(bytes).map(|array| array.unwrap().codes(2, false).unwrap());
+        let expected = Codes::from_frames([[1, 2], [3, 4], [5, 6]]).unwrap();
+        assert_eq!(read(&archive(&[("arr_0.npy", [1, 2, 3, 4, 5, 6])])).unwrap(), expected);
+        assert_eq!(read(&archive(&[("other.npy", [0; 6]), ("codes.npy", [1, 2, 3, 4, 5, 6])])).unwrap(), expected);
+        assert!(read(&archive(&[("a.npy", [0; 6]), ("b.npy", [0; 6])])).unwrap_err().to_string().contains("several"));
+        assert!(read(&archive(&[("a.txt", [0; 6])])).unwrap_err().to_string().contains("without codes"));
+    }
+
+    #[test]
     fn a_transposed_tensor_is_read_by_its_strides() {
         let tensor = pickle::SavedTensor {
             name: String::new(),

@@ -271,7 +271,8 @@ mod tests {
     #[test]
     fn texts_are_read_as_the_table_says() {
         let mut wrong = Vec::new();
-        let lines: Vec<&str> = include_str!("readings.tsv").lines().filter(|l| !l.is_empty()).collect();
+        let lines: Vec<&str> =
+            include_str!("readings.tsv").lines().filter(|l| !l.is_empty() && !l.starts_with("# ")).collect();
         assert!(lines.len() > 400, "the table is not there");
         for line in lines {
             let (text, expected) = line.split_once('\t').unwrap();
