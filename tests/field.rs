@@ -27,6 +27,13 @@ fn said(out: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
 }
 
+/// Speaks one frame after the voice prompt `sound`, which says `text`.
+fn speak_after(dir: &TestDir, model: &str, sound: &str, text: &str) -> Output {
+    let settings = ["generate", "--model-path", model, "--text", "Hi.", "--seed", "1", "--max-audio-length-ms", "80"];
+    let prompt = ["--context-audio", sound, "--context-text", text, "--context-speaker", "0"];
+    dir.csm(&[&settings[..], &prompt].concat())
+}
+
 #[track_caller]
 fn assert_refused(out: &Output, parts: &[&str]) {
     let text = said(out);
@@ -72,28 +79,7 @@ fn a_sound_is_read_alike_as_a_stimulus_and_as_a_voice_prompt() {
     };
     let model = Golden::read("mini").build();
     let model = model.path().to_str().unwrap();
-    let prompt = |name: &str| {
-        let text = "It was a good day.";
-        dir.csm(&[
-            "generate",
-            "--model-path",
-            model,
-            "--text",
-            "Hi.",
-            "--seed",
-            "1",
-            "--max-audio-length-ms",
-            "80",
-            "--context-audio",
-            name,
-            "--context-text",
-            text,
-            "--context-speaker",
-            "0",
-            "--output",
-            &format!("{name}.out.wav"),
-        ])
-    };
+    let prompt = |name: &str| speak_after(&dir, model, name, "It was a good day.");
     // Said alike, and used.
     for (name, what) in [
         ("stereo.wav", "2 channels are mixed down"),
@@ -354,23 +340,7 @@ fn a_transcript_that_does_not_fit_its_recording_is_named() {
         (3.0, "We waited until noon.", false),
     ] {
         write_sound(&dir.at("v.wav"), 24_000, 1, seconds, tone(200.0, 24_000));
-        let out = dir.csm(&[
-            "generate",
-            "--model-path",
-            model,
-            "--text",
-            "Hi.",
-            "--seed",
-            "1",
-            "--max-audio-length-ms",
-            "80",
-            "--context-audio",
-            "v.wav",
-            "--context-text",
-            text,
-            "--context-speaker",
-            "0",
-        ]);
+        let out = speak_after(&dir, model, "v.wav", text);
         let text = format!("{text}, {seconds} s: {}", said(&out));
         assert!(out.status.success() || text.contains("too long"), "{text}");
         assert_eq!(text.contains("v.wav: is "), warned, "{text}");

@@ -88,7 +88,10 @@ fn prepare_process() {
     // measured on an H200, logits differ by up to 2e-2 and clips from the first frame on. MLX reads the variable once.
     // SAFETY: no other thread runs yet.
     unsafe { std::env::set_var("MLX_ENABLE_TF32", "0") };
-    // A machine whose GPU cannot be asked says so when the model is loaded.
+}
+
+/// Asks MLX what it computes on. A machine whose GPU cannot be asked says so again when the model is loaded.
+fn find_device() {
     if let Err(e) = crate::mlx::find_device() {
         tracing::warn!("{e}");
     }
@@ -99,6 +102,7 @@ pub fn csm() -> ExitCode {
     prepare_process();
     let command = Cli::parse().command;
     diagnostics::start(matches!(&command, CliCommand::Generate(args) if args.debug()));
+    find_device();
     exit(match command {
         CliCommand::Generate(args) => generate::run(&args),
         CliCommand::Analyze(args) => analyze::run(&args),
@@ -125,6 +129,7 @@ pub fn csm_generate_mlx() -> ExitCode {
     }
     let args = Program::parse().args;
     diagnostics::start(args.debug());
+    find_device();
     exit(generate::run(&args))
 }
 
@@ -142,6 +147,7 @@ pub fn csm_studio() -> ExitCode {
     prepare_process();
     let args = Program::parse();
     diagnostics::start(false);
+    find_device();
     exit(crate::studio::run(args.model.spec(), args.files).map(|()| Outcome::Done))
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Reading;
+use super::reading::stands_before_numbers;
 
 /// A shorter line may end a piece without a stop, as in a poem or list; longer ones are prose, broken to fit a page.
 const SHORT_LINE: usize = 60;
@@ -127,12 +128,10 @@ fn is_item(line: &str) -> bool {
     after.is_some_and(|rest| rest.starts_with(' '))
 }
 
-/// Words after which a full stop ends no sentence if a number follows: `No. 5`.
-const BEFORE_NUMBERS: &[&str] = &["no", "nr", "ch", "p", "pp", "sec", "art", "nos", "op"];
-
+/// Whether an abbreviation ends `text` that a number follows: `No. 5`.
 fn number_follows(text: &str, next: &str) -> bool {
     let word = text.rsplit(char::is_whitespace).next().unwrap_or_default().to_lowercase();
-    let abbreviated = word.strip_suffix('.').is_some_and(|word| BEFORE_NUMBERS.contains(&word));
+    let abbreviated = word.strip_suffix('.').is_some_and(stands_before_numbers);
     abbreviated && next.starts_with(|c: char| c.is_ascii_digit())
 }
 

@@ -8,7 +8,7 @@ use html5gum::{Token, Tokenizer};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use regex::Regex;
 
-use super::clean;
+use super::{clean, pattern};
 use crate::error::{Error, Result};
 
 /// A text without marks.
@@ -60,11 +60,6 @@ impl PlainText {
             self.text = words;
         }
     }
-}
-
-#[expect(clippy::unwrap_used, reason = "the patterns are constants, and tests use each")]
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).unwrap()
 }
 
 /// Starts of formats that are not text, and their names.

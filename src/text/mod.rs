@@ -18,6 +18,12 @@ pub use pronunciations::Pronunciations;
 pub use reading::{Reading, read_aloud};
 pub use script::{Piece, Script, ScriptRules};
 
+/// The regular expression of a constant.
+#[expect(clippy::unwrap_used, reason = "the patterns are constants, and tests use each")]
+fn pattern(text: &str) -> regex::Regex {
+    regex::Regex::new(text).unwrap()
+}
+
 /// The speaker's number that a text such as `[1]Hello.` begins with, and the text after it. The model's prompt has it in this form;
 /// in a text it would be read as text.
 pub fn speaker_tag(text: &str) -> Option<(u32, &str)> {

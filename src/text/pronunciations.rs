@@ -1,5 +1,6 @@
 //! A list of pronunciations of the user's own, which goes before all rules.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use regex::{Captures, Regex, RegexBuilder};
@@ -31,30 +32,15 @@ impl Pronunciations {
     /// # Errors
     /// [`Error::InvalidValue`] that names the line.
     pub fn parse(list: &str) -> Result<Self> {
-        let mut entries: Vec<(String, String)> = Vec::new();
-        for (n, line) in list.trim_start_matches('\u{feff}').lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let invalid = |expected: &str| {
-                Error::invalid("pronunciations", format!("{expected} in line {}", n + 1), format!("{line:?}"))
-            };
-            let (written, spoken) =
-                line.split_once('=').or_else(|| line.split_once('\t')).ok_or_else(|| invalid("WRITTEN = SPOKEN"))?;
-            let (written, spoken) = (written.trim(), spoken.trim());
-            if !written.chars().any(char::is_alphanumeric) || !spoken.chars().any(char::is_alphanumeric) {
-                return Err(invalid("words on both sides of the ="));
-            }
-            if entries.iter().any(|(known, _)| known == written) {
-                return Err(invalid("each word once"));
-            }
-            entries.push((written.to_owned(), spoken.to_owned()));
-            if entries.len() > MOST {
-                return Err(invalid(&format!("at most {MOST} entries")));
-            }
-        }
-        Self::new(entries)
+        Self::new(entries_of(list)?)
+    }
+
+    /// Checks a list while it is typed, without making it ready for use.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Pronunciations::parse`].
+    pub fn check(list: &str) -> Result<()> {
+        entries_of(list).map(drop)
     }
 
     /// Reads the list in the file `path`.
@@ -105,6 +91,33 @@ impl Pronunciations {
         };
         exact.or_else(any_case).map(|(_, spoken)| spoken.as_str())
     }
+}
+
+fn entries_of(list: &str) -> Result<Vec<(String, String)>> {
+    let (mut entries, mut seen) = (Vec::new(), HashSet::new());
+    for (n, line) in list.trim_start_matches('\u{feff}').lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let invalid = |expected: &str| {
+            Error::invalid("pronunciations", format!("{expected} in line {}", n + 1), format!("{line:?}"))
+        };
+        let (written, spoken) =
+            line.split_once('=').or_else(|| line.split_once('\t')).ok_or_else(|| invalid("WRITTEN = SPOKEN"))?;
+        let (written, spoken) = (written.trim(), spoken.trim());
+        if !written.chars().any(char::is_alphanumeric) || !spoken.chars().any(char::is_alphanumeric) {
+            return Err(invalid("words on both sides of the ="));
+        }
+        if !seen.insert(written.to_owned()) {
+            return Err(invalid("each word once"));
+        }
+        entries.push((written.to_owned(), spoken.to_owned()));
+        if entries.len() > MOST {
+            return Err(invalid(&format!("at most {MOST} entries")));
+        }
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use regex::{Captures, Regex};
 
 use super::cut::{halve, pieces};
 use super::format::PlainText;
-use super::{Pronunciations, Reading, TextProfile, read_aloud, speaker_tag};
+use super::{Pronunciations, Reading, TextProfile, pattern, read_aloud, speaker_tag};
 use crate::error::Result;
 
 /// Longest piece if the voice declares none, characters: about what fits into the ten seconds that a piece may take.
@@ -221,13 +221,11 @@ impl Making {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "the pattern is a constant")]
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
     let mark = r"\d{1,3}(?:\s?[,–-]\s?\d{1,3})*|[a-z]|note \d+|citation needed|edit|clarification needed|when\?|who\?|by whom\?";
-    Regex::new(&format!(r#"([^\s\[(]|[.!?…"”]\s+)(\[(?:{mark})\])"#)).unwrap()
+    pattern(&format!(r#"([^\s\[(]|[.!?…"”]\s+)(\[(?:{mark})\])"#))
 });
-#[expect(clippy::unwrap_used, reason = "the pattern is a constant")]
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(?:https?://|www\.)[^/?#]+").unwrap());
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:https?://|www\.)[^/?#]+"));
 
 /// The texts without those that were there before.
 fn each_once(texts: Vec<String>) -> Vec<String> {

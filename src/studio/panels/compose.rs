@@ -314,7 +314,7 @@ fn pronunciations_ui(ui: &mut Ui, list: &mut String) {
     ui.collapsing("Pronunciations", |ui| {
         let field = TextEdit::multiline(list).desired_rows(3).hint_text("Nguyen = win").desired_width(f32::INFINITY);
         ui.add(field).accessible_name("Pronunciations").on_hover_text("A line for each word: written = spoken");
-        if let Err(e) = Pronunciations::parse(list) {
+        if let Err(e) = Pronunciations::check(list) {
             ui.colored_label(ui.visuals().error_fg_color, e.to_string());
         }
     });

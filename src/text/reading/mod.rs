@@ -11,6 +11,7 @@ use regex::Regex;
 
 pub(in crate::text) use self::rules::alternatives;
 use self::rules::{Beside, Found, RULES, Rule};
+use super::pattern;
 use super::profile::{Language, TextProfile};
 
 /// A text as it is spoken.
@@ -42,12 +43,15 @@ pub fn read_aloud(text: &str, profile: &TextProfile) -> Reading {
 }
 
 /// A stop after a space, unless it begins a number or name: `.5`, `.NET`.
-#[expect(clippy::unwrap_used, reason = "the pattern is a constant")]
-static STOPS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r" +([,;:!?]|\.(?:\s|$|\.\.))").unwrap());
+static STOPS: LazyLock<Regex> = LazyLock::new(|| pattern(r" +([,;:!?]|\.(?:\s|$|\.\.))"));
 
 /// Digits other than 0 to 9.
-#[expect(clippy::unwrap_used, reason = "the pattern is a constant")]
-static OTHER_DIGITS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[\p{Nd}--0-9]").unwrap());
+static OTHER_DIGITS: LazyLock<Regex> = LazyLock::new(|| pattern(r"[\p{Nd}--0-9]"));
+
+/// Whether `word` is an abbreviation that stands before a number, such as `no` of `no. 5`.
+pub(super) fn stands_before_numbers(word: &str) -> bool {
+    tables::BEFORE_NUMBERS.iter().any(|(known, _)| *known == word)
+}
 
 /// What a rule found.
 struct Token {

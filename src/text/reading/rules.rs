@@ -87,10 +87,7 @@ impl Rules<'_> {
     }
 
     fn push(&mut self, beside: Beside, pattern: &str, reported: bool, read: fn(&Found<'_>) -> Option<String>) {
-        // The patterns are constants; a test reads every one of them.
-        if let Ok(pattern) = Regex::new(pattern) {
-            self.0.push(Rule { pattern, beside, reported, read });
-        }
+        self.0.push(Rule { pattern: super::pattern(pattern), beside, reported, read });
     }
 }
 
