@@ -26,7 +26,7 @@
 //! - [`engine`]: the [`engine::Engine`] trait; [`engine::Generation`], the loop behind every clip; [`engine::Narration`], which speaks a
 //!   text in pieces.
 //! - [`mlx`], [`torch`]: the model on MLX (with the codec) and on PyTorch. They compute the same in different ways, so that one
-//!   can check the other. Without a GPU, `mlx/cpu` computes a transformer's step as one operation of MLX's graph.
+//!   can check the other. In float32, `mlx/cpu` computes a transformer's step as one operation of MLX's graph, on the processor.
 //! - [`worker`]: runs tasks on MLX's thread; a [`worker::Task`] is the typed handle of one.
 //! - [`audio`], [`acoustics`], [`recogniser`]: playback, recording, loudness and WAV files; acoustic measures; transcripts.
 //! - [`takes`], [`report`], [`listen`], [`verify`]: stored clips; results as text, CSV, HTML and plots; listening tests; the checks of

@@ -1,7 +1,9 @@
 //! What the machine has.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
+
+use crate::data::{Backend, Dtype, Mode};
 
 /// Memory: all of it, and what programs can still take, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,42 +23,83 @@ pub fn memory() -> Option<Memory> {
 }
 
 /// What MLX computes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Device {
     /// The processor.
     #[default]
     Cpu,
-    /// A GPU, and the bytes that it can work with without paging if they are known.
+    /// A GPU.
     Gpu {
-        /// The GPU's working set, in bytes.
+        /// Its name, if MLX tells.
+        name: Option<String>,
+        /// The bytes that it can work with without paging, if MLX tells.
         working_set: Option<u64>,
     },
 }
 
-static DEVICE: OnceLock<Device> = OnceLock::new();
+/// What MLX says about itself.
+#[derive(Clone, Debug, Default)]
+pub struct MlxFacts {
+    /// What it computes on.
+    pub device: Device,
+    /// Its version.
+    pub version: Option<String>,
+}
 
-/// Records what MLX computes on. Whoever starts MLX asks it once; later calls change nothing.
-pub fn set_device(device: Device) {
-    DEVICE.get_or_init(|| device);
+static MLX: OnceLock<MlxFacts> = OnceLock::new();
+
+/// Records what MLX says about itself. Whoever starts MLX asks it once; later calls change nothing.
+pub fn set_mlx(facts: MlxFacts) {
+    MLX.get_or_init(|| facts);
 }
 
 /// What MLX computes on: the processor, until MLX has been asked.
-pub fn device() -> Device {
-    DEVICE.get().copied().unwrap_or_default()
+pub fn device() -> &'static Device {
+    MLX.get().map_or(&Device::Cpu, |facts| &facts.device)
 }
 
-/// The device with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
-pub fn device_name() -> String {
-    let kind = match device() {
-        Device::Cpu => "CPU",
-        Device::Gpu { .. } if cfg!(target_os = "macos") => "Metal",
-        Device::Gpu { .. } => "CUDA",
-    };
-    let processor = sysinfo::System::new().ok().and_then(|mut system| {
+/// MLX's version; `None` until MLX has been asked.
+pub fn mlx_version() -> Option<&'static str> {
+    MLX.get()?.version.as_deref()
+}
+
+/// The operating system with its version: "macOS 15.5 Sequoia"; `None` if it does not tell.
+pub fn operating_system() -> Option<String> {
+    sysinfo::System::long_os_version().ok()
+}
+
+/// What MLX computes the language model on in this precision. Float32 is the processor's, also where there is a GPU: it reads weights
+/// as they are stored, and GPUs have faster and less exact ways to compute in float32.
+pub fn device_for(precision: Dtype) -> &'static Device {
+    if precision == Dtype::Float32 && !graph_wanted() { &Device::Cpu } else { device() }
+}
+
+/// What computes the language model in this mode and precision. PyTorch computes on the processor.
+pub fn device_of(mode: Mode, precision: Dtype) -> &'static Device {
+    match mode.info().backend {
+        Backend::Mlx => device_for(precision),
+        Backend::Torch => &Device::Cpu,
+    }
+}
+
+/// Whether the environment asks for MLX's own graph in float32 too, to compare: `CSM_STUDIO_MLX_GRAPH=1`.
+pub fn graph_wanted() -> bool {
+    std::env::var_os("CSM_STUDIO_MLX_GRAPH").is_some_and(|value| value == "1")
+}
+
+/// A device with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
+pub fn device_name(device: &Device) -> String {
+    static PROCESSOR: LazyLock<Option<String>> = LazyLock::new(|| {
+        let mut system = sysinfo::System::new().ok()?;
         system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
         system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).filter(|brand| !brand.is_empty())
     });
-    processor.map_or(kind.to_owned(), |name| format!("{kind}, {name}"))
+    let (kind, name) = match device {
+        Device::Cpu => ("CPU", PROCESSOR.as_ref()),
+        Device::Gpu { name, .. } if cfg!(target_os = "macos") => ("Metal", name.as_ref()),
+        Device::Gpu { name, .. } => ("CUDA", name.as_ref()),
+    };
+    name.map_or(kind.to_owned(), |name| format!("{kind}, {name}"))
 }
 
 /// The most memory that this process has held, in bytes; `None` if the system does not tell.

@@ -11,7 +11,7 @@ use super::{Checkpoint, CheckpointSpec, locate, open_files};
 use crate::data::Dtype;
 use crate::error::Result;
 use crate::files::open_regular;
-use crate::machine;
+use crate::machine::{self, Device};
 
 /// The findings of `csm doctor`.
 #[derive(Debug, Default, Serialize)]
@@ -21,6 +21,14 @@ pub struct Examination {
     pub folder: PathBuf,
     pub usable: bool,
     pub formats: Vec<String>,
+    /// What MLX computes on.
+    pub device: String,
+    /// Bytes that the GPU can work with without paging, if there is one that tells.
+    pub gpu_working_set_bytes: Option<u64>,
+    /// The operating system and its version.
+    pub operating_system: Option<String>,
+    /// MLX's version.
+    pub mlx_version: Option<String>,
     /// Order of the rows that RoPE turns, as stored.
     pub rope_rows: Option<&'static str>,
     pub stored_as: Option<String>,
@@ -185,6 +193,14 @@ impl Examination {
                 context_bytes: config.context_bytes(precision),
             })
             .into();
+        let device = machine::device();
+        self.device = machine::device_name(device);
+        self.gpu_working_set_bytes = match device {
+            Device::Gpu { working_set, .. } => *working_set,
+            Device::Cpu => None,
+        };
+        self.operating_system = machine::operating_system();
+        self.mlx_version = machine::mlx_version().map(str::to_owned);
         let memory = machine::memory();
         self.machine_memory_bytes = memory.map(|m| m.total);
         self.available_memory_bytes = memory.map(|m| m.available);

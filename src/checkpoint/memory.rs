@@ -10,7 +10,7 @@ impl Checkpoint {
     /// a processor reads weights as they are stored.
     pub fn weight_bytes(&self, prefix: &str, precision: Dtype) -> usize {
         match precision {
-            Dtype::Float32 if machine::device() == Device::Cpu => self.tensors.stored_size(prefix),
+            Dtype::Float32 if !machine::graph_wanted() => self.tensors.stored_size(prefix),
             _ => self.tensors.size(prefix, precision).1,
         }
     }
@@ -28,14 +28,14 @@ impl Checkpoint {
         let needed = bytes("") - bytes("codec_model.");
         let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        if let Device::Gpu { working_set: Some(limit) } = machine::device()
-            && needed as u64 > limit
+        if let Device::Gpu { working_set: Some(limit), .. } = machine::device_for(precision)
+            && needed as u64 > *limit
         {
             let what = format!(
                 "too little memory: the language model takes {:.1} GB in {}, and the GPU can work with {:.1} GB",
                 gigabytes(needed as u64),
                 precision.name(),
-                gigabytes(limit)
+                gigabytes(*limit)
             );
             return Err(Error::unavailable(
                 what,

@@ -91,6 +91,8 @@ struct BenchResults {
     mode: &'static str,
     precision: &'static str,
     device: String,
+    operating_system: Option<String>,
+    mlx_version: Option<&'static str>,
     cores: usize,
     runs: usize,
     frames: usize,
@@ -176,7 +178,9 @@ fn measure(args: &BenchArgs, checkpoint: &Arc<Checkpoint>, sampling: &Sampling) 
         model: checkpoint.info.name.clone(),
         mode: sampling.mode.name(),
         precision: sampling.precision.name(),
-        device: machine::device_name(),
+        device: machine::device_name(machine::device_of(sampling.mode, sampling.precision)),
+        operating_system: machine::operating_system(),
+        mlx_version: machine::mlx_version(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         runs: args.runs,
         frames: args.frames,
@@ -243,7 +247,7 @@ fn profile(
         backbone.push(ms(profile.backbone));
         depth_decoder.push(ms(profile.depth_decoder));
         draws.push(ms(profile.sampling));
-        operations = profile.operations;
+        operations = Some(profile.operations);
     }
     let median = |values| Spread::measure(values).median;
     let stages =
@@ -326,8 +330,13 @@ fn table(r: &BenchResults) -> String {
             "csm {}: {} in {}, {} mode, on {} ({} cores); {} runs of {} frames, median (range)",
             r.version, r.model, r.precision, r.mode, r.device, r.cores, r.runs, r.frames
         ),
+        format!(
+            "system                 {}, MLX {}",
+            r.operating_system.as_deref().unwrap_or("unknown"),
+            r.mlx_version.unwrap_or("of unknown version")
+        ),
         format!("real-time factor       {}", spread(&r.real_time_factor, 3)),
-        format!("frames per second        {}", spread(&r.frames_per_second, 1)),
+        format!("frames per second      {}", spread(&r.frames_per_second, 1)),
         format!("a frame, ms            {}", spread(&r.frame_ms, 2)),
         format!("  language model, ms   {}", spread(&r.language_model_ms, 2)),
         format!("  codec, ms            {}", spread(&r.codec_ms, 2)),

@@ -76,9 +76,14 @@ fn text(found: &Examination) -> String {
         );
         rows.push(("memory", parts));
     }
+    let working_set =
+        found.gpu_working_set_bytes.map(|bytes| format!(", which can work with {}", gigabytes(bytes as usize)));
+    rows.push(("MLX computes on", format!("{}{}", found.device, working_set.unwrap_or_default())));
+    let versions = [found.operating_system.clone(), found.mlx_version.as_ref().map(|v| format!("MLX {v}"))];
+    rows.push(("versions", versions.into_iter().flatten().collect::<Vec<_>>().join(", ")));
     if let (Some(total), Some(free)) = (found.machine_memory_bytes, found.available_memory_bytes) {
         rows.push((
-            "this machine",
+            "main memory",
             format!("{}, of which {} are free", gigabytes(total as usize), gigabytes(free as usize)),
         ));
     }

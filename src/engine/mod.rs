@@ -51,7 +51,7 @@ pub enum FrameStage {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FrameProfile {
     /// Operations of the frame's graph, if they can be counted.
-    pub operations: Option<usize>,
+    pub operations: usize,
     /// Time of the backbone.
     pub backbone: Duration,
     /// Time of the depth decoder.

@@ -3,10 +3,12 @@
 
 use std::time::Instant;
 
-use mlx_rs::Array;
 use mlx_rs::error::Exception;
 use mlx_rs::ops::{broadcast_to, concatenate, stack};
+use mlx_rs::{Array, Stream, with_stream};
 
+use super::cpu::HostNetwork;
+use super::device::stream_for;
 use super::evaluate;
 use super::network::{Embeddings, GraphNetwork, Network};
 use super::nn::{Result as MlxResult, id_array};
@@ -16,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
 use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, FrameStage, check_finite};
 use crate::error::Result;
+use crate::machine;
 use crate::sampling::prefetch::NoisePrefetcher;
 
 /// The language model on MLX.
@@ -25,6 +28,8 @@ pub struct MlxCsm {
     precision: mlx_rs::Dtype,
     embeddings: Embeddings,
     network: Box<dyn Network>,
+    /// Where everything is computed.
+    stream: Stream,
     /// Input that the backbone has not seen yet, (B, T, d).
     next_input: Option<Array>,
     /// Of the sequences whose mode takes PyTorch's noise.
@@ -32,16 +37,15 @@ pub struct MlxCsm {
 }
 
 impl MlxCsm {
-    /// Loads the language model of `checkpoint` in `precision`. Without a GPU, float32 is computed by operations of our own.
+    /// Loads the language model of `checkpoint` in `precision`. Float32 is computed on the processor, by operations of our own, also
+    /// where there is a GPU: it reads weights as they are stored, and GPUs have faster and less exact ways to compute in float32.
     ///
     /// # Errors
     /// What reading the weights or MLX reports.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
-        #[cfg(not(target_os = "macos"))]
         if precision == Dtype::Float32
-            && super::fast::on_cpu()
-            && !plain_graph_wanted()
-            && let Some((network, embeddings)) = super::cpu::HostNetwork::load(checkpoint)?
+            && !machine::graph_wanted()
+            && let Some((network, embeddings)) = with_stream(&stream_for(precision), || HostNetwork::load(checkpoint))?
         {
             return Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)));
         }
@@ -53,12 +57,14 @@ impl MlxCsm {
     /// # Errors
     /// Returns the errors of [`MlxCsm::load`].
     pub fn load_graph(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
-        let (network, embeddings) = GraphNetwork::load(checkpoint, precision)?;
+        let load = || GraphNetwork::load(checkpoint, precision);
+        let (network, embeddings) = with_stream(&stream_for(precision), load)?;
         Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)))
     }
 
     fn new(checkpoint: &Checkpoint, precision: Dtype, embeddings: Embeddings, network: Box<dyn Network>) -> Self {
         Self {
+            stream: stream_for(precision),
             dims: checkpoint.dims(),
             text_vocab: checkpoint.config.text_vocab_size,
             precision: mlx_dtype(precision),
@@ -167,8 +173,32 @@ impl MlxCsm {
         Ok(outputs)
     }
 
+    /// Times of the stages of the frame after `request`'s.
+    fn profile_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameProfile> {
+        let graph = self.frame_graph(&[*request], &mut |_, _| Ok(()))?;
+        let operations = super::cpu::count_operations(graph.tokens.iter().chain(&graph.logits));
+        self.compute(graph, &[*request])?;
+        let request = FrameRequest { frame: request.frame + 1, ..*request };
+        let mut profile = FrameProfile { operations, ..FrameProfile::default() };
+        let mut started = Instant::now();
+        let graph = self.frame_graph(&[request], &mut |stage, array| {
+            evaluate([array])?;
+            *profile.time(stage) += started.elapsed();
+            started = Instant::now();
+            Ok(())
+        })?;
+        self.compute(graph, &[request])?;
+        Ok(profile)
+    }
+
+    /// Has `build` add its operations to this model's stream.
+    fn on_stream<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
+        let stream = self.stream.clone();
+        with_stream(&stream, || build(self))
+    }
+
     /// Operations that a frame after the first adds to MLX's graph. Nothing is computed.
-    #[cfg(all(test, not(target_os = "macos")))]
+    #[cfg(test)]
     pub(super) fn operations_of_a_frame(&mut self, request: &FrameRequest<'_>) -> MlxResult<usize> {
         let mut counts = Vec::new();
         for frame in [0, 1] {
@@ -280,43 +310,29 @@ impl Engine for MlxCsm {
         self.noise.clear();
         let mut positions = prompt.positions.clone();
         positions.extend(history.frames().map(|frame| Position::Audio(frame.to_vec())));
-        self.next_input = Some(self.embed_positions(&positions)?);
+        self.next_input = Some(self.on_stream(|csm| csm.embed_positions(&positions))?);
         Ok(())
     }
 
     fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
-        let graph = self.frame_graph(requests, &mut |_, _| Ok(()))?;
-        self.compute(graph, requests)
+        self.on_stream(|csm| {
+            let graph = csm.frame_graph(requests, &mut |_, _| Ok(()))?;
+            csm.compute(graph, requests)
+        })
     }
 
     fn profile(&mut self, request: &FrameRequest<'_>) -> Result<Option<FrameProfile>> {
-        let graph = self.frame_graph(&[*request], &mut |_, _| Ok(()))?;
-        let operations = super::count_operations(graph.tokens.iter().chain(&graph.logits));
-        self.compute(graph, &[*request])?;
-        let request = FrameRequest { frame: request.frame + 1, ..*request };
-        let mut profile = FrameProfile { operations, ..FrameProfile::default() };
-        let mut started = Instant::now();
-        let graph = self.frame_graph(&[request], &mut |stage, array| {
-            evaluate([array])?;
-            *profile.time(stage) += started.elapsed();
-            started = Instant::now();
-            Ok(())
-        })?;
-        self.compute(graph, &[request])?;
-        Ok(Some(profile))
+        self.on_stream(|csm| csm.profile_frame(request)).map(Some)
     }
 
     fn select(&mut self, sequences: &[usize]) -> Result<()> {
         if let Some(input) = self.next_input.take() {
-            self.next_input = Some(input.take_axis(id_array(sequences.iter().map(|row| *row as u32)), 0)?);
-            self.network.select(sequences)?;
+            self.on_stream(|csm| {
+                let rows = id_array(sequences.iter().map(|row| *row as u32));
+                csm.next_input = Some(input.take_axis(rows, 0)?);
+                csm.network.select(sequences)
+            })?;
         }
         Ok(())
     }
-}
-
-/// Whether the user asks for MLX's own graph on the processor as well, to compare.
-#[cfg(not(target_os = "macos"))]
-fn plain_graph_wanted() -> bool {
-    std::env::var_os("CSM_STUDIO_MLX_GRAPH").is_some_and(|value| value == "1")
 }

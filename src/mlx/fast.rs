@@ -1,46 +1,14 @@
 //! MLX's fused operations. On a GPU each is one kernel; MLX's CPU backend makes a dozen operations of each.
 
-use std::sync::LazyLock;
-
+use mlx_rs::Array;
 use mlx_rs::error::Exception;
 use mlx_rs::fast::{self, ScaledDotProductAttentionMask};
-use mlx_rs::{Array, Device, DeviceType};
-
-use crate::machine;
 
 type Result<T> = std::result::Result<T, Exception>;
 
-/// Whether MLX computes on the CPU, because its library has no GPU backend or the machine has no GPU.
-pub(super) fn on_cpu() -> bool {
-    #[cfg(all(test, not(target_os = "macos")))]
-    if pretended_gpu::is_on() {
-        return false;
-    }
-    device() == machine::Device::Cpu
-}
-
-/// What MLX computes on. Asked once; the memory layer learns it too.
-pub(super) fn device() -> machine::Device {
-    static ASKED: LazyLock<()> = LazyLock::new(|| {
-        let kind = Device::try_default().and_then(|device| device.get_type());
-        machine::set_device(match kind {
-            Ok(DeviceType::Gpu) => machine::Device::Gpu { working_set: working_set() },
-            _ => machine::Device::Cpu,
-        });
-    });
-    LazyLock::force(&ASKED);
-    machine::device()
-}
-
-/// The GPU's working set. MLX's Metal allocator limits itself to 1.5 times that (`metal/allocator.cpp`), and mlx-c has no other way to ask.
-fn working_set() -> Option<u64> {
-    let limit = mlx_rs::memory::memory_limit().ok()?;
-    (cfg!(target_os = "macos") && limit > 0).then_some(limit as u64 * 2 / 3)
-}
-
 /// `x / rms(x) * weight` along the last axis.
 pub(super) fn rms_norm(x: &Array, weight: &Array, eps: f32) -> Result<Array> {
-    #[cfg(all(test, not(target_os = "macos")))]
+    #[cfg(test)]
     if pretended_gpu::is_on() {
         return pretended_gpu::kernel(&[x, weight], x.shape());
     }
@@ -49,7 +17,7 @@ pub(super) fn rms_norm(x: &Array, weight: &Array, eps: f32) -> Result<Array> {
 
 /// LayerNorm along the last axis.
 pub(super) fn layer_norm(x: &Array, weight: &Array, bias: &Array, eps: f32) -> Result<Array> {
-    #[cfg(all(test, not(target_os = "macos")))]
+    #[cfg(test)]
     if pretended_gpu::is_on() {
         return pretended_gpu::kernel(&[x, weight, bias], x.shape());
     }
@@ -58,7 +26,7 @@ pub(super) fn layer_norm(x: &Array, weight: &Array, bias: &Array, eps: f32) -> R
 
 /// Half-split rotation of `x` (B, heads, T, head_dim), its first step at `position`.
 pub(super) fn rope(x: &Array, head_dim: i32, position: i32, wavelengths: &Array) -> Result<Array> {
-    #[cfg(all(test, not(target_os = "macos")))]
+    #[cfg(test)]
     if pretended_gpu::is_on() {
         return pretended_gpu::kernel(&[x, wavelengths], x.shape());
     }
@@ -73,7 +41,7 @@ pub(super) fn attention<'a>(
     scale: f32,
     mask: Option<ScaledDotProductAttentionMask<'a>>,
 ) -> Result<Array> {
-    #[cfg(all(test, not(target_os = "macos")))]
+    #[cfg(test)]
     if pretended_gpu::is_on() {
         return pretended_gpu::kernel(&[q, k, v], q.shape());
     }
@@ -81,7 +49,7 @@ pub(super) fn attention<'a>(
 }
 
 /// The graph that a GPU would get, to be counted if there is none: a fused operation is one operation that cannot be computed.
-#[cfg(all(test, not(target_os = "macos")))]
+#[cfg(test)]
 pub(super) mod pretended_gpu {
     use std::cell::Cell;
 
@@ -94,7 +62,7 @@ pub(super) mod pretended_gpu {
         static ON: Cell<bool> = const { Cell::new(false) };
     }
 
-    pub(super) fn is_on() -> bool {
+    pub(in crate::mlx) fn is_on() -> bool {
         ON.get()
     }
 

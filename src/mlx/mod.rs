@@ -1,8 +1,8 @@
 //! The model on MLX. Everything here belongs to the one thread that owns MLX's streams.
 
-#[cfg(not(target_os = "macos"))]
 mod cpu;
 mod csm;
+mod device;
 mod fast;
 mod llama;
 pub mod mimi;
@@ -13,11 +13,14 @@ mod weights;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mlx_rs::Array;
 use mlx_rs::error::Exception;
+use mlx_rs::{Array, with_stream};
 
 pub use csm::MlxCsm;
+pub use device::find_device;
+pub(crate) use device::release_cache;
 
+use self::device::stream_for;
 use self::sampling::{DrawNoise, native_key, sample_tokens};
 use crate::checkpoint::TensorData;
 use crate::data::{Dtype, SamplingParams};
@@ -29,27 +32,6 @@ impl From<Exception> for Error {
         tracing::debug!("{e}");
         Self::Engine { backend: "MLX", source: e.what().to_owned().into() }
     }
-}
-
-/// Asks MLX what it computes on, so that [`crate::machine::device`] knows. On a GPU, limits the buffers that MLX keeps for reuse.
-///
-/// # Errors
-/// [`Error::Engine`] with the error of MLX.
-pub fn find_device() -> Result<()> {
-    /// Buffers that are kept between frames; more would be memory that no other program can use.
-    const CACHE_LIMIT: usize = 512 << 20;
-    if matches!(fast::device(), crate::machine::Device::Gpu { .. }) {
-        mlx_rs::memory::set_cache_limit(CACHE_LIMIT)?;
-    }
-    Ok(())
-}
-
-/// Gives back the buffers that MLX keeps for reuse on a GPU.
-///
-/// # Errors
-/// [`Error::Engine`] with the error of MLX.
-pub(crate) fn release_cache() -> Result<()> {
-    if fast::on_cpu() { Ok(()) } else { Ok(mlx_rs::memory::clear_cache()?) }
 }
 
 static SYNCHRONISATIONS: AtomicU64 = AtomicU64::new(0);
@@ -65,17 +47,6 @@ fn evaluate<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<(), Excep
     mlx_rs::transforms::eval(arrays)
 }
 
-/// Operations that computing `outputs` would run; `None` if they cannot be counted.
-fn count_operations<'a>(outputs: impl IntoIterator<Item = &'a Array>) -> Option<usize> {
-    #[cfg(not(target_os = "macos"))]
-    return Some(cpu::count_operations(outputs));
-    #[cfg(target_os = "macos")]
-    return {
-        drop(outputs.into_iter());
-        None
-    };
-}
-
 /// Tokens of *exact* draws as the graph makes them, from (logits, settings, PyTorch's noise).
 ///
 /// # Errors
@@ -85,7 +56,8 @@ pub fn exact_draws(cases: &[(&[f32], SamplingParams, &[f32])]) -> Result<Vec<u32
     let draw = |(logits, params, noise): &(&[f32], SamplingParams, &[f32])| {
         sample_tokens(&array(logits), *params, None, &DrawNoise::Exponential(array(noise)))
     };
-    Ok(read_tokens(cases.iter().map(draw).collect::<Result<_, Exception>>()?)?)
+    let draws = || read_tokens(cases.iter().map(draw).collect::<Result<_, Exception>>()?);
+    Ok(with_stream(&stream_for(Dtype::Float32), draws)?)
 }
 
 /// `n` tokens of *native* draws from the same logits, with the keys of frames 0 to n - 1 of a clip with this seed.
@@ -142,8 +114,7 @@ pub fn memory() -> Result<(usize, usize)> {
     Ok((mlx_rs::memory::active_memory()?, mlx_rs::memory::peak_memory()?))
 }
 
-// Host operations, which count, are not built for macOS.
-#[cfg(all(test, not(target_os = "macos")))]
+#[cfg(test)]
 mod tests {
     use super::fast::pretended_gpu;
     use super::mimi::Mimi;

@@ -5,8 +5,9 @@ use mlx_rs::ops::indexing::{TryIndexMutOp, TryIndexOp};
 use mlx_rs::ops::{concatenate, dequantize, quantized_matmul, zeros_dtype};
 use mlx_rs::{Array, Dtype};
 
+use super::device::on_cpu;
 use super::evaluate;
-use super::fast::{on_cpu, rms_norm, rope};
+use super::fast::{rms_norm, rope};
 use crate::checkpoint::config::Rope;
 use crate::checkpoint::weights::{LinearWeights, Weight};
 

@@ -103,7 +103,7 @@ impl Models {
             // The hash of the weights is part of every take.
             let checkpoint =
                 Checkpoint::resolve(&spec).and_then(|c| c.id_with_progress(on_progress).map(|_| Arc::new(c)));
-            (checkpoint, crate::machine::device_name())
+            (checkpoint, crate::machine::device_name(crate::machine::device()))
         };
         cx.tasks.run(READ_MODEL, read, |models: &mut Self, cx, (checkpoint, device)| {
             models.device = Some(device);

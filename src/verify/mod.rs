@@ -114,8 +114,9 @@ impl VerifyResults {
 
     /// The table as Markdown, then every disagreement.
     pub fn table(&self) -> String {
-        let device = machine::device_name();
-        let mut out = format!("MLX on {device}; PyTorch {} on the processor\n\n", crate::torch::VERSION);
+        let device = machine::device_name(machine::device_for(Dtype::Float32));
+        let mlx = machine::mlx_version().unwrap_or("of unknown version");
+        let mut out = format!("MLX {mlx} on {device}; PyTorch {} on the processor\n\n", crate::torch::VERSION);
         out.push_str("| check | compared | on | result | |\n|---|---|---|---|---|\n");
         for l in &self.lines {
             let mark = if l.passed { "ok" } else { "FAILED" };

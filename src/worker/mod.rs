@@ -1,6 +1,7 @@
 //! The one thread that owns MLX. It runs tasks in order; each has a typed handle, [`Task`]. A task that panics is answered with
 //! [`Error::WorkerDied`], and the next one starts with a freshly loaded model.
 
+mod exact_check;
 mod pipeline;
 mod protocol;
 mod task;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+pub use self::exact_check::{ExactCheck, exact_check};
 pub use self::pipeline::{BATCH, Pipeline};
 pub use self::protocol::{ClipEvent, Event, FrameEvent, GenerateJob, GeneratedClip};
 pub use self::task::{CancelToken, Task, Update};

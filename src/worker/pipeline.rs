@@ -5,10 +5,13 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::exact_check::check_exact;
 use super::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
 use super::termination_guard::TerminationGuard;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Backend, Clip, ClipSpec, CodebookMask, Codes, FinishReason, Issue, ModelDims, Sampling};
+use crate::data::{
+    Backend, Clip, ClipSpec, CodebookMask, Codes, Dtype, FinishReason, Issue, Mode, ModelDims, Sampling,
+};
 use crate::engine::{Engine, EngineKey, EngineProvider, GeneratedFrame, Generation, LoopEvent, engine_key};
 use crate::error::{Error, Result};
 use crate::mlx::MlxCsm;
@@ -36,6 +39,9 @@ struct Engines {
 impl EngineProvider for Engines {
     fn engine(&mut self, sampling: &Sampling) -> Result<&mut dyn Engine> {
         let key = engine_key(sampling);
+        if sampling.mode == Mode::Exact && sampling.precision == Dtype::Float32 {
+            check_exact()?;
+        }
         match self.loaded.entry(key) {
             Entry::Occupied(loaded) => Ok(loaded.into_mut().as_mut()),
             Entry::Vacant(place) => {

@@ -270,6 +270,18 @@ def demo(voice: Path, tokenizer: Tokenizer, folder: Path):
         reply=reply(model, tokenizer, cases[0], out),
     )  # fmt: skip
     write(folder, manifest, out)
+    write_exact_check(voice / "exact_check.json", cases[0], out)
+
+
+def write_exact_check(path: Path, case: dict, out: Tensors):
+    """The start of a clip and the logits of its first draw: what the program checks *exact* by before its first clip."""
+    clip = case["sampled"][1]
+    stored = dict(
+        torch=torch.__version__.split("+")[0], text=case["text"], speaker=case["speaker"], seed=clip["seed"],
+        settings=clip["settings"], frames=out[clip["tensor"]][:12].tolist(),
+        logits=[float(f"{x:.6g}") for x in out[f"{case['name']}/logits"][0, 0].tolist()],
+    )  # fmt: skip
+    path.write_text(json.dumps(stored) + "\n")
 
 
 def reply(model, tokenizer: Tokenizer, first: dict, out: Tensors) -> dict:

@@ -14,12 +14,14 @@ use crate::cli::output;
 use crate::cli::output::message;
 use crate::cli::read_recording;
 use crate::cli::run_job::{cancel_on_signals, run_batch, run_job, start_worker};
-use crate::data::{Clip, ClipOrigin, Codes, FinishReason, Issue, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile, Turn};
+use crate::data::{
+    Clip, ClipOrigin, Codes, FinishReason, Issue, Mode, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile, Turn,
+};
 use crate::engine::{GenerationRequest, Narration, NextPiece};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::text::{expected_seconds, length_mismatch};
-use crate::worker::{CancelToken, Event, GenerateJob, GeneratedClip, WorkerHandle};
+use crate::worker::{CancelToken, Event, ExactCheck, GenerateJob, GeneratedClip, WorkerHandle, exact_check};
 
 /// All clips of one call.
 #[derive(Default)]
@@ -227,11 +229,13 @@ impl<'a> Speaker<'a> {
         let Some((stop, sampling)) = spoken.last else { return Ok(()) };
         let seconds = spoken.samples as f64 / self.checkpoint.dims().sample_rate as f64;
         let factor = spoken.seconds / seconds;
+        let checked = exact_check().filter(|_| plan.sampling.mode == Mode::Exact);
         let json = serde_json::json!({
             "output": path.display().to_string(), "text": plan.text(), "speaker": plan.pieces.first().map(|piece| piece.speaker),
             "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
             "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": spoken.beyond_codec,
             "guarded": spoken.guarded, "underruns": self.args.play.then_some(self.underruns), "findings": spoken.issues, "model": self.checkpoint.info.name,
+            "exact_check": checked.map(ExactCheck::summary),
         });
         let words = format!(
             "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
@@ -242,6 +246,9 @@ impl<'a> Speaker<'a> {
             stop.describe(),
         );
         self.args.print_result(&json, &words)?;
+        if let Some(check) = checked {
+            message!("exact: {}", check.summary());
+        }
         for issue in &spoken.issues {
             message!("warning: {}", issue.describe());
         }

@@ -1,7 +1,9 @@
 //! Dot products of stored numbers with float32 activations, in the widest instructions that the processor has. However many
 //! activations share a row of weights, each sum is added up in the same order: a clip's tokens do not depend on what is computed
-//! beside it.
+//! beside it. NEON adds in the order of AVX-512, so that Apple's processors give its sums to the bit.
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -61,6 +63,8 @@ impl Stored for f16 {
 /// Of all its functions: the processor has the instructions, and [`Register::WIDTH`] numbers lie at a pointer.
 pub(super) trait Register: Copy {
     const WIDTH: usize;
+    /// Whether a tile of two rows and four activations fits into the processor's registers.
+    const WIDE_TILES: bool = true;
     unsafe fn zero() -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn load_bf16(from: *const bf16) -> Self;
@@ -214,6 +218,130 @@ impl Register for __m256 {
             let four = _mm_add_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+}
+
+/// Sixteen numbers in four of NEON's registers.
+#[cfg(target_arch = "aarch64")]
+#[derive(Clone, Copy)]
+struct Neon([float32x4_t; 4]);
+
+#[cfg(target_arch = "aarch64")]
+impl Neon {
+    /// Eight 16-bit words in each half, as 32-bit words in order.
+    #[inline(always)]
+    unsafe fn widen_words(words: [uint16x8_t; 2]) -> [uint32x4_t; 4] {
+        // SAFETY: as the trait says; so for all of these.
+        unsafe {
+            [
+                vmovl_u16(vget_low_u16(words[0])),
+                vmovl_high_u16(words[0]),
+                vmovl_u16(vget_low_u16(words[1])),
+                vmovl_high_u16(words[1]),
+            ]
+        }
+    }
+
+    /// Sixteen bytes as numbers.
+    #[inline(always)]
+    unsafe fn from_bytes(bytes: uint8x16_t) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let words = [vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes)];
+            Self(Self::widen_words(words).map(|x| vcvtq_f32_u32(x)))
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Register for Neon {
+    const WIDTH: usize = 16;
+    const WIDE_TILES: bool = false;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: as above.
+        unsafe { Self([vdupq_n_f32(0.0); 4]) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: as above.
+        unsafe { Self([0, 4, 8, 12].map(|n| vld1q_f32(from.add(n)))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let words = [vld1q_u16(from.cast()), vld1q_u16(from.cast::<u16>().add(8))];
+            Self(Self::widen_words(words).map(|x| vreinterpretq_f32_u32(vshlq_n_u32::<16>(x))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self {
+        /// Four float16 numbers as float32. The standard library's own function for this is not stable yet.
+        #[inline(always)]
+        unsafe fn widen(numbers: uint16x4_t) -> float32x4_t {
+            let wide: float32x4_t;
+            // SAFETY: every aarch64 processor with NEON has `fcvtl`, which reads and writes these two registers alone.
+            unsafe {
+                std::arch::asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) wide, in(vreg) numbers, options(pure, nomem, nostack, preserves_flags));
+            }
+            wide
+        }
+        // SAFETY: as above.
+        unsafe { Self([0, 4, 8, 12].map(|n| widen(vld1_u16(from.cast::<u16>().add(n))))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> Self {
+        // SAFETY: as above.
+        unsafe { Self::from_bytes(vld1q_u8(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_nibbles(from: *const u8, _place: usize) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = vld1_u8(from);
+            let halves = vzip1q_u8(
+                vcombine_u8(vand_u8(bytes, vdup_n_u8(15)), vdup_n_u8(0)),
+                vcombine_u8(vshr_n_u8::<4>(bytes), vdup_n_u8(0)),
+            );
+            Self::from_bytes(halves)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn all(value: f32) -> Self {
+        // SAFETY: as above.
+        unsafe { Self([vdupq_n_f32(value); 4]) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { Self([0, 1, 2, 3].map(|n| vfmaq_f32(self.0[n], a.0[n], b.0[n]))) }
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        // SAFETY: as above.
+        unsafe { Self([0, 1, 2, 3].map(|n| vaddq_f32(self.0[n], other.0[n]))) }
+    }
+
+    /// Halves are added until one number is left, as AVX-512's reduction does.
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: as above.
+        unsafe {
+            let [a, b, c, d] = self.0;
+            let four = vaddq_f32(vaddq_f32(a, c), vaddq_f32(b, d));
+            let two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+            vget_lane_f32::<0>(two) + vget_lane_f32::<1>(two)
         }
     }
 }
@@ -410,6 +538,10 @@ pub(super) fn multiply_quantised_row(row: QuantisedRow<'_>, x: &[f32], y: &mut [
         #[cfg(target_arch = "x86_64")]
         // SAFETY: this processor has the instructions.
         Instructions::Avx2 => unsafe { quantised_row_avx2(row, x, y) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every processor of this architecture has NEON.
+        Instructions::Neon => unsafe { quantised_row_in::<Neon>(row, x, y) },
+        #[cfg(not(target_arch = "aarch64"))]
         // SAFETY: plain Rust.
         Instructions::Any => unsafe { quantised_row_in::<f32>(row, x, y) },
     }
@@ -421,6 +553,9 @@ enum Instructions {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(not(target_arch = "aarch64"))]
     Any,
 }
 
@@ -431,6 +566,9 @@ impl Instructions {
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
             return if is_x86_feature_detected!("avx512f") { Self::Avx512 } else { Self::Avx2 };
         }
+        #[cfg(target_arch = "aarch64")]
+        return Self::Neon;
+        #[cfg(not(target_arch = "aarch64"))]
         Self::Any
     }
 }
@@ -445,7 +583,7 @@ unsafe fn rows_in<R: Register, W: Stored>(rows: &[W], x: &[f32], n: usize, y: &m
     let activation = |n: usize| &x[n * width..(n + 1) * width];
     // Four activations at a time stay in the innermost cache while all rows pass by, two at a time.
     let mut first = 0;
-    while first + 4 <= n {
+    while R::WIDE_TILES && first + 4 <= n {
         let four = [activation(first), activation(first + 1), activation(first + 2), activation(first + 3)];
         for (pair, y) in rows.chunks(2 * width).zip(y.chunks_mut(2 * n)) {
             if y.len() == 2 * n {
@@ -461,6 +599,16 @@ unsafe fn rows_in<R: Register, W: Stored>(rows: &[W], x: &[f32], n: usize, y: &m
             }
         }
         first += 4;
+    }
+    // A row meets two activations where the registers hold no more.
+    while !R::WIDE_TILES && first + 2 <= n {
+        let two = [activation(first), activation(first + 1)];
+        for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(n)) {
+            // SAFETY: as the caller promises.
+            let [sums] = unsafe { dots::<R, W, 1, 2>([row], two) };
+            y[first..first + 2].copy_from_slice(&sums);
+        }
+        first += 2;
     }
     for first in first..n {
         for (row, y) in rows.chunks_exact(width).zip(y.chunks_exact_mut(n)) {
@@ -493,6 +641,10 @@ pub(super) fn multiply_rows<W: Stored>(rows: &[W], x: &[f32], n: usize, y: &mut 
         #[cfg(target_arch = "x86_64")]
         // SAFETY: this processor has the instructions.
         Instructions::Avx2 => unsafe { rows_avx2(rows, x, n, y) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every processor of this architecture has NEON.
+        Instructions::Neon => unsafe { rows_in::<Neon, W>(rows, x, n, y) },
+        #[cfg(not(target_arch = "aarch64"))]
         // SAFETY: plain Rust.
         Instructions::Any => unsafe { rows_in::<f32, W>(rows, x, n, y) },
     }
@@ -539,6 +691,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Sums of AVX-512, whose order NEON keeps: the digest of a thousand of them, made on x86-64.
+    #[test]
+    fn neon_and_avx512_add_in_the_same_order() {
+        #[cfg(target_arch = "x86_64")]
+        if !is_x86_feature_detected!("avx512f") {
+            return; // AVX2 has registers of eight numbers and adds in another order.
+        }
+        let (rows, width) = (24, 512);
+        let weights = numbers(rows * width, 1);
+        let bfloat: Vec<bf16> = weights.iter().map(|x| bf16::from_f32(*x)).collect();
+        let half: Vec<f16> = weights.iter().map(|x| f16::from_f32(*x)).collect();
+        let mut sums = Vec::new();
+        for n in 1..=7 {
+            let x = numbers(n * width, 2);
+            let mut y = vec![0.0; rows * n];
+            multiply_rows(&weights, &x, n, &mut y);
+            sums.extend_from_slice(&y);
+            multiply_rows(&bfloat, &x, n, &mut y);
+            sums.extend_from_slice(&y);
+            multiply_rows(&half, &x, n, &mut y);
+            sums.extend_from_slice(&y);
+            for bits in [8, 4] {
+                let packed: Vec<u8> = (0..width * bits / 8).map(|i| (i * 37 + 11) as u8).collect();
+                let (scales, biases) = (numbers(8, 3), numbers(8, 4));
+                let row = QuantisedRow { packed: &packed, scales: &scales, biases: &biases, bits, group: 64 };
+                multiply_quantised_row(row, &x, &mut y[..n]);
+                sums.extend_from_slice(&y[..n]);
+            }
+        }
+        let digest = sums.iter().fold(0xcbf2_9ce4_8422_2325_u64, |digest, sum| {
+            (digest ^ u64::from(sum.to_bits())).wrapping_mul(0x0100_0000_01b3)
+        });
+        assert_eq!((sums.len(), digest), (2_072, 0x998d_75cc_b3ba_b41f), "{digest:#x}");
     }
 
     /// Quantised rows against their dequantised numbers, in all instructions that this processor has.

@@ -1,4 +1,4 @@
-//! The language model's transformers on the processor, where MLX has no GPU: each step of a transformer is one operation of MLX's
+//! The language model's transformers on the processor, for float32: each step of a transformer is one operation of MLX's
 //! graph, in float32, with the weights in the numbers of the checkpoint. The graph in [`super::llama`] is the reference.
 
 mod dot;

@@ -225,7 +225,7 @@ impl Mimi {
     }
 
     /// Operations that a frame after the first adds to MLX's graph. Nothing is computed.
-    #[cfg(all(test, not(target_os = "macos")))]
+    #[cfg(test)]
     pub(super) fn operations_of_a_frame(&self) -> Result<usize, Exception> {
         let mut stream = self.stream();
         let mut counts = Vec::new();

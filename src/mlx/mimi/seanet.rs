@@ -103,8 +103,7 @@ impl SeanetDecoder {
 
 /// x where positive, else `exp(x) - 1`. Not mlx-rs' own: that one is compiled, which on Linux runs a C++ compiler at run time.
 fn elu(x: &Array) -> Result<Array> {
-    #[cfg(not(target_os = "macos"))]
-    if crate::mlx::fast::on_cpu() {
+    if crate::mlx::device::on_cpu() {
         return crate::mlx::cpu::elu(x);
     }
     select(x.gt(Array::from_f32(0.0))?, x, expm1(x)?)

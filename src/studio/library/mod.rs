@@ -28,6 +28,7 @@ use crate::checkpoint::CheckpointSpec;
 use crate::data::command_line::generate_line;
 use crate::data::{ClipSpec, FinishReason, Mode, ModelDims, ModelId, Sampling, TokenFile, random_seed};
 use crate::error::{Error, Result};
+use crate::machine;
 use crate::takes::{ClipSummary, FolderChanges, Store, Take, TakeFolder, TakeId};
 use crate::worker::GeneratedClip;
 
@@ -407,6 +408,7 @@ fn write_take(
     dims: &ModelDims,
 ) -> Result<(Take, usize)> {
     let clip = &made.clip;
+    let sampling = clip.origin.sampling;
     let info = WavInfo::for_clip(model, &clip.origin);
     let (wav, clipped) = wav::encode(&clip.audio, clip.sample_rate, &info)?;
     let text = clip.origin.text.clone().unwrap_or_default();
@@ -427,10 +429,10 @@ fn write_take(
         text,
         speaker: clip.origin.speaker.unwrap_or(0),
         model: Some(model.clone()),
-        sampling: clip.origin.sampling,
+        sampling,
         stop: clip.stop,
         edited: !clip.origin.edits.is_empty(),
-        device: Some(crate::machine::device_name()),
+        device: sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision))),
     };
     let tokens = TokenFile::new(clip, model.clone(), dims);
     Ok((folder.write(take, &tokens, &wav)?, clipped))

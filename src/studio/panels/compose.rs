@@ -16,6 +16,7 @@ use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
 use crate::studio::shell::{Dialog, ShellCommand};
 use crate::text::{Pronunciations, expected_seconds, length_mismatch};
+use crate::worker::exact_check;
 
 /// Colour of the Speak button, with enough contrast for white text.
 const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
@@ -350,7 +351,11 @@ fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, checkpoint: Option<&Arc<Checkpo
             }
         }
     });
-    ui.small(sampling.mode.info().summary);
+    let summary = sampling.mode.info().summary;
+    match exact_check().filter(|_| sampling.mode == Mode::Exact) {
+        Some(check) => ui.small(format!("{summary}; {}", check.summary())),
+        None => ui.small(summary),
+    };
 }
 
 fn param_ui(ui: &mut Ui, param: &Param, stage: Stage, sampling: &mut Sampling, model: &ModelInfo) {
