@@ -150,6 +150,8 @@ impl Input {
         match source {
             MicrophoneSource::Tone { rate } => Ok((Self::Tone { rate: *rate, given: 0, begun: Instant::now() }, *rate)),
             MicrophoneSource::Microphone => {
+                #[cfg(target_os = "macos")]
+                permission::check()?;
                 let (failure, failed) = channel();
                 let mut samples = None;
                 let make_callback = |rate: usize| {
@@ -185,6 +187,51 @@ impl Input {
             Self::Microphone { failed, .. } => failed.try_recv().ok(),
             Self::Tone { .. } => None,
         }
+    }
+}
+
+/// macOS gives silence, and no error, to a program that may not record.
+#[cfg(target_os = "macos")]
+mod permission {
+    use objc2::msg_send;
+    use objc2::runtime::{AnyClass, Bool};
+    use objc2_foundation::NSString;
+
+    use crate::error::{Error, Result};
+
+    #[link(name = "AVFoundation", kind = "framework")]
+    unsafe extern "C" {}
+
+    /// Asks the user if nobody has asked before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the user has refused, or has to answer first.
+    pub(super) fn check() -> Result<()> {
+        // AVAuthorizationStatus
+        const NOT_DETERMINED: isize = 0;
+        const AUTHORISED: isize = 3;
+        let Some(class) = AnyClass::get(c"AVCaptureDevice") else { return Ok(()) };
+        let audio = NSString::from_str("soun"); // AVMediaTypeAudio
+        // SAFETY: `+ (AVAuthorizationStatus)authorizationStatusForMediaType:(AVMediaType)`
+        let status: isize = unsafe { msg_send![class, authorizationStatusForMediaType: &*audio] };
+        let what = match status {
+            AUTHORISED => return Ok(()),
+            NOT_DETERMINED => {
+                let answered = block2::RcBlock::new(|granted: Bool| {
+                    tracing::info!("microphone: {}", if granted.as_bool() { "allowed" } else { "refused" });
+                });
+                // SAFETY: `+ (void)requestAccessForMediaType:(AVMediaType) completionHandler:(void (^)(BOOL))`; the block is copied.
+                unsafe {
+                    let _: () = msg_send![class, requestAccessForMediaType: &*audio, completionHandler: &*answered];
+                }
+                "macOS asks whether this program may use the microphone"
+            }
+            _ => "macOS does not let this program use the microphone",
+        };
+        Err(Error::unavailable(
+            what,
+            "allow it (System Settings, Privacy & Security, Microphone: CSM Studio, or the terminal that started it), then record again",
+        ))
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use egui::{Context, Ui};
 
-use super::command::{Command, Commands};
+use super::command::{COMMANDS, Command, Commands};
 use super::composer::{ComposerCommand, DRAFT_SAVE_INTERVAL};
 use super::keys::take_keys;
 use super::layout::{Frame, Layout};
 use super::library::LibraryCommand;
 use super::pacing::Pacing;
 use super::panels::{Panel, panels};
+use super::platform::{Platform, SystemRequest};
 use super::session::{Session, Stored, StudioPaths};
 use super::settings::Theme;
 use super::shell::PanelRequest;
@@ -45,6 +46,8 @@ pub struct Studio {
     applied_theme: Option<(Theme, f32)>,
     focused: bool,
     closing: Closing,
+    /// Once the window is there; tests have none.
+    platform: Option<Platform>,
     /// Frames painted so far.
     pub repaints: u64,
 }
@@ -58,7 +61,8 @@ impl Studio {
             now: Arc::new(move || now.request_repaint()),
             paced: Arc::new(move || paced.request_repaint_after(pace.update())),
         };
-        let studio = Self::with_session(ctx, Session::new(paths, stored, wake), pacing);
+        let mut studio = Self::with_session(ctx, Session::new(paths, stored, wake), pacing);
+        studio.platform = Some(Platform::new(ctx));
         let failed = ctx.clone();
         studio.session.monitor.player.on_device_news(move || failed.request_repaint());
         studio
@@ -73,7 +77,17 @@ impl Studio {
         Self::prepare(ctx);
         let panels = panels();
         let layout = Layout::new(&panels);
-        Self { session, panels, layout, pacing, applied_theme: None, focused: true, closing: Closing::No, repaints: 0 }
+        Self {
+            session,
+            panels,
+            layout,
+            pacing,
+            applied_theme: None,
+            focused: true,
+            closing: Closing::No,
+            platform: None,
+            repaints: 0,
+        }
     }
 
     /// Gives `ctx` the fonts and style of the window. Labels of codes are phonetic; egui's own font lacks such letters,
@@ -143,12 +157,36 @@ impl Studio {
         }
     }
 
+    /// Whether something is being made that closing the window would end.
+    fn is_making(&self) -> bool {
+        self.session.is_speaking() || self.session.composer.microphone.is_some()
+    }
+
+    /// Does what the system asks, and tells it whether the program is at work.
+    fn serve_system(&mut self, ctx: &Context) {
+        let making = self.is_making();
+        let Some(platform) = &mut self.platform else { return };
+        platform.set_working(making);
+        for request in platform.requests() {
+            match request {
+                SystemRequest::Open(path) => self.session.run(LibraryCommand::Open(path)),
+                SystemRequest::Quit => self.closing = Closing::Asked,
+                SystemRequest::Command(title) => {
+                    let mut commands = Commands::default();
+                    let named = COMMANDS.iter().find(|command| command.title == title);
+                    named.and_then(|named| (named.command)(&self.session)).into_iter().for_each(|c| commands.push(c));
+                    self.run(ctx, commands);
+                }
+            }
+        }
+    }
+
     /// Keeps the window open while something is being made, until the user has said that it may be stopped.
     fn ask_before_closing(&mut self, ctx: &Context) {
         if !ctx.input(|i| i.viewport().close_requested()) || self.closing == Closing::Confirmed {
             return;
         }
-        if self.session.is_speaking() || self.session.composer.microphone.is_some() {
+        if self.is_making() {
             self.closing = Closing::Asked;
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
         }
@@ -199,6 +237,7 @@ impl eframe::App for Studio {
         self.session.poll();
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
         dropped.iter().for_each(|file| self.session.run(command_of_dropped(file.path())));
+        self.serve_system(ctx);
         self.ask_before_closing(ctx);
         self.apply_theme(ctx);
         // Another window may have changed the takes meanwhile.

@@ -8,6 +8,7 @@ use winit::event_loop::{ControlFlow, EventLoop, EventLoopProxy};
 
 use super::app::Studio;
 use super::pacing::Pacing;
+use super::platform;
 use super::session::{Stored, StudioPaths};
 use crate::audio::microphone::MicrophoneSource;
 use crate::checkpoint::CheckpointSpec;
@@ -21,6 +22,10 @@ pub const FIRST_SIZE: [f32; 2] = [1_240.0, 720.0];
 /// # Errors
 /// [`Error::Unavailable`] if there is no display or no graphics, and as [`Stored::read`].
 pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
+    open_window(model, open).inspect_err(platform::show_failure)
+}
+
+fn open_window(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
     let folders = directories::ProjectDirs::from("", "", "csm-studio")
         .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
     let paths = StudioPaths {
@@ -44,7 +49,11 @@ pub fn run(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
     let paths = Arc::new(paths);
     let to_read = paths.clone();
     let reading = std::thread::spawn(move || Stored::read(&to_read));
-    let event_loop = EventLoop::<UserEvent>::with_user_event().build().map_err(no_window)?;
+    let mut builder = EventLoop::<UserEvent>::with_user_event();
+    #[cfg(target_os = "macos")]
+    winit::platform::macos::EventLoopBuilderExtMacOS::with_default_menu(&mut builder, false);
+    let event_loop = builder.build().map_err(no_window)?;
+    platform::before_run();
     event_loop.set_control_flow(ControlFlow::Wait);
     let proxy = event_loop.create_proxy();
     // eframe keeps the error of a window that it cannot open to itself, and logs it.

@@ -12,11 +12,14 @@ mod launch;
 mod layout;
 pub mod library;
 mod memo;
+#[cfg(any(target_os = "macos", test))]
+mod menu;
 pub mod models;
 pub mod monitor;
 mod notifications;
 mod pacing;
 mod panels;
+mod platform;
 pub mod preferences;
 pub mod session;
 pub mod settings;

@@ -8,6 +8,7 @@ use crate::data::{Clip, ModelInfo, TOKEN_FILE_EXTENSIONS, TokenFile};
 use crate::error::{Error, Result};
 use crate::listen::ListeningTest;
 use crate::studio::inspector::{InspectorCommand, READ_TAKE};
+use crate::studio::platform::note_recent;
 use crate::studio::tasks::{Key, QueuePosition, SPEAK};
 use crate::studio::test_bench::TestBenchCommand;
 use crate::takes::read_take_clip;
@@ -38,6 +39,9 @@ impl Library {
         cx.tasks.run(OPEN_FILE, read, move |library: &mut Self, cx, read: Result<OpenedFile>| {
             if cx.tasks.is_active(SPEAK) {
                 return library.to_open.push_front(path);
+            }
+            if read.is_ok() {
+                note_recent(&path);
             }
             let replaced = cx.inspector.id() != viewed || cx.tasks.is_running(READ_TAKE);
             match cx.effects.or_notify(read) {
