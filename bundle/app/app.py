@@ -22,7 +22,7 @@ NAME = "CSM Studio"
 IDENTIFIER = "io.github.csm-studio.csm-studio"
 MINIMUM = "14.0"
 MAIN = "csm-studio"
-PROGRAMS = [MAIN, "csm", "csm-generate-mlx"]
+PROGRAMS = [MAIN, "csm"]
 LIBRARIES = ["libtorch.dylib", "libtorch_cpu.dylib", "libc10.dylib", "libomp.dylib"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -213,7 +213,7 @@ def linked(programs: Path, mlx: Path, torch: Path) -> list[str]:
     """What is wrong with programs that were linked on Linux: names that nobody has, libraries that are not there, the target system."""
     wrong = []
     there = {path.name for folder in (mlx, torch) for path in (folder / "lib").glob("*.dylib")}
-    for program in PROGRAMS:
+    for program in [*PROGRAMS, "csm-generate-mlx"]:
         macho = MachO(str(programs / program))
         table = SymbolTable(macho)
         unresolved = [name.decode() for entry, name in table.undefsyms if entry.n_desc >> 8 in DYNAMIC_LOOKUP]

@@ -22,10 +22,23 @@ pub fn find_device() -> Result<()> {
     if std::env::var_os(TF32).is_none_or(|value| value != "0") {
         return Err(Error::Engine { backend: "MLX", source: format!("{TF32} is not 0 in this process").into() });
     }
+    #[cfg(target_os = "macos")]
+    use_kernels_of_the_app()?;
     if !on_cpu() {
         mlx_rs::memory::set_cache_limit(CACHE_LIMIT)?;
     }
     Ok(())
+}
+
+/// In an application's bundle MLX's kernels lie in `Resources`; elsewhere MLX finds them beside its library.
+#[cfg(target_os = "macos")]
+fn use_kernels_of_the_app() -> Result<()> {
+    let program = std::env::current_exe().ok();
+    let contents = program.as_ref().and_then(|program| program.parent()?.parent());
+    match contents.map(|contents| contents.join("Resources/mlx.metallib")).filter(|path| path.is_file()) {
+        Some(path) => Ok(mlx_rs::metal::set_metallib_path(path.to_string_lossy())?),
+        None => Ok(()),
+    }
 }
 
 /// Gives back the buffers that MLX keeps for reuse on a GPU.
