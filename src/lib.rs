@@ -5,14 +5,15 @@
 //! Data flows one way: text, tokens, frames, codes, PCM, player; observers only watch.
 //!
 //! ```text
-//!   7   cli
-//!   6   verify   studio
-//!   5   worker   quantize   takes   listen   report
-//!   4   analysis   download   mlx   torch   acoustics
-//!   3   sampling   checkpoint   engine   audio
+//!   8   cli
+//!   7   studio
+//!   6   worker   quantize   verify
+//!   5   download   mlx   torch   takes   listen   report
+//!   4   analysis   checkpoint   acoustics
+//!   3   machine   sampling   engine   audio
 //!   2   text   data
 //!   1   files   recogniser
-//!   0   error   diagnostics   pickle   machine   page
+//!   0   error   diagnostics   pickle   page
 //! ```
 //!
 //! A layer uses only layers below it. `tests/boundaries.rs` declares the graph, draws this picture, and fails on any other edge.

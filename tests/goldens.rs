@@ -13,10 +13,12 @@ use crate::support::max_difference;
 /// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's; 3e-5 was
 /// seen, and no greedy decision of a golden is closer than 2e-3.
 const LOGITS: f32 = 1e-4;
+/// The codec computes on the GPU where there is one; nobody has measured Metal's rounding yet, so it has room there.
+const CODEC_ROOM: f32 = if cfg!(target_os = "macos") { 5.0 } else { 1.0 };
 /// Latents are of size 1 to 10.
-const LATENT: f32 = 2e-4;
+const LATENT: f32 = 2e-4 * CODEC_ROOM;
 /// Samples are within -1 to 1, a good thousand products deep.
-const AUDIO: f32 = 2e-5;
+const AUDIO: f32 = 2e-5 * CODEC_ROOM;
 
 fn sampling(mode: Mode, (t, k, depth_t, depth_k): (f64, usize, f64, usize), seed: u64) -> Sampling {
     let depth = SamplingParams::new(depth_t, depth_k);

@@ -148,6 +148,9 @@ fn each_panel_looks_as_it_should() {
             };
             let mut panel = Harness::builder().with_size(size).wgpu().build_ui(draw);
             panel.run_steps(6);
+            if !cfg!(target_os = "linux") {
+                continue; // The pictures are those of Mesa's software renderer; elsewhere the panels are only drawn.
+            }
             panel.snapshot(format!("panels/{}-{state}", title.to_lowercase().replace(' ', "-")));
             results.extend_harness(&mut panel);
         }

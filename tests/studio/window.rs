@@ -170,7 +170,10 @@ fn the_window_looks_as_it_should() {
         // Speed is another each time.
         (session.preferences.settings.theme, session.inspector.current.real_time_factor) = (theme, 0.0);
         window.run_steps(8);
-        window.snapshot(name);
+        // The pictures are those of Mesa's software renderer; elsewhere the window is only drawn.
+        if cfg!(target_os = "linux") {
+            window.snapshot(name);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ impl Platform {
         Vec::new()
     }
 
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "macOS keeps an activity in it")]
     pub(in crate::studio) fn set_working(&mut self, _working: bool) {}
 }
 

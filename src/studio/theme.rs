@@ -1,0 +1,358 @@
+//! Colours, type, spacing and icons of the window. Panels take all of these from here; contrast is tested.
+
+use std::sync::Arc;
+
+use egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, Style, TextStyle, Visuals, vec2};
+
+use crate::data::Mode;
+
+/// Colours, each with one meaning.
+pub(super) struct Palette {
+    /// Ground of lanes and plots.
+    pub(super) ground: Color32,
+    /// Ground of panels.
+    pub(super) panel: Color32,
+    /// Ground of text fields and buttons.
+    pub(super) field: Color32,
+    /// Ground of what the pointer is over.
+    pub(super) hover: Color32,
+    /// Lines between panels and around fields.
+    pub(super) line: Color32,
+    pub(super) text: Color32,
+    /// Text of less importance.
+    pub(super) secondary: Color32,
+    /// Hints, units and names of lanes.
+    pub(super) tertiary: Color32,
+    /// The distribution after sampling, selections and links.
+    pub(super) accent: Color32,
+    /// Ground of what is selected, under `text`.
+    pub(super) selected: Color32,
+    /// The button of the main action, under white.
+    pub(super) primary: Color32,
+    /// The token that was drawn, and nothing else.
+    pub(super) chosen: Color32,
+    /// The distribution before sampling.
+    pub(super) before: Color32,
+    pub(super) warning: Color32,
+    pub(super) error: Color32,
+    pub(super) ok: Color32,
+    /// The probability that the speech ends.
+    pub(super) end: Color32,
+    /// The position of playback, and the rim that makes it visible on every ground.
+    pub(super) playhead: [Color32; 2],
+    native: Color32,
+    exact: Color32,
+    hybrid: Color32,
+    /// Colours of a quantity from its least to its greatest value, monotone in lightness.
+    ramp: [Color32; 5],
+}
+
+const fn rgb(hex: u32) -> Color32 {
+    Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
+}
+
+static DARK: Palette = Palette {
+    ground: rgb(0x10_11_14),
+    panel: rgb(0x17_19_1D),
+    field: rgb(0x24_27_2D),
+    hover: rgb(0x2F_34_3C),
+    line: rgb(0x2E_33_3B),
+    text: rgb(0xE6_E8_EB),
+    secondary: rgb(0xA9_B0_BA),
+    tertiary: rgb(0x8F_97_A2),
+    accent: rgb(0x58_A6_FF),
+    selected: rgb(0x1F_3F_66),
+    primary: rgb(0x1F_6F_EB),
+    chosen: rgb(0xFF_C8_57),
+    before: rgb(0x7D_86_92),
+    warning: rgb(0xE3_B3_41),
+    error: rgb(0xFF_8A_80),
+    ok: rgb(0x3F_B9_50),
+    end: rgb(0xD8_7F_C4),
+    playhead: [Color32::WHITE, Color32::BLACK],
+    native: rgb(0x58_A6_FF),
+    exact: rgb(0x3F_B9_50),
+    hybrid: rgb(0xF0_A0_3C),
+    ramp: [rgb(0x16_18_1D), rgb(0x23_40_6B), rgb(0x2F_81_C9), rgb(0x8F_D3_C8), rgb(0xFF_E0_8A)],
+};
+
+static LIGHT: Palette = Palette {
+    ground: rgb(0xFF_FF_FF),
+    panel: rgb(0xF6_F7_F9),
+    field: rgb(0xE9_EC_F0),
+    hover: rgb(0xDD_E2_E8),
+    line: rgb(0xD3_D8_DE),
+    text: rgb(0x1B_1F_24),
+    secondary: rgb(0x4A_52_5C),
+    tertiary: rgb(0x5A_62_6D),
+    accent: rgb(0x0B_62_D6),
+    selected: rgb(0xC9_DE_F8),
+    primary: rgb(0x0B_62_D6),
+    chosen: rgb(0xB9_73_00),
+    before: rgb(0x7B_84_8F),
+    warning: rgb(0x7A_50_00),
+    error: rgb(0xB3_26_1E),
+    ok: rgb(0x15_70_3A),
+    end: rgb(0x9C_2F_86),
+    playhead: [rgb(0x1B_1F_24), Color32::WHITE],
+    native: rgb(0x0B_62_D6),
+    exact: rgb(0x15_70_3A),
+    hybrid: rgb(0xA6_4B_00),
+    ramp: [rgb(0xF1_F4_F7), rgb(0xBA_D3_EC), rgb(0x4C_93_CE), rgb(0x1C_5B_8C), rgb(0x5A_2A_00)],
+};
+
+impl Palette {
+    /// The palette of these visuals.
+    pub(super) fn of(visuals: &Visuals) -> &'static Self {
+        if visuals.dark_mode { &DARK } else { &LIGHT }
+    }
+
+    /// The colour of a mode.
+    pub(super) fn mode(&self, mode: Mode) -> Color32 {
+        match mode {
+            Mode::Native => self.native,
+            Mode::Exact => self.exact,
+            Mode::Hybrid => self.hybrid,
+        }
+    }
+
+    /// The colour of a share of the greatest value, 0 to 1.
+    pub(super) fn ramp(&self, share: f64) -> Color32 {
+        let at = share.clamp(0.0, 1.0) as f32 * (self.ramp.len() - 1) as f32;
+        let left = (at as usize).min(self.ramp.len() - 2);
+        self.ramp[left].lerp_to_gamma(self.ramp[left + 1], at - left as f32)
+    }
+}
+
+/// Text or drawing on `ground` that can be read: black or white.
+pub(super) fn contrasting(ground: Color32) -> Color32 {
+    if contrast(ground, Color32::WHITE) >= contrast(ground, Color32::BLACK) { Color32::WHITE } else { Color32::BLACK }
+}
+
+/// Contrast of two colours, 1 to 21 (WCAG 2).
+fn contrast(a: Color32, b: Color32) -> f32 {
+    let luminance = |c: Color32| {
+        let [r, g, b, _] = egui::Rgba::from(c).to_array();
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    };
+    let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+    if a > b { a / b } else { b / a }
+}
+
+/// Distance of the grid that everything stands on.
+pub(super) const GRID: f32 = 8.0;
+/// Height of rows of lists and tables.
+pub(super) const ROW: f32 = 24.0;
+/// Side of a button that is an icon.
+pub(super) const ICON_BUTTON: f32 = 24.0;
+
+/// Icons of Phosphor, in the subset in `assets/fonts`.
+pub(super) mod icon {
+    pub(in crate::studio) const PLAY: &str = "\u{E3D0}";
+    pub(in crate::studio) const PAUSE: &str = "\u{E39E}";
+    pub(in crate::studio) const STOP: &str = "\u{E46C}";
+    pub(in crate::studio) const TO_START: &str = "\u{E5A4}";
+    pub(in crate::studio) const FRAME_BACK: &str = "\u{E138}";
+    pub(in crate::studio) const FRAME_FORWARD: &str = "\u{E13A}";
+    pub(in crate::studio) const LOOP: &str = "\u{E3F6}";
+    pub(in crate::studio) const SETTINGS: &str = "\u{E270}";
+    pub(in crate::studio) const SEARCH: &str = "\u{E30C}";
+    pub(in crate::studio) const STAR: &str = "\u{E46A}";
+    pub(in crate::studio) const MORE: &str = "\u{E1FE}";
+    pub(in crate::studio) const CLOSE: &str = "\u{E4F6}";
+    pub(in crate::studio) const ADD: &str = "\u{E3D4}";
+    pub(in crate::studio) const RECORD: &str = "\u{E3EE}";
+    pub(in crate::studio) const DICE: &str = "\u{E1EE}";
+    pub(in crate::studio) const VOLUME: &str = "\u{E44A}";
+    pub(in crate::studio) const KEYBOARD: &str = "\u{E2D8}";
+    pub(in crate::studio) const WARNING: &str = "\u{E4E0}";
+    pub(in crate::studio) const ERROR: &str = "\u{E4E2}";
+    pub(in crate::studio) const INFO: &str = "\u{E2CE}";
+    pub(in crate::studio) const CHILD: &str = "\u{E046}";
+    pub(in crate::studio) const FLAG: &str = "\u{E244}";
+    pub(in crate::studio) const UP: &str = "\u{E08E}";
+    pub(in crate::studio) const MENU: &str = "\u{E136}";
+    pub(in crate::studio) const SELECTED: &str = "\u{E1D6}";
+    pub(in crate::studio) const CUBE: &str = "\u{E1DA}";
+    #[cfg(test)]
+    pub(super) const ALL: [&str; 26] = [
+        PLAY, PAUSE, STOP, TO_START, FRAME_BACK, FRAME_FORWARD, LOOP, SETTINGS, SEARCH, STAR, MORE, CLOSE, ADD, RECORD, DICE,
+        VOLUME, KEYBOARD, WARNING, ERROR, INFO, CHILD, FLAG, UP, MENU, SELECTED, CUBE,
+    ];
+}
+
+/// The family of headings and of the main action.
+pub(super) fn semibold() -> FontFamily {
+    FontFamily::Name("semibold".into())
+}
+
+/// The style of the clock.
+pub(super) fn clock() -> FontId {
+    FontId::new(20.0, FontFamily::Monospace)
+}
+
+/// Heading of a part of a panel.
+pub(super) fn heading(text: &str) -> egui::RichText {
+    egui::RichText::new(text).family(semibold()).size(12.0)
+}
+
+/// Gives `ctx` fonts and styles.
+pub(super) fn install(ctx: &Context) {
+    ctx.set_fonts(fonts());
+    ctx.set_visuals_of(egui::Theme::Dark, visuals(Visuals::dark(), &DARK));
+    ctx.set_visuals_of(egui::Theme::Light, visuals(Visuals::light(), &LIGHT));
+    ctx.all_styles_mut(style);
+}
+
+/// Inter for text, JetBrains Mono for figures, DejaVu Sans for phonetic letters, which neither has, and egui's own behind them.
+fn fonts() -> egui::FontDefinitions {
+    let mut fonts = egui::FontDefinitions::default();
+    let mut add = |name: &str, bytes: &'static [u8]| {
+        fonts.font_data.insert(name.into(), Arc::new(egui::FontData::from_static(bytes)));
+    };
+    add("Inter", include_bytes!("../../assets/fonts/Inter-Regular.ttf"));
+    add("Inter SemiBold", include_bytes!("../../assets/fonts/Inter-SemiBold.ttf"));
+    add("JetBrains Mono", include_bytes!("../../assets/fonts/JetBrainsMono-Regular.ttf"));
+    add("Phosphor", include_bytes!("../../assets/fonts/Phosphor-Subset.ttf"));
+    add("DejaVu Sans", dejavu::sans::regular());
+    for (family, first) in [
+        (FontFamily::Proportional, "Inter"),
+        (semibold(), "Inter SemiBold"),
+        (FontFamily::Monospace, "JetBrains Mono"),
+    ] {
+        let behind = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+        let names = fonts.families.entry(family).or_default();
+        if names.is_empty() {
+            *names = behind.into_iter().filter(|name| name != "Inter" && name != "Phosphor" && name != "DejaVu Sans").collect();
+        }
+        names.insert(0, first.into());
+        names.insert(1, "Phosphor".into());
+        names.insert(2, "DejaVu Sans".into());
+    }
+    fonts
+}
+
+fn style(style: &mut Style) {
+    // A blinking caret redraws the whole window each time.
+    style.visuals.text_cursor.blink = false;
+    for (text, font) in [
+        (TextStyle::Heading, FontId::new(16.0, semibold())),
+        (TextStyle::Body, FontId::proportional(13.0)),
+        (TextStyle::Button, FontId::proportional(13.0)),
+        (TextStyle::Small, FontId::proportional(11.0)),
+        (TextStyle::Monospace, FontId::monospace(12.0)),
+    ] {
+        style.text_styles.insert(text, font);
+    }
+    style.spacing.item_spacing = vec2(GRID, GRID / 2.0);
+    style.spacing.button_padding = vec2(GRID, 3.0);
+    style.spacing.interact_size = vec2(40.0, ROW);
+    style.spacing.icon_width = 16.0;
+    style.spacing.combo_width = 80.0;
+    style.spacing.menu_margin = egui::Margin::same(6);
+    style.spacing.window_margin = egui::Margin::same(12);
+}
+
+fn visuals(mut visuals: Visuals, p: &Palette) -> Visuals {
+    let radius = CornerRadius::same(6);
+    visuals.panel_fill = p.panel;
+    visuals.window_fill = p.panel;
+    visuals.window_stroke = Stroke::new(1.0, p.line);
+    visuals.window_corner_radius = CornerRadius::same(8);
+    visuals.menu_corner_radius = CornerRadius::same(8);
+    visuals.extreme_bg_color = p.ground;
+    visuals.faint_bg_color = p.field.gamma_multiply(0.5);
+    visuals.code_bg_color = p.field;
+    visuals.text_edit_bg_color = Some(p.ground);
+    visuals.hyperlink_color = p.accent;
+    visuals.warn_fg_color = p.warning;
+    visuals.error_fg_color = p.error;
+    visuals.weak_text_color = Some(p.tertiary);
+    visuals.selection.bg_fill = p.selected;
+    visuals.selection.stroke = Stroke::new(1.0, p.text);
+    visuals.text_cursor.stroke = Stroke::new(2.0, p.accent);
+    let widgets = &mut visuals.widgets;
+    for (widget, fill, line, text) in [
+        (&mut widgets.noninteractive, p.panel, p.line, p.text),
+        (&mut widgets.inactive, p.field, Color32::TRANSPARENT, p.text),
+        (&mut widgets.hovered, p.hover, p.line, p.text),
+        (&mut widgets.active, p.hover, p.accent, p.text),
+        (&mut widgets.open, p.hover, p.line, p.text),
+    ] {
+        widget.bg_fill = fill;
+        widget.weak_bg_fill = fill;
+        widget.bg_stroke = Stroke::new(1.0, line);
+        widget.fg_stroke = Stroke::new(1.0, text);
+        widget.corner_radius = radius;
+        widget.expansion = 0.0;
+    }
+    visuals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WCAG 2, level AA: 4.5 for text, 3 for parts of a drawing.
+    #[test]
+    fn text_and_drawings_can_be_read() {
+        for (name, p) in [("dark", &DARK), ("light", &LIGHT)] {
+            for ground in [p.ground, p.panel, p.field] {
+                for (what, colour) in [("text", p.text), ("secondary", p.secondary)] {
+                    assert!(contrast(colour, ground) >= 4.5, "{name}: {what} {}", contrast(colour, ground));
+                }
+            }
+            for ground in [p.ground, p.panel] {
+                for (what, colour) in [
+                    ("tertiary", p.tertiary),
+                    ("accent", p.accent),
+                    ("warning", p.warning),
+                    ("error", p.error),
+                    ("ok", p.ok),
+                    ("end", p.end),
+                    ("native", p.native),
+                    ("exact", p.exact),
+                    ("hybrid", p.hybrid),
+                ] {
+                    assert!(contrast(colour, ground) >= 4.5, "{name}: {what} {}", contrast(colour, ground));
+                }
+                for (what, colour) in [("chosen", p.chosen), ("before", p.before), ("playhead", p.playhead[0])] {
+                    assert!(contrast(colour, ground) >= 3.0, "{name}: {what} {}", contrast(colour, ground));
+                }
+            }
+            assert!(contrast(p.text, p.selected) >= 4.5, "{name}: selected");
+            assert!(contrast(Color32::WHITE, p.primary) >= 4.5, "{name}: primary");
+            for step in 0..=100 {
+                let ground = p.ramp(f64::from(step) / 100.0);
+                let best = p.playhead.iter().map(|c| contrast(*c, ground)).fold(0.0, f32::max);
+                assert!(best >= 3.0, "{name}: playhead on {step} % of the ramp: {best}");
+                assert!(contrast(contrasting(ground), ground) >= 4.5);
+            }
+        }
+    }
+
+    /// Luminance only rises or only falls along the ramp, so that more is seen as more.
+    #[test]
+    fn the_ramp_is_monotone() {
+        for p in [&DARK, &LIGHT] {
+            let luminance: Vec<f32> =
+                (0..=50).map(|n| contrast(p.ramp(f64::from(n) / 50.0), Color32::BLACK)).collect();
+            let rising = luminance[50] > luminance[0];
+            assert!(luminance.windows(2).all(|pair| (pair[1] > pair[0]) == rising), "{luminance:?}");
+        }
+    }
+
+    #[test]
+    fn every_icon_is_in_the_font() {
+        let ctx = Context::default();
+        install(&ctx);
+        let mut missing = Vec::new();
+        let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+            ui.fonts_mut(|fonts| {
+                let font = FontId::proportional(13.0);
+                missing.extend(icon::ALL.iter().filter(|icon| !fonts.has_glyphs(&font, icon)));
+            });
+        });
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}
