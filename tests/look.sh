@@ -60,8 +60,8 @@ command "switch to the current clip"
 keys Tab Tab 2
 command "show the comparison"
 picture pinned
-command "show candidates"
-picture candidates
+command "show the draw"
+picture draw
 keys F1
 picture keys
 keys Escape

@@ -1,7 +1,7 @@
 //! One draw as it is drawn: its candidates, the mass by rank, and its probabilities as a stack.
 
-use super::steps::{Candidate, candidates};
 use super::statistics::distributions;
+use super::steps::{Candidate, candidates};
 use super::top_ids;
 use crate::data::{Logits, Sampling};
 
@@ -23,7 +23,13 @@ pub struct DrawDistribution {
 }
 
 /// The draw of `codebook` that gave `taken`, with its `n` most likely tokens.
-pub fn draw_distribution(logits: &Logits, codebook: usize, sampling: &Sampling, taken: u32, n: usize) -> DrawDistribution {
+pub fn draw_distribution(
+    logits: &Logits,
+    codebook: usize,
+    sampling: &Sampling,
+    taken: u32,
+    n: usize,
+) -> DrawDistribution {
     let (p, q) = distributions(logits.row(codebook), sampling.params_for(codebook), sampling.guard);
     let candidates = candidates(logits, codebook, sampling, taken, n);
     let listed = |of: fn(&Candidate) -> f32| candidates.iter().map(of).sum::<f32>();

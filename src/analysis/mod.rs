@@ -1,7 +1,7 @@
 //! Statistics on plain data. Every function states its formula, range and unit; probabilities are `f32` as in the samplers, sums
 //! are `f64`. Entropies and divergences are in bits.
 //!
-//! [`statistics`], [`steps`], [`what_if`]: draws. [`clip`], [`issues`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips
+//! [`statistics`], [`steps`], [`draw`], [`what_if`]: draws. [`clip`], [`issues`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips
 //! against clips. [`logit_diff`], [`divergence`]: two computations of the same clip. [`binomial`], [`bootstrap`]: votes of listeners.
 
 pub mod binomial;
@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod chi_square;
 pub mod clip;
 pub mod divergence;
+pub mod draw;
 pub mod groups;
 pub mod histogram;
 pub mod issues;

@@ -38,6 +38,13 @@ pub enum Stat {
     KeptCount,
 }
 
+impl Stat {
+    /// Its entry in [`STEP_STATISTICS`].
+    pub fn info(self) -> &'static StepStatistic {
+        &STEP_STATISTICS[self as usize]
+    }
+}
+
 /// How a statistic maps to 0 to 1, for colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {

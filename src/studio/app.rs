@@ -90,19 +90,9 @@ impl Studio {
         }
     }
 
-    /// Gives `ctx` the fonts and style of the window. Labels of codes are phonetic; egui's own font lacks such letters,
-    /// DejaVu Sans has them.
+    /// Gives `ctx` the fonts, colours and spacing of the window.
     pub fn prepare(ctx: &Context) {
-        let mut fonts = egui::FontDefinitions::default();
-        let data = egui::FontData::from_static(dejavu::sans::regular());
-        fonts.font_data.insert("DejaVu Sans".into(), Arc::new(data));
-        fonts.families.entry(egui::FontFamily::Proportional).or_default().push("DejaVu Sans".into());
-        ctx.set_fonts(fonts);
-        ctx.all_styles_mut(|style| {
-            // A blinking caret redraws the whole window each time.
-            style.visuals.text_cursor.blink = false;
-            style.text_styles.insert(egui::TextStyle::Small, egui::FontId::proportional(11.0));
-        });
+        super::theme::install(ctx);
     }
 
     pub(super) fn pacing(&self) -> &Pacing {

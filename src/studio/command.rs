@@ -111,7 +111,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Play the conversation", None, |_| to(ComposerCommand::PlayConversation)),
     named("Export the conversation as WAV…", None, |_| to(export(Export::Conversation))),
     named("Add a turn", key(COMMAND, Key::T), |_| to(ComposerCommand::AddTurn)),
-    named("Show candidates", None, |_| request(PanelRequest::OpenTab("Candidates"))),
+    named("Show the draw", None, |_| request(PanelRequest::OpenTab("Draw"))),
     named("Show statistics", None, |_| request(PanelRequest::OpenTab("Statistics"))),
     named("Show problems", None, |_| request(PanelRequest::OpenTab("Problems"))),
     named("Show acoustic measures", None, |_| request(PanelRequest::OpenTab("Sound"))),

@@ -7,10 +7,10 @@ use super::panels::{Panel, Slot, least_clip_height};
 use super::session::Session;
 
 /// Height of the panel below the clip.
-const DETAIL: f32 = 210.0;
+const DETAIL: f32 = 264.0;
 /// Its share of a low window, and its least height; without room for that it takes turns with the clip.
-const DETAIL_SHARE: f32 = 0.34;
-const LEAST_DETAIL: f32 = 130.0;
+const DETAIL_SHARE: f32 = 0.36;
+const LEAST_DETAIL: f32 = 150.0;
 /// Width of the window below which only one panel stands next to the clip.
 const NARROW: f32 = 860.0;
 
@@ -65,7 +65,7 @@ impl Layout {
     fn sides_ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
         let width = ui.ctx().content_rect().width();
         let narrow = width < NARROW;
-        let left = egui::Panel::left("compose").default_size(330.0).max_size(width * 0.45);
+        let left = egui::Panel::left("compose").default_size(312.0).max_size(width * 0.45);
         left.show(ui, |ui| {
             if narrow {
                 ui.horizontal(|ui| {
@@ -93,7 +93,7 @@ impl Layout {
             egui::CentralPanel::default().show(ui, |ui| self.low_centre_ui(ui, frame));
             return;
         }
-        let height = DETAIL.min(ui.available_height() * DETAIL_SHARE);
+        let height = DETAIL.max(0.28 * ui.available_height()).min(ui.available_height() * DETAIL_SHARE);
         let detail = egui::Panel::bottom("detail").resizable(true).default_size(height);
         // However large it was made in a higher window, the clip keeps the room that its lanes need.
         detail.min_size(LEAST_DETAIL).max_size(room).show(ui, |ui| {

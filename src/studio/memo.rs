@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 /// A value that is cheap enough to be computed while the window is drawn.
-#[derive(Default)]
 pub(super) struct Memo<K, V> {
     known: Option<(K, V)>,
+}
+
+impl<K, V> Default for Memo<K, V> {
+    fn default() -> Self {
+        Self { known: None }
+    }
 }
 
 impl<K: PartialEq, V> Memo<K, V> {

@@ -84,7 +84,7 @@ pub(super) static MENUS: &[Menu] = &[
     Menu {
         title: "View",
         commands: &[
-            "Show candidates",
+            "Show the draw",
             "Show statistics",
             "Show problems",
             "Show acoustic measures",

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod shell;
 mod tasks;
 pub mod test_bench;
+mod theme;
 
 pub use self::app::Studio;
 pub use self::command::{COMMANDS, Command, Commands, NamedCommand};

@@ -10,7 +10,7 @@ use super::command::Command;
 use super::comparison::Comparison;
 use super::composer::{Composer, Draft};
 use super::effects::{Effect, Effects};
-use super::inspector::Inspector;
+use super::inspector::{Followed, Inspector};
 use super::library::Library;
 use super::models::{Models, describe_bytes};
 use super::monitor::Monitor;
@@ -229,6 +229,14 @@ impl Session {
     /// Whether a take is being made.
     pub fn is_speaking(&self) -> bool {
         self.tasks.is_active(SPEAK)
+    }
+
+    /// The draw that is shown, and what it follows; `None` if no draw is known.
+    pub fn draw(&self) -> Option<(Followed, (usize, usize))> {
+        let (inspector, player) = (&self.inspector, &self.monitor.player);
+        let frame_rate = self.models.info()?.dims.frame_rate;
+        let newest = self.is_speaking() || self.is_recomputing();
+        inspector.view.draw(&inspector.current, newest, player.position(), frame_rate)
     }
 
     /// Whether the logits of the current clip are being computed.

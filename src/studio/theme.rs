@@ -36,6 +36,8 @@ pub(super) struct Palette {
     pub(super) warning: Color32,
     pub(super) error: Color32,
     pub(super) ok: Color32,
+    /// The entropy of a draw.
+    pub(super) entropy: Color32,
     /// The probability that the speech ends.
     pub(super) end: Color32,
     /// The position of playback, and the rim that makes it visible on every ground.
@@ -68,6 +70,7 @@ static DARK: Palette = Palette {
     warning: rgb(0xE3_B3_41),
     error: rgb(0xFF_8A_80),
     ok: rgb(0x3F_B9_50),
+    entropy: rgb(0x39_C5_CF),
     end: rgb(0xD8_7F_C4),
     playhead: [Color32::WHITE, Color32::BLACK],
     native: rgb(0x58_A6_FF),
@@ -93,6 +96,7 @@ static LIGHT: Palette = Palette {
     warning: rgb(0x7A_50_00),
     error: rgb(0xB3_26_1E),
     ok: rgb(0x15_70_3A),
+    entropy: rgb(0x00_70_80),
     end: rgb(0x9C_2F_86),
     playhead: [rgb(0x1B_1F_24), Color32::WHITE],
     native: rgb(0x0B_62_D6),
@@ -176,8 +180,32 @@ pub(super) mod icon {
     pub(in crate::studio) const CUBE: &str = "\u{E1DA}";
     #[cfg(test)]
     pub(super) const ALL: [&str; 26] = [
-        PLAY, PAUSE, STOP, TO_START, FRAME_BACK, FRAME_FORWARD, LOOP, SETTINGS, SEARCH, STAR, MORE, CLOSE, ADD, RECORD, DICE,
-        VOLUME, KEYBOARD, WARNING, ERROR, INFO, CHILD, FLAG, UP, MENU, SELECTED, CUBE,
+        PLAY,
+        PAUSE,
+        STOP,
+        TO_START,
+        FRAME_BACK,
+        FRAME_FORWARD,
+        LOOP,
+        SETTINGS,
+        SEARCH,
+        STAR,
+        MORE,
+        CLOSE,
+        ADD,
+        RECORD,
+        DICE,
+        VOLUME,
+        KEYBOARD,
+        WARNING,
+        ERROR,
+        INFO,
+        CHILD,
+        FLAG,
+        UP,
+        MENU,
+        SELECTED,
+        CUBE,
     ];
 }
 
@@ -194,6 +222,11 @@ pub(super) fn clock() -> FontId {
 /// Heading of a part of a panel.
 pub(super) fn heading(text: &str) -> egui::RichText {
     egui::RichText::new(text).family(semibold()).size(12.0)
+}
+
+/// A button that is an icon; the caller gives it a name and says what it does.
+pub(super) fn icon_button(icon: &'static str) -> egui::Button<'static> {
+    egui::Button::new(egui::RichText::new(icon).size(16.0)).min_size(egui::Vec2::splat(ICON_BUTTON))
 }
 
 /// Gives `ctx` fonts and styles.
@@ -215,15 +248,16 @@ fn fonts() -> egui::FontDefinitions {
     add("JetBrains Mono", include_bytes!("../../assets/fonts/JetBrainsMono-Regular.ttf"));
     add("Phosphor", include_bytes!("../../assets/fonts/Phosphor-Subset.ttf"));
     add("DejaVu Sans", dejavu::sans::regular());
-    for (family, first) in [
-        (FontFamily::Proportional, "Inter"),
-        (semibold(), "Inter SemiBold"),
-        (FontFamily::Monospace, "JetBrains Mono"),
-    ] {
+    for (family, first) in
+        [(FontFamily::Proportional, "Inter"), (semibold(), "Inter SemiBold"), (FontFamily::Monospace, "JetBrains Mono")]
+    {
         let behind = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
         let names = fonts.families.entry(family).or_default();
         if names.is_empty() {
-            *names = behind.into_iter().filter(|name| name != "Inter" && name != "Phosphor" && name != "DejaVu Sans").collect();
+            *names = behind
+                .into_iter()
+                .filter(|name| name != "Inter" && name != "Phosphor" && name != "DejaVu Sans")
+                .collect();
         }
         names.insert(0, first.into());
         names.insert(1, "Phosphor".into());
@@ -309,6 +343,7 @@ mod tests {
                     ("warning", p.warning),
                     ("error", p.error),
                     ("ok", p.ok),
+                    ("entropy", p.entropy),
                     ("end", p.end),
                     ("native", p.native),
                     ("exact", p.exact),
@@ -335,8 +370,7 @@ mod tests {
     #[test]
     fn the_ramp_is_monotone() {
         for p in [&DARK, &LIGHT] {
-            let luminance: Vec<f32> =
-                (0..=50).map(|n| contrast(p.ramp(f64::from(n) / 50.0), Color32::BLACK)).collect();
+            let luminance: Vec<f32> = (0..=50).map(|n| contrast(p.ramp(f64::from(n) / 50.0), Color32::BLACK)).collect();
             let rising = luminance[50] > luminance[0];
             assert!(luminance.windows(2).all(|pair| (pair[1] > pair[0]) == rising), "{luminance:?}");
         }
@@ -346,11 +380,11 @@ mod tests {
     fn every_icon_is_in_the_font() {
         let ctx = Context::default();
         install(&ctx);
-        let mut missing = Vec::new();
+        let mut missing: Vec<&str> = Vec::new();
         let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
             ui.fonts_mut(|fonts| {
                 let font = FontId::proportional(13.0);
-                missing.extend(icon::ALL.iter().filter(|icon| !fonts.has_glyphs(&font, icon)));
+                missing.extend(icon::ALL.into_iter().filter(|icon| !fonts.has_glyphs(&font, icon)));
             });
         });
         assert!(missing.is_empty(), "{missing:?}");

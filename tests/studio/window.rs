@@ -116,7 +116,7 @@ fn a_small_window_with_large_text_hides_nothing() {
     let map = window.get_by_label("Token map").rect();
     assert!(map.left() >= text.right() && map.right() <= screen.right(), "{map:?} beside {text:?}");
     assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("▶ Play").rect().top());
-    assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("Candidates").rect().top());
+    assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("Draw").rect().top());
     // Lower still, the clip and what is about it take turns.
     window.set_size(egui::vec2(1024.0 / 1.5, 420.0));
     window.run_steps(5);

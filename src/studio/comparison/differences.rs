@@ -13,7 +13,7 @@ use crate::report::{self, ClipReport, Report, StepsUnavailable, Table};
 pub(super) fn describe_differences(pinned: &[Arc<PinnedClip>], info: &ModelInfo) -> Vec<String> {
     let Some((first, others)) = pinned.split_first() else { return Vec::new() };
     let rows = others.iter().map(|other| describe_difference(first, other, info));
-    std::iter::once("the others are compared with this one".to_owned()).chain(rows).collect()
+    std::iter::once("reference".to_owned()).chain(rows).collect()
 }
 
 fn describe_difference(first: &PinnedClip, other: &PinnedClip, info: &ModelInfo) -> String {

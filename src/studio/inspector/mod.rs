@@ -8,7 +8,7 @@ mod what_if;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::clip_view::{ClipView, MapContent};
+pub use self::clip_view::{ClipView, Followed, MapContent};
 pub use self::current_clip::CurrentClip;
 pub use self::time_axis::TimeAxis;
 pub use self::what_if::WhatIfQuestion;
@@ -95,7 +95,7 @@ pub enum InspectorCommand {
     },
     /// Takes were deleted, with their names.
     TakesDeleted(Vec<(TakeId, String)>),
-    /// Select frame and codebook; `None` follows the newest frame.
+    /// Select frame and codebook; `None` follows the newest frame or the playhead.
     Select(Option<(usize, usize)>),
     /// Codebook of the plots.
     SelectCodebook(usize),

@@ -2,28 +2,36 @@
 
 use egui::{Button, RichText, Ui};
 
-use super::lanes::lanes_ui;
+use super::lanes::{Bands, lanes_ui};
 use super::model_menu::no_model_ui;
 use super::spectrograms::Spectrograms;
-use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour};
+use super::stacks::Stacks;
+use super::take_menus::{again_menu_ui, export_menu_ui};
 use super::token_map::{TokenMap, content_ui};
 use super::{Panel, Slot};
 use crate::data::{FinishReason, ModelInfo};
-use crate::studio::command::Commands;
+use crate::studio::command::{Commands, VARIANTS};
 use crate::studio::comparison::ComparisonCommand;
+use crate::studio::composer::ComposerCommand;
 use crate::studio::inspector::CurrentClip;
 use crate::studio::library::LibraryCommand;
 use crate::studio::session::Session;
-use crate::studio::shell::ShellCommand;
+use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::theme::{Palette, icon, semibold};
 use crate::takes::TakeId;
 
 /// Width below which the buttons of a take are one menu.
 const NARROW: f32 = 560.0;
 
+/// The line that an empty window offers.
+const EXAMPLE: &str = "The little boat sailed across the quiet lake.";
+
 #[derive(Default)]
 pub(super) struct ClipPanel {
     map: TokenMap,
     pictures: Spectrograms,
+    stacks: Stacks,
+    bands: Bands,
 }
 
 impl Panel for ClipPanel {
@@ -43,11 +51,66 @@ impl Panel for ClipPanel {
             }
             return;
         };
+        let clip = &session.inspector.current.clip;
+        if clip.codes.is_empty() && clip.audio.is_empty() && !session.is_speaking() {
+            return welcome_ui(ui, session, commands);
+        }
         header_ui(ui, session, model, commands);
         content_ui(ui, session, &self.map, commands);
         let height = ui.available_height();
-        lanes_ui(ui, session, &mut self.map, &mut self.pictures, model, height, commands);
+        lanes_ui(
+            ui,
+            session,
+            &mut self.map,
+            &mut self.pictures,
+            (&mut self.stacks, &mut self.bands),
+            model,
+            height,
+            commands,
+        );
     }
+}
+
+/// What a new session offers.
+fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+    const WIDTH: f32 = 420.0;
+    let palette = Palette::of(ui.visuals());
+    ui.add_space((ui.available_height() * 0.16).max(16.0));
+    ui.vertical_centered(|ui| {
+        ui.set_max_width(WIDTH);
+        ui.label(RichText::new("Nothing here yet").family(semibold()).size(18.0));
+        ui.label(
+            RichText::new("Type a line on the left and press Speak, or start with one of these")
+                .color(palette.secondary),
+        );
+        ui.add_space(16.0);
+        let card = |ui: &mut Ui, title: &str, text: &str, enabled: bool| {
+            let title = RichText::new(format!("{title}\n")).family(semibold()).size(14.0);
+            let button = Button::new((title, RichText::new(text).size(12.0).color(palette.secondary)));
+            let button = button.min_size(egui::vec2(WIDTH, 56.0)).wrap();
+            ui.add_enabled(enabled, button).clicked()
+        };
+        let ready = session.models.can_speak();
+        let turn = session.composer.conversation.edited();
+        let speaker = session.composer.conversation.turns().first().map_or(0, |turn| turn.speaker);
+        let example = || ComposerCommand::EditTurn { turn, speaker, text: EXAMPLE.to_owned() };
+        if card(ui, "Say a line", EXAMPLE, ready) {
+            commands.push(example());
+            commands.push(ComposerCommand::Speak { turn, with_context: false });
+        }
+        ui.add_space(8.0);
+        if card(ui, "Compare three takes", "The same line with three seeds, side by side", ready) {
+            commands.push(example());
+            commands.push(ComposerCommand::SpeakVariants { turn, takes: VARIANTS });
+        }
+        ui.add_space(8.0);
+        if card(ui, "Open a model…", "A folder with the weights of a CSM checkpoint", true) {
+            commands.push(ShellCommand::Ask(Dialog::Model));
+        }
+        ui.add_space(16.0);
+        let hint = "Later: click a frame or drag a range to play it; scroll to zoom, double-click to show all";
+        ui.label(RichText::new(hint).size(12.0).color(palette.tertiary));
+    });
 }
 
 /// Name and settings of the clip, and what can be done with it.
@@ -56,19 +119,20 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut C
     ui.horizontal(|ui| {
         let take = current.take.as_ref().and_then(|id| session.library.store.get(id));
         let text = current.clip.origin.text.as_deref();
-        let name = take.map(|take| take.name.as_str()).or(text).unwrap_or("No clip");
+        let name = take.map(|take| take.name.as_str()).or(text).unwrap_or("Nothing here yet");
         // The buttons on the right come first, so that a long name is shortened.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(take) = take {
                 if ui.available_width() < NARROW {
-                    ui.menu_button("Take ▼", |ui| take_ui(ui, session, &take.id, commands));
+                    ui.menu_button(format!("Take {}", icon::MENU), |ui| take_ui(ui, session, &take.id, commands));
                 } else {
                     take_ui(ui, session, &take.id, commands);
                 }
             }
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 chips_ui(ui, session, model, commands);
-                ui.add(egui::Label::new(RichText::new(name).strong()).truncate()).on_hover_text(name);
+                ui.add(egui::Label::new(RichText::new(name).family(semibold()).size(15.0)).truncate())
+                    .on_hover_text(name);
             });
         });
     });
@@ -76,8 +140,8 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut C
 
 /// Buttons of a take.
 fn take_ui(ui: &mut Ui, session: &Session, id: &TakeId, commands: &mut Commands) {
-    ui.menu_button("Export ▼", |ui| export_menu_ui(ui, id, commands));
-    ui.menu_button("Again ▼", |ui| again_menu_ui(ui, id, commands));
+    ui.menu_button(format!("Export {}", icon::MENU), |ui| export_menu_ui(ui, id, commands));
+    ui.menu_button(format!("Again {}", icon::MENU), |ui| again_menu_ui(ui, id, commands));
     if ui.button("Use these settings").on_hover_text("For the next take").clicked() {
         commands.push(LibraryCommand::UseSettings(id.clone()));
     }
@@ -90,7 +154,8 @@ fn take_ui(ui: &mut Ui, session: &Session, id: &TakeId, commands: &mut Commands)
 fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Commands) {
     let CurrentClip { clip, real_time_factor, .. } = &session.inspector.current;
     if let Some(sampling) = &clip.origin.sampling {
-        let mode = RichText::new(format!("● {}", sampling.mode.name())).color(mode_colour(sampling.mode));
+        let mode =
+            RichText::new(format!("● {}", sampling.mode.name())).color(Palette::of(ui.visuals()).mode(sampling.mode));
         ui.label(mode).on_hover_text(sampling.summary());
         let seed = ui.add(Button::new(format!("seed {}", sampling.seed)).small());
         if seed.on_hover_text("Copy the seed").accessible_name("Copy the seed").clicked() {

@@ -1,6 +1,6 @@
 //! The pinned clips: sources to play, and how each differs from the first.
 
-use egui::{Button, ScrollArea, Ui};
+use egui::{Button, RichText, ScrollArea, Ui};
 
 use super::statistics::tables_ui;
 use super::take_menus::test_menu_ui;
@@ -13,6 +13,7 @@ use crate::studio::library::Export;
 use crate::studio::monitor::{MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
 use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::theme::{Palette, icon};
 
 /// Characters of a name in the list.
 const NAME: usize = 16;
@@ -56,7 +57,9 @@ impl Panel for Compare {
             if ui.button("Export page…").on_hover_text("One file that plays them and compares them").clicked() {
                 commands.push(ShellCommand::Ask(Dialog::Export(Export::Pinned)));
             }
-            ui.menu_button("Listening test ▼", |ui| test_menu_ui(ui, session, &comparison.pins.keys(), commands));
+            ui.menu_button(format!("Listening test {}", icon::MENU), |ui| {
+                test_menu_ui(ui, session, &comparison.pins.keys(), commands)
+            });
             if ui.button("Unpin all").clicked() {
                 commands.push(ComparisonCommand::UnpinAll);
             }
@@ -69,7 +72,9 @@ impl Panel for Compare {
             egui::Grid::new("pins").num_columns(6).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
                 for (n, pinned) in pins.iter().enumerate() {
                     let source = PlaybackSource::Pinned(pinned.key.clone());
-                    let play = Button::selectable(session.monitor.source == source, format!("▶ {}", n + 1)).small();
+                    let play =
+                        Button::selectable(session.monitor.source == source, format!("{} {}", icon::PLAY, n + 1))
+                            .small();
                     if ui.add(play).accessible_name(format!("Play {}", n + 1)).clicked() {
                         commands.push(MonitorCommand::SwitchTo(source));
                         commands.push(MonitorCommand::Play);
@@ -86,13 +91,15 @@ impl Panel for Compare {
                             }
                         }
                     }
+                    let differences = comparison.differences.value().rows.get(n).map_or("", String::as_str);
+                    verdict_ui(ui, differences);
                     let map = ui
                         .add(Button::new("Map").small())
                         .on_hover_text("Tokens in which it differs from the current clip");
                     if map.accessible_name(format!("Map of the differences to {}", n + 1)).clicked() {
                         commands.push(InspectorCommand::ShowMap(MapContent::Difference(pinned.key.clone())));
                     }
-                    let unpin = ui.add(Button::new("✕").small());
+                    let unpin = ui.add(Button::new(icon::CLOSE).small());
                     if unpin.accessible_name(format!("Unpin {}", n + 1)).clicked() {
                         commands.push(ComparisonCommand::Unpin(pinned.key.clone()));
                     }
@@ -104,8 +111,6 @@ impl Panel for Compare {
                         format!("{:.2} s · {loudness} · gain {:+.1} dB", pinned.clip.seconds(), decibels(gains[n]));
                     let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
                     ui.small(known.join(" · ")).on_hover_text(settings);
-                    let differences = comparison.differences.value().rows.get(n).map_or("", String::as_str);
-                    ui.small(differences).on_hover_text(differences);
                     ui.end_row();
                 }
             });
@@ -113,4 +118,17 @@ impl Panel for Compare {
             tables_ui(ui, &comparison.differences.value().modes);
         });
     }
+}
+
+/// How a clip differs from the reference: the first part of the text, with the rest on hovering.
+fn verdict_ui(ui: &mut Ui, differences: &str) {
+    let palette = Palette::of(ui.visuals());
+    let first = differences.split(';').next().unwrap_or(differences);
+    let text = match first {
+        "" => RichText::new("…").color(palette.tertiary),
+        "reference" => RichText::new("reference").color(palette.secondary),
+        same if same.starts_with("the same tokens") => RichText::new("= identical, token for token").color(palette.ok),
+        other => RichText::new(format!("≠ {other}")),
+    };
+    ui.label(text).on_hover_text(differences);
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use egui::{Button, ComboBox, DragValue, Id, TextEdit, Ui, vec2};
+use egui::{Button, ComboBox, DragValue, Id, RichText, Slider, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Backend, Dtype, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
-use crate::studio::command::{Commands, VARIANTS, key_of};
+use crate::studio::command::{Command, Commands, VARIANTS, key_of};
 use crate::studio::composer::{ComposerCommand, TurnDraft, TurnId};
 use crate::studio::inspector::InspectorCommand;
 use crate::studio::library::Export;
@@ -15,11 +15,10 @@ use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
 use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::theme::{Palette, heading, icon, semibold};
 use crate::text::{Pronunciations, expected_seconds, length_mismatch};
 use crate::worker::exact_check;
 
-/// Colour of the Speak button, with enough contrast for white text.
-const PRIMARY: egui::Color32 = egui::Color32::from_rgb(0, 92, 160);
 /// Least and most visible lines of a turn's text.
 const ROWS: (usize, usize) = (3, 8);
 
@@ -29,6 +28,8 @@ pub(super) struct Compose {
     preset: String,
     /// The turn whose text was focused last.
     focused: Option<TurnId>,
+    /// Whether codebook 0 and the others have separate settings, as far as the user has said.
+    separate: Option<bool>,
 }
 
 impl Panel for Compose {
@@ -53,7 +54,7 @@ fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mu
         for (n, turn) in session.composer.conversation.turns().iter().enumerate() {
             turn_ui(ui, session, &mut panel.focused, n, turn, commands);
         }
-        if ui.button("Add turn").clicked() {
+        if ui.button(format!("{} Turn", icon::ADD)).accessible_name("Add turn").clicked() {
             commands.push(ComposerCommand::AddTurn);
         }
         ui.separator();
@@ -61,8 +62,7 @@ fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mu
         ui.separator();
         if let Some(model) = session.models.info() {
             let (mut sampling, mut settings) = (session.composer.sampling, session.preferences.settings.clone());
-            sampling_ui(ui, session, &mut sampling, &mut settings, model);
-            presets_ui(ui, &mut sampling, &mut settings, &mut panel.preset);
+            sampling_ui(ui, session, &mut sampling, &mut settings, model, panel);
             if sampling != session.composer.sampling {
                 commands.push(ComposerCommand::SetSampling(sampling));
             }
@@ -76,54 +76,29 @@ fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mu
 fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     let conversation = &session.composer.conversation;
     let (turn, several) = (conversation.edited(), conversation.turns().len() > 1);
-    ui.add_space(4.0);
-    let wide = vec2(ui.available_width(), 30.0);
-    if session.is_speaking() {
-        let clip = &session.inspector.current.clip;
-        let expected = clip.origin.text.as_deref().map_or(0.0, expected_seconds);
-        let made = clip.seconds();
-        let text = match session.load_progress() {
-            Some(loaded) => format!("Stop · loading {loaded}"),
-            None => format!("Stop · {made:.1} of about {:.1} s", expected.max(made)),
-        };
-        if ui.add_sized(wide, Button::new(text)).on_hover_text("Escape").accessible_name("Stop").clicked() {
-            commands.push(ComposerCommand::Stop);
-        }
-    } else {
-        let text = egui::RichText::new("Speak").strong().color(egui::Color32::WHITE);
-        let button = Button::new(text).fill(PRIMARY);
-        let speak = ui.add_enabled_ui(session.models.can_speak(), |ui| ui.add_sized(wide, button)).inner;
-        if speak.on_hover_text(key_of("Speak", ui.ctx())).accessible_name("Speak").clicked() {
-            commands.push(ComposerCommand::Speak { turn, with_context: false });
-        }
-    }
-    ui.horizontal_wrapped(|ui| {
-        let ready = session.models.can_speak();
-        let variants = ui.add_enabled(ready && !session.is_speaking(), Button::new("3 seeds"));
-        if variants.on_hover_text("Three takes of the text, each with a random seed, side by side").clicked() {
-            commands.push(ComposerCommand::SpeakVariants { turn, takes: VARIANTS });
-        }
-        if several {
-            let reply = ui.add_enabled(ready && !conversation.is_first(turn), Button::new("Speak as reply"));
-            let key = key_of("Speak as a reply to the turns before", ui.ctx());
-            if reply.on_hover_text(format!("With the turns before it as context ({key})")).clicked() {
-                commands.push(ComposerCommand::Speak { turn, with_context: true });
+    ui.add_space(8.0);
+    let ready = session.models.can_speak();
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        let wide = vec2(ui.available_width() - 34.0, 36.0);
+        if session.is_speaking() || session.waiting_takes() > 0 {
+            let button = Button::new(RichText::new(format!("{} {}", icon::STOP, progress(session))).family(semibold()));
+            if ui.add_sized(wide, button).on_hover_text("Stop (Escape)").accessible_name("Stop").clicked() {
+                commands.push(ComposerCommand::Stop);
             }
-            let all = ui.add_enabled(ready, Button::new("Speak all"));
-            if all.on_hover_text("Every turn that has no take, or whose context has changed").clicked() {
-                commands.push(ComposerCommand::SpeakConversation);
+        } else {
+            let text = RichText::new("Speak").family(semibold()).size(14.0).color(egui::Color32::WHITE);
+            let button = Button::new(text).fill(Palette::of(ui.visuals()).primary);
+            let speak = ui.add_enabled_ui(ready, |ui| ui.add_sized(wide, button)).inner;
+            let tip = format!("Speak ({})", key_of("Speak", ui.ctx()));
+            if speak.on_hover_text(tip).accessible_name("Speak").clicked() {
+                commands.push(ComposerCommand::Speak { turn, with_context: false });
             }
-            ui.menu_button("Conversation", |ui| {
-                if ui.button("Play all").on_hover_text("The takes of all turns one after another").clicked() {
-                    commands.push(ComposerCommand::PlayConversation);
-                    ui.close();
-                }
-                if ui.button("Export as WAV…").clicked() {
-                    commands.push(ShellCommand::Ask(Dialog::Export(Export::Conversation)));
-                    ui.close();
-                }
-            });
         }
+        let more = Button::new(icon::MENU).min_size(vec2(32.0, 36.0));
+        let (more, _) = egui::containers::menu::MenuButton::from_button(more)
+            .ui(ui, |ui| more_ways_ui(ui, session, turn, several, commands));
+        more.on_hover_text("More ways to speak").accessible_name("More ways to speak");
     });
     match session.waiting_takes() {
         0 => {}
@@ -132,6 +107,70 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     }
     context_meter_ui(ui, session, turn);
     ui.add_space(4.0);
+}
+
+/// What is being made, for the button that stops it.
+fn progress(session: &Session) -> String {
+    if !session.is_speaking() {
+        return "Stop".into();
+    }
+    let clip = &session.inspector.current.clip;
+    let expected = clip.origin.text.as_deref().map_or(0.0, expected_seconds);
+    let made = clip.seconds();
+    match session.load_progress() {
+        Some(loaded) => format!("Loading {loaded}"),
+        None => format!("Stop · {made:.1} of about {:.1} s", expected.max(made)),
+    }
+}
+
+/// Several takes, the turns as a conversation.
+fn more_ways_ui(ui: &mut Ui, session: &Session, turn: TurnId, several: bool, commands: &mut Commands) {
+    let ready = session.models.can_speak();
+    let first = session.composer.conversation.is_first(turn);
+    let key = key_of("Speak as a reply to the turns before", ui.ctx());
+    let entries = [
+        (
+            true,
+            ready && !session.is_speaking(),
+            "3 takes",
+            "Three takes of the text, each with a random seed, side by side".to_owned(),
+            Command::from(ComposerCommand::SpeakVariants { turn, takes: VARIANTS }),
+        ),
+        (
+            several,
+            ready && !first,
+            "Speak as reply",
+            format!("With the turns before it as context ({key})"),
+            ComposerCommand::Speak { turn, with_context: true }.into(),
+        ),
+        (
+            several,
+            ready,
+            "Speak all turns",
+            "Every turn that has no take, or whose context has changed".to_owned(),
+            ComposerCommand::SpeakConversation.into(),
+        ),
+        (
+            several,
+            true,
+            "Play all turns",
+            "The takes of all turns one after another".to_owned(),
+            ComposerCommand::PlayConversation.into(),
+        ),
+        (
+            several,
+            true,
+            "Export the turns as WAV…",
+            "The takes of all turns in one file".to_owned(),
+            ShellCommand::Ask(Dialog::Export(Export::Conversation)).into(),
+        ),
+    ];
+    for (_, enabled, text, tip, command) in entries.into_iter().filter(|entry| entry.0) {
+        if ui.add_enabled(enabled, Button::new(text)).on_hover_text(tip).clicked() {
+            commands.push(command);
+            ui.close();
+        }
+    }
 }
 
 fn turn_ui(
@@ -166,10 +205,10 @@ fn turn_ui(
             let small = |ui: &mut Ui, text: &str, name: String, enabled| {
                 ui.add_enabled(enabled, Button::new(text).small()).accessible_name(name).clicked()
             };
-            if small(ui, "↑", format!("Move turn {} up", n + 1), n > 0) {
+            if small(ui, icon::UP, format!("Move turn {} up", n + 1), n > 0) {
                 commands.push(ComposerCommand::MoveTurnUp(turn.id));
             }
-            if small(ui, "✕", format!("Delete turn {}", n + 1), true) {
+            if small(ui, icon::CLOSE, format!("Delete turn {}", n + 1), true) {
                 commands.push(ComposerCommand::RemoveTurn(turn.id));
             }
             if small(ui, "Speak", format!("Speak turn {}", n + 1), session.models.can_speak()) {
@@ -178,7 +217,7 @@ fn turn_ui(
         }
         if let Some(take) = &turn.take
             && several
-            && ui.small_button("▶").accessible_name(format!("Play turn {}", n + 1)).clicked()
+            && ui.small_button(icon::PLAY).accessible_name(format!("Play turn {}", n + 1)).clicked()
         {
             commands.push(InspectorCommand::PlayTake(take.id.clone()));
         }
@@ -213,25 +252,27 @@ fn turn_ui(
 fn context_meter_ui(ui: &mut Ui, session: &Session, turn: TurnId) {
     let Session { composer, models, library, preferences, .. } = session;
     if let Some((used, of)) = composer.context_meter(turn, models, library, &preferences.settings) {
-        let bar = egui::ProgressBar::new(used as f32 / of as f32).text(format!("context: {used} of {of} positions"));
-        ui.add(bar).on_hover_text("Turns before, text and the longest speech");
+        let text = format!("Context {:.0} %", 100.0 * used as f32 / of as f32);
+        let tip = format!("Turns before, text and the longest speech take {used} of the model's {of} positions");
+        ui.small(RichText::new(text).color(Palette::of(ui.visuals()).tertiary)).on_hover_text(tip);
     }
 }
 
 fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
-        ui.strong("Voice prompt");
+        ui.label(heading("VOICE"));
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
             commands.push(ShellCommand::Ask(Dialog::VoicePrompt));
         }
         match &session.composer.microphone {
             None => {
-                if ui.button("● Record").on_hover_text("From the default microphone").clicked() {
+                if ui.button(format!("{} Record", icon::RECORD)).on_hover_text("From the default microphone").clicked()
+                {
                     commands.push(ComposerCommand::StartRecording);
                 }
             }
             Some(recording) => {
-                let stop = ui.button(format!("■ Stop {:.1} s", recording.seconds()));
+                let stop = ui.button(format!("{} Stop {:.1} s", icon::STOP, recording.seconds()));
                 if stop.accessible_name("Stop recording").clicked() {
                     commands.push(ComposerCommand::StopRecording);
                 }
@@ -240,7 +281,7 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             }
         }
         if session.composer.conversation.prompt.is_some()
-            && ui.button("✕").accessible_name("Remove the voice prompt").clicked()
+            && ui.button(icon::CLOSE).accessible_name("Remove the voice prompt").clicked()
         {
             commands.push(ComposerCommand::RemoveVoicePrompt);
         }
@@ -255,7 +296,7 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         ui.horizontal(|ui| {
             ui.label("speaker");
             ui.add(DragValue::new(&mut speaker).range(0..=99)).accessible_name("Speaker of the voice prompt");
-            let play = ui.button("▶").on_hover_text("Play the part that is used");
+            let play = ui.button(icon::PLAY).on_hover_text("Play the part that is used");
             if play.accessible_name("Play the voice prompt").clicked() {
                 commands.push(ComposerCommand::PlayVoicePrompt);
             }
@@ -280,34 +321,66 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     }
 }
 
-fn sampling_ui(ui: &mut Ui, session: &Session, s: &mut Sampling, settings: &mut Settings, model: &ModelInfo) {
-    ui.strong("Sampling");
+fn sampling_ui(
+    ui: &mut Ui,
+    session: &Session,
+    s: &mut Sampling,
+    settings: &mut Settings,
+    model: &ModelInfo,
+    panel: &mut Compose,
+) {
+    ui.label(heading("SAMPLING"));
     mode_ui(ui, s, session.models.checkpoint());
-    egui::Grid::new("sampling").num_columns(3).spacing([8.0, 4.0]).show(ui, |ui| {
-        ui.label("");
-        ui.small("codebook 0");
-        ui.small(format!("codebooks 1-{}", model.dims.codebooks - 1));
-        ui.end_row();
+    let separate = panel.separate.unwrap_or(s.codebook0 != s.depth);
+    egui::Grid::new("sampling").num_columns(2).spacing([8.0, 4.0]).show(ui, |ui| {
         for param in PARAMS {
             ui.label(param.label);
-            for stage in Stage::ALL {
-                param_ui(ui, param, stage, s, model);
-            }
+            param_ui(ui, param, Stage::Codebook0, s, model);
             ui.end_row();
         }
+        if separate {
+            ui.small(format!("Codebooks 1–{}", model.dims.codebooks - 1));
+            ui.end_row();
+            for param in PARAMS {
+                ui.label(param.label);
+                param_ui(ui, param, Stage::Depth, s, model);
+                ui.end_row();
+            }
+        } else {
+            s.depth = s.codebook0;
+        }
         ui.label("Seed");
-        ui.add_enabled(!settings.random_seed, DragValue::new(&mut s.seed)).accessible_name("Seed");
-        ui.checkbox(&mut settings.random_seed, "random");
-        ui.end_row();
-        ui.label("Max length (s)");
-        let length = DragValue::new(&mut settings.max_seconds).range(1.0..=160.0).speed(0.5);
-        ui.add(length).accessible_name("Maximum length");
-        ui.checkbox(&mut settings.autoplay, "Autoplay");
+        ui.horizontal(|ui| {
+            let dice = ui.add(Button::selectable(settings.random_seed, RichText::new(icon::DICE).size(16.0)));
+            if dice.on_hover_text("A random seed for every take").accessible_name("Random seed").clicked() {
+                settings.random_seed = !settings.random_seed;
+            }
+            let seed = DragValue::new(&mut s.seed);
+            ui.add_enabled_ui(!settings.random_seed, |ui| {
+                ui.add_sized(vec2(112.0, 24.0), seed).accessible_name("Seed")
+            });
+        });
         ui.end_row();
     });
-    guard_ui(ui, &mut s.guard, model);
-    precision_ui(ui, s);
-    pronunciations_ui(ui, &mut settings.pronunciations);
+    let mut linked = !separate;
+    let tip = "One temperature and top-k for all codebooks";
+    if ui.checkbox(&mut linked, "Link codebooks").on_hover_text(tip).changed() {
+        panel.separate = Some(!linked);
+    }
+    let changed = s.guard.is_some() || !settings.pronunciations.is_empty() || !settings.autoplay;
+    let title = if changed { "Advanced ●" } else { "Advanced" };
+    egui::CollapsingHeader::new(title).id_salt("advanced").show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.label("Longest take");
+            let length = DragValue::new(&mut settings.max_seconds).range(1.0..=160.0).speed(0.5).suffix(" s");
+            ui.add(length).accessible_name("Maximum length");
+        });
+        ui.checkbox(&mut settings.autoplay, "Play while generating").accessible_name("Autoplay");
+        guard_ui(ui, &mut s.guard, model);
+        precision_ui(ui, s);
+        pronunciations_ui(ui, &mut settings.pronunciations);
+        presets_ui(ui, s, settings, &mut panel.preset);
+    });
 }
 
 /// The user's list of pronunciations.
@@ -344,7 +417,9 @@ fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, checkpoint: Option<&Arc<Checkpo
     ui.horizontal(|ui| {
         for info in Mode::all() {
             let enabled = info.backend != Backend::Torch || crate::torch::AVAILABLE;
-            let button = ui.add_enabled(enabled, Button::selectable(sampling.mode == info.mode, info.name));
+            let name = RichText::new(capitalised(info.name));
+            let button = ui.add_enabled(enabled, Button::selectable(sampling.mode == info.mode, name));
+            let button = button.accessible_name(info.name);
             if button.on_disabled_hover_text("This program was built without PyTorch").clicked() {
                 sampling.mode = info.mode;
                 sampling.precision = checkpoint.map_or(sampling.precision, |c| c.default_precision(info.mode));
@@ -358,6 +433,12 @@ fn mode_ui(ui: &mut Ui, sampling: &mut Sampling, checkpoint: Option<&Arc<Checkpo
     };
 }
 
+/// A name as it begins a sentence.
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn param_ui(ui: &mut Ui, param: &Param, stage: Stage, sampling: &mut Sampling, model: &ModelInfo) {
     let name = match stage {
         Stage::Codebook0 => param.label.to_owned(),
@@ -366,12 +447,12 @@ fn param_ui(ui: &mut Ui, param: &Param, stage: Stage, sampling: &mut Sampling, m
     let params = sampling.stage_mut(stage);
     let mut value = (param.get)(params);
     let range = *(param.range)(&model.dims).start()..=(param.slider_max)(&model.dims);
-    let drag = DragValue::new(&mut value).range(range);
-    let drag = match param.kind {
-        ParamKind::Real => drag.speed(0.01).fixed_decimals(2),
-        ParamKind::Count => drag.fixed_decimals(0),
+    ui.spacing_mut().slider_width = 116.0;
+    let slider = match param.kind {
+        ParamKind::Real => Slider::new(&mut value, range).fixed_decimals(2).step_by(0.01),
+        ParamKind::Count => Slider::new(&mut value, range).fixed_decimals(0).logarithmic(true),
     };
-    if ui.add(drag).on_hover_text(param.help).accessible_name(name).changed() {
+    if ui.add(slider).on_hover_text(param.help).accessible_name(name).changed() {
         (param.set)(params, value);
     }
 }
@@ -405,7 +486,8 @@ fn presets_ui(ui: &mut Ui, sampling: &mut Sampling, settings: &mut Settings, pre
                     if ui.button(&preset.name).clicked() {
                         chosen = Some(preset.sampling);
                     }
-                    if ui.small_button("✕").accessible_name(format!("Delete preset {}", preset.name)).clicked() {
+                    if ui.small_button(icon::CLOSE).accessible_name(format!("Delete preset {}", preset.name)).clicked()
+                    {
                         removed = Some(n);
                     }
                 });

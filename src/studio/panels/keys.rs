@@ -34,8 +34,12 @@ impl Panel for Keys {
             self.open = false;
         }
         let ctx = ui.ctx().clone();
-        let height = ctx.content_rect().height() * 0.7;
-        Window::new("Keys").open(&mut self.open).collapsible(false).vscroll(true).max_height(height).show(&ctx, |ui| {
+        let height = ctx.content_rect().height() * 0.8;
+        let window = Window::new("Keys").open(&mut self.open).collapsible(false).resizable(false).vscroll(true);
+        let window =
+            window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).default_width(560.0).max_height(height);
+        window.show(&ctx, |ui| {
+            ui.set_min_width(520.0);
             Grid::new("keys").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
                 let named = COMMANDS.iter().filter_map(|c| Some((ctx.format_shortcut(&c.key?), c.title)));
                 let others = OTHER_KEYS.iter().map(|(key, does)| ((*key).to_owned(), *does));

@@ -1,23 +1,26 @@
 //! Lanes: everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map and overview. A
 //! selection in any of them is played.
 
-use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Response, Sense, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Mesh, Rect, Response, Sense, Ui, pos2, vec2};
 
 use super::lane::Lane;
 use super::spectrograms::Spectrograms;
-use super::take_menus::mode_colour;
+use super::stacks::Stacks;
 use super::token_map::{TokenMap, token_map_ui};
-use crate::analysis::statistics::{END_PROBABILITY_COLOUR, StepStatistic, curves};
+use crate::analysis::statistics::Stat;
+use crate::analysis::steps::Step;
 use crate::audio::peaks::samples_per_peak;
 use crate::data::{Clip, Edit, ModelInfo};
 use crate::studio::command::Commands;
 use crate::studio::comparison::PinnedClip;
-use crate::studio::inspector::{ClipView, CurrentClip, InspectorCommand, TimeAxis};
+use crate::studio::inspector::{CurrentClip, InspectorCommand, TimeAxis};
 use crate::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
+use crate::studio::theme::{Palette, icon};
+use crate::text::expected_seconds;
 
 /// Width of the names and numbers left of the lanes.
-const MARGIN: f32 = 64.0;
+const MARGIN: f32 = 88.0;
 /// Height of the ruler.
 const RULER: f32 = 18.0;
 /// Greatest and least height of a pinned clip.
@@ -25,11 +28,10 @@ const PINNED: (f32, f32) = (30.0, 12.0);
 const OVERVIEW: f32 = 14.0;
 const GAP: f32 = 3.0;
 /// Least and greatest height of waveform and statistics, and their share of what is left.
-const CURVES: (f32, f32, f32) = (34.0, 170.0, 0.19);
+const CURVES: (f32, f32, f32) = (34.0, 150.0, 0.15);
 const LEAST_MAP: f32 = 60.0;
 /// Tallest row of the map.
 const TALLEST_ROW: f32 = 56.0;
-const PLAYHEAD: Color32 = Color32::from_rgb(230, 60, 60);
 
 /// A waveform to draw.
 struct Wave<'a> {
@@ -58,6 +60,7 @@ pub(super) fn lanes_ui(
     session: &Session,
     map: &mut TokenMap,
     pictures: &mut Spectrograms,
+    (stacks, bands): (&mut Stacks, &mut Bands),
     model: &ModelInfo,
     height: f32,
     commands: &mut Commands,
@@ -67,7 +70,7 @@ pub(super) fn lanes_ui(
     let own = current.clip.seconds();
     let longest = pins.iter().map(|pinned| pinned.clip.seconds()).fold(own, f64::max);
     let codes = &current.clip.codes;
-    let length = longest.max(model.dims.seconds(codes.len()));
+    let length = longest.max(model.dims.seconds(codes.len())).max(expected_length(session, own));
     let mut axis = view.axis;
     let (from, to) = axis.range(length);
     let lane = |ui: &mut Ui, height: f32, name: &str| {
@@ -97,8 +100,15 @@ pub(super) fn lanes_ui(
         pinned_ui(ui, place, pinned, n, session, pictures, commands);
         lanes.push((place, response, None));
     }
+    let codebook = view.codebook.min(model.dims.codebooks - 1);
+    let (draws, draws_response) = lane(ui, curve_height, "Probabilities over time");
+    stacks.draw(ui, draws, current, codebook, model);
+    let weak = ui.visuals().weak_text_color();
+    nth_name_ui(ui, draws, (0, 2), "draws", ui.visuals().text_color());
+    nth_name_ui(ui, draws, (1, 2), &format!("codebook {codebook}"), weak);
+    lanes.push((draws, draws_response, None));
     let (statistics, statistics_response) = lane(ui, curve_height, "Statistics over time");
-    statistics_ui(ui, statistics, current, view, model);
+    statistics_ui(ui, statistics, session, model, bands);
     lanes.push((statistics, statistics_response, None));
     let (place, response) = lane(ui, map_height, "Token map");
     token_map_ui(ui, place, session, map, model);
@@ -115,7 +125,10 @@ pub(super) fn lanes_ui(
         painter.rect_filled(part, 0.0, ui.visuals().selection.bg_fill.gamma_multiply(0.35));
     }
     if !current.clip.audio.is_empty() {
-        painter.vline(ruler.x(session.monitor.player.position()), whole.y_range(), (1.5, PLAYHEAD));
+        let x = ruler.x(session.monitor.player.position());
+        let [line, rim] = Palette::of(ui.visuals()).playhead;
+        painter.vline(x, whole.y_range(), (3.0, rim.gamma_multiply(0.6)));
+        painter.vline(x, whole.y_range(), (1.5, line));
     }
     for (lane, response, rows) in lanes {
         interact(ui, lane, rows, &response, session, &mut axis, model, length, commands);
@@ -125,24 +138,35 @@ pub(super) fn lanes_ui(
     }
 }
 
-/// Heights of each pinned clip, of waveform and statistics each, and of the token map with `rows` rows, if all lanes have `height`.
-/// Waveform and statistics share what the map cannot use.
+/// Length of the axis while a clip is made, in seconds: as long as the text lets expect, then longer by steps, so that nothing moves with
+/// every frame. 0 if none is made.
+fn expected_length(session: &Session, made: f64) -> f64 {
+    const STEP: f64 = 2.0;
+    if !session.is_speaking() {
+        return 0.0;
+    }
+    let expected = session.inspector.current.clip.origin.text.as_deref().map_or(0.0, expected_seconds);
+    if made <= expected { expected } else { (made / STEP).ceil() * STEP }
+}
+
+/// Heights of each pinned clip, of waveform, probabilities and statistics each, and of the token map with `rows` rows, if all lanes have
+/// `height`. The other lanes share what the map cannot use.
 fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
-    let others = RULER + OVERVIEW + 5.0 * GAP;
-    let for_pins = (height - others - 2.0 * CURVES.0 - LEAST_MAP) / pins.max(1) as f32 - GAP;
+    let others = RULER + OVERVIEW + 6.0 * GAP;
+    let for_pins = (height - others - 3.0 * CURVES.0 - LEAST_MAP) / pins.max(1) as f32 - GAP;
     let pinned = for_pins.clamp(PINNED.1, PINNED.0);
     let fixed = others + pins as f32 * (pinned + GAP);
     let left = height - fixed;
     let (least, most, share) = CURVES;
     let curve = (left * share).clamp(least, most);
     let tallest = TALLEST_ROW * rows as f32;
-    let map = (left - 2.0 * curve).clamp(LEAST_MAP, tallest.max(LEAST_MAP));
-    (pinned, ((left - map) / 2.0).clamp(curve, most), map)
+    let map = (left - 3.0 * curve).clamp(LEAST_MAP, tallest.max(LEAST_MAP));
+    (pinned, ((left - map) / 3.0).clamp(curve, most), map)
 }
 
 /// Least height of all lanes with `pins` pinned clips.
 pub(super) fn least_height(pins: usize) -> f32 {
-    RULER + OVERVIEW + 5.0 * GAP + 2.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
+    RULER + OVERVIEW + 6.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
 }
 
 /// Clicks, drags and scrolling; the same in every lane. `rows` is the number of codebooks if the lane is the token map.
@@ -213,7 +237,7 @@ fn pinned_ui(
     let loudest =
         session.comparison.pins.clips().iter().map(|pinned| Wave::of_pinned(pinned).loudest()).fold(0.05, f32::max);
     let sampling = pinned.clip.origin.sampling;
-    let colour = sampling.map_or(ui.visuals().weak_text_color(), |s| mode_colour(s.mode));
+    let colour = sampling.map_or(ui.visuals().weak_text_color(), |s| Palette::of(ui.visuals()).mode(s.mode));
     if session.inspector.view.spectrograms {
         pictures.draw(ui, lane, &format!("{:?}", pinned.key), &pinned.spectrogram, pinned.clip.seconds());
     } else {
@@ -229,7 +253,8 @@ fn pinned_ui(
         commands.push(MonitorCommand::SwitchTo(source));
     }
     if is_source {
-        ui.painter().rect_stroke(lane.rect, 2.0, (1.5, PLAYHEAD.gamma_multiply(0.8)), egui::StrokeKind::Inside);
+        let accent = Palette::of(ui.visuals()).accent;
+        ui.painter().rect_stroke(lane.rect, 2.0, (1.5, accent), egui::StrokeKind::Inside);
     }
 }
 
@@ -320,6 +345,7 @@ fn nth_name_ui(ui: &Ui, lane: Lane, (n, of): (usize, usize), name: &str, colour:
 fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Commands) {
     let current = &session.inspector.current;
     let painter = ui.painter().with_clip_rect(lane.rect);
+    let palette = Palette::of(ui.visuals());
     let colour = ui.visuals().weak_text_color();
     let step = TimeAxis::ruler_step(lane.to - lane.from, f64::from(lane.rect.width()));
     let mut mark = (lane.from / step).floor() * step;
@@ -343,7 +369,7 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
         if !lane.rect.contains(at) {
             continue;
         }
-        painter.text(at, Align2::CENTER_CENTER, "▼", FontId::proportional(10.0), PLAYHEAD);
+        painter.text(at, Align2::CENTER_CENTER, icon::FLAG, FontId::proportional(11.0), palette.chosen);
         let flag =
             ui.interact(Rect::from_center_size(at, vec2(14.0, 14.0)), ui.scope_id().with(("edit", n)), Sense::click());
         let name = describe_edit(edit, model);
@@ -400,40 +426,93 @@ fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32
     ui.painter().with_clip_rect(lane.rect).add(mesh);
 }
 
-fn statistics_ui(ui: &Ui, lane: Lane, current: &CurrentClip, view: &ClipView, model: &ModelInfo) {
+/// Entropy of the chosen codebook, with the range that most codebooks are in; the surprisal of its tokens as stems; the probability that
+/// the speech ends, on a scale of its own.
+fn statistics_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, bands: &mut Bands) {
+    const NAMES: usize = 4;
+    let (current, view) = (&session.inspector.current, &session.inspector.view);
+    let palette = Palette::of(ui.visuals());
     let steps = &current.steps;
     let codebook = view.codebook.min(model.dims.codebooks - 1);
     let painter = ui.painter().with_clip_rect(lane.rect);
-    let shown = || curves().map(|(statistic, [r, g, b])| (statistic, Color32::from_rgb(r, g, b)));
-    // The scale, the curves, and the probability of the end.
-    let names = shown().count() + 2;
-    let value = |t: usize, statistic: &StepStatistic| steps[t].stats[codebook][statistic.stat];
     let visible = ((lane.from * model.dims.frame_rate) as usize).saturating_sub(1)
         ..((lane.to * model.dims.frame_rate) as usize + 2).min(steps.len());
-    // Scaled to the clip: most of the range that the vocabulary allows is never used.
-    let all = (0..steps.len()).flat_map(|t| shown().map(move |(s, _)| value(t, s)));
-    let top = all.filter(|v| v.is_finite()).fold(1.0, f64::max);
-    let y = |v: f64| lane.rect.bottom() - 3.0 - (v / top) as f32 * (lane.rect.height() - 8.0);
-    for (n, (statistic, colour)) in shown().enumerate() {
-        let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
-        let points = visible.clone().map(|t| (middle(t), value(t, statistic))).filter(|(_, v)| v.is_finite());
-        let points: Vec<Pos2> = points.map(|(x, v)| pos2(x, y(v))).collect();
-        painter.line(points, (1.6, colour));
-        nth_name_ui(ui, lane, (n + 1, names), statistic.title, colour);
-    }
-    // The probability of the end has its own scale: the height of the lane is 1.
+    bands.update(current, codebook);
+    let top = bands.top.max(1.0);
+    let height = lane.rect.height() - 8.0;
+    let y = |v: f64| lane.rect.bottom() - 3.0 - (v / top).min(1.0) as f32 * height;
     let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
-    let height = |p: f32| lane.rect.bottom() - 3.0 - p * (lane.rect.height() - 8.0);
+    let mut mesh = Mesh::default();
+    let band = palette.entropy.gamma_multiply(0.22);
+    for t in visible.clone() {
+        let (left, right) = (lane.x(model.dims.seconds(t)), lane.x(model.dims.seconds(t + 1)));
+        let (low, high) = bands.of(t);
+        mesh.add_colored_rect(Rect::from_x_y_ranges(left..=right, y(high)..=y(low) + 0.5), band);
+    }
+    painter.add(mesh);
+    for t in visible.clone() {
+        let surprisal = steps[t].stats[codebook][Stat::Surprisal];
+        let surprisal = if surprisal.is_finite() { surprisal } else { top };
+        if surprisal > 0.05 {
+            let at = pos2(middle(t), y(surprisal));
+            painter.vline(at.x, at.y..=y(0.0), (1.0, palette.chosen));
+            painter.circle_filled(at, 2.5, palette.chosen);
+        }
+    }
+    let points = visible.clone().map(|t| pos2(middle(t), y(steps[t].stats[codebook][Stat::Entropy])));
+    painter.line(points.collect(), (1.6, palette.entropy));
     // The draw that ended the clip is drawn at its end.
     let frames = current.clip.codes.len();
     let x = |t: usize| if t < frames { middle(t) } else { lane.x(model.dims.seconds(t)) };
-    let end = (visible.start..visible.end + 1).filter_map(|t| Some(pos2(x(t), height(steps.end_probability(t)?))));
-    let [r, g, b] = END_PROBABILITY_COLOUR;
-    let colour = Color32::from_rgb(r, g, b);
-    painter.line(end.collect::<Vec<_>>(), (1.2, colour));
-    nth_name_ui(ui, lane, (names - 1, names), "p(end)", colour);
-    let weak = ui.visuals().weak_text_color();
-    nth_name_ui(ui, lane, (0, names), &format!("{top:.1} bits"), weak);
+    let place = |p: f32| lane.rect.bottom() - 3.0 - p * height;
+    let end = (visible.start..visible.end + 1).filter_map(|t| Some(pos2(x(t), place(steps.end_probability(t)?))));
+    painter.line(end.collect::<Vec<_>>(), (1.2, palette.end));
+    // The names have the values of the draw that is shown.
+    let shown = session.draw().map(|(_, (t, k))| (&steps[t].stats[k], steps[t].end_probability));
+    let value = |stat: Stat| shown.map_or(String::new(), |(stats, _)| format!(" {:.1}", stats[stat]));
+    let end = shown.map_or(String::new(), |(_, end)| format!(" {:.0} %", 100.0 * end));
+    let names = [
+        (format!("0 to {top:.1} bits"), palette.tertiary),
+        (format!("entropy{}", value(Stat::Entropy)), palette.entropy),
+        (format!("surprisal{}", value(Stat::Surprisal)), palette.chosen),
+        (format!("p(end){end}"), palette.end),
+    ];
+    for (n, (name, colour)) in names.iter().enumerate() {
+        nth_name_ui(ui, lane, (n, NAMES), name, *colour);
+    }
+}
+
+/// The range of entropies over the codebooks, frame by frame, and the scale of the lane; computed once per change of the clip.
+#[derive(Default)]
+pub(super) struct Bands {
+    of: Option<(u64, usize)>,
+    /// The 10th and the 90th percentile over the codebooks, in bits.
+    bands: Vec<(f64, f64)>,
+    /// The largest value that is drawn, in bits.
+    top: f64,
+}
+
+impl Bands {
+    fn update(&mut self, current: &CurrentClip, codebook: usize) {
+        if self.of == Some((current.version, codebook)) {
+            return;
+        }
+        self.of = Some((current.version, codebook));
+        let band = |step: &Step| {
+            let mut entropies: Vec<f64> = step.stats.iter().map(|stats| stats[Stat::Entropy]).collect();
+            entropies.sort_by(f64::total_cmp);
+            let at = |share: f64| entropies[(share * (entropies.len() - 1) as f64).round() as usize];
+            (at(0.1), at(0.9))
+        };
+        self.bands = current.steps.iter().map(band).collect();
+        let drawn = |step: &Step| step.stats[codebook][Stat::Surprisal].max(step.stats[codebook][Stat::Entropy]);
+        let values = current.steps.iter().map(drawn).chain(self.bands.iter().map(|(_, high)| *high));
+        self.top = values.filter(|v| v.is_finite()).fold(0.0, f64::max);
+    }
+
+    fn of(&self, t: usize) -> (f64, f64) {
+        self.bands.get(t).copied().unwrap_or_default()
+    }
 }
 
 /// The overview: the whole clip, and the visible part, which can be dragged.
@@ -465,7 +544,7 @@ mod tests {
             [(1_000.0, 0, 6), (480.0, 3, 32), (700.0, 0, 32), (420.0, 9, 6), (least_height(4), 4, 32)]
         {
             let (pinned, curve, map) = heights(height, pins, rows);
-            let used = RULER + OVERVIEW + 5.0 * GAP + pins as f32 * (pinned + GAP) + 2.0 * curve + map;
+            let used = RULER + OVERVIEW + 6.0 * GAP + pins as f32 * (pinned + GAP) + 3.0 * curve + map;
             assert!(used <= height + 0.1 && (used > height - 1.0 || curve >= CURVES.1), "{height}: {used}");
             assert!(height >= least_height(pins));
             assert!(map <= TALLEST_ROW * rows as f32 && map >= LEAST_MAP);

@@ -1,9 +1,9 @@
 //! The panels of the window. Each reads the session and gives commands; what only concerns its appearance is its own.
 
-mod candidates;
 mod clip;
 mod compare;
 mod compose;
+mod draw;
 mod keys;
 mod lane;
 mod lanes;
@@ -14,6 +14,7 @@ mod palette;
 mod problems;
 mod sound;
 mod spectrograms;
+mod stacks;
 mod statistics;
 mod take_menus;
 mod takes;
@@ -82,7 +83,7 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(compose::Compose::default()),
         Box::new(takes::Takes::default()),
         Box::new(clip::ClipPanel::default()),
-        Box::new(candidates::Candidates),
+        Box::new(draw::DrawPanel::default()),
         Box::new(statistics::Statistics),
         Box::new(problems::Problems::default()),
         Box::new(sound::SoundPanel::default()),

@@ -10,6 +10,7 @@ use crate::studio::command::Commands;
 use crate::studio::models::ModelsCommand;
 use crate::studio::session::Session;
 use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::theme::icon;
 
 /// A button with the name of the model, and a menu of others.
 pub(super) fn model_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
@@ -17,7 +18,7 @@ pub(super) fn model_menu_ui(ui: &mut Ui, session: &Session, commands: &mut Comma
         Some(m) => format!("{} · {} × {} codes", m.name, m.dims.codebooks, m.dims.codec_size),
         None => "No model".into(),
     };
-    let button = MenuButton::from_button(Button::new(format!("{name} ▼")).truncate());
+    let button = MenuButton::from_button(Button::new(format!("{} {name} {}", icon::CUBE, icon::MENU)).truncate());
     let (menu, _) = button.ui(ui, |ui| choices_ui(ui, session, commands));
     let device = session.models.device().map_or(String::new(), |device| format!(", computes on {device}"));
     menu.on_hover_text(format!("{name}{device}")).accessible_name("Model");

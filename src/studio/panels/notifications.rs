@@ -5,9 +5,10 @@ use egui::{Align2, Area, Frame, Id, Label, RichText, ScrollArea, Ui, vec2};
 use super::{Panel, Slot};
 use crate::studio::command::{Command, Commands};
 use crate::studio::session::Session;
+use crate::studio::theme::{Palette, icon};
 
 /// Width of a notification.
-const WIDTH: f32 = 264.0;
+const WIDTH: f32 = 320.0;
 /// Largest share of the window's height that they cover.
 const HEIGHT: f32 = 0.5;
 
@@ -41,11 +42,17 @@ fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
             for (n, notification) in notifications.all().iter().enumerate() {
                 Frame::popup(ui.style()).show(ui, |ui| {
                     ui.set_width(WIDTH - 24.0);
-                    let colour =
-                        if notification.error { ui.visuals().error_fg_color } else { ui.visuals().text_color() };
+                    let palette = Palette::of(ui.visuals());
+                    let (sign, colour) = match notification.error {
+                        true => (icon::ERROR, palette.error),
+                        false => (icon::INFO, palette.accent),
+                    };
                     let times =
                         if notification.count > 1 { format!(" (×{})", notification.count) } else { String::new() };
-                    ui.add(Label::new(RichText::new(format!("{}{times}", notification.text)).color(colour)).wrap());
+                    ui.horizontal_top(|ui| {
+                        ui.label(RichText::new(sign).size(16.0).color(colour));
+                        ui.add(Label::new(format!("{}{times}", notification.text)).wrap());
+                    });
                     ui.horizontal(|ui| {
                         let dismiss = ui.small_button("Dismiss");
                         if dismiss.accessible_name(format!("Dismiss notification {}", n + 1)).clicked() {

@@ -1,8 +1,7 @@
-//! Colours of modes and menus of takes, for every panel that shows takes.
+//! Menus of takes, for every panel that shows takes.
 
-use egui::{Button, Color32, Ui};
+use egui::{Button, Ui};
 
-use crate::data::Mode;
 use crate::listen::{Template, TestKind};
 use crate::studio::command::{Command, Commands, VARIANTS};
 use crate::studio::comparison::PinKey;
@@ -11,15 +10,6 @@ use crate::studio::session::Session;
 use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::test_bench::{TestRequest, templates_for};
 use crate::takes::TakeId;
-
-/// The colour of a mode.
-pub(super) fn mode_colour(mode: Mode) -> Color32 {
-    match mode {
-        Mode::Native => Color32::from_rgb(70, 130, 210),
-        Mode::Exact => Color32::from_rgb(60, 150, 80),
-        Mode::Hybrid => Color32::from_rgb(200, 120, 40),
-    }
-}
 
 /// Ways to make a take again.
 pub(super) fn again_menu_ui(ui: &mut Ui, take: &TakeId, commands: &mut Commands) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use egui::{Align, Button, ComboBox, Context, Id, Key, Label, Layout, RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 
-use super::take_menus::{again_menu_ui, export_menu_ui, mode_colour, test_menu_ui};
+use super::take_menus::{again_menu_ui, export_menu_ui, test_menu_ui};
 use super::{Panel, Slot};
 use crate::data::{FinishReason, Mode};
 use crate::studio::command::{Command, Commands};
@@ -15,6 +15,7 @@ use crate::studio::library::{LibraryCommand, Outline, families};
 use crate::studio::memo::Memo;
 use crate::studio::session::Session;
 use crate::studio::shell::{PanelRequest, ShellCommand};
+use crate::studio::theme::{Palette, heading, icon, icon_button};
 use crate::takes::{Store, Take, TakeId};
 
 /// Indentation per generation of takes that were made from others, and the most generations that are indented.
@@ -207,7 +208,7 @@ impl Takes {
         let all = session.library.store.takes().len();
         self.selected.retain(|id| session.library.store.get(id).is_some());
         ui.horizontal(|ui| {
-            ui.strong("Takes");
+            ui.label(heading("TAKES"));
             let shown = if found == all { String::new() } else { format!("{found} of ") };
             ui.weak(format!("{shown}{all}"));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -215,7 +216,9 @@ impl Takes {
                 if undo.clicked() {
                     commands.push(LibraryCommand::UndoDelete);
                 }
-                ui.toggle_value(&mut self.query.favourites, "★").accessible_name("Favourites only");
+                ui.toggle_value(&mut self.query.favourites, icon::STAR)
+                    .on_hover_text("Favourites only")
+                    .accessible_name("Favourites only");
             });
         });
         let edit = TextEdit::singleline(&mut self.query.search)
@@ -271,24 +274,22 @@ impl Takes {
     ) {
         let is_current = session.inspector.current.take.as_ref() == Some(&take.id);
         ui.horizontal(|ui| {
-            let play = ui.add(Button::new("▶").small()).on_hover_text("Play");
+            let play = ui.add(icon_button(icon::PLAY)).on_hover_text("Play");
             if play.accessible_name(format!("Play {}", take.name)).clicked() {
                 commands.push(InspectorCommand::PlayTake(take.id.clone()));
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let menu = ui.menu_button("…", |ui| self.menu_ui(ui, take, session, commands));
+                let menu = ui
+                    .menu_button(RichText::new(icon::MORE).size(16.0), |ui| self.menu_ui(ui, take, session, commands));
                 menu.response.accessible_name(format!("Menu of {}", take.name));
-                let star = ui.selectable_label(take.favourite, if take.favourite { "★" } else { "☆" });
-                if star.accessible_name(format!("Favourite {}", take.name)).clicked() {
-                    commands.push(LibraryCommand::ToggleFavourite(take.id.clone()));
-                }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     if self.renaming.as_ref().is_some_and(|(id, _)| *id == take.id) {
                         return self.rename_ui(ui, commands);
                     }
                     let name = if take.name.is_empty() { "(no name)" } else { &take.name };
+                    let title = difference_from_parent(take, session).unwrap_or_else(|| name.to_owned());
                     let selected = is_current || self.selected.contains(&take.id);
-                    let button = Button::selectable(selected, name)
+                    let button = Button::selectable(selected, title)
                         .truncate()
                         .right_text("")
                         .min_size(vec2(ui.available_width(), 0.0));
@@ -307,25 +308,33 @@ impl Takes {
             ui.spacing_mut().item_spacing.x = 4.0;
             let parent = take.parent.as_ref().filter(|id| session.library.store.get(id).is_some());
             if let Some(parent) = parent {
-                let link = ui.link(RichText::new("↳").small()).on_hover_text("The take it was made from");
+                let link = ui.link(RichText::new(icon::CHILD).small()).on_hover_text("The take it was made from");
                 if link.accessible_name(format!("Parent of {}", take.name)).clicked() {
                     self.reveal = Some(parent.clone());
                     commands.push(InspectorCommand::View(parent.clone()));
                 }
             }
             if let Some(sampling) = take.sampling {
-                ui.label(RichText::new("●").small().color(mode_colour(sampling.mode)));
+                ui.label(RichText::new("●").small().color(Palette::of(ui.visuals()).mode(sampling.mode)));
             }
-            let mut parts = vec![format!("{:.1} s", take.measures.seconds)];
-            parts.extend(take.sampling.map(|s| s.mode.name().to_owned()));
-            parts.push(voice_name(take, session));
-            parts.extend(take.sampling.map(|s| format!("seed {}", s.seed)));
+            let mut parts: Vec<String> = take.sampling.map(|s| s.mode.name().to_owned()).into_iter().collect();
+            parts.push(format!("{:.1} s", take.measures.seconds));
             parts.extend((take.created > 0).then(|| time_of_day(take.created)));
+            parts.push(voice_name(take, session));
             parts.extend(take.edited.then(|| "edited".to_owned()));
             let other = take.stop.filter(|stop| *stop != FinishReason::Eos);
             parts.extend(other.map(|stop| stop.badge().to_owned()));
-            parts.extend((!take.measures.issues.is_empty()).then(|| "⚠".to_owned()));
+            parts.extend(
+                (!take.measures.issues.is_empty()).then(|| format!("{} {}", icon::WARNING, take.measures.issues.len())),
+            );
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let palette = Palette::of(ui.visuals());
+                let colour = if take.favourite { palette.warning } else { palette.before };
+                let star = RichText::new(icon::STAR).size(14.0).color(colour);
+                let star = ui.add(Button::new(star).frame_when_inactive(false)).on_hover_text("Favourite");
+                if star.accessible_name(format!("Favourite {}", take.name)).clicked() {
+                    commands.push(LibraryCommand::ToggleFavourite(take.id.clone()));
+                }
                 outline_ui(ui, session.library.outline(&take.id));
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     ui.add(Label::new(RichText::new(parts.join(" · ")).small()).truncate());
@@ -429,6 +438,21 @@ fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
         mesh.add_colored_rect(egui::Rect::from_x_y_ranges(left..=left + width, y), colour);
     }
     ui.painter().add(mesh);
+}
+
+/// What tells a take from its parent, if their names do not.
+fn difference_from_parent(take: &Take, session: &Session) -> Option<String> {
+    let parent = session.library.store.get(take.parent.as_ref()?).filter(|parent| parent.name == take.name)?;
+    let (own, its) = (take.sampling?, parent.sampling?);
+    if own.mode != its.mode {
+        Some(own.mode.name().to_owned())
+    } else if (own.codebook0, own.depth, own.guard) != (its.codebook0, its.depth, its.guard) {
+        Some(own.summary())
+    } else if own.seed != its.seed {
+        Some(format!("seed {}", own.seed))
+    } else {
+        take.edited.then(|| "edited".to_owned())
+    }
 }
 
 /// The name of the voice of a take.

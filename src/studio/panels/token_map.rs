@@ -1,7 +1,5 @@
 //! The token map: codebooks over time, one texture with a pixel per token, and labels if there is room.
 
-use std::sync::LazyLock;
-
 use egui::{
     Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, TextureId, TextureOptions, Ui, pos2, vec2,
 };
@@ -9,17 +7,15 @@ use egui::{
 use super::lane::Lane;
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
 use crate::data::ModelInfo;
-use crate::report::plots::colour;
 use crate::studio::command::Commands;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, MapContent};
 use crate::studio::session::Session;
+use crate::studio::theme::{Palette, contrasting};
 
 /// Least size of a cell with a label.
 const LABELLED: (f32, f32) = (30.0, 11.0);
 /// Quantile of a statistic that has the brightest colour; larger values have it, too.
 const BRIGHTEST: f64 = 0.99;
-/// Colour of a token that differs in the other clip.
-const DIFFERENT: Color32 = Color32::from_rgb(225, 120, 40);
 
 /// The token map with its texture.
 #[derive(Default)]
@@ -28,6 +24,8 @@ pub(super) struct TokenMap {
     texture: Option<TextureHandle>,
     /// The value that has the brightest colour.
     brightest: f64,
+    /// The most frequent token of each codebook.
+    common: Vec<u32>,
 }
 
 /// What a texture was drawn from.
@@ -37,6 +35,7 @@ struct DrawnMap {
     content: MapContent,
     /// Versions of what it is compared with: pinned clips, and the answer to a question.
     compared: (usize, u64),
+    dark: bool,
 }
 
 fn statistic(content: &MapContent) -> Option<&'static StepStatistic> {
@@ -85,22 +84,23 @@ pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, command
 }
 
 fn legend_ui(ui: &mut Ui, session: &Session, map: &TokenMap) {
+    let palette = Palette::of(ui.visuals());
     match &session.inspector.view.map {
-        MapContent::Tokens => drop(ui.weak("one colour per token")),
+        MapContent::Tokens => drop(ui.weak("Colour = token")),
         content @ MapContent::Statistic(_) => {
             let Some(statistic) = statistic(content) else { return };
             let (rect, _) = ui.allocate_exact_size(vec2(60.0, 8.0), egui::Sense::hover());
             for n in 0..30 {
-                let [r, g, b] = colour(f64::from(n) / 29.0);
+                let colour = palette.ramp(f64::from(n) / 29.0);
                 let left = rect.left() + n as f32 * 2.0;
                 let part = Rect::from_x_y_ranges(left..=left + 2.0, rect.y_range());
-                ui.painter().rect_filled(part, 0.0, Color32::from_rgb(r, g, b));
+                ui.painter().rect_filled(part, 0.0, colour);
             }
             ui.small(format!("0 to {:.*} {}", statistic.digits, map.brightest, statistic.unit));
         }
         MapContent::Difference(_) | MapContent::WhatIf => {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), egui::Sense::hover());
-            ui.painter().rect_filled(rect, 1.0, DIFFERENT);
+            ui.painter().rect_filled(rect, 1.0, palette.warning);
             ui.small("differs");
         }
     }
@@ -119,9 +119,6 @@ pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut Tok
     let codes = &session.inspector.current.clip.codes;
     let (t, k) = (codes.len(), codes.codebooks());
     if t == 0 {
-        let at = lane.rect.center();
-        let font = FontId::proportional(13.0);
-        ui.painter().text(at, Align2::CENTER_CENTER, "Tokens appear here", font, ui.visuals().weak_text_color());
         return;
     }
     let texture = update_texture(ui, session, map);
@@ -149,8 +146,10 @@ pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut Tok
     }
     if let Some((frame, codebook)) = session.inspector.view.cell.filter(|(frame, codebook)| *frame < t && *codebook < k)
     {
-        let colour = Color32::from_rgb(230, 60, 60);
-        painter.rect_stroke(cell(frame, codebook).expand(1.0), 1.0, (2.0, colour), egui::StrokeKind::Outside);
+        let [line, rim] = Palette::of(ui.visuals()).playhead;
+        let cell = cell(frame, codebook);
+        painter.rect_stroke(cell.expand(2.0), 2.0, (1.0, rim), egui::StrokeKind::Outside);
+        painter.rect_stroke(cell, 1.0, (2.0, line), egui::StrokeKind::Outside);
     }
     if let Some(p) =
         ui.ctx().pointer_hover_pos().filter(|p| lane.rect.contains(*p) && ui.rect_contains_pointer(lane.rect))
@@ -171,18 +170,21 @@ fn labels_ui(
     cell: &dyn Fn(usize, usize) -> Rect,
 ) {
     let codes = &session.inspector.current.clip.codes;
+    let palette = Palette::of(ui.visuals());
     let painter = ui.painter().with_clip_rect(lane.rect);
     for frame in (0..codes.len()).filter(|frame| cell(*frame, 0).intersects(lane.rect)) {
         for (codebook, id) in codes.frame(frame).iter().enumerate() {
             let rect = cell(frame, codebook);
             let label = match model.label(codebook, *id) {
                 "" => id.to_string(),
-                label => label.split([',', ';']).next().unwrap_or(label).to_owned(),
+                label => shown_label(label).to_owned(),
             };
-            let background = pixel(session, map, frame, codebook);
-            let text = ui.painter().layout_no_wrap(label, FontId::proportional(10.0), contrast(background));
-            let clipped = painter.with_clip_rect(rect.intersect(lane.rect));
-            clipped.galley(rect.left_center() + vec2(3.0, -0.5 * text.size().y), text, Color32::BLACK);
+            let background = pixel(session, map, palette, frame, codebook);
+            let text = ui.painter().layout_no_wrap(label, FontId::proportional(10.0), contrasting(background));
+            // A label that does not fit is left out rather than cut.
+            if text.size().x + 4.0 <= rect.width() {
+                painter.galley(rect.left_center() + vec2(3.0, -0.5 * text.size().y), text, Color32::BLACK);
+            }
         }
     }
 }
@@ -212,44 +214,61 @@ fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codeb
     });
 }
 
-/// Black or white, whichever has more contrast to `background`.
-fn contrast(background: Color32) -> Color32 {
-    let [r, g, b, _] = background.to_array();
-    let light = 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
-    if light > 140.0 { Color32::BLACK } else { Color32::WHITE }
+/// The colour of a token: calm, and the same for equal labels; tokens without a label are told apart by their id.
+fn token_colour(label: &str, id: u32, palette: &Palette) -> Color32 {
+    // Golden-ratio steps give neighbouring numbers distant hues.
+    let number = match label {
+        "" => id,
+        label => label.bytes().fold(7, |n: u32, byte| n.wrapping_mul(31).wrapping_add(u32::from(byte))) % 997,
+    };
+    let hue = (f64::from(number) * 0.618_033_988_749_895).fract() as f32;
+    let step = (number / 5 % 3) as f32;
+    let colour: Color32 = egui::epaint::Hsva::new(hue, 0.45, 0.62 + 0.1 * step, 1.0).into();
+    palette.ground.lerp_to_gamma(colour, 0.72)
 }
 
-/// The colour of a token. Ids have no order: neighbouring ids have distant colours. An id has one colour everywhere.
-fn token_colour(id: u32) -> Color32 {
-    // Computed once: a map has thousands of tokens and is redrawn for each new frame.
-    static COLOURS: LazyLock<Vec<Color32>> = LazyLock::new(|| (0..1 << 12).map(compute_colour).collect());
-    COLOURS.get(id as usize).copied().unwrap_or_else(|| compute_colour(id))
-}
-
-fn compute_colour(id: u32) -> Color32 {
-    let hue = (f64::from(id) * 0.618_033_988_749_895).fract() as f32;
-    let (saturation, value) = (0.35 + 0.2 * ((id / 7) % 3) as f32, 0.45 + 0.2 * ((id / 3) % 3) as f32);
-    egui::epaint::Hsva::new(hue, saturation, value, 1.0).into()
-}
-
-fn pixel(session: &Session, map: &TokenMap, frame: usize, codebook: usize) -> Color32 {
+fn pixel(session: &Session, map: &TokenMap, palette: &Palette, frame: usize, codebook: usize) -> Color32 {
     let CurrentClip { clip, steps, .. } = &session.inspector.current;
     let id = clip.codes.frame(frame)[codebook];
+    let token = || {
+        // The token that a codebook has most often is the ground that the others stand out from.
+        if map.common.get(codebook) == Some(&id) {
+            return palette.ground.lerp_to_gamma(palette.tertiary, 0.18);
+        }
+        let label = session.models.info().map_or("", |model| model.label(codebook, id));
+        token_colour(shown_label(label), id, palette)
+    };
     match &session.inspector.view.map {
-        MapContent::Tokens => token_colour(id),
+        MapContent::Tokens => token(),
         content @ MapContent::Statistic(_) => {
             let stats = steps.get(frame).map(|step| &step.stats[codebook]);
-            let (Some(stats), Some(statistic)) = (stats, statistic(content)) else { return Color32::GRAY };
+            let (Some(stats), Some(statistic)) = (stats, statistic(content)) else {
+                return token().gamma_multiply(0.5);
+            };
             let value = stats[statistic.stat];
-            let share = if value.is_finite() { value / map.brightest.max(1e-9) } else { 1.0 };
-            let [r, g, b] = colour(share);
-            Color32::from_rgb(r, g, b)
+            palette.ramp(if value.is_finite() { value / map.brightest.max(1e-9) } else { 1.0 })
         }
         MapContent::Difference(_) | MapContent::WhatIf => {
             let other = other_tokens(session).and_then(|other| other.get(frame)).and_then(|ids| ids.get(codebook));
-            if other == Some(&id) { token_colour(id).gamma_multiply(0.25) } else { DIFFERENT }
+            if other == Some(&id) { palette.ground.lerp_to_gamma(token(), 0.35) } else { palette.warning }
         }
     }
+}
+
+/// The part of a label that a cell shows.
+fn shown_label(label: &str) -> &str {
+    label.split([',', ';']).next().unwrap_or(label)
+}
+
+/// The most frequent token of each codebook.
+fn common_tokens(codes: &crate::data::Codes) -> Vec<u32> {
+    (0..codes.codebooks())
+        .map(|k| {
+            let mut counts = std::collections::HashMap::new();
+            codes.column(k).for_each(|id| *counts.entry(id).or_insert(0) += 1);
+            counts.into_iter().max_by_key(|(id, n)| (*n, std::cmp::Reverse(*id))).map_or(0, |(id, _)| id)
+        })
+        .collect()
 }
 
 /// The value of a statistic that has the brightest colour.
@@ -266,7 +285,9 @@ fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap) -> TextureId {
     let current = &session.inspector.current;
     let content = session.inspector.view.map.clone();
     let compared = (session.comparison.pins.clips().len(), session.inspector.what_if.version());
-    let now = DrawnMap { clip: current.version, content, compared };
+    let dark = ui.visuals().dark_mode;
+    let palette = Palette::of(ui.visuals());
+    let now = DrawnMap { clip: current.version, content, compared, dark };
     if map.drawn.as_ref() == Some(&now)
         && let Some(texture) = &map.texture
     {
@@ -275,10 +296,11 @@ fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap) -> TextureId {
     if let Some(statistic) = statistic(&now.content) {
         map.brightest = brightest(current, statistic);
     }
+    map.common = common_tokens(&current.clip.codes);
     map.drawn = Some(now);
     let (t, k) = (current.clip.codes.len(), current.clip.codes.codebooks());
     let pixels = (0..k).flat_map(|codebook| (0..t).map(move |frame| (frame, codebook)));
-    let pixels = pixels.map(|(frame, codebook)| pixel(session, map, frame, codebook)).collect();
+    let pixels = pixels.map(|(frame, codebook)| pixel(session, map, palette, frame, codebook)).collect();
     let image = ColorImage::new([t, k], pixels);
     match &mut map.texture {
         Some(texture) => {

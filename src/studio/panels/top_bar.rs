@@ -1,14 +1,17 @@
 //! The top bar: model, status, appearance.
 
-use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Ui};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{Align, Label, Layout, PopupCloseBehavior, RichText, Slider, Ui};
 
 use super::model_menu::model_menu_ui;
 use super::{Panel, Slot};
 use crate::studio::command::{Commands, key_of};
+use crate::studio::monitor::MonitorCommand;
 use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
-use crate::studio::settings::Theme;
+use crate::studio::settings::{DEFAULT_DEVICE, Theme};
 use crate::studio::shell::{PanelRequest, ShellCommand};
+use crate::studio::theme::{Palette, heading, icon, icon_button};
 
 pub(super) struct TopBar;
 
@@ -22,57 +25,86 @@ impl Panel for TopBar {
     }
 
     fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        ui.add_space(4.0);
         ui.horizontal(|ui| {
             ui.heading("CSM Studio");
             // The buttons at the right come first, so that a long name gives way to them.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if ui.button("Keys").on_hover_text("F1").clicked() {
+                settings_ui(ui, session, commands);
+                let keys = ui.add(icon_button(icon::KEYBOARD)).on_hover_text("Shortcuts (F1)");
+                if keys.accessible_name("Keys").clicked() {
                     commands.push(ShellCommand::Request(PanelRequest::ToggleKeys));
                 }
-                if ui.button("Commands").on_hover_text(key_of("Commands", ui.ctx())).clicked() {
+                let tip = format!("Search commands ({})", key_of("Commands", ui.ctx()));
+                let search = ui.add(icon_button(icon::SEARCH)).on_hover_text(tip);
+                if search.accessible_name("Commands").clicked() {
                     commands.push(ShellCommand::Request(PanelRequest::TogglePalette));
                 }
-                appearance_ui(ui, session, commands);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     model_menu_ui(ui, session, commands);
                     status_ui(ui, session);
                 });
             });
         });
+        ui.add_space(4.0);
     }
 }
 
 /// What the model is doing.
 fn status_ui(ui: &mut Ui, session: &Session) {
+    let palette = Palette::of(ui.visuals());
     let clip = &session.inspector.current;
     let status = if session.is_speaking() {
-        Some(RichText::new("Speaking").strong())
+        Some(RichText::new("● Speaking").color(palette.ok))
     } else if session.is_recomputing() {
-        Some(format!("Analysing {}/{}", clip.steps.len(), clip.clip.codes.len()).into())
+        Some(RichText::new(format!("● Analysing {}/{}", clip.steps.len(), clip.clip.codes.len())).color(palette.accent))
     } else {
         // A failure is shown instead of the clip.
-        session.models.status().filter(|_| session.models.failure().is_none()).map(RichText::new)
+        let status = session.models.status().filter(|_| session.models.failure().is_none());
+        status.map(|status| RichText::new(status).color(palette.secondary))
     };
     status.into_iter().for_each(|status| drop(ui.add(Label::new(status).truncate())));
 }
 
-fn appearance_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
-    let mut settings = session.preferences.settings.clone();
-    let scale = DragValue::new(&mut settings.scale).range(0.7..=2.0).speed(0.01).fixed_decimals(2);
-    ui.add(scale).on_hover_text("Text size").accessible_name("Text scale");
-    let name = |theme| match theme {
-        Theme::System => "System",
-        Theme::Light => "Light",
-        Theme::Dark => "Dark",
-    };
-    let combo = ComboBox::from_id_salt("theme").width(80.0).selected_text(name(settings.theme));
-    let shown = combo.show_ui(ui, |ui| {
-        for theme in [Theme::System, Theme::Light, Theme::Dark] {
-            ui.selectable_value(&mut settings.theme, theme, name(theme));
+/// Appearance and sound, in a menu.
+fn settings_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+    let menu = MenuButton::from_button(icon_button(icon::SETTINGS))
+        .config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside));
+    let (button, shown) = menu.ui(ui, |ui| {
+        ui.set_min_width(232.0);
+        let mut settings = session.preferences.settings.clone();
+        ui.label(heading("Appearance"));
+        ui.horizontal(|ui| {
+            for (theme, name) in [(Theme::System, "System"), (Theme::Light, "Light"), (Theme::Dark, "Dark")] {
+                ui.selectable_value(&mut settings.theme, theme, name).accessible_name(format!("Theme {name}"));
+            }
+        });
+        let scale = Slider::new(&mut settings.scale, 0.7..=2.0).step_by(0.05).text("text size");
+        ui.add(scale).accessible_name("Text scale");
+        if settings != session.preferences.settings {
+            commands.push(PreferencesCommand::Set(Box::new(settings.clone())));
         }
+        ui.separator();
+        ui.label(heading("Output device"));
+        devices_ui(ui, session, commands);
     });
-    shown.response.accessible_name("Theme");
-    if settings != session.preferences.settings {
-        commands.push(PreferencesCommand::Set(Box::new(settings)));
+    button.on_hover_text("Settings").accessible_name("Settings");
+    match (shown.is_some(), session.monitor.devices.is_some()) {
+        (true, false) => commands.push(MonitorCommand::ListDevices),
+        (false, true) => commands.push(MonitorCommand::CloseDeviceList),
+        (true, true) | (false, false) => {}
+    }
+}
+
+fn devices_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+    let settings = &session.preferences.settings;
+    if ui.selectable_label(settings.device.is_none(), DEFAULT_DEVICE).clicked() {
+        commands.push(MonitorCommand::SetDevice(None));
+    }
+    for device in session.monitor.devices.iter().flatten() {
+        let selected = settings.device.as_ref() == Some(device);
+        if ui.selectable_label(selected, device).clicked() {
+            commands.push(MonitorCommand::SetDevice(Some(device.clone())));
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! The transport controls.
 
-use egui::{ComboBox, RichText, Slider, Ui};
+use egui::{Button, RichText, Slider, Ui, vec2};
 
 use super::{Panel, Slot};
-use crate::studio::command::Commands;
+use crate::studio::command::{Commands, key_of};
 use crate::studio::comparison::shortened;
 use crate::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
-use crate::studio::settings::DEFAULT_DEVICE;
+use crate::studio::theme::{Palette, clock, icon, icon_button};
 
 /// Characters of a pinned clip's name.
 const NAME: usize = 24;
@@ -31,38 +31,70 @@ impl Panel for Transport {
 fn transport_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     ui.add_space(4.0);
     let player = &session.monitor.player;
-    ui.horizontal_wrapped(|ui| {
-        let playing = player.is_playing();
-        if ui.button(if playing { "❚❚ Pause" } else { "▶ Play" }).on_hover_text("Space").clicked() {
+    let palette = Palette::of(ui.visuals());
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let mut button = |ui: &mut Ui, icon: &'static str, name: &str, key: &str, command: MonitorCommand| {
+            let button = ui.add(icon_button(icon).frame_when_inactive(false)).on_hover_text(format!("{name} ({key})"));
+            if button.accessible_name(name).clicked() {
+                commands.push(command);
+            }
+        };
+        let to = |title: &str| key_of(title, ui.ctx());
+        let (home, back, forward) = (to("To the start"), to("One frame back"), to("One frame forward"));
+        button(ui, icon::TO_START, "To the start", &home, MonitorCommand::Seek(0.0));
+        button(ui, icon::FRAME_BACK, "One frame back", &back, MonitorCommand::StepFrames(-1));
+        let (shown, name) = if player.is_playing() { (icon::PAUSE, "Pause") } else { (icon::PLAY, "Play") };
+        let play = Button::new(RichText::new(shown).size(18.0)).min_size(vec2(40.0, 28.0));
+        if ui.add(play).on_hover_text(format!("{name} (Space)")).accessible_name(name).clicked() {
             commands.push(MonitorCommand::TogglePlay);
         }
+        let mut button = |ui: &mut Ui, icon: &'static str, name: &str, key: &str, command: MonitorCommand| {
+            let button = ui.add(icon_button(icon).frame_when_inactive(false)).on_hover_text(format!("{name} ({key})"));
+            if button.accessible_name(name).clicked() {
+                commands.push(command);
+            }
+        };
+        button(ui, icon::FRAME_FORWARD, "One frame forward", &forward, MonitorCommand::StepFrames(1));
+        ui.add_space(8.0);
         // A switch to a shorter clip keeps the position, which may be past its end.
         let (at, end) = (player.position(), player.seconds());
-        ui.monospace(format!("{:6.2} / {end:.2} s", at.min(end)));
-        if let Some((from, to)) = player.region() {
-            let mut looping = player.is_looping();
-            if ui.toggle_value(&mut looping, "Loop").on_hover_text("L").clicked() {
-                commands.push(MonitorCommand::ToggleLoop);
-            }
-            let clear = ui.button(format!("{from:.2} to {to:.2} s ✕")).on_hover_text("Clear the selection");
+        ui.label(RichText::new(format!("{:05.2}", at.min(end))).font(clock()));
+        ui.label(RichText::new(format!("/ {end:.2} s")).monospace().color(palette.tertiary));
+        ui.add_space(8.0);
+        // Always there, so that nothing moves when a range is selected.
+        let region = player.region();
+        let toggle = ui.add_enabled(region.is_some(), Button::selectable(player.is_looping(), icon::LOOP));
+        let toggle =
+            toggle.on_hover_text("Loop the selection (L)").on_disabled_hover_text("Drag over a lane to select");
+        if toggle.accessible_name("Loop").clicked() {
+            commands.push(MonitorCommand::ToggleLoop);
+        }
+        if let Some((from, to)) = region {
+            let text = RichText::new(format!("{from:.2}–{to:.2} s {}", icon::CLOSE)).monospace();
+            let clear = ui.button(text).on_hover_text("Clear the selection");
             if clear.accessible_name("Clear the selection").clicked() {
                 commands.push(MonitorCommand::ClearRegion);
             }
         }
+        ui.add_space(8.0);
         let mut volume = session.preferences.settings.volume;
-        let slider = Slider::new(&mut volume, 0.0..=1.0).show_value(false).text("volume");
-        if ui.add(slider).accessible_name("Volume").changed() {
+        ui.label(RichText::new(icon::VOLUME).size(16.0).color(palette.secondary));
+        ui.spacing_mut().slider_width = 88.0;
+        let slider = Slider::new(&mut volume, 0.0..=1.0).show_value(false);
+        if ui.add(slider).on_hover_text("Volume").accessible_name("Volume").changed() {
             commands.push(MonitorCommand::SetVolume(volume));
         }
-        devices_ui(ui, session, commands);
         if player.is_buffering() && session.is_speaking() {
             ui.small("Buffering…");
         }
         match player.underruns() {
             0 => {}
-            1 => drop(ui.small("1 underrun")),
-            n => drop(ui.small(format!("{n} underruns"))),
+            n => drop(ui.small(RichText::new(format!("{n} ×")).color(palette.warning)).on_hover_text(
+                "Times that the sound was late: the device asked for samples that had not been made yet (underruns)",
+            )),
         }
+        ui.add_space(8.0);
         source_ui(ui, session, commands);
     });
     ui.add_space(4.0);
@@ -72,11 +104,6 @@ fn transport_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
 fn source_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     let (text, back) = match &session.monitor.source {
         PlaybackSource::CurrentClip => {
-            let hint = "Click a frame or drag a range to play it; scroll to zoom, double-click to show all";
-            // In a narrow window it would only be a second line.
-            if ui.available_size_before_wrap().x > 300.0 {
-                ui.add(egui::Label::new(RichText::new(hint).weak()).truncate());
-            }
             return;
         }
         PlaybackSource::Pinned(key) => {
@@ -85,39 +112,17 @@ fn source_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             let n = pins.index(key).map_or(0, |n| n + 1);
             (format!("Pinned {n}: {name}"), MonitorCommand::SwitchTo(PlaybackSource::CurrentClip))
         }
-        PlaybackSource::Audition => ("Another token, not kept".into(), MonitorCommand::Pause),
-        PlaybackSource::Sound => ("Another sound".into(), MonitorCommand::Pause),
+        PlaybackSource::Audition => ("Previewing a token".into(), MonitorCommand::Pause),
+        PlaybackSource::Sound => ("Previewing a sound".into(), MonitorCommand::Pause),
         PlaybackSource::MaskedClip => {
             let all = session.inspector.current.clip.codes.codebooks();
             let played = (0..all).filter(|k| session.monitor.mixer.plays(*k)).count();
             (format!("{played} of {all} codebooks"), MonitorCommand::SetMixer(CodebookMixer::default()))
         }
     };
-    let badge = RichText::new(format!("{text} ✕")).color(ui.visuals().warn_fg_color);
+    let badge = RichText::new(format!("{text} {}", icon::CLOSE)).color(ui.visuals().warn_fg_color);
     let badge = ui.button(badge).on_hover_text("Back to the current clip");
     if badge.accessible_name("Switch to the current clip").clicked() {
         commands.push(back);
     }
-}
-
-fn devices_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
-    let settings = &session.preferences.settings;
-    let combo = ComboBox::from_id_salt("device").selected_text(settings.device_name());
-    let shown = combo.show_ui(ui, |ui| {
-        if ui.selectable_label(settings.device.is_none(), DEFAULT_DEVICE).clicked() {
-            commands.push(MonitorCommand::SetDevice(None));
-        }
-        for device in session.monitor.devices.iter().flatten() {
-            let selected = settings.device.as_ref() == Some(device);
-            if ui.selectable_label(selected, device).clicked() {
-                commands.push(MonitorCommand::SetDevice(Some(device.clone())));
-            }
-        }
-    });
-    match (shown.inner.is_some(), session.monitor.devices.is_some()) {
-        (true, false) => commands.push(MonitorCommand::ListDevices),
-        (false, true) => commands.push(MonitorCommand::CloseDeviceList),
-        (true, true) | (false, false) => {}
-    }
-    shown.response.accessible_name("Output device");
 }
