@@ -13,7 +13,8 @@ fn pinned_takes_are_switched_while_they_play() {
     let mut window = open(folder.path());
     window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "The little boat sailed across the quiet lake, and nobody said a word.");
-    click(&mut window, "3 seeds");
+    click(&mut window, "More ways to speak");
+    click(&mut window, "3 takes");
     wait(&mut window, "three takes", |s| s.session.comparison.pins.clips().len() == 3 && !s.session.is_speaking());
     focus_nothing(&mut window);
     window.key_press(egui::Key::Num2);

@@ -17,7 +17,7 @@ fn a_click_in_any_lane_is_heard_and_play_goes_on_there() {
         assert!((from - 0.08 * frame as f64).abs() < 1e-6 && (to - from - 0.08).abs() < 1e-6, "{lane}: {from}, {to}");
         wait_for_silence(&mut window);
     }
-    click(&mut window, "▶ Play");
+    click(&mut window, "Play");
     wait(&mut window, "the sound to move", |s| s.session.monitor.player.position() > length / 2.0 + 0.1);
 }
 
@@ -60,7 +60,7 @@ fn another_token_is_heard_and_used() {
     wait(&mut window, "the other token", |s| s.session.monitor.source == PlaybackSource::Audition);
     wait_for_silence(&mut window);
     assert_eq!((takes(&window), &window.state().session.inspector.current.clip.codes), (1, &before), "nothing is kept");
-    click(&mut window, "▶ Play");
+    click(&mut window, "Play");
     assert!(
         window.state().session.monitor.source == PlaybackSource::CurrentClip
             && window.state().session.monitor.player.seconds() == length

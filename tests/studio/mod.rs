@@ -113,7 +113,7 @@ fn settle(window: &mut Window<'_>) {
 /// Where `seconds` of a clip are in a lane that shows `length` seconds of it; names stand in the margin at its left.
 fn in_lane(window: &Window<'_>, lane: &str, seconds: f64, length: f64) -> egui::Pos2 {
     let rect = window.get_by_label(lane).rect();
-    let rect = rect.with_min_x(rect.left() + 64.0);
+    let rect = rect.with_min_x(rect.left() + 88.0);
     egui::pos2(rect.left() + (seconds / length) as f32 * rect.width(), rect.top() + 4.0)
 }
 

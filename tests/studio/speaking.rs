@@ -106,7 +106,8 @@ fn several_takes_are_made_at_once() {
     window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "Good morning.");
     click(&mut window, "exact");
-    click(&mut window, "3 seeds");
+    click(&mut window, "More ways to speak");
+    click(&mut window, "3 takes");
     wait(&mut window, "three takes", |s| s.session.library.store.takes().len() == 3 && !s.session.is_speaking());
     let s = &window.state().session;
     let mut seeds: Vec<u64> = s.library.store.takes().iter().map(|t| t.sampling.unwrap().seed).collect();
@@ -193,6 +194,7 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     window.get_by_label("Text of turn 2").focus();
     window.run_steps(2);
     // What it answers has not been spoken: that comes first.
+    click(&mut window, "More ways to speak");
     click(&mut window, "Speak as reply");
     assert!(window.state().session.notifications.all().iter().any(|m| m.text.contains("spoken first")));
     wait(&mut window, "the reply", |s| s.session.composer.conversation.turns()[1].take.is_some());
@@ -231,7 +233,7 @@ fn a_take_is_resumed_in_another_mode_from_a_frame_on() {
     press(&mut window, cell, cell);
     click(&mut window, "exact");
     window.state_mut().session.composer.sampling.codebook0.temperature = 1.4;
-    click(&mut window, "From here ▼");
+    click(&mut window, "Regenerate from here");
     click(&mut window, "Current settings");
     wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
@@ -295,8 +297,8 @@ fn a_conversation_is_exported_and_settings_are_taken_over() {
     session.run(LibraryCommand::UseSettings(first.clone()));
     let made_with = session.library.store.get(&first).unwrap().sampling.unwrap();
     assert!(session.composer.sampling == made_with && !session.preferences.settings.random_seed);
-    click(&mut window, "Conversation");
-    click(&mut window, "Play all");
+    click(&mut window, "More ways to speak");
+    click(&mut window, "Play all turns");
     settle(&mut window);
     assert_eq!(window.state().session.monitor.source, PlaybackSource::Sound);
     assert!((window.state().session.monitor.player.seconds() - written).abs() < 1e-3);
@@ -322,7 +324,7 @@ fn a_take_made_again_is_as_long_as_it_was() {
 fn a_voice_prompt_is_recorded() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    click(&mut window, "● Record");
+    click(&mut window, "Record");
     wait(&mut window, "half a second", |s| s.session.composer.microphone.as_ref().is_some_and(|m| m.seconds() > 0.5));
     click(&mut window, "Stop recording");
     wait(&mut window, "the voice prompt", |s| {

@@ -49,7 +49,7 @@ fn takes_of_another_model_can_be_heard() {
     settle(&mut window);
     let session = &window.state().session;
     assert_eq!((session.inspector.current.clip.codes.codebooks(), session.monitor.player.seconds()), (32, 0.8));
-    click(&mut window, "▶ Play");
+    click(&mut window, "Play");
     wait(&mut window, "the sound", |s| s.session.monitor.player.position() > 0.1);
     assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
 }

@@ -266,8 +266,8 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         }
         match &session.composer.microphone {
             None => {
-                if ui.button(format!("{} Record", icon::RECORD)).on_hover_text("From the default microphone").clicked()
-                {
+                let record = ui.button(format!("{} Record", icon::RECORD)).on_hover_text("From the default microphone");
+                if record.accessible_name("Record").clicked() {
                     commands.push(ComposerCommand::StartRecording);
                 }
             }

@@ -177,7 +177,7 @@ fn header_ui(
 }
 
 fn from_here_ui(ui: &mut Ui, t: usize, commands: &mut Commands) {
-    ui.menu_button(format!("Regenerate from here {}", icon::MENU), |ui| {
+    let menu = ui.menu_button(format!("Regenerate from here {}", icon::MENU), |ui| {
         for (text, tip, command) in [
             ("New seed", "A new take: unchanged up to here, then another seed (R)", InspectorCommand::Reseed(t)),
             (
@@ -192,6 +192,7 @@ fn from_here_ui(ui: &mut Ui, t: usize, commands: &mut Commands) {
             }
         }
     });
+    menu.response.accessible_name("Regenerate from here");
 }
 
 fn codebook_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Commands) {
@@ -328,6 +329,7 @@ fn bars_ui(ui: &mut Ui, picture: &Picture, width: f32, logarithmic: bool) {
         .height(rows as f32 * ROW)
         .show_axes(false)
         .show_grid([true, false])
+        .grid_color(palette.line)
         .x_grid_spacer(move |_| marks.iter().map(|value| GridMark { value: *value, step_size: 0.25 }).collect())
         .allow_scroll(false)
         .allow_drag(false)
@@ -396,6 +398,7 @@ fn mass_ui(ui: &mut Ui, draw: &DrawDistribution, height: f32) {
             .include_y(0.0)
             .include_y(1.0)
             .include_x(0.0)
+            .grid_color(palette.line)
             .x_grid_spacer(|_| (0..5).map(|n| GridMark { value: f64::from(n), step_size: 1.0 }).collect())
             .y_grid_spacer(|_| [0.0, 0.5, 1.0].map(|value| GridMark { value, step_size: 0.5 }).to_vec())
             .x_axis_formatter(|mark, _| format!("{:.0}", 10f64.powf(mark.value)))
@@ -444,6 +447,7 @@ fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: 
             .include_x(-0.6)
             .include_x(stats.len() as f64 - 0.4)
             .show_grid([false, true])
+            .grid_color(palette.line)
             .x_grid_spacer(move |_| {
                 (0..=last).step_by(every).map(|n| GridMark { value: n as f64, step_size: every as f64 }).collect()
             })

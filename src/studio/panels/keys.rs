@@ -9,7 +9,7 @@ use crate::studio::shell::PanelRequest;
 
 /// Keys that are not in the table of commands.
 const OTHER_KEYS: &[(&str, &str)] = &[
-    ("Escape", "Close what is open; otherwise stop speaking and keep the take so far"),
+    ("Escape", "Close what is open; otherwise stop speaking and keep the take so far; otherwise stop the sound"),
     ("1 to 9", "Switch to a pinned take at the same moment"),
     ("Wheel, Shift+wheel", "Zoom at the pointer, pan"),
     ("Tab, Shift+Tab", "Next or previous widget"),

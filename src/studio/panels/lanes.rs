@@ -31,7 +31,7 @@ const GAP: f32 = 3.0;
 const CURVES: (f32, f32, f32) = (34.0, 150.0, 0.15);
 const LEAST_MAP: f32 = 60.0;
 /// Tallest row of the map.
-const TALLEST_ROW: f32 = 56.0;
+const TALLEST_ROW: f32 = 96.0;
 
 /// A waveform to draw.
 struct Wave<'a> {

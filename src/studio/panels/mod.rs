@@ -71,7 +71,7 @@ pub(super) trait Panel {
 
 /// Least height of the clip: its two lines of controls and its lanes.
 pub(super) fn least_clip_height(session: &Session) -> f32 {
-    const CONTROLS: f32 = 76.0;
+    const CONTROLS: f32 = 96.0;
     CONTROLS + lanes::least_height(session.comparison.pins.in_lanes().len())
 }
 

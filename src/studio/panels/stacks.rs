@@ -69,7 +69,7 @@ impl Stacks {
                 mesh.add_colored_rect(Rect::from_x_y_ranges(left..=right, top..=bottom), colour);
                 below += share;
             }
-            // A draw that was certain recedes; an improbable token is seen all the same.
+            // A draw that was certain recedes; an improbable token is seen anyway.
             let (from, share) = stack.taken;
             let lit = palette.ground.lerp_to_gamma(palette.chosen, 1.0 - 0.78 * share.powi(3));
             let (bottom, top) = (y(from), y(from + share));

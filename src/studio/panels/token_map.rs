@@ -214,7 +214,7 @@ fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codeb
     });
 }
 
-/// The colour of a token: calm, and the same for equal labels; tokens without a label are told apart by their id.
+/// The colour of a token: calm, and the same for equal labels; tokens without a label differ by their id.
 fn token_colour(label: &str, id: u32, palette: &Palette) -> Color32 {
     // Golden-ratio steps give neighbouring numbers distant hues.
     let number = match label {
