@@ -73,16 +73,25 @@ fn commands_and_flags_in_the_documents_exist() {
         let joined = code.replace("\\\n", " ");
         for line in joined.lines() {
             let line = line.split(" #").next().unwrap_or(line);
-            let Some(command) = line.strip_prefix("bundle/run ").or_else(|| line.strip_prefix("csm ")) else { continue };
+            let Some(command) = line.strip_prefix("bundle/run ").or_else(|| line.strip_prefix("csm ")) else {
+                continue;
+            };
             let words: Vec<&str> = command.split_whitespace().collect();
-            let named: Vec<&str> = words.iter().copied().take_while(|word| word.chars().all(char::is_lowercase)).collect();
+            let named: Vec<&str> =
+                words.iter().copied().take_while(|word| word.chars().all(char::is_lowercase)).collect();
             let named = &named[..named.len().min(if named.first() == Some(&"listen") { 2 } else { 1 })];
             if named.is_empty() || named[0] == "help" {
                 continue;
             }
             let known = help(named);
             for used in flag.find_iter(command) {
-                assert!(known.contains(used.as_str()), "{}: csm {} has no {}", document.display(), named.join(" "), used.as_str());
+                assert!(
+                    known.contains(used.as_str()),
+                    "{}: csm {} has no {}",
+                    document.display(),
+                    named.join(" "),
+                    used.as_str()
+                );
                 checked += 1;
             }
         }

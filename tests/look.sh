@@ -60,6 +60,7 @@ command "switch to the current clip"
 keys Tab Tab 2
 command "show the comparison"
 picture pinned
+command "next problem"
 command "show the draw"
 picture draw
 keys F1

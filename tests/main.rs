@@ -6,6 +6,7 @@ mod acoustics;
 mod analyze;
 mod boundaries;
 mod command_line;
+mod docs;
 mod download;
 mod english;
 mod examples;

@@ -17,7 +17,7 @@ const HARDWARE: Intervals =
     Intervals { playback: Duration::from_millis(33), update: Duration::from_millis(50), holds: false };
 /// If the processor that generates also draws.
 const SOFTWARE: Intervals =
-    Intervals { playback: Duration::from_millis(100), update: Duration::from_millis(400), holds: true };
+    Intervals { playback: Duration::from_millis(100), update: Duration::from_millis(550), holds: true };
 
 struct PacingState {
     intervals: Intervals,

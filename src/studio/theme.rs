@@ -381,12 +381,12 @@ mod tests {
         let ctx = Context::default();
         install(&ctx);
         let mut missing: Vec<&str> = Vec::new();
-        let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
             ui.fonts_mut(|fonts| {
                 let font = FontId::proportional(13.0);
                 missing.extend(icon::ALL.into_iter().filter(|icon| !fonts.has_glyphs(&font, icon)));
             });
         });
-        assert!(missing.is_empty(), "{missing:?}");
+        assert!(missing.is_empty() && output.shapes.is_empty(), "{missing:?}");
     }
 }

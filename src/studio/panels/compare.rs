@@ -58,7 +58,7 @@ impl Panel for Compare {
                 commands.push(ShellCommand::Ask(Dialog::Export(Export::Pinned)));
             }
             ui.menu_button(format!("Listening test {}", icon::MENU), |ui| {
-                test_menu_ui(ui, session, &comparison.pins.keys(), commands)
+                test_menu_ui(ui, session, &comparison.pins.keys(), commands);
             });
             if ui.button("Unpin all").clicked() {
                 commands.push(ComparisonCommand::UnpinAll);

@@ -430,8 +430,9 @@ fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: 
     });
     let bars: Vec<Bar> = bars.collect();
     let (last, every) = (stats.len() - 1, stats.len().div_ceil(8));
-    let top =
-        session.inspector.current.steps.iter().flat_map(|s| &s.stats).map(|s| s[Stat::Entropy]).fold(1.0, f64::max);
+    // A scale that does not change with every frame.
+    let most = stats.iter().map(|stats| stats[Stat::Entropy]).fold(0.0, f64::max);
+    let top = [2.0, 4.0, 6.0, 8.0].into_iter().find(|top| *top >= most).unwrap_or(most.ceil());
     ui.vertical(|ui| {
         ui.set_width(CODEBOOKS);
         ui.small("entropy by codebook, bits");
@@ -451,7 +452,9 @@ fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: 
             .x_grid_spacer(move |_| {
                 (0..=last).step_by(every).map(|n| GridMark { value: n as f64, step_size: every as f64 }).collect()
             })
-            .y_grid_spacer(move |_| [0.0, top.floor()].map(|value| GridMark { value, step_size: top }).to_vec())
+            .y_grid_spacer(move |_| {
+                [0.0, top / 2.0, top].map(|value| GridMark { value, step_size: top / 2.0 }).to_vec()
+            })
             .custom_x_axes(vec![
                 AxisHints::new_x().label_spacing(8.0..=12.0).formatter(|mark, _| format!("{:.0}", mark.value)),
             ])

@@ -1,6 +1,8 @@
 //! Lanes: everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map and overview. A
 //! selection in any of them is played.
 
+use std::sync::Arc;
+
 use egui::{Align2, Color32, FontId, Mesh, Rect, Response, Sense, Ui, pos2, vec2};
 
 use super::lane::Lane;
@@ -8,7 +10,6 @@ use super::spectrograms::Spectrograms;
 use super::stacks::Stacks;
 use super::token_map::{TokenMap, token_map_ui};
 use crate::analysis::statistics::Stat;
-use crate::analysis::steps::Step;
 use crate::audio::peaks::samples_per_peak;
 use crate::data::{Clip, Edit, ModelInfo};
 use crate::studio::command::Commands;
@@ -482,10 +483,11 @@ fn statistics_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, band
     }
 }
 
-/// The range of entropies over the codebooks, frame by frame, and the scale of the lane; computed once per change of the clip.
+/// The range of entropies over the codebooks, frame by frame, and the scale of the lane; kept from frame to frame.
 #[derive(Default)]
 pub(super) struct Bands {
-    of: Option<(u64, usize)>,
+    /// The codebook whose values are drawn, and the address of the clip's first logits.
+    of: (usize, usize),
     /// The 10th and the 90th percentile over the codebooks, in bits.
     bands: Vec<(f64, f64)>,
     /// The largest value that is drawn, in bits.
@@ -494,20 +496,19 @@ pub(super) struct Bands {
 
 impl Bands {
     fn update(&mut self, current: &CurrentClip, codebook: usize) {
-        if self.of == Some((current.version, codebook)) {
-            return;
+        let first = current.steps.get(0).map_or(0, |step| Arc::as_ptr(&step.logits) as usize);
+        if self.of != (codebook, first) || self.bands.len() > current.steps.len() {
+            *self = Self { of: (codebook, first), ..Self::default() };
         }
-        self.of = Some((current.version, codebook));
-        let band = |step: &Step| {
+        for step in current.steps.iter().skip(self.bands.len()) {
             let mut entropies: Vec<f64> = step.stats.iter().map(|stats| stats[Stat::Entropy]).collect();
             entropies.sort_by(f64::total_cmp);
             let at = |share: f64| entropies[(share * (entropies.len() - 1) as f64).round() as usize];
-            (at(0.1), at(0.9))
-        };
-        self.bands = current.steps.iter().map(band).collect();
-        let drawn = |step: &Step| step.stats[codebook][Stat::Surprisal].max(step.stats[codebook][Stat::Entropy]);
-        let values = current.steps.iter().map(drawn).chain(self.bands.iter().map(|(_, high)| *high));
-        self.top = values.filter(|v| v.is_finite()).fold(0.0, f64::max);
+            let band = (at(0.1), at(0.9));
+            let drawn = [band.1, step.stats[codebook][Stat::Surprisal], step.stats[codebook][Stat::Entropy]];
+            self.top = drawn.into_iter().filter(|v| v.is_finite()).fold(self.top, f64::max);
+            self.bands.push(band);
+        }
     }
 
     fn of(&self, t: usize) -> (f64, f64) {
