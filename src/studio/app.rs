@@ -26,6 +26,8 @@ enum Closing {
     No,
     /// The user is asked.
     Asked,
+    /// What was made until now is being kept; then the window closes.
+    Ending,
     Confirmed,
 }
 
@@ -176,8 +178,10 @@ impl Studio {
         if !ctx.input(|i| i.viewport().close_requested()) || self.closing == Closing::Confirmed {
             return;
         }
-        if self.is_making() {
-            self.closing = Closing::Asked;
+        if self.is_making() || self.closing == Closing::Ending {
+            if self.closing == Closing::No {
+                self.closing = Closing::Asked;
+            }
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
         }
     }
@@ -192,8 +196,11 @@ impl Studio {
             ui.label(format!("{what} If the window closes, it ends here, and what was made until now is kept."));
             ui.horizontal(|ui| {
                 if ui.button("Close").clicked() {
-                    self.closing = Closing::Confirmed;
-                    ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+                    self.closing = Closing::Ending;
+                    self.session.run(ComposerCommand::Stop);
+                    if self.session.composer.microphone.is_some() {
+                        self.session.run(ComposerCommand::StopRecording);
+                    }
                 }
                 if ui.button("Keep open").clicked() {
                     self.closing = Closing::No;
@@ -202,6 +209,21 @@ impl Studio {
         });
         if asked.should_close() && self.closing == Closing::Asked {
             self.closing = Closing::No;
+        }
+    }
+
+    /// Closes the window once what was made is kept.
+    fn close_when_kept(&mut self, ctx: &Context) {
+        /// Between looks whether it is.
+        const AGAIN: std::time::Duration = std::time::Duration::from_millis(30);
+        if self.closing != Closing::Ending {
+            return;
+        }
+        if self.is_making() || self.session.works_in_background() {
+            ctx.request_repaint_after(AGAIN);
+        } else {
+            self.closing = Closing::Confirmed;
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         }
     }
 
@@ -229,6 +251,7 @@ impl eframe::App for Studio {
         dropped.iter().for_each(|file| self.session.run(command_of_dropped(file.path())));
         self.serve_system(ctx);
         self.ask_before_closing(ctx);
+        self.close_when_kept(ctx);
         self.apply_theme(ctx);
         // Another window may have changed the takes meanwhile.
         let focused = ctx.input(|i| i.focused);

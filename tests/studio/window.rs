@@ -253,7 +253,9 @@ fn the_window_asks_before_it_ends_a_take() {
     assert!(close(&mut window).contains(&egui::ViewportCommand::CancelClose));
     window.get_by_label("Close").click();
     window.step();
-    window.step();
+    wait(&mut window, "the take to be kept", |s| !s.session.is_speaking() && !s.session.works_in_background());
+    let takes = window.state().session.library.store.takes();
+    assert!(takes.iter().any(|take| take.stop == Some(FinishReason::Cancelled)), "what was made until then is kept");
     assert!(!close(&mut window).contains(&egui::ViewportCommand::CancelClose), "it has been confirmed");
 }
 

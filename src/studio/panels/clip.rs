@@ -85,10 +85,12 @@ fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         );
         ui.add_space(16.0);
         let card = |ui: &mut Ui, title: &str, text: &str, enabled: bool| {
-            let title = RichText::new(format!("{title}\n")).family(semibold()).size(14.0);
-            let button = Button::new((title, RichText::new(text).size(12.0).color(palette.secondary)));
-            let button = button.min_size(egui::vec2(WIDTH, 56.0)).wrap();
-            ui.add_enabled(enabled, button).clicked()
+            let mut lines = egui::text::LayoutJob { halign: egui::Align::Center, ..Default::default() };
+            let format = |size, family, colour| egui::TextFormat::simple(egui::FontId::new(size, family), colour);
+            lines.append(&format!("{title}\n"), 0.0, format(14.0, semibold(), palette.text));
+            lines.append(text, 0.0, format(12.0, egui::FontFamily::Proportional, palette.secondary));
+            let button = Button::new(lines).min_size(egui::vec2(WIDTH, 56.0));
+            ui.add_enabled(enabled, button).accessible_name(title).clicked()
         };
         let ready = session.models.can_speak();
         let turn = session.composer.conversation.edited();
