@@ -85,7 +85,7 @@ fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         );
         ui.add_space(16.0);
         let card = |ui: &mut Ui, title: &str, text: &str, enabled: bool| {
-            let mut lines = egui::text::LayoutJob { halign: egui::Align::Center, ..Default::default() };
+            let mut lines = egui::text::LayoutJob::default();
             let format = |size, family, colour| egui::TextFormat::simple(egui::FontId::new(size, family), colour);
             lines.append(&format!("{title}\n"), 0.0, format(14.0, semibold(), palette.text));
             lines.append(text, 0.0, format(12.0, egui::FontFamily::Proportional, palette.secondary));
@@ -113,6 +113,7 @@ fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         let hint = "Later: click a frame or drag a range to play it; scroll to zoom, double-click to show all";
         ui.label(RichText::new(hint).size(12.0).color(palette.tertiary));
     });
+    ui.take_available_space();
 }
 
 /// Name and settings of the clip, and what can be done with it.
