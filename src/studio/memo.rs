@@ -2,6 +2,15 @@
 
 use std::sync::Arc;
 
+/// A shared value as a key: equal if it is the same allocation, which it keeps alive, so that no other value can have its address.
+pub(super) struct ByAddress<T>(pub(super) Arc<T>);
+
+impl<T> PartialEq for ByAddress<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 /// A value that is cheap enough to be computed while the window is drawn.
 pub(super) struct Memo<K, V> {
     known: Option<(K, V)>,

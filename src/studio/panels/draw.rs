@@ -1,7 +1,5 @@
 //! The draw: what a token was drawn from, live. It follows the newest frame, the playhead or the selection.
 
-use std::sync::Arc;
-
 use egui::{Align, Button, ComboBox, Label, Layout, RichText, Sense, Ui, vec2};
 use egui_plot::{AxisHints, Bar, BarChart, GridMark, Line, LineStyle, Plot, Points, VLine};
 
@@ -9,10 +7,10 @@ use super::{Panel, Slot};
 use crate::analysis::draw::{DrawDistribution, draw_distribution};
 use crate::analysis::statistics::{STEP_STATISTICS, Stat};
 use crate::analysis::steps::candidates;
-use crate::data::{ModelInfo, Sampling};
+use crate::data::{Logits, ModelInfo, Sampling};
 use crate::studio::command::Commands;
 use crate::studio::inspector::{Followed, InspectorCommand};
-use crate::studio::memo::Memo;
+use crate::studio::memo::{ByAddress, Memo};
 use crate::studio::monitor::MonitorCommand;
 use crate::studio::session::Session;
 use crate::studio::theme::{Palette, icon};
@@ -42,8 +40,7 @@ pub(super) struct DrawPanel {
 /// What a picture was computed from.
 #[derive(PartialEq)]
 struct PictureKey {
-    /// Address of the logits, which the clip keeps.
-    logits: usize,
+    logits: ByAddress<Logits>,
     codebook: usize,
     taken: u32,
     rows: usize,
@@ -78,7 +75,7 @@ impl Panel for DrawPanel {
         let (step, taken) = (&current.steps[t], current.clip.codes.frame(t)[k]);
         let rows = ((ui.available_height() / ROW) as usize).saturating_sub(1).clamp(ROWS.0, ROWS.1);
         let next = session.composer.sampling;
-        let key = PictureKey { logits: Arc::as_ptr(&step.logits) as usize, codebook: k, taken, rows, next };
+        let key = PictureKey { logits: ByAddress(step.logits.clone()), codebook: k, taken, rows, next };
         let picture = self.picture.get(key, || {
             let differs = (next.params_for(k), next.guard) != (step.sampling.params_for(k), step.sampling.guard);
             let ghosts = || candidates(&step.logits, k, &next, taken, rows).iter().map(|c| c.sampler).collect();
@@ -231,7 +228,6 @@ fn tokens_ui(
 ) {
     let palette = Palette::of(ui.visuals());
     let draw = &picture.draw;
-    let rows = draw.candidates.len();
     ui.vertical(|ui| {
         for c in &draw.candidates {
             ui.allocate_ui_with_layout(vec2(LABEL, ROW), Layout::right_to_left(Align::Center), |ui| {
@@ -280,7 +276,6 @@ fn tokens_ui(
                 .on_hover_text(format!("{} before sampling", percent(draw.others_mass.0)));
         });
     });
-    debug_assert!(rows <= ROWS.1);
 }
 
 fn percent(share: f32) -> String {
@@ -289,6 +284,11 @@ fn percent(share: f32) -> String {
         tiny if tiny < 0.05 => "<0.1 %".into(),
         percent => format!("{percent:.1} %"),
     }
+}
+
+/// A plot that neither scrolls nor zooms.
+fn still_plot<'a>(name: &'static str) -> Plot<'a> {
+    Plot::new(name).allow_scroll(false).allow_drag(false).allow_zoom(false).allow_boxed_zoom(false)
 }
 
 /// The bars, row by row beside the labels.
@@ -324,17 +324,13 @@ fn bars_ui(ui: &mut Ui, picture: &Picture, width: f32, logarithmic: bool) {
         .map(|(n, share)| bar(n, *share, -0.16, 0.52).fill(egui::Color32::TRANSPARENT).stroke((1.5, palette.text)));
     let (before, after, ghosts) = (before.collect::<Vec<_>>(), after.collect::<Vec<_>>(), ghosts.collect::<Vec<_>>());
     let names: Vec<String> = draw.candidates.iter().map(|c| c.id.to_string()).chain(["others".into()]).collect();
-    let plot = Plot::new("probabilities")
+    let plot = still_plot("probabilities")
         .width(width)
         .height(rows as f32 * ROW)
         .show_axes(false)
         .show_grid([true, false])
         .grid_color(palette.line)
         .x_grid_spacer(move |_| marks.iter().map(|value| GridMark { value: *value, step_size: 0.25 }).collect())
-        .allow_scroll(false)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_boxed_zoom(false)
         .allow_double_click_reset(false)
         .set_margin_fraction(egui::Vec2::ZERO)
         .show_x(false)
@@ -388,13 +384,9 @@ fn mass_ui(ui: &mut Ui, draw: &DrawDistribution, height: f32) {
             [(rank as f64).log10(), f64::from(c.cumulative)]
         });
         let kept = (draw.kept as f64).log10();
-        Plot::new("mass")
+        still_plot("mass")
             .width(MASS)
             .height(height - 18.0)
-            .allow_scroll(false)
-            .allow_drag(false)
-            .allow_zoom(false)
-            .allow_boxed_zoom(false)
             .include_y(0.0)
             .include_y(1.0)
             .include_x(0.0)
@@ -436,13 +428,9 @@ fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: 
     ui.vertical(|ui| {
         ui.set_width(CODEBOOKS);
         ui.small("entropy by codebook, bits");
-        let plot = Plot::new("codebooks")
+        let plot = still_plot("codebooks")
             .width(CODEBOOKS)
             .height(height - 18.0)
-            .allow_scroll(false)
-            .allow_drag(false)
-            .allow_zoom(false)
-            .allow_boxed_zoom(false)
             .include_y(0.0)
             .include_y(top)
             .include_x(-0.6)

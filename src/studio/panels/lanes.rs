@@ -1,8 +1,6 @@
 //! Lanes: everything that is drawn over time, on one axis: ruler, waveform, statistics of the draws, token map and overview. A
 //! selection in any of them is played.
 
-use std::sync::Arc;
-
 use egui::{Align2, Color32, FontId, Mesh, Rect, Response, Sense, Ui, pos2, vec2};
 
 use super::lane::Lane;
@@ -11,10 +9,11 @@ use super::stacks::Stacks;
 use super::token_map::{TokenMap, token_map_ui};
 use crate::analysis::statistics::Stat;
 use crate::audio::peaks::samples_per_peak;
-use crate::data::{Clip, Edit, ModelInfo};
+use crate::data::{Clip, Edit, Logits, ModelInfo};
 use crate::studio::command::Commands;
 use crate::studio::comparison::PinnedClip;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, TimeAxis};
+use crate::studio::memo::ByAddress;
 use crate::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
 use crate::studio::theme::{Palette, icon};
@@ -486,8 +485,8 @@ fn statistics_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, band
 /// The range of entropies over the codebooks, frame by frame, and the scale of the lane; kept from frame to frame.
 #[derive(Default)]
 pub(super) struct Bands {
-    /// The codebook whose values are drawn, and the address of the clip's first logits.
-    of: (usize, usize),
+    /// The codebook whose values are drawn, and the clip's first logits.
+    of: (usize, Option<ByAddress<Logits>>),
     /// The 10th and the 90th percentile over the codebooks, in bits.
     bands: Vec<(f64, f64)>,
     /// The largest value that is drawn, in bits.
@@ -496,9 +495,9 @@ pub(super) struct Bands {
 
 impl Bands {
     fn update(&mut self, current: &CurrentClip, codebook: usize) {
-        let first = current.steps.get(0).map_or(0, |step| Arc::as_ptr(&step.logits) as usize);
-        if self.of != (codebook, first) || self.bands.len() > current.steps.len() {
-            *self = Self { of: (codebook, first), ..Self::default() };
+        let of = (codebook, current.steps.get(0).map(|step| ByAddress(step.logits.clone())));
+        if self.of != of || self.bands.len() > current.steps.len() {
+            *self = Self { of, ..Self::default() };
         }
         for step in current.steps.iter().skip(self.bands.len()) {
             let mut entropies: Vec<f64> = step.stats.iter().map(|stats| stats[Stat::Entropy]).collect();

@@ -6,8 +6,9 @@ use egui::{Mesh, Rect, Ui};
 
 use super::lane::Lane;
 use crate::analysis::draw::{ProbabilityStack, probability_stack};
-use crate::data::ModelInfo;
+use crate::data::{Logits, ModelInfo};
 use crate::studio::inspector::CurrentClip;
+use crate::studio::memo::ByAddress;
 use crate::studio::theme::Palette;
 
 /// Probabilities of a stack that are drawn apart; the rest is the ground above them.
@@ -19,8 +20,8 @@ const SEPARATED: f32 = 3.0;
 #[derive(Default)]
 pub(super) struct Stacks {
     codebook: usize,
-    /// Each with the address of the logits it was computed from, which the clip keeps.
-    stacks: Vec<(usize, ProbabilityStack)>,
+    /// Each with the logits it was computed from.
+    stacks: Vec<(ByAddress<Logits>, ProbabilityStack)>,
 }
 
 impl Stacks {
@@ -30,18 +31,11 @@ impl Stacks {
             self.codebook = codebook;
         }
         let known = self.stacks.iter().zip(current.steps.iter());
-        let known = known.take_while(|((logits, _), step)| *logits == Arc::as_ptr(&step.logits) as usize).count();
+        let known = known.take_while(|((logits, _), step)| Arc::ptr_eq(&logits.0, &step.logits)).count();
         self.stacks.truncate(known);
-        for (t, step) in current
-            .steps
-            .iter()
-            .enumerate()
-            .skip(known)
-            .take(current.clip.codes.len() - known.min(current.clip.codes.len()))
-        {
-            let taken = current.clip.codes.frame(t)[codebook];
-            let stack = probability_stack(&step.logits, codebook, &step.sampling, taken, SHARES);
-            self.stacks.push((Arc::as_ptr(&step.logits) as usize, stack));
+        for (step, tokens) in current.steps.iter().zip(current.clip.codes.frames()).skip(known) {
+            let stack = probability_stack(&step.logits, codebook, &step.sampling, tokens[codebook], SHARES);
+            self.stacks.push((ByAddress(step.logits.clone()), stack));
         }
     }
 
