@@ -5,17 +5,18 @@
 )]
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;
-use rubato::{Fft, FixedSync, Resampler};
+use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 
-/// Samples that the resampler processes at once.
-const CHUNK: usize = 1024;
+/// Length of the low-pass filter in samples of the lower of the two rates. The longer it is, the narrower is the band below the lower
+/// Nyquist frequency that it takes away: with 512, what lies below 0.9 of that frequency stays within 0.1 dB, whatever the rates are.
+const FILTER: usize = 512;
 
 /// A whole mono clip at another rate, aligned in time, `len * to / from` samples long.
 pub fn resample(samples: &[f32], from: usize, to: usize) -> Vec<f32> {
     if from == to || samples.is_empty() {
         return samples.to_vec();
     }
-    let mut resampler = new(from, to, CHUNK);
+    let mut resampler = new(from, to);
     let input = SequentialSlice::new(samples, 1, samples.len()).expect("one channel");
     let output = resampler.process_all(&input, samples.len(), None).expect("sizes are the resampler's own");
     let mut out = output.take_data();
@@ -32,7 +33,7 @@ pub struct StreamResampler {
 impl StreamResampler {
     /// From rate `from` to rate `to`.
     pub fn new(from: usize, to: usize) -> Self {
-        Self { resampler: (from != to).then(|| new(from, to, CHUNK)), pending: Vec::new() }
+        Self { resampler: (from != to).then(|| new(from, to)), pending: Vec::new() }
     }
 
     /// Silent samples at the start of the output, before the first input sample.
@@ -68,8 +69,17 @@ impl StreamResampler {
     }
 }
 
-fn new(from: usize, to: usize, chunk: usize) -> Fft<f32> {
-    Fft::new(from, to, chunk, 1, FixedSync::Input).expect("both rates are positive")
+fn new(from: usize, to: usize) -> Fft<f32> {
+    // An even number of the shortest blocks: an odd one would delay by half a sample.
+    let even = 2 * from / gcd(from, to);
+    let block = (FILTER * from).div_ceil(from.min(to)).next_multiple_of(even);
+    Fft::new_custom(from, to, block, 1, 1, WindowFunction::BlackmanHarris2, FixedSync::Input)
+        .expect("both rates are positive")
+}
+
+/// Greatest common divisor (Euclid's algorithm).
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -77,7 +87,38 @@ mod tests {
     use super::*;
 
     fn tone(rate: usize) -> Vec<f32> {
-        (0..rate).map(|i| (i as f32 * 440.0 * std::f32::consts::TAU / rate as f32).sin() * 0.5).collect()
+        sine(440.0, rate)
+    }
+
+    /// One second of a sine, amplitude 0.5.
+    fn sine(hertz: f64, rate: usize) -> Vec<f32> {
+        let at = |n: usize| 0.5 * (n as f64 * hertz * std::f64::consts::TAU / rate as f64).sin();
+        (0..rate).map(|n| at(n) as f32).collect()
+    }
+
+    /// Root mean square of the middle of a clip, decibels above that of the sine of amplitude 0.5.
+    fn level(samples: &[f32]) -> f64 {
+        let middle = &samples[samples.len() / 4..3 * samples.len() / 4];
+        let power = middle.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / middle.len() as f64;
+        10.0 * (8.0 * power).max(1e-20).log10()
+    }
+
+    #[test]
+    fn what_both_rates_can_hold_stays_and_what_they_cannot_goes() {
+        let rates = [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 384_000];
+        let pairs = rates.iter().flat_map(|rate| [(*rate, 24_000), (24_000, *rate)]);
+        for (from, to) in pairs.filter(|(from, to)| from != to) {
+            let nyquist = from.min(to) as f64 / 2.0;
+            for share in [0.01, 0.25, 0.5, 0.8, 0.9] {
+                let gain = level(&resample(&sine(share * nyquist, from), from, to));
+                assert!(gain.abs() < 0.1, "{from} to {to}: {gain:.2} dB at {share} of the lower Nyquist frequency");
+            }
+            // Above the lower rate's Nyquist frequency a tone would come back as another one.
+            for share in [1.005, 1.1, 1.5, 1.9].into_iter().filter(|share| share * nyquist < from as f64 / 2.0) {
+                let gain = level(&resample(&sine(share * nyquist, from), from, to));
+                assert!(gain < -80.0, "{from} to {to}: {gain:.1} dB at {share} of the lower Nyquist frequency");
+            }
+        }
     }
 
     #[test]
@@ -97,7 +138,7 @@ mod tests {
         let mut stream = StreamResampler::new(24_000, 48_000);
         let mut out: Vec<f32> = clip.chunks(1_920).flat_map(|c| stream.push(c)).collect();
         out.extend(stream.finish());
-        let delay = new(24_000, 48_000, CHUNK).output_delay();
+        let delay = new(24_000, 48_000).output_delay();
         let whole = resample(&clip, 24_000, 48_000);
         assert!(out.len() >= delay + whole.len());
         let worst = whole.iter().zip(&out[delay..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
