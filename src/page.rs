@@ -8,13 +8,21 @@ use sha2::{Digest, Sha256};
 /// A page with its style and its program, the only one that a browser runs in it; none if `script` is empty. Pictures and
 /// sounds are `data:` URLs.
 pub(crate) fn page(title: &str, style: &str, script: &str, body: &Markup) -> String {
+    page_in("en", title, style, script, "", body)
+}
+
+/// As [`page`], in another language (ISO 639-1), and allowed to send to the origin `connect` if that is not empty.
+pub(crate) fn page_in(language: &str, title: &str, style: &str, script: &str, connect: &str, body: &Markup) -> String {
     let mut policy = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'".to_owned();
     if !script.is_empty() {
         policy += &format!("; script-src 'sha256-{}'", STANDARD.encode(Sha256::digest(script.as_bytes())));
     }
+    if !connect.is_empty() {
+        policy += &format!("; connect-src {connect}");
+    }
     let page = markup! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(language) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";

@@ -213,7 +213,8 @@ fn crossed_variance(cells: &[(usize, usize, f64)], mean: f64) -> (f64, f64) {
     let (listeners, items) = (l_counts.len() as f64, i_counts.len() as f64);
     let rest_df = (total - listeners - items + 1.0).max(1.0);
     let rest_variance = rest.iter().map(|x| x * x).sum::<f64>() / rest_df;
-    let (l_squared, i_squared) = (l_counts.iter().map(|n| n * n).sum::<f64>(), i_counts.iter().map(|n| n * n).sum());
+    let squared = |counts: &[f64]| counts.iter().map(|n| n * n).sum::<f64>();
+    let (l_squared, i_squared) = (squared(&l_counts), squared(&i_counts));
     let l_sum = squares(&unit_means(&centred, &l, &l_counts), &l_counts) - (listeners - 1.0) * rest_variance;
     let i_sum = squares(&unit_means(&centred, &i, &i_counts), &i_counts) - (items - 1.0) * rest_variance;
     // E[l_sum] = a * listener + b * item, E[i_sum] = c * listener + d * item

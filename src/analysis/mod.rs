@@ -2,10 +2,9 @@
 //! are `f64`. Entropies and divergences are in bits.
 //!
 //! [`statistics`], [`steps`], [`draw`], [`what_if`]: draws. [`clip`], [`issues`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips
-//! against clips. [`logit_diff`], [`divergence`]: two computations of the same clip. [`binomial`], [`bootstrap`]: votes of listeners.
+//! against clips. [`logit_diff`], [`divergence`]: two computations of the same clip. [`binomial`], [`sign_flip`], [`mean_test`], [`simulate`]: votes of listeners.
 
 pub mod binomial;
-pub mod bootstrap;
 pub mod chi_square;
 pub mod clip;
 pub mod divergence;
@@ -14,7 +13,10 @@ pub mod groups;
 pub mod histogram;
 pub mod issues;
 pub mod logit_diff;
+pub mod mean_test;
 pub mod permutation;
+pub mod sign_flip;
+pub mod simulate;
 pub mod statistics;
 pub mod steps;
 pub mod what_if;

@@ -15,8 +15,13 @@ pub struct Loudness {
 impl Loudness {
     /// Measures the loudness of mono samples.
     pub fn measure(samples: &[f32], rate: usize) -> Self {
+        Self::measure_channels(samples, 1, rate)
+    }
+
+    /// Measures the loudness of interleaved channels.
+    pub fn measure_channels(samples: &[f32], channels: u32, rate: usize) -> Self {
         let peak = samples.iter().fold(0f32, |peak, s| peak.max(s.abs()));
-        let integrated = EbuR128::new(1, rate as u32, Mode::I).ok().and_then(|mut meter| {
+        let integrated = EbuR128::new(channels, rate as u32, Mode::I).ok().and_then(|mut meter| {
             meter.add_frames_f32(samples).ok()?;
             meter.loudness_global().ok().filter(|lufs| lufs.is_finite())
         });

@@ -3,6 +3,7 @@
 mod buffering;
 pub mod device;
 pub mod loudness;
+pub mod low_pass;
 pub mod microphone;
 pub mod peaks;
 pub mod playback;

@@ -40,6 +40,19 @@ static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
     codecs
 });
 
+/// A recording as its file has it.
+#[derive(Debug)]
+pub struct NativeRecording {
+    /// Samples, interleaved.
+    pub samples: Vec<f32>,
+    /// Channels, 1 or more.
+    pub channels: usize,
+    /// Frames per second.
+    pub rate: usize,
+    /// Its warnings, without the name of the file.
+    warnings: Vec<String>,
+}
+
 /// A recording as mono samples.
 #[derive(Debug)]
 pub struct Recording {
@@ -112,9 +125,21 @@ pub fn samples(path: &Path, rate: usize) -> Result<Vec<f32>> {
 /// # Errors
 /// [`Error::InvalidFile`], as [`read`].
 pub fn decode(path: &Path, bytes: &[u8], rate: usize, length: Length) -> Result<Recording> {
+    let native = decode_native(path, bytes, length)?;
+    let silent = native.is_silent();
+    let NativeRecording { samples, warnings, .. } = native.into_mono().at_rate(rate);
+    let warnings = warnings.iter().map(|text| format!("{}: {text}", path.display())).collect();
+    Ok(Recording { samples, silent, warnings })
+}
+
+/// Decodes the content `bytes` of the recording `path` and changes nothing.
+///
+/// # Errors
+/// [`Error::InvalidFile`], as [`read`].
+pub fn decode_native(path: &Path, bytes: &[u8], length: Length) -> Result<NativeRecording> {
     let channels = decode_channels(path, bytes, length)?;
     let mut warnings = Vec::new();
-    let mut warn = |text: String| warnings.push(format!("{}: {text}", path.display()));
+    let mut warn = |text: String| warnings.push(text);
     if channels.damaged {
         warn("is cut short or damaged; what can be decoded is used".into());
     }
@@ -129,25 +154,7 @@ pub fn decode(path: &Path, bytes: &[u8], rate: usize, length: Length) -> Result<
         let problem = format!("expected samples around full scale (1.0), got up to {loudest:.1e}");
         return Err(Error::file(path, problem));
     }
-    let silent = loudest == 0.0;
-    let mut mono = mix(&channels.interleaved, channels.count);
-    if !silent && peak(&mono) < 0.05 * loudest {
-        mono = channels.interleaved.iter().step_by(channels.count).copied().collect();
-        warn("its channels cancel each other out; the first one is used".into());
-    } else if channels.count > 1
-        && channels.interleaved.chunks_exact(channels.count).any(|f| f.iter().any(|s| *s != f[0]))
-    {
-        warn(format!("its {} channels are mixed down to one", channels.count));
-    }
-    let from = channels.rate as usize;
-    match from.cmp(&rate) {
-        Ordering::Greater => {
-            warn(format!("is resampled from {from} to {rate} Hz; nothing above {} Hz is left", rate / 2));
-        }
-        Ordering::Less => warn(format!("is resampled from {from} to {rate} Hz")),
-        Ordering::Equal => {}
-    }
-    if silent {
+    if loudest == 0.0 {
         warn("is silent (every sample is 0)".into());
     } else if loudest < QUIET {
         warn(format!("is very quiet (peak {:.0} dB of full scale)", 20.0 * loudest.log10()));
@@ -155,7 +162,67 @@ pub fn decode(path: &Path, bytes: &[u8], rate: usize, length: Length) -> Result<
     if loudest > 1.0 {
         warn(format!("is louder than full scale (peak {loudest:.2})"));
     }
-    Ok(Recording { samples: resample(&mono, from, rate), silent, warnings })
+    let (rate, count) = (channels.rate as usize, channels.count.max(1));
+    Ok(NativeRecording { samples: channels.interleaved, channels: count, rate, warnings })
+}
+
+impl NativeRecording {
+    /// A recording that another part of the program made or read.
+    pub fn new(samples: Vec<f32>, channels: usize, rate: usize) -> Self {
+        Self { samples, channels, rate, warnings: Vec::new() }
+    }
+
+    /// What the user should know about it and about what was changed.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether every sample is 0.
+    fn is_silent(&self) -> bool {
+        self.samples.iter().all(|s| *s == 0.0)
+    }
+
+    /// The mean of the channels, or the first one if they cancel each other out.
+    #[must_use]
+    pub fn into_mono(mut self) -> Self {
+        if self.channels == 1 {
+            return self;
+        }
+        let mono = mix(&self.samples, self.channels);
+        if !self.is_silent() && peak(&mono) < 0.05 * peak(&self.samples) {
+            self.warnings.push("its channels cancel each other out; the first one is used".into());
+            return Self { samples: self.samples.into_iter().step_by(self.channels).collect(), channels: 1, ..self };
+        }
+        if self.samples.chunks_exact(self.channels).any(|frame| frame.iter().any(|s| *s != frame[0])) {
+            self.warnings.push(format!("its {} channels are mixed down to one", self.channels));
+        }
+        Self { samples: mono, channels: 1, ..self }
+    }
+
+    /// The recording at `rate` frames per second.
+    #[must_use]
+    pub fn at_rate(mut self, rate: usize) -> Self {
+        let from = self.rate;
+        match from.cmp(&rate) {
+            Ordering::Equal => return self,
+            Ordering::Greater => self
+                .warnings
+                .push(format!("is resampled from {from} to {rate} Hz; nothing above {} Hz is left", rate / 2)),
+            Ordering::Less => self.warnings.push(format!("is resampled from {from} to {rate} Hz")),
+        }
+        Self { samples: self.each_channel(|channel| resample(channel, from, rate)), rate, ..self }
+    }
+
+    /// What `change` makes of each channel, interleaved.
+    pub fn each_channel(&self, change: impl Fn(&[f32]) -> Vec<f32>) -> Vec<f32> {
+        if self.channels == 1 {
+            return change(&self.samples);
+        }
+        let channel = |n: usize| self.samples.iter().skip(n).step_by(self.channels).copied().collect::<Vec<f32>>();
+        let changed: Vec<Vec<f32>> = (0..self.channels).map(|n| change(&channel(n))).collect();
+        let frames = changed.iter().map(Vec::len).min().unwrap_or(0);
+        (0..frames).flat_map(|t| changed.iter().map(move |channel| channel[t])).collect()
+    }
 }
 
 fn peak(samples: &[f32]) -> f32 {

@@ -54,9 +54,9 @@ impl WavInfo {
     }
 }
 
-/// The format that is written: 16-bit mono.
-pub(super) fn wav_spec(rate: usize) -> WavSpec {
-    WavSpec { channels: 1, sample_rate: rate as u32, bits_per_sample: 16, sample_format: SampleFormat::Int }
+/// The format that is written: 16 bits.
+pub(super) fn wav_spec(rate: usize, channels: u16) -> WavSpec {
+    WavSpec { channels, sample_rate: rate as u32, bits_per_sample: 16, sample_format: SampleFormat::Int }
 }
 
 /// A sample in 16 bits, and whether it was past full scale.
@@ -70,9 +70,17 @@ pub(super) fn quantise_sample(sample: f32) -> (i16, bool) {
 /// # Errors
 /// [`Error::Write`] if the metadata cannot be encoded.
 pub fn encode(samples: &[f32], rate: usize, info: &WavInfo) -> Result<(Vec<u8>, usize)> {
+    encode_channels(samples, 1, rate, info)
+}
+
+/// As [`encode`], of `channels` interleaved channels.
+///
+/// # Errors
+/// [`Error::Write`] if the metadata cannot be encoded.
+pub fn encode_channels(samples: &[f32], channels: u16, rate: usize, info: &WavInfo) -> Result<(Vec<u8>, usize)> {
     let failed = |e: &dyn std::fmt::Display| Error::write("(WAV in memory)", e.to_string());
     let mut bytes = Cursor::new(Vec::new());
-    let mut writer = WavWriter::new(&mut bytes, wav_spec(rate)).map_err(|e| failed(&e))?;
+    let mut writer = WavWriter::new(&mut bytes, wav_spec(rate, channels)).map_err(|e| failed(&e))?;
     let mut clipped = 0;
     for s in samples {
         let (value, past_full_scale) = quantise_sample(*s);

@@ -41,7 +41,7 @@ struct PendingFile {
 
 impl PendingFile {
     fn new(file: NamedTempFile, rate: usize) -> io::Result<Self> {
-        let writer = WavWriter::new(BufWriter::new(file.reopen()?), wav_spec(rate)).map_err(io_error)?;
+        let writer = WavWriter::new(BufWriter::new(file.reopen()?), wav_spec(rate, 1)).map_err(io_error)?;
         Ok(Self { file, writer })
     }
 

@@ -30,7 +30,7 @@ use crate::cli::output::message;
 use crate::data::TokenFile;
 use crate::diagnostics;
 use crate::error::{Error, Result};
-use crate::files::read_stream;
+use crate::files::{MEDIA_LIMIT, read_file, read_stream};
 
 /// How a command ended, other than by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,13 +206,16 @@ fn warn_of_other_model(path: &Path, file: &TokenFile, checkpoint: &Checkpoint) -
 
 /// A recording that the user names, also a pipe such as `/dev/stdin`.
 fn read_recording(path: &Path, rate: usize, length: Length) -> Result<Recording> {
+    recording::decode(path, &recording_bytes(path)?, rate, length)
+}
+
+/// The content of a recording that the user names, also of a pipe.
+fn recording_bytes(path: &Path) -> Result<Vec<u8>> {
     /// Largest recording that comes through a pipe, as all of it is kept in memory.
     const PIPE_LIMIT: u64 = 256 << 20;
     match std::fs::metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_dir() => {
-            recording::decode(path, &read_stream(path, PIPE_LIMIT)?, rate, length)
-        }
-        _ => recording::read(path, rate, length),
+        Ok(found) if !found.is_file() && !found.is_dir() => read_stream(path, PIPE_LIMIT),
+        _ => read_file(path, MEDIA_LIMIT),
     }
 }
 

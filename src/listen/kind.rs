@@ -6,9 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::trial::{Choice, Trial};
+use super::trial::{Choice, Trial, letter};
 use crate::analysis::binomial::Sides;
-use crate::data::RepeatableRandom;
 use crate::error::{Error, Result};
 
 /// A kind of listening test. Its properties are in [`TestKind::info`].
@@ -23,6 +22,8 @@ pub enum TestKind {
     Rating,
     /// How good is one sound, 1 to 5 (ITU-T P.800's absolute category rating)?
     Opinion,
+    /// How much better or worse is the second sound than the first, -3 to 3 (ITU-T P.800's comparison category rating)?
+    Comparison,
 }
 
 /// How a listener answers.
@@ -30,14 +31,14 @@ pub enum TestKind {
 pub enum AnswerForm {
     /// One of several buttons.
     Buttons(&'static [AnswerButton]),
-    /// A slider per sound, from `min` to `max`; its value is `start` until it is moved.
+    /// A slider per sound, from `min` to `max`; it has no value until it is moved.
     Sliders {
         /// Lowest value of a slider.
         min: f64,
         /// Highest value of a slider.
         max: f64,
-        /// Value before the slider is moved.
-        start: f64,
+        /// Words of the scale, from the lowest fifth to the highest.
+        labels: [&'static str; 5],
     },
 }
 
@@ -71,20 +72,8 @@ impl AnswerButton {
     }
 }
 
-/// What a kind of test makes trials of.
-pub(super) struct TrialPlan {
-    pub(super) items: usize,
-    pub(super) conditions: usize,
-    pub(super) repetitions: usize,
-    pub(super) hidden_repeat: bool,
-}
-
-impl TrialPlan {
-    /// The stimulus of an item in a condition.
-    fn stimulus(&self, item: usize, condition: usize) -> usize {
-        item * self.conditions + condition
-    }
-}
+/// Most conditions of a rating: BS.1534 stops at 12 with the reference and the anchors.
+const MOST_RATED: usize = 12;
 
 /// Properties of a kind of test.
 #[derive(Debug)]
@@ -103,24 +92,23 @@ pub struct TestKindInfo {
     pub sounds: RangeInclusive<usize>,
     /// Whether a trial has an X, which is one of its sounds.
     pub has_x: bool,
-    /// Whether trials are made of pairs of conditions, so that two conditions need many trials.
+    /// Whether trials are made of pairs of conditions.
     pub in_pairs: bool,
+    /// Trials of a pair of conditions, or of all conditions, that a listener has unless the maker says otherwise.
+    usual_trials: usize,
     /// Whether a trial may have one sound twice, to see whether the listener rates both alike.
     pub can_repeat_sounds: bool,
     /// Alternative of the test of a pair of conditions against even chances.
     pub sides: Sides,
     /// What a vote says of two conditions, between their names.
     pub(super) relation: &'static str,
-    /// What a vote is, in the plural, in the statement of power; `None` if no test is computed.
-    pub(super) votes: Option<&'static str>,
-    pub(super) trials: fn(&TrialPlan, &mut RepeatableRandom) -> Vec<Trial>,
 }
 
 const fn button(label: &'static str, key: char, answer: ButtonAnswer) -> AnswerButton {
     AnswerButton { label, key, answer }
 }
 
-static KINDS: [TestKindInfo; 4] = [
+static KINDS: [TestKindInfo; 5] = [
     TestKindInfo {
         kind: TestKind::Abx,
         name: "abx",
@@ -133,11 +121,10 @@ static KINDS: [TestKindInfo; 4] = [
         sounds: 2..=2,
         has_x: true,
         in_pairs: true,
+        usual_trials: 16,
         can_repeat_sounds: false,
         sides: Sides::One,
         relation: "told from",
-        votes: Some("votes on a pair"),
-        trials: |plan, random| pair_trials(plan, random, true),
     },
     TestKindInfo {
         kind: TestKind::Preference,
@@ -152,26 +139,24 @@ static KINDS: [TestKindInfo; 4] = [
         sounds: 2..=2,
         has_x: false,
         in_pairs: true,
+        usual_trials: 16,
         can_repeat_sounds: false,
         sides: Sides::Two,
         relation: "better than",
-        votes: Some("votes on a pair"),
-        trials: |plan, random| pair_trials(plan, random, false),
     },
     TestKindInfo {
         kind: TestKind::Rating,
         name: "rating",
         question: "How good does each of them sound, from 0 (bad) to 100 (excellent)?",
-        form: AnswerForm::Sliders { min: 0.0, max: 100.0, start: 50.0 },
-        conditions: 2..=usize::MAX,
-        sounds: 2..=usize::MAX,
+        form: AnswerForm::Sliders { min: 0.0, max: 100.0, labels: ["bad", "poor", "fair", "good", "excellent"] },
+        conditions: 2..=MOST_RATED,
+        sounds: 2..=MOST_RATED + 1,
         has_x: false,
         in_pairs: false,
+        usual_trials: 1,
         can_repeat_sounds: true,
         sides: Sides::Two,
         relation: "better than",
-        votes: Some("ratings of each listener, each of which puts two conditions in order"),
-        trials: rating_trials,
     },
     TestKindInfo {
         kind: TestKind::Opinion,
@@ -188,11 +173,32 @@ static KINDS: [TestKindInfo; 4] = [
         sounds: 1..=1,
         has_x: false,
         in_pairs: false,
+        usual_trials: 1,
         can_repeat_sounds: false,
         sides: Sides::Two,
         relation: "better than",
-        votes: None,
-        trials: |plan, _| single_trials(plan),
+    },
+    TestKindInfo {
+        kind: TestKind::Comparison,
+        name: "comparison",
+        question: "How does B sound compared with A?",
+        form: AnswerForm::Buttons(&[
+            button("Much worse", '1', ButtonAnswer::Value(-3.0)),
+            button("Worse", '2', ButtonAnswer::Value(-2.0)),
+            button("Slightly worse", '3', ButtonAnswer::Value(-1.0)),
+            button("About the same", '4', ButtonAnswer::Value(0.0)),
+            button("Slightly better", '5', ButtonAnswer::Value(1.0)),
+            button("Better", '6', ButtonAnswer::Value(2.0)),
+            button("Much better", '7', ButtonAnswer::Value(3.0)),
+        ]),
+        conditions: 2..=usize::MAX,
+        sounds: 2..=2,
+        has_x: false,
+        in_pairs: true,
+        usual_trials: 4,
+        can_repeat_sounds: false,
+        sides: Sides::Two,
+        relation: "better than",
     },
 ];
 
@@ -218,6 +224,11 @@ impl FromStr for TestKind {
 }
 
 impl TestKindInfo {
+    /// How often each of `items` is asked about unless the maker says otherwise: often enough for the usual number of trials.
+    pub fn usual_repetitions(&self, items: usize) -> usize {
+        self.usual_trials.div_ceil(items.max(1)).min(8)
+    }
+
     /// Whether a test may have `conditions` conditions.
     pub fn allows(&self, conditions: usize) -> bool {
         self.conditions.contains(&conditions)
@@ -227,10 +238,25 @@ impl TestKindInfo {
     pub(super) fn fits(&self, trial: &Trial) -> bool {
         let sounds = trial.stimuli.len();
         let x_fits = match trial.x {
-            Some(x) => self.has_x && x < sounds,
+            Some(x) => (self.has_x || self.can_have_reference()) && x < sounds,
             None => !self.has_x,
         };
-        self.sounds.contains(&sounds) && x_fits
+        let expected_fits = trial.expected.as_ref().is_none_or(|choice| self.check(choice, sounds).is_ok());
+        self.sounds.contains(&sounds) && x_fits && expected_fits
+    }
+
+    /// Whether a trial may have an open reference, beside which the same sound stands hidden among the others.
+    pub fn can_have_reference(&self) -> bool {
+        self.form_has_sliders()
+    }
+
+    /// The name on a button of `trial`: A, B, C and so on; X or Reference on the one after the sounds.
+    pub fn button_name(&self, trial: &Trial, button: usize) -> String {
+        match (button == trial.stimuli.len(), self.has_x) {
+            (true, true) => "X".into(),
+            (true, false) => "Reference".into(),
+            (false, _) => letter(button),
+        }
     }
 
     /// Checks that `choice` answers a trial with `sounds` sounds.
@@ -259,7 +285,7 @@ impl TestKindInfo {
                 (false, format!("{sounds} values from {min} to {max}"))
             }
         };
-        if fits { Ok(()) } else { Err(Error::invalid("answer", expected, format!("{choice:?}"))) }
+        if fits { Ok(()) } else { Err(Error::invalid("answer", expected, choice.words())) }
     }
 
     /// Lowest and highest value of an answer; `None` if answers have no values.
@@ -278,6 +304,11 @@ impl TestKindInfo {
         }
     }
 
+    /// Whether the answer is a value per sound.
+    pub fn form_has_sliders(&self) -> bool {
+        matches!(self.form, AnswerForm::Sliders { .. })
+    }
+
     /// Whether a digit is an answer, so that it cannot play a sound.
     pub fn answers_by_digit(&self) -> bool {
         match self.form {
@@ -285,54 +316,6 @@ impl TestKindInfo {
             AnswerForm::Sliders { .. } => false,
         }
     }
-}
-
-/// Trials of two sounds; `has_x` adds an X. Places alternate, starting with a drawn one, so that they are balanced.
-fn pair_trials(plan: &TrialPlan, random: &mut RepeatableRandom, has_x: bool) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for a in 0..plan.conditions {
-        for b in a + 1..plan.conditions {
-            // All trials of a pair alternate together: with an even number, every place is as frequent as any other.
-            let mut turn = random.below(4);
-            for item in 0..plan.items {
-                for _ in 0..plan.repetitions {
-                    let mut stimuli = vec![plan.stimulus(item, a), plan.stimulus(item, b)];
-                    if !usize::is_multiple_of(turn, 2) {
-                        stimuli.reverse();
-                    }
-                    let x = has_x.then_some((turn / 2) % 2);
-                    trials.push(Trial { stimuli, x, repeats: None });
-                    turn += 1;
-                }
-            }
-        }
-    }
-    trials
-}
-
-/// Trials of one sound of each condition.
-fn rating_trials(plan: &TrialPlan, random: &mut RepeatableRandom) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for item in 0..plan.items {
-        let first = random.below(plan.conditions);
-        for n in 0..plan.repetitions {
-            // Shifted by one each time: every condition comes to every place.
-            let place = |m: usize| plan.stimulus(item, (first + n + m) % plan.conditions);
-            let mut stimuli: Vec<usize> = (0..plan.conditions).map(place).collect();
-            if plan.hidden_repeat {
-                let again = plan.stimulus(item, (first + item + n) % plan.conditions);
-                stimuli.insert(random.below(plan.conditions + 1), again);
-            }
-            trials.push(Trial { stimuli, x: None, repeats: None });
-        }
-    }
-    trials
-}
-
-/// Trials of one sound.
-fn single_trials(plan: &TrialPlan) -> Vec<Trial> {
-    let stimuli = (0..plan.items * plan.conditions).flat_map(|n| std::iter::repeat_n(n, plan.repetitions));
-    stimuli.map(|n| Trial { stimuli: vec![n], x: None, repeats: None }).collect()
 }
 
 #[cfg(test)]

@@ -1,42 +1,91 @@
 //! A test as one page for a listener without this program: it plays, asks, keeps what was said, and gives it as a file to send back.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use maud::html as markup;
 use serde_json::{Value, json};
 
 use super::ListeningTest;
-use super::kind::{AnswerButton, AnswerForm, TestKind};
-use super::report::{Finding, ListeningReport};
-use crate::page::{page, page_data};
+use super::heard::HEARD_SHARE;
+use super::kind::AnswerForm;
+use super::report::{Estimate, Finding, ListeningReport};
+use super::trial::Presentation;
+use crate::data::RepeatableRandom;
+use crate::page::{page, page_data, page_in};
 
 const SCRIPT: &str = include_str!("../../assets/listen/page.js");
 const STYLE: &str = include_str!("../../assets/listen/page.css");
 
-/// The page of `test`. It has neither the names of the conditions nor what made the sounds, and fetches nothing.
+/// The page of `test`. It has neither the names of the conditions nor what made the sounds, and fetches nothing; it sends results only
+/// where the test says.
+///
+/// Which sounds a trial has, and which one is X, is not readable in its source: the sounds are in a drawn order, and the lists are
+/// scrambled with the test's hash. That is no secret from someone who runs the page's program by hand; it is one from someone who looks.
 pub fn test_page(test: &ListeningTest) -> String {
-    let trials: Vec<Value> = test.trials.iter().map(|t| json!({ "stimuli": t.stimuli, "x": t.x })).collect();
+    let mut random = RepeatableRandom::new(test.seed ^ 0x7061_6765);
+    let mut order: Vec<usize> = (0..test.stimuli.len()).collect();
+    random.shuffle(&mut order);
+    let place = |stimulus: &usize| order.iter().position(|n| n == stimulus);
+    let trial = |p: &Presentation| {
+        let t = &test.trials[p.trial];
+        json!({
+            "trial": p.trial, "stimuli": p.stimuli, "sounds": p.stimuli.iter().map(place).collect::<Vec<_>>(), "x": p.x,
+            "training": t.training,
+        })
+    };
+    let lists = (0..test.lists.len().max(1)).map(|n| test.list(n).iter().map(trial).collect::<Vec<_>>());
+    let study = &test.study;
     let data = json!({
-        "form": form(test.kind),
+        "form": form(test),
         "question": test.question,
         "sha256": test.sha256(),
         "version": test.version,
-        "sounds": test.stimuli.iter().map(|s| s.wav.as_str()).collect::<Vec<_>>(),
-        "trials": trials,
+        "heard": HEARD_SHARE,
+        "sounds": order.iter().map(|n| test.stimuli[*n].wav.as_str()).collect::<Vec<_>>(),
+        "lists": scrambled(&json!(lists.collect::<Vec<_>>()), &test.sha256()),
+        "extra": if test.kind.info().has_x { "X" } else { "reference" },
+        "minutes": (test.expected_seconds() / 60.0).ceil(),
+        "instructions": study.instructions,
+        "volumePage": study.volume_page,
+        "headphoneCheck": study.headphone_check,
+        "questionnaire": study.questionnaire,
+        "breakEvery": study.break_every,
+        "post": study.post,
+        "completion": study.completion,
+        "texts": study.language.texts(),
     });
     let body = markup! {
-        main id="screen" {}
+        main id="screen" tabindex="-1" {}
+        p id="status" role="status" aria-live="polite" {}
         (page_data(Some("test"), &data))
     };
-    page("Listening test", STYLE, SCRIPT, &body)
+    let title = study.language.texts()["title"].as_str().unwrap_or("Listening test").to_owned();
+    page_in(study.language.code(), &title, STYLE, SCRIPT, &origin(&study.post), &body)
 }
 
-/// How a trial is answered: buttons with their keys and choices, or sliders.
-fn form(kind: TestKind) -> Value {
-    match kind.info().form {
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
+    if scheme.is_empty() { String::new() } else { format!("{scheme}://{}", rest.split('/').next().unwrap_or("")) }
+}
+
+/// JSON that nobody reads in passing: XOR with the bytes of `key`, base64.
+fn scrambled(data: &Value, key: &str) -> String {
+    let bytes = data.to_string().into_bytes();
+    STANDARD.encode(bytes.iter().zip(key.bytes().cycle()).map(|(byte, key)| byte ^ key).collect::<Vec<u8>>())
+}
+
+/// How a trial is answered: buttons with their keys and choices, or sliders; with the labels of the test's language.
+fn form(test: &ListeningTest) -> Value {
+    let (_, labels) = test.study.language.kind(test.kind);
+    match test.kind.info().form {
         AnswerForm::Buttons(buttons) => {
-            let button = |b: &AnswerButton| json!({ "label": b.label, "key": b.key, "choice": b.choice() });
-            json!({ "buttons": buttons.iter().map(button).collect::<Vec<_>>() })
+            let button = |(b, label): (&super::AnswerButton, &String)| {
+                json!({ "label": label, "key": b.key, "choice": b.choice() })
+            };
+            json!({ "buttons": buttons.iter().zip(&labels).map(button).collect::<Vec<_>>() })
         }
-        AnswerForm::Sliders { min, max, start } => json!({ "sliders": { "min": min, "max": max, "start": start } }),
+        AnswerForm::Sliders { min, max, .. } => json!({ "sliders": { "min": min, "max": max, "labels": labels } }),
     }
 }
 
@@ -46,33 +95,28 @@ pub fn html_report(report: &ListeningReport) -> String {
         div class="report" {
             main {
                 h1 { (report.question) }
-                p class="weak" { (report.balance) }
+                p class="weak" { (report.design) }
                 @if !report.scores.is_empty() {
                     h2 { "Scores" }
-                    p class="weak" { "Mean and 95 % interval from a bootstrap over listeners and items." }
+                    p class="weak" { "Mean and 95 % interval." }
                     @for score in &report.scores {
                         (interval_row(&score.condition, score.mean, score.interval, scale(report)))
                     }
                 }
-                @for (title, findings) in sections(report) {
-                    h2 { (title) }
+                @for (title, findings) in report.sections() {
+                    h2 { (if title.is_empty() { "Result" } else { title }) }
                     @if findings.len() > 1 {
                         p class="weak" { "p-values corrected for " (findings.len()) " questions by Holm's method." }
                     }
                     @for finding in findings {
-                        (interval_row(&finding.question, share(finding), finding.clopper_pearson, (0.0, 1.0)))
+                        (interval_row(&finding.question, finding.estimate, finding.interval, range(report, finding)))
                         p class="detail" { (report.describe(finding)) }
                     }
                 }
                 h2 { "Listeners" }
-                ul {
-                    @for l in &report.listeners {
-                        li {
-                            (l.listener) ": " (l.answers.0) " of " (l.answers.1) " trials"
-                            @if l.consistent.1 > 0 { ", " (l.consistent.0) " of " (l.consistent.1) " repeats alike" }
-                        }
-                    }
-                }
+                ul { @for l in &report.listeners { li { (l.describe()) } } }
+                h2 { "Methods" }
+                p { (report.methods) }
             }
         }
     };
@@ -85,37 +129,48 @@ const REPORT_STYLE: &str = ".report main{max-width:900px}.row{display:grid;grid-
     background:var(--text)}.bar u{position:absolute;left:50%;top:0;width:1px;height:14px;background:var(--weak)}\
     .detail{font-size:.85em;color:var(--weak);margin:2px 0 10px}@media(max-width:600px){.row{grid-template-columns:1fr}}";
 
-fn sections(report: &ListeningReport) -> Vec<(&'static str, &Vec<Finding>)> {
-    let all = [("Overall", &report.findings), ("By item", &report.by_item), ("By listener", &report.by_listener)];
-    all.into_iter().filter(|(title, findings)| findings.len() > usize::from(*title != "Overall")).collect()
-}
-
 fn scale(report: &ListeningReport) -> (f64, f64) {
     report.kind.info().scale().unwrap_or((0.0, 1.0))
 }
 
-fn share(finding: &Finding) -> f64 {
-    if finding.trials == 0 { 0.5 } else { finding.successes as f64 / finding.trials as f64 }
+/// The range of an estimate: of a share 0 to 1, of a difference as far as the scale goes on both sides.
+fn range(report: &ListeningReport, finding: &Finding) -> (f64, f64) {
+    let (low, high) = scale(report);
+    match finding.measure {
+        Estimate::ShareRight | Estimate::ShareOfVotes => (0.0, 1.0),
+        // A comparison's scale is one of differences.
+        Estimate::Difference if low < 0.0 => (low, high),
+        Estimate::Difference => (low - high, high - low),
+    }
 }
 
-/// A value and its interval on a scale.
-fn interval_row(name: &str, value: f64, (low, high): (f64, f64), (from, to): (f64, f64)) -> maud::Markup {
-    let percent = |x: f64| 100.0 * (x - from) / (to - from);
+/// A value and its interval, if it has one, on a scale.
+fn interval_row(name: &str, value: f64, interval: Option<(f64, f64)>, (from, to): (f64, f64)) -> maud::Markup {
+    let percent = |x: f64| (100.0 * (x - from) / (to - from)).clamp(0.0, 100.0);
+    let half = (from, to) == (0.0, 1.0) || from < 0.0;
     markup! {
         div class="row" {
             span { (name) }
             div class="bar" {
-                @if (from, to) == (0.0, 1.0) { u {} }
-                i style=(format!("left:{:.1}%;width:{:.1}%", percent(low), percent(high) - percent(low))) {}
+                @if half { u {} }
+                @if let Some((low, high)) = interval {
+                    i style=(format!("left:{:.1}%;width:{:.1}%", percent(low), percent(high) - percent(low))) {}
+                }
                 b style=(format!("left:calc({:.1}% - 1px)", percent(value))) {}
             }
-            span { (format!("{value:.2} [{low:.2}, {high:.2}]")) }
+            span {
+                @match interval {
+                    Some((low, high)) => (format!("{value:.2} [{low:.2}, {high:.2}]")),
+                    None => (format!("{value:.2}")),
+                }
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::TestKind;
     use super::super::test_file::tests::{made, plan};
     use super::*;
 
@@ -125,6 +180,11 @@ mod tests {
         let page = test_page(&test);
         assert!(test.stimuli.iter().all(|s| page.contains(&s.wav)) && page.contains(&test.sha256()));
         assert!(!page.contains("condition 0") && !page.contains("0-0.wav"), "names and sources are hidden");
-        assert!(!page.contains("http://") && !page.contains("https://"));
+        assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("connect-src"));
+        let sent = ListeningTest {
+            study: super::super::Study { post: "https://lab.example:8443/results?a=1".into(), ..test.study.clone() },
+            ..test
+        };
+        assert!(test_page(&sent).contains("connect-src https://lab.example:8443\""));
     }
 }

@@ -1,8 +1,8 @@
 //! Conditions of a test by what takes were made with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlannedSound;
+use super::{Condition, PlannedSound};
 use crate::error::{Error, Result};
 
 /// What tells the conditions of a test apart.
@@ -57,13 +57,14 @@ impl Template {
         }
     }
 
-    /// The conditions of these takes, each with the same texts in the same order. Where a condition has a text more often than another
-    /// one, the ones that are too many are left out; so is a text that a condition lacks.
+    /// The conditions of these takes, each with the same items in the same order, and what was left out. Takes are compared that are alike
+    /// in everything but what tells the conditions apart; where a condition has one more often than another, the ones that are too many
+    /// are left out.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] if fewer than two conditions are left, or they have no text in common.
-    pub fn conditions(self, takes: &[TakeSound]) -> Result<Vec<(String, Vec<PlannedSound>)>> {
-        let mut found: Vec<(String, BTreeMap<String, Vec<PlannedSound>>)> = Vec::new();
+    /// [`Error::InvalidValue`] if fewer than two conditions are left, or no take of one is like a take of every other one.
+    pub fn conditions(self, takes: &[TakeSound]) -> Result<(Vec<Condition>, Vec<String>)> {
+        let mut found: Vec<(String, BTreeMap<String, Vec<&TakeSound>>)> = Vec::new();
         for (place, take) in takes.iter().enumerate() {
             let Some(condition) = self.condition(take, place) else { continue };
             let known = found.iter().position(|(name, _)| *name == condition);
@@ -71,33 +72,94 @@ impl Template {
                 found.push((condition, BTreeMap::new()));
                 found.len() - 1
             });
-            // Of takes as conditions each one is asked about, whatever it says.
-            let item = if self == Self::Takes { String::new() } else { take.text.clone().unwrap_or_default() };
-            found[at].1.entry(item).or_default().push(take.sound.clone());
+            found[at].1.entry(self.item(take)).or_default().push(take);
         }
         if found.len() < 2 {
             let got = found.first().map_or("none that say".to_owned(), |(name, _)| format!("only {name:?}"));
             let expected = format!("takes that differ in their {}", self.name());
             return Err(Error::invalid("takes", expected, got));
         }
-        let texts: Vec<String> = found[0].1.keys().cloned().collect();
-        let common: Vec<(String, usize)> = texts
-            .into_iter()
-            .map(|text| {
-                let often = found.iter().map(|(_, items)| items.get(&text).map_or(0, Vec::len)).min().unwrap_or(0);
-                (text, often)
-            })
-            .filter(|(_, often)| *often > 0)
-            .collect();
+        let items: Vec<String> = found[0].1.keys().cloned().collect();
+        let often = |item: &String| found.iter().map(|(_, items)| items.get(item).map_or(0, Vec::len)).min();
+        let common: Vec<(String, usize)> =
+            items.into_iter().filter_map(|item| often(&item).filter(|n| *n > 0).map(|n| (item, n))).collect();
         if common.is_empty() {
-            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-            let expected = "a text that is spoken in every condition";
-            return Err(Error::invalid("takes", expected, format!("none in all of {}", names.join(", "))));
+            return Err(self.nothing_in_common(&found, takes));
         }
-        let sounds = |items: &BTreeMap<String, Vec<PlannedSound>>| {
-            common.iter().flat_map(|(text, often)| items[text][..*often].to_vec()).collect()
+        let chosen = |items: &BTreeMap<String, Vec<&TakeSound>>| -> Vec<TakeSound> {
+            common.iter().flat_map(|(item, often)| &items[item][..*often]).map(|take| (*take).clone()).collect()
         };
-        Ok(found.iter().map(|(name, items)| (name.clone(), sounds(items))).collect())
+        let chosen: Vec<(String, Vec<TakeSound>)> =
+            found.iter().map(|(name, items)| (name.clone(), chosen(items))).collect();
+        let warnings = self.warnings(takes, &chosen);
+        let sounds = |takes: Vec<TakeSound>| takes.into_iter().map(|take| take.sound).collect();
+        Ok((chosen.into_iter().map(|(name, takes)| (name, sounds(takes))).collect(), warnings))
+    }
+
+    /// What a take has to share with the takes that it is compared with: everything but what tells the conditions apart. Of takes as
+    /// conditions each one is asked about, whatever it says.
+    fn item(self, take: &TakeSound) -> String {
+        let shared = self.shared(take);
+        shared.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The settings of a take, but for what tells the conditions apart.
+    fn shared(self, take: &TakeSound) -> Vec<(&'static str, String)> {
+        if self == Self::Takes {
+            return Vec::new();
+        }
+        let sampling = take.sound.sampling;
+        let settings = [
+            ("text", take.text.clone(), true),
+            ("speaker", take.speaker.map(|s| s.to_string()), self != Self::Voices),
+            ("model", take.model.clone(), self != Self::Models),
+            ("mode", sampling.map(|s| s.mode.name().to_owned()), self != Self::Modes),
+            ("seed", sampling.map(|s| s.seed.to_string()), self != Self::Seeds),
+            ("temperature", sampling.map(|s| s.codebook0.temperature.to_string()), self != Self::Temperatures),
+            ("top-k", sampling.map(|s| s.codebook0.top_k.to_string()), true),
+            ("other codebooks' settings", sampling.map(|s| format!("{:?}", s.depth)), self != Self::Temperatures),
+            ("guard", sampling.map(|s| format!("{:?}", s.guard)), true),
+        ];
+        let kept = settings.into_iter().filter(|(_, _, shared)| *shared);
+        kept.map(|(name, value, _)| (name, value.unwrap_or_else(|| "unknown".into()))).collect()
+    }
+
+    /// No take of a condition is like one of every other: says which settings differ.
+    fn nothing_in_common(self, found: &[(String, BTreeMap<String, Vec<&TakeSound>>)], takes: &[TakeSound]) -> Error {
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        let mut values: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (name, value) in takes.iter().flat_map(|take| self.shared(take)) {
+            values.entry(name).or_default().insert(value);
+        }
+        let differing: Vec<&str> = values.iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| *name).collect();
+        let expected = format!("takes that are alike in all but their {}, one in each of {}", self.name(), names.join(", "));
+        Error::invalid("takes", expected, format!("takes that differ in their {}, too", differing.join(", ")))
+    }
+
+    /// Takes that were left out, and settings that differ with the conditions though they are not what is compared.
+    fn warnings(self, takes: &[TakeSound], chosen: &[(String, Vec<TakeSound>)]) -> Vec<String> {
+        let used: BTreeSet<&str> =
+            chosen.iter().flat_map(|(_, takes)| takes.iter().map(|take| take.sound.source.as_str())).collect();
+        let left: Vec<&str> =
+            takes.iter().map(|take| take.sound.source.as_str()).filter(|source| !used.contains(source)).collect();
+        let mut warnings = Vec::new();
+        if !left.is_empty() {
+            warnings.push(format!(
+                "left out, as not every condition has a take with the same settings: {}",
+                left.join(", ")
+            ));
+        }
+        let precisions = |takes: &[TakeSound]| -> BTreeSet<&str> {
+            takes.iter().filter_map(|take| Some(take.sound.sampling?.precision.name())).collect()
+        };
+        let of_each: Vec<_> = chosen.iter().map(|(name, takes)| (name, precisions(takes))).collect();
+        if !matches!(self, Self::Models | Self::Takes) && of_each.iter().any(|(_, p)| *p != of_each[0].1) {
+            let each = of_each.iter().map(|(name, p)| {
+                format!("{name}: {}", p.iter().copied().collect::<Vec<_>>().join(" and "))
+            });
+            warnings.push(format!("the precision differs with the conditions ({})", each.collect::<Vec<_>>().join(", ")));
+        }
+        warnings
     }
 
     /// Its name on the command line.
@@ -145,36 +207,40 @@ mod tests {
             speaker: Some(0),
             model: Some("demo".into()),
             codebooks: None,
-            sound: PlannedSound { source, samples: vec![0.1; 24_000], rate: 24_000, sampling: Some(sampling) },
+            sound: PlannedSound::mono(source, vec![0.1; 24_000], 24_000, Some(sampling)),
         }
     }
 
     #[test]
-    fn takes_of_one_text_stand_beside_each_other_in_every_condition() {
+    fn takes_that_differ_in_nothing_else_stand_beside_each_other() {
         let takes = [
             take("b", Mode::Exact, 1),
             take("a", Mode::Exact, 2),
-            take("a", Mode::Native, 3),
+            take("a", Mode::Native, 2),
             take("a", Mode::Native, 4),
             take("only exact", Mode::Exact, 5),
-            take("b", Mode::Native, 6),
+            take("b", Mode::Native, 1),
         ];
-        let conditions = Template::Modes.conditions(&takes).unwrap();
+        let (conditions, warnings) = Template::Modes.conditions(&takes).unwrap();
         let sources: Vec<(&str, Vec<&str>)> = conditions
             .iter()
             .map(|(name, sounds)| (name.as_str(), sounds.iter().map(|s| s.source.as_str()).collect()))
             .collect();
-        assert_eq!(sources, [("exact", vec!["a exact 2", "b exact 1"]), ("native", vec!["a native 3", "b native 6"])]);
-        assert_eq!(Template::Takes.conditions(&takes).unwrap().len(), 6);
+        assert_eq!(sources, [("exact", vec!["a exact 2", "b exact 1"]), ("native", vec!["a native 2", "b native 1"])]);
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("a native 4, only exact exact 5"), "{warnings:?}");
+        assert_eq!(Template::Takes.conditions(&takes).unwrap().0.len(), 6);
     }
 
     #[test]
-    fn what_cannot_be_compared_is_told() {
+    fn takes_that_cannot_be_compared_are_refused() {
         let same = [take("a", Mode::Exact, 1), take("b", Mode::Exact, 1)];
         let problem = |template: Template, takes: &[TakeSound]| template.conditions(takes).unwrap_err().to_string();
         assert!(problem(Template::Modes, &same).contains("only \"exact\""));
         let apart = [take("a", Mode::Exact, 1), take("b", Mode::Native, 1)];
-        assert!(problem(Template::Modes, &apart).contains("none in all of exact, native"));
+        assert!(problem(Template::Modes, &apart).contains("differ in their text, too"));
+        let seeds = [take("a", Mode::Native, 1), take("a", Mode::Native, 2), take("a", Mode::Exact, 3), take("a", Mode::Exact, 4)];
+        assert!(problem(Template::Modes, &seeds).contains("differ in their seed, too"), "{}", problem(Template::Modes, &seeds));
     }
 
     #[test]

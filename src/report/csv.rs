@@ -3,6 +3,7 @@
 use super::Report;
 use crate::analysis::statistics::STEP_STATISTICS;
 use crate::error::{Error, Result};
+use crate::files::csv_cell;
 
 /// Columns before the statistics.
 const HEAD: [&str; 5] = ["clip", "frame", "codebook", "token", "label"];
@@ -19,8 +20,8 @@ pub fn csv(report: &Report, name: &std::path::Path) -> Result<Vec<u8>> {
         for (t, frame) in clip.codes.frames().enumerate() {
             for (k, token) in frame.iter().enumerate() {
                 let label = report.model.label(k, *token);
-                let mut row = vec![spreadsheet_text(&clip.name), t.to_string(), k.to_string(), token.to_string()];
-                row.push(spreadsheet_text(label));
+                let mut row = vec![csv_cell(&clip.name), t.to_string(), k.to_string(), token.to_string()];
+                row.push(csv_cell(label));
                 let stats = clip.steps.as_ref().map(|s| &s[t][k]);
                 row.extend(STEP_STATISTICS.iter().map(|s| stats.map_or(String::new(), |x| x[s.stat].to_string())));
                 out.write_record(row).map_err(failed)?;
@@ -28,9 +29,4 @@ pub fn csv(report: &Report, name: &std::path::Path) -> Result<Vec<u8>> {
         }
     }
     out.into_inner().map_err(|e| Error::write(name, e.into_error()))
-}
-
-/// Text that a spreadsheet does not take for a formula.
-fn spreadsheet_text(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }

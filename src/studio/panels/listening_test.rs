@@ -3,7 +3,7 @@
 use egui::{Button, Key, Modal, Modifiers, ProgressBar, RichText, Slider, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
-use crate::listen::{AnswerForm, Choice};
+use crate::listen::AnswerForm;
 use crate::studio::command::Commands;
 use crate::studio::session::Session;
 use crate::studio::test_bench::{OpenTest, TestBenchCommand};
@@ -39,7 +39,7 @@ impl Panel for ListeningTestPanel {
         Modal::new(egui::Id::unique("listening test")).show(ui.ctx(), |ui| {
             ui.set_width(WIDTH);
             match test.run().trial() {
-                Some((n, _)) => trial_ui(ui, session, test, n, commands),
+                Some(_) => trial_ui(ui, session, test, commands),
                 None => end_ui(ui, test, &mut self.report_shown),
             }
             ui.add_space(8.0);
@@ -61,12 +61,19 @@ impl Panel for ListeningTestPanel {
     }
 }
 
-fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands: &mut Commands) {
-    let (run, all) = (test.run(), test.run().test().trials.len());
+fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, commands: &mut Commands) {
+    let run = test.run();
+    let (n, all) = run.progress();
     ui.add(ProgressBar::new(n as f32 / all as f32).text(format!("Question {} of {all}", n + 1)));
     ui.add_space(8.0);
     ui.heading(&run.test().question);
+    if run.trial().is_some_and(|trial| trial.training) {
+        ui.weak("Practice: this answer does not count");
+    }
     if n == 0 {
+        if !run.test().study.instructions.is_empty() {
+            ui.label(&run.test().study.instructions);
+        }
         ui.horizontal(|ui| {
             ui.label("Your name");
             let mut name = run.results().listener.clone();
@@ -79,8 +86,8 @@ fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands:
     ui.horizontal_wrapped(|ui| {
         for button in 0..run.buttons().len() {
             let playing = test.button == Some(button) && session.monitor.player.is_playing();
-            let played = if run.was_heard(button) { " ✓" } else { "" };
-            let name = sound_name(test, button);
+            let played = if test.was_heard(button) { " ✓" } else { "" };
+            let name = run.button_name(button);
             let play = Button::selectable(playing, RichText::new(format!("▶ {name}{played}")).size(18.0));
             let play = ui.add(play.min_size(vec2(84.0, 40.0))).on_hover_text(format!("{}", button + 1));
             if play.accessible_name(format!("Play {name}")).clicked() {
@@ -89,19 +96,17 @@ fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, n: usize, commands:
         }
     });
     ui.add_space(8.0);
-    answers_ui(ui, test, session, commands);
-    if !run.can_answer() {
-        ui.weak("Play each of them, then answer");
+    answers_ui(ui, test, commands);
+    let missing = test.not_heard();
+    if !missing.is_empty() {
+        ui.weak(format!("Listen to all of it first: {}", missing.join(", ")));
+    } else if run.test().kind.info().form_has_sliders() && test.rating().is_none() {
+        ui.weak("Rate every sound");
     }
 }
 
-/// The name of a sound of the open trial.
-fn sound_name(test: &OpenTest, button: usize) -> String {
-    test.run().trial().map_or(String::new(), |(_, trial)| trial.button_name(button))
-}
-
-fn answers_ui(ui: &mut Ui, test: &OpenTest, session: &Session, commands: &mut Commands) {
-    let can_answer = test.run().can_answer();
+fn answers_ui(ui: &mut Ui, test: &OpenTest, commands: &mut Commands) {
+    let can_answer = test.not_heard().is_empty();
     match test.run().test().kind.info().form {
         AnswerForm::Buttons(buttons) => drop(ui.horizontal_wrapped(|ui| {
             for button in buttons {
@@ -111,33 +116,45 @@ fn answers_ui(ui: &mut Ui, test: &OpenTest, session: &Session, commands: &mut Co
                 }
             }
         })),
-        AnswerForm::Sliders { min, max, start } => {
-            let before = values(test, start);
-            let mut values = before.clone();
-            for (button, value) in values.iter_mut().enumerate() {
+        AnswerForm::Sliders { min, max, labels } => {
+            let mut values = values(test);
+            for button in 0..values.len() {
                 ui.horizontal(|ui| {
-                    let name = sound_name(test, button);
+                    let name = test.run().button_name(button);
                     ui.monospace(&name);
-                    // Only the sound that is playing is rated.
-                    let playing = test.button == Some(button) && session.monitor.player.is_playing();
-                    let slider = Slider::new(value, min..=max).fixed_decimals(0);
-                    ui.add_enabled_ui(playing, |ui| ui.add(slider).accessible_name(format!("Rating of {name}")));
+                    // A sound is rated from its first play on; a slider has no value before it is moved.
+                    let enabled = test.button == Some(button) || test.was_heard(button);
+                    let mut value = values[button].unwrap_or(min);
+                    let slider = Slider::new(&mut value, min..=max).fixed_decimals(0).show_value(false);
+                    let slider =
+                        ui.add_enabled_ui(enabled, |ui| ui.add(slider).accessible_name(format!("Rating of {name}"))).inner;
+                    if slider.changed() || slider.clicked() {
+                        values[button] = Some(value);
+                        commands.push(TestBenchCommand::SetValues(values.clone()));
+                    }
+                    ui.label(values[button].map_or("not rated".into(), |value| in_words(value, min, max, &labels)));
                 });
             }
-            if values != before {
-                commands.push(TestBenchCommand::SetValues(values.clone()));
-            }
-            if ui.add_enabled(can_answer, Button::new("Next (Enter)")).clicked() {
-                commands.push(TestBenchCommand::Answer(Choice::Values(values)));
+            let rating = test.rating().filter(|_| can_answer);
+            if ui.add_enabled(rating.is_some(), Button::new("Next (Enter)")).clicked()
+                && let Some(rating) = rating
+            {
+                commands.push(TestBenchCommand::Answer(rating));
             }
         }
     }
 }
 
-/// Values of the sliders; `start` for those that have not been moved.
-fn values(test: &OpenTest, start: f64) -> Vec<f64> {
-    let all = test.run().buttons().len();
-    (0..all).map(|button| test.values.get(button).copied().unwrap_or(start)).collect()
+/// Values of the sliders; `None` for those that have not been moved.
+fn values(test: &OpenTest) -> Vec<Option<f64>> {
+    let all = test.run().trial().map_or(0, |trial| trial.stimuli.len());
+    (0..all).map(|button| test.values.get(button).copied().flatten()).collect()
+}
+
+/// A value with the word of its part of the scale.
+fn in_words(value: f64, min: f64, max: f64, labels: &[&str]) -> String {
+    let part = ((value - min) / (max - min) * labels.len() as f64) as usize;
+    format!("{value:.0} {}", labels.get(part.min(labels.len() - 1)).unwrap_or(&""))
 }
 
 fn end_ui(ui: &mut Ui, test: &OpenTest, report_shown: &mut bool) {
@@ -166,21 +183,24 @@ fn keys(ui: &Ui, test: &OpenTest, can_undo: bool, commands: &mut Commands) {
                     }
                 }
             }
-            AnswerForm::Sliders { min, max, start } => {
-                let mut values = values(test, start);
+            AnswerForm::Sliders { min, max, .. } => {
+                let mut values = values(test);
                 for (key, sign) in
                     [(Key::ArrowRight, 1.0), (Key::ArrowUp, 1.0), (Key::ArrowLeft, -1.0), (Key::ArrowDown, -1.0)]
                 {
-                    // Keys move the slider of the sound that is playing.
+                    // Keys move the slider of the sound that was played last, from the middle.
                     if pressed(key)
                         && let Some(value) = test.button.and_then(|button| values.get_mut(button))
                     {
-                        *value = (*value + sign * STEP * (max - min)).clamp(min, max);
+                        let before = value.unwrap_or((min + max) / 2.0);
+                        *value = Some((before + sign * STEP * (max - min)).clamp(min, max));
                         commands.push(TestBenchCommand::SetValues(values.clone()));
                     }
                 }
-                if pressed(Key::Enter) {
-                    commands.push(TestBenchCommand::Answer(Choice::Values(values)));
+                if pressed(Key::Enter)
+                    && let Some(rating) = test.rating()
+                {
+                    commands.push(TestBenchCommand::Answer(rating));
                 }
             }
         }

@@ -8,7 +8,9 @@ use super::{TEST_RATE, TestBench, TestBenchContext};
 use crate::data::{Clip, CodebookMask, Codes};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::listen::{ListeningTest, MadeTest, PlannedSound, TakeSound, Template, TestKind, TestPlan, test_page};
+use crate::listen::{
+    Anchor, ListeningTest, LoudnessMatch, MadeTest, PlannedSound, TakeSound, Template, TestKind, TestPlan, test_page,
+};
 use crate::studio::comparison::{Comparison, PinKey};
 use crate::studio::library::Library;
 use crate::studio::models::Models;
@@ -19,8 +21,8 @@ const READ_SOUNDS: Key = Key("read sounds of a test");
 const DECODE_SOUND: Key = Key("decode a sound of a test");
 const WRITE_TEST: Key = Key("write test");
 
-/// Trials per pair of conditions: enough to find 80/20 with 80 %.
-const TRIALS: usize = 24;
+/// How much listeners and texts differ, for the statement of power.
+const USUAL_SPREAD: f64 = 0.5;
 
 /// A listening test that is to be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +79,8 @@ impl TestBench {
                         return Err(Error::invalid("test", "clips that are pinned", format!("{of:?}, which is not")));
                     }
                 };
-                let sound = PlannedSound { samples: clip.audio.clone(), rate: clip.sample_rate, ..known.sound.clone() };
+                let (source, sampling) = (known.sound.source.clone(), known.sound.sampling);
+                let sound = PlannedSound::mono(source, clip.audio.clone(), clip.sample_rate, sampling);
                 Ok((TakeSound { sound, ..known }, clip.codes.clone()))
             };
             clips.into_iter().map(read).collect::<Result<Vec<_>>>()
@@ -144,24 +147,20 @@ impl TestBench {
             if sounds.iter().any(|take| take.sound.rate != TEST_RATE) {
                 return Err(Error::invalid("takes", format!("sounds at {TEST_RATE} Hz"), "another rate"));
             }
-            let conditions = request.template.conditions(&sounds)?;
-            let items = conditions.first().map_or(1, |(_, sounds)| sounds.len().max(1));
+            let (conditions, notes) = request.template.conditions(&sounds)?;
             let MadeTest { test, warnings } = ListeningTest::make(&TestPlan {
-                kind: request.kind,
-                question: String::new(),
-                conditions,
-                repetitions: if request.kind.info().in_pairs { TRIALS.div_ceil(items) } else { 1 },
-                repeats: 0,
-                low_anchor: request.low_anchor,
-                hidden_repeat: request.hidden_repeat,
-                match_loudness,
-                seed,
+                anchors: request.low_anchor.then_some(Anchor::Low).into_iter().collect(),
+                hidden_repeat: request.hidden_repeat && request.kind.info().can_repeat_sounds,
+                loudness: if match_loudness { LoudnessMatch::Test } else { LoudnessMatch::Off },
+                ..TestPlan::new(request.kind, conditions, seed)
             })?;
             test.write(&path)?;
             let page = path.with_extension("page.html");
             write_atomically(&page, test_page(&test).as_bytes())?;
-            let made = format!("{} and {}: {} trials", path.display(), page.display(), test.trials.len());
-            Ok([vec![made, test.describe_power()], warnings].concat())
+            let trials = test.trials_per_listener();
+            let made = format!("{} and {}: {trials} trials", path.display(), page.display());
+            let power = [test.describe_power(USUAL_SPREAD)].into_iter().chain(test.power_warning()).collect();
+            Ok([vec![made], power, notes, warnings].concat())
         };
         cx.tasks.run_in_turn(WRITE_TEST, write, |_: &mut Self, cx, made: Result<Vec<String>>| {
             cx.effects.or_notify(made).into_iter().flatten().for_each(|text| cx.effects.notify(text));
@@ -190,7 +189,7 @@ fn describe_clip(key: &PinKey, library: &Library, comparison: &Comparison) -> Ta
         speaker: take.map(|take| take.speaker).or(origin.and_then(|origin| origin.speaker)),
         model: take.and_then(|take| take.model.as_ref()).map(|model| model.name.clone()),
         codebooks: None,
-        sound: PlannedSound { source, samples: Vec::new(), rate: TEST_RATE, sampling },
+        sound: PlannedSound::mono(source, Vec::new(), TEST_RATE, sampling),
     }
 }
 
@@ -220,7 +219,7 @@ pub fn templates_for(
         | Template::Seeds
         | Template::Temperatures
         | Template::Models
-        | Template::Voices => template.conditions(&takes).map_or(0, |conditions| conditions.len()),
+        | Template::Voices => template.conditions(&takes).map_or(0, |(conditions, _)| conditions.len()),
     };
     let all = Template::ALL.into_iter();
     let all = all.map(|(template, _, title)| TemplateChoice { template, title, conditions: conditions(template) });

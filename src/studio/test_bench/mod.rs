@@ -42,8 +42,8 @@ pub enum TestBenchCommand {
     Open(PathBuf),
     /// Play the sound of a button of the open trial: another one at the same moment, the same one from its start.
     PlayButton(usize),
-    /// Values of the sliders.
-    SetValues(Vec<f64>),
+    /// Values of the sliders; `None` for those that have not been moved.
+    SetValues(Vec<Option<f64>>),
     /// Answer the open trial.
     Answer(Choice),
     /// Open the last answered trial again.
@@ -134,7 +134,8 @@ impl TestBench {
         let Some(test) = &mut self.open else { return };
         let is_playing = cx.monitor.player.is_playing();
         let switches = test.button.is_some_and(|before| before != button) && is_playing;
-        let Some(samples) = test.play(button).map(<[f32]>::to_vec) else { return };
+        let from = if switches { cx.monitor.player.position() } else { 0.0 };
+        let Some(samples) = test.play(button, from).map(<[f32]>::to_vec) else { return };
         cx.effects.send(match switches {
             true => MonitorCommand::SwitchSound { samples, rate: TEST_RATE },
             false => MonitorCommand::PlaySound { samples, rate: TEST_RATE },

@@ -7,18 +7,22 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::TEST_RATE;
 use crate::audio::recording::{self, Length};
 use crate::error::{Error, Result};
-use crate::listen::{Choice, ListeningReport, ListeningTest, Results, Run};
+use crate::data::random_seed;
+use crate::listen::{AnswerForm, Choice, ListeningReport, ListeningTest, ReportOptions, Results, Run};
 
 /// A test, the answers of its listener, and the file of the answers.
 pub struct OpenTest {
     run: Run<Arc<ListeningTest>>,
     sounds: Vec<Vec<f32>>,
     results_path: PathBuf,
-    trial_started: Instant,
+    /// When the test was opened: the zero of its clock.
+    opened: Instant,
+    /// When the open trial began, seconds of that clock.
+    trial_started: f64,
     /// The button that was pressed last.
     pub button: Option<usize>,
-    /// Values of the sliders, in the order of the buttons.
-    pub values: Vec<f64>,
+    /// Values of the sliders, in the order of their sounds; `None` for those that have not been moved.
+    pub values: Vec<Option<f64>>,
 }
 
 impl OpenTest {
@@ -31,15 +35,38 @@ impl OpenTest {
         let results_path = path.with_extension("results.json");
         let results = match results_path.exists() {
             true => Results::read(&results_path, &test)?,
-            false => Results::new(&test, "anonymous", device),
+            false => Results::new(&test, "anonymous", device, random_seed()? as usize),
         };
         let decode = |n: usize| {
             let bytes = test.wav(n).map_err(|e| Error::parse(path, format!("sound {n} is damaged"), e))?;
             recording::decode(path, &bytes, TEST_RATE, Length::Whole).map(|sound| sound.samples)
         };
         let sounds = (0..test.stimuli.len()).map(decode).collect::<Result<_>>()?;
-        let (run, trial_started) = (Run::new(test, results), Instant::now());
-        Ok(Self { run, sounds, results_path, trial_started, button: None, values: Vec::new() })
+        let run = Run::new(test, results);
+        let opened = Instant::now();
+        Ok(Self { run, sounds, results_path, opened, trial_started: 0.0, button: None, values: Vec::new() })
+    }
+
+    fn now(&self) -> f64 {
+        self.opened.elapsed().as_secs_f64()
+    }
+
+    /// Whether enough of the sound of a button was heard.
+    pub fn was_heard(&self, button: usize) -> bool {
+        self.run.was_heard(button, self.now())
+    }
+
+    /// Names of the sounds of which too little was heard for an answer.
+    pub fn not_heard(&self) -> Vec<String> {
+        let missing = (0..self.run.buttons().len()).filter(|button| !self.was_heard(*button));
+        missing.map(|button| self.run.button_name(button)).collect()
+    }
+
+    /// The values of the sliders, once every one was moved.
+    pub fn rating(&self) -> Option<Choice> {
+        let sounds = self.run.trial()?.stimuli.len();
+        let values: Option<Vec<f64>> = (0..sounds).map(|n| self.values.get(n).copied().flatten()).collect();
+        values.map(Choice::Values)
     }
 
     /// The test and its answers.
@@ -56,9 +83,9 @@ impl OpenTest {
         self.run.set_listener(name);
     }
 
-    /// The sound of a button; the button counts as played from now on.
-    pub(super) fn play(&mut self, button: usize) -> Option<&[f32]> {
-        let stimulus = self.run.hear(button)?;
+    /// The sound of a button, which starts at the position `from`, seconds.
+    pub(super) fn play(&mut self, button: usize, from: f64) -> Option<&[f32]> {
+        let stimulus = self.run.play(button, from, self.now())?;
         self.button = Some(button);
         Some(&self.sounds[stimulus])
     }
@@ -69,24 +96,32 @@ impl OpenTest {
     /// Returns the errors of [`Run::answer`].
     pub(super) fn answer(&mut self, choice: Choice) -> Result<()> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        self.run.answer(choice, at, self.trial_started.elapsed().as_secs_f64())?;
+        let now = self.now();
+        self.run.answer(choice, at, now - self.trial_started, now)?;
         self.begin_trial();
         Ok(())
     }
 
-    /// Opens the last answered trial again.
+    /// Opens the last answered trial again, with its values.
     pub(super) fn undo(&mut self) {
+        let undone = self.run.results().answers.last().map(|answer| answer.choice.clone());
         self.run.undo();
         self.begin_trial();
+        if let (Some(Choice::Values(values)), AnswerForm::Sliders { .. }) =
+            (undone, self.run.test().kind.info().form)
+        {
+            self.values = values.into_iter().map(Some).collect();
+        }
     }
 
     fn begin_trial(&mut self) {
-        (self.trial_started, self.button, self.values) = (Instant::now(), None, Vec::new());
+        (self.trial_started, self.button, self.values) = (self.now(), None, Vec::new());
     }
 
     /// The report of this listener's answers, once all are given.
     pub fn report(&self) -> Option<String> {
         let finished = self.run.trial().is_none();
-        finished.then(|| ListeningReport::new(self.run.test(), std::slice::from_ref(self.run.results())).text())
+        let results = std::slice::from_ref(self.run.results());
+        finished.then(|| ListeningReport::new(self.run.test(), results, ReportOptions::default()).text())
     }
 }

@@ -1,0 +1,112 @@
+//! What a test can find, in words: to be read before it.
+
+use super::ListeningTest;
+use super::report::{p_value, plural as count};
+use crate::analysis::binomial::{Sides, power, trials_needed};
+use crate::analysis::sign_flip::smallest_sign_flip_p;
+use crate::analysis::simulate::{Effect, StudyDesign, Truth, simulated_power};
+
+const ALPHA: f64 = 0.05;
+/// Power that is asked for.
+const POWER: f64 = 0.8;
+/// True shares of votes whose detection is stated.
+const SHARES: [f64; 3] = [0.6, 0.7, 0.8];
+/// True differences, in standard deviations of one answer: small, medium, large (Cohen 1988).
+const DIFFERENCES: [f64; 3] = [0.2, 0.5, 0.8];
+
+impl ListeningTest {
+    /// What so many listeners as are planned can find, where listeners and items differ by `spread`: standard deviations of the logit of
+    /// a share, or in standard deviations of one answer. Of a test without a plan, what one listener can find.
+    pub fn describe_power(&self, spread: f64) -> String {
+        let design = self.design();
+        if self.kind.info().sides == Sides::One {
+            return describe_guessing(self.votes_of_a_pair() * design.listeners, design.listeners);
+        }
+        let effects: Vec<(String, Effect)> = match self.kind.info().scale() {
+            None => SHARES.map(|p| (format!("{:.0}/{:.0}", 100.0 * p, 100.0 * (1.0 - p)), Effect::Share(p))).into(),
+            Some(_) => DIFFERENCES.map(|d| (format!("difference of {d} SD"), Effect::Difference(d))).into(),
+        };
+        let found = effects.into_iter().map(|(name, effect)| {
+            let truth = Truth { effect, listener_spread: spread, item_spread: spread };
+            format!("a true {name} with a power of {:.0} %", 100.0 * simulated_power(design, truth))
+        });
+        format!(
+            "{} and {} find {} (alpha {ALPHA}, listeners and items differ by {spread} SD)",
+            count(design.listeners, "listener"),
+            count(design.items_per_listener, "item"),
+            found.collect::<Vec<_>>().join("; ")
+        )
+    }
+
+    /// What the design cannot do, whatever the answers are; `None` if it can be significant.
+    pub fn power_warning(&self) -> Option<String> {
+        let design = self.design();
+        if self.kind.info().sides == Sides::One {
+            return None;
+        }
+        let smallest = |units: usize| smallest_sign_flip_p(units);
+        let mut problems = Vec::new();
+        if self.study.listeners > 0 && smallest(design.listeners) > ALPHA {
+            problems.push(format!(
+                "{} can never give a p-value below {ALPHA} (the smallest possible is {}); plan at least 6",
+                count(design.listeners, "listener"),
+                p_value(smallest(design.listeners)).trim_start_matches("= ")
+            ));
+        }
+        if design.items > 1 && smallest(design.items) > ALPHA {
+            problems.push(format!(
+                "{} cannot show that other texts would give the same result (the smallest possible p is {}); the report will say so \
+                 of these texts only. Take at least 6",
+                count(design.items, "item"),
+                p_value(smallest(design.items)).trim_start_matches("= ")
+            ));
+        }
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    fn design(&self) -> StudyDesign {
+        let items = |list: usize| {
+            let counted = self.list(list).into_iter().filter(|p| self.trials[p.trial].counts());
+            let items = counted.map(|p| self.stimuli[p.stimuli[0]].item);
+            items.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        let all: std::collections::BTreeSet<usize> =
+            self.trials.iter().filter(|t| t.counts()).map(|t| self.stimuli[t.stimuli[0]].item).collect();
+        let items_per_listener = items(0).max(1);
+        StudyDesign {
+            listeners: self.study.listeners.max(1),
+            items: all.len().max(1),
+            repetitions: (self.votes_of_a_pair() / items_per_listener).max(1),
+            items_per_listener,
+        }
+    }
+
+    /// Votes of one listener on a pair of conditions.
+    fn votes_of_a_pair(&self) -> usize {
+        let conditions = self.conditions.len();
+        let pairs = conditions * conditions.saturating_sub(1) / 2;
+        let counted = self.list(0).iter().filter(|p| self.trials[p.trial].counts()).count();
+        match (self.kind.info().in_pairs, *self.kind.info().sounds.end()) {
+            (true, _) => counted / pairs.max(1),
+            (false, 1) => counted / conditions.max(1),
+            (false, _) => counted,
+        }
+    }
+}
+
+/// The power of an ABX test of `answers` in all.
+fn describe_guessing(answers: usize, listeners: usize) -> String {
+    let n = answers as u64;
+    let effect = |p: f64| {
+        let needed = trials_needed(p, POWER, ALPHA, Sides::One).map_or("more than 2,000".into(), |n| n.to_string());
+        format!("right in {:.0} % with a power of {:.0} % (80 % needs {needed} answers)", 100.0 * p, 100.0 * power(n, p, ALPHA, Sides::One))
+    };
+    let found: Vec<String> = SHARES.iter().map(|p| effect(*p)).collect();
+    format!(
+        "{} of {} find who is {}; false positives: {:.1} %",
+        count(answers, "answer"),
+        count(listeners, "listener"),
+        found.join("; "),
+        100.0 * power(n, 0.5, ALPHA, Sides::One)
+    )
+}

@@ -1,0 +1,127 @@
+//! What surrounds the trials: what listeners read and are asked, how they are screened, and what was decided before anybody listened.
+
+use serde::{Deserialize, Serialize};
+
+use super::texts::Language;
+
+/// Instructions, checks and rules of a test. All of it is part of the test's hash.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// What listeners read before the first trial; paragraphs by blank lines.
+    #[serde(default)]
+    pub instructions: String,
+    /// Whether listeners set their volume by a sound of the test first.
+    #[serde(default)]
+    pub volume_page: bool,
+    /// Whether listeners have to pass the check for headphones (page only).
+    #[serde(default)]
+    pub headphone_check: bool,
+    /// What listeners are asked about themselves.
+    #[serde(default)]
+    pub questionnaire: Vec<Question>,
+    /// A break is offered after so many trials; never if 0.
+    #[serde(default)]
+    pub break_every: usize,
+    /// Language of the page.
+    #[serde(default)]
+    pub language: Language,
+    /// Where the page sends the results; nowhere if empty.
+    #[serde(default)]
+    pub post: String,
+    /// What the page shows at its end, such as the code of a crowdsourcing platform; nothing if empty.
+    #[serde(default)]
+    pub completion: String,
+    /// What the test is to show, stated before it.
+    #[serde(default)]
+    pub hypothesis: String,
+    /// Listeners that are planned; 0 if that was not said.
+    #[serde(default)]
+    pub listeners: usize,
+    /// Which listeners are left out of the conclusions.
+    #[serde(default)]
+    pub screening: Screening,
+}
+
+/// A question about the listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The question.
+    pub question: String,
+    /// Answers to choose from; any text if there are none.
+    #[serde(default)]
+    pub answers: Vec<String>,
+}
+
+impl std::str::FromStr for Question {
+    type Err = String;
+    /// `QUESTION`, or `QUESTION=ANSWER|ANSWER|…`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (question, answers) = text.split_once('=').unwrap_or((text, ""));
+        let answers: Vec<String> =
+            answers.split('|').map(str::trim).filter(|answer| !answer.is_empty()).map(str::to_owned).collect();
+        match question.trim() {
+            "" => Err("expected QUESTION or QUESTION=ANSWER|ANSWER".into()),
+            question => Ok(Self { question: question.into(), answers }),
+        }
+    }
+}
+
+/// Rules that leave a listener out of the conclusions. A rule applies where the test has what it looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Screening {
+    /// Share of the trials in which the low anchor may be rated at least as high as everything else.
+    pub anchor_above: f64,
+    /// Share of the trials in which the hidden reference may be rated below 90 of 100 (ITU-R BS.1534-3, 4.1.2).
+    pub reference_below_90: f64,
+    /// Share of the repeated trials and sounds that must be answered alike.
+    pub alike: f64,
+    /// Share of the trials that may be answered in less time than half of their sounds last.
+    pub hasty: f64,
+    /// Whether all trials may be answered alike: the same button, or the same values.
+    pub constant: bool,
+    /// Checks of attention that may be failed.
+    pub attention_failed: usize,
+    /// Whether the check for headphones may be failed.
+    pub without_headphones: bool,
+}
+
+impl Default for Screening {
+    fn default() -> Self {
+        Self {
+            anchor_above: 0.25,
+            reference_below_90: 0.15,
+            alike: 0.5,
+            hasty: 0.25,
+            constant: false,
+            attention_failed: 0,
+            without_headphones: false,
+        }
+    }
+}
+
+/// Trials of one answer that are needed before "always the same answer" says something.
+pub(super) const LEAST_FOR_CONSTANT: usize = 8;
+/// Repeats that are needed before their share says something.
+pub(super) const LEAST_FOR_ALIKE: usize = 3;
+
+impl Screening {
+    /// Its rules in words.
+    pub fn rules(&self) -> Vec<String> {
+        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+        let mut rules = vec![
+            format!("the low anchor is rated as high as every other sound in more than {} of the trials", percent(self.anchor_above)),
+            format!("the hidden reference is rated below 90 in more than {} of the trials", percent(self.reference_below_90)),
+            format!("fewer than {} of at least {LEAST_FOR_ALIKE} repeats are answered alike", percent(self.alike)),
+            format!("more than {} of the trials are answered in less time than half of their sounds last", percent(self.hasty)),
+        ];
+        if !self.constant {
+            rules.push(format!("all of at least {LEAST_FOR_CONSTANT} trials have the same answer"));
+        }
+        rules.push(format!("more than {} checks of attention are failed", self.attention_failed));
+        if !self.without_headphones {
+            rules.push("the check for headphones is failed".into());
+        }
+        rules
+    }
+}
