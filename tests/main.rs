@@ -13,6 +13,7 @@ mod examples;
 mod field;
 mod goldens;
 mod layouts;
+mod listen_page;
 mod loader;
 mod measures;
 mod quantize;

@@ -174,16 +174,27 @@ impl TrialPlan<'_> {
         }
     }
 
-    /// Trials of one item do not follow each other, where that can be.
+    /// Trials of one item do not follow each other, where that can be: trials change places as long as fewer follow each other then.
     fn move_apart(&self, order: &mut [usize], trials: &[Trial], random: &mut RepeatableRandom) {
-        let key = |n: usize| self.item(&trials[n]);
+        let items: Vec<usize> = trials.iter().map(|trial| self.item(trial)).collect();
+        let follows = |order: &[usize], at: usize| {
+            usize::from(at > 0 && at < order.len() && items[order[at]] == items[order[at - 1]])
+        };
+        let around = |order: &[usize], a: usize, b: usize| {
+            let places: std::collections::BTreeSet<usize> = [a, a + 1, b, b + 1].into();
+            places.into_iter().map(|at| follows(order, at)).sum::<usize>()
+        };
         for at in 1..order.len() {
-            if key(order[at]) != key(order[at - 1]) {
+            if follows(order, at) == 0 {
                 continue;
             }
-            let fits = |n: &usize| key(order[*n]) != key(order[at - 1]);
-            let later: Vec<usize> = (at + 1..order.len()).filter(fits).collect();
-            if let Some(other) = (!later.is_empty()).then(|| later[random.below(later.len())]) {
+            let (start, all) = (random.below(order.len()), order.len());
+            for other in (0..all).map(|n| (start + n) % all).filter(|other| *other != at) {
+                let before = around(order, at, other);
+                order.swap(at, other);
+                if around(order, at, other) < before {
+                    break;
+                }
                 order.swap(at, other);
             }
         }

@@ -1,7 +1,7 @@
 //! What a test can find, in words: to be read before it.
 
 use super::ListeningTest;
-use super::report::{p_value, plural as count};
+use super::report::{p_number, plural as count};
 use crate::analysis::binomial::{Sides, power, trials_needed};
 use crate::analysis::sign_flip::smallest_sign_flip_p;
 use crate::analysis::simulate::{Effect, StudyDesign, Truth, simulated_power};
@@ -50,7 +50,7 @@ impl ListeningTest {
             problems.push(format!(
                 "{} can never give a p-value below {ALPHA} (the smallest possible is {}); plan at least 6",
                 count(design.listeners, "listener"),
-                p_value(smallest(design.listeners)).trim_start_matches("= ")
+                p_number(smallest(design.listeners))
             ));
         }
         if design.items > 1 && smallest(design.items) > ALPHA {
@@ -58,7 +58,7 @@ impl ListeningTest {
                 "{} cannot show that other texts would give the same result (the smallest possible p is {}); the report will say so \
                  of these texts only. Take at least 6",
                 count(design.items, "item"),
-                p_value(smallest(design.items)).trim_start_matches("= ")
+                p_number(smallest(design.items))
             ));
         }
         (!problems.is_empty()).then(|| problems.join("; "))

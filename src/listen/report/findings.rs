@@ -195,7 +195,12 @@ pub(super) fn findings(
                 .filter(|vote| vote.pair == pair)
                 .map(|vote| Vote { listener: vote.listener, item: vote.item, value: vote.value })
                 .collect();
-            found.extend(finding(test, &group, pair, &of_pair, scope.unwrap_or_else(|| Scope::widest(&of_pair))));
+            let widest = match (Scope::widest(&of_pair), test.kind.info().has_x) {
+                // Of one listener every answer is a coin of its own, whatever the item.
+                (Scope::Items, true) => Scope::Trials,
+                (widest, _) => widest,
+            };
+            found.extend(finding(test, &group, pair, &of_pair, scope.unwrap_or(widest)));
         }
     }
     let corrected = holm(&found.iter().map(|finding| finding.p).collect::<Vec<_>>());

@@ -15,7 +15,7 @@ use self::findings::{PairVote, findings, pair_votes, scores};
 pub use self::listeners::ListenerSummary;
 pub use self::methods::{R_SCRIPT, preregistration};
 pub use self::rows::Row;
-pub(in crate::listen) use self::text::{p_value, plural};
+pub(in crate::listen) use self::text::{p_number, plural};
 use super::{ListeningTest, Results, TestKind};
 use crate::analysis::mean_test::Scope;
 

@@ -26,6 +26,12 @@ fn listen(test: &ListeningTest, name: &str, random: &mut RepeatableRandom, liste
     run.results().clone()
 }
 
+/// A plan whose test leaves out nobody.
+fn lenient(plan: TestPlan) -> TestPlan {
+    let screening = super::super::Screening { alike: 0.0, constant: true, ..Default::default() };
+    TestPlan { study: Study { screening, ..Study::default() }, ..plan }
+}
+
 fn report(test: &ListeningTest, results: &[Results]) -> ListeningReport {
     ListeningReport::new(test, results, ReportOptions::default())
 }
@@ -55,7 +61,7 @@ fn biased(percent: usize, trial: &Trial, random: &mut RepeatableRandom) -> Choic
 fn guessing_is_significant_as_often_as_it_may_be() {
     let mut random = RepeatableRandom::new(5);
     for (kind, trials) in [(TestKind::Abx, 23), (TestKind::Preference, 17)] {
-        let test = made(&plan(kind, 2, 1, trials));
+        let test = made(&lenient(plan(kind, 2, 1, trials)));
         let significant = (0..10_000).filter(|_| {
             let results = listen(&test, "guessing", &mut random, &mut |_, _, random| coin(random));
             report(&test, &[results]).findings[0].p <= ALPHA
@@ -69,7 +75,7 @@ fn guessing_is_significant_as_often_as_it_may_be() {
 #[test]
 fn guessed_ratings_are_significant_as_often_as_they_may_be() {
     let mut random = RepeatableRandom::new(5);
-    let test = made(&plan(TestKind::Rating, 2, 1, 17));
+    let test = made(&lenient(plan(TestKind::Rating, 2, 1, 17)));
     let mut guess = |_: &ListeningTest, _: &Trial, random: &mut RepeatableRandom| {
         Choice::Values(vec![random.below(100) as f64, random.below(100) as f64 + 0.5])
     };
@@ -86,7 +92,7 @@ fn guessed_ratings_are_significant_as_often_as_they_may_be() {
 fn p_values_of_guessers_have_the_right_distribution() {
     let mut random = RepeatableRandom::new(11);
     for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
-        let test = made(&plan(kind, 2, 1, 20));
+        let test = made(&lenient(plan(kind, 2, 1, 20)));
         let p: Vec<f64> = (0..10_000)
             .map(|_| {
                 let results = listen(&test, "guessing", &mut random, &mut |_, _, random| coin(random));
@@ -106,7 +112,7 @@ fn p_values_of_guessers_have_the_right_distribution() {
 fn a_70_percent_listener_is_found_as_often_as_promised() {
     let mut random = RepeatableRandom::new(9);
     for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
-        let test = made(&plan(kind, 2, 1, 37));
+        let test = made(&lenient(plan(kind, 2, 1, 37)));
         let mut listener = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| {
             // Of a preference the "right" answer is the second condition.
             let second = test.stimuli[trial.stimuli[0]].condition;
@@ -127,17 +133,11 @@ fn a_70_percent_listener_is_found_as_often_as_promised() {
 #[test]
 fn perfect_one_sided_and_careless_listeners_are_what_they_are() {
     let repeated = TestPlan { repeats: 8, ..plan(TestKind::Abx, 2, 2, 8) };
-    let test = made(&repeated);
+    let test = made(&repeated.clone());
     let mut random = RepeatableRandom::new(2);
     let perfect = listen(&test, "perfect", &mut random, &mut |_, trial, _| right(trial));
     let always_a = listen(&test, "always A", &mut random, &mut |_, _, _| Choice::First);
-    let kept = ListeningTest {
-        study: Study {
-            screening: super::super::Screening { alike: 0.0, constant: true, ..Default::default() },
-            ..test.study.clone()
-        },
-        ..test.clone()
-    };
+    let kept = ListeningTest { study: lenient(repeated).study, ..test.clone() };
     let report = ListeningReport::new(&kept, &[perfect.clone(), always_a.clone()], ReportOptions::default());
     assert_eq!((report.by_listener[0].successes, report.by_listener[0].trials), (16, 16));
     assert!(report.by_listener[0].p < 1e-4 && report.by_listener[0].p_corrected == 2.0 * report.by_listener[0].p);
@@ -163,7 +163,7 @@ fn perfect_one_sided_and_careless_listeners_are_what_they_are() {
 /// Five of six listeners prefer one condition in all of their trials: that is 5 of 6 people, not 40 of 48 votes.
 #[test]
 fn votes_are_not_people() {
-    let test = made(&plan(TestKind::Preference, 2, 1, 8));
+    let test = made(&lenient(plan(TestKind::Preference, 2, 1, 8)));
     let mut random = RepeatableRandom::new(1);
     let results: Vec<Results> = (0..6)
         .map(|n| {
@@ -176,21 +176,22 @@ fn votes_are_not_people() {
         .collect();
     let report = report(&test, &results);
     let finding = &report.findings[0];
-    assert_eq!((finding.p, finding.scope, finding.listeners), (0.21875, Scope::Listeners, 6));
+    assert_eq!((finding.scope, finding.listeners), (Scope::Listeners, 6));
+    assert!((finding.p - 0.21875).abs() < 1e-9, "{finding:?}");
     assert!((finding.estimate - 5.0 / 6.0).abs() < 1e-9 && finding.smallest_p == 0.03125);
     let text = report.text();
     assert!(text.contains("40 of 48 votes") && text.contains("over 6 listeners; of 1 item only"), "{text}");
     assert!(report.methods.contains("6 listeners took part, 6 of whom finished"), "{}", report.methods);
     // Four listeners of one mind can prove nothing, and that is said.
     let few = ListeningReport::new(&test, &results[..4], ReportOptions::default());
-    assert!(few.findings[0].p == 0.125 && few.findings[0].interval.is_none());
-    assert!(few.text().contains("cannot succeed: the smallest p that 4 listeners can give is = 0.1250"), "{}", few.text());
+    assert!((few.findings[0].p - 0.125).abs() < 1e-9 && few.findings[0].interval.is_none());
+    assert!(few.text().contains("cannot succeed: the smallest p that 4 listeners can give is 0.1250"), "{}", few.text());
 }
 
 /// One listener's mean has no interval over people; it says what it is of.
 #[test]
 fn one_listener_proves_something_of_one_listener() {
-    let test = made(&plan(TestKind::Opinion, 1, 1, 8));
+    let test = made(&lenient(plan(TestKind::Opinion, 1, 1, 8)));
     let mut votes = [1.0, 5.0, 1.0, 5.0, 2.0, 4.0, 1.0, 5.0].into_iter();
     let mut random = RepeatableRandom::new(1);
     let results = listen(&test, "one", &mut random, &mut |_, _, _| Choice::Values(vec![votes.next().unwrap()]));
@@ -199,7 +200,7 @@ fn one_listener_proves_something_of_one_listener() {
     let (low, high) = score.interval.unwrap();
     assert_eq!((score.mean, score.scope), (3.0, Scope::Trials));
     // SciPy 1.17: stats.t.interval(0.95, 7, 3, stats.sem(votes)), within the scale.
-    assert!((low - 1.4209).abs() < 1e-3 && (high - 4.5791).abs() < 1e-3, "{low} {high}");
+    assert!((low - 1.3888).abs() < 1e-3 && (high - 4.6112).abs() < 1e-3, "{low} {high}");
     assert!(report.text().contains("of this listener and this item"), "{}", report.text());
 }
 
@@ -251,9 +252,9 @@ fn who_did_not_listen_is_left_out_by_the_stated_rules() {
     let checked = TestPlan { attention: vec![(gold, Choice::Values(vec![4.0]))], ..plan(TestKind::Opinion, 2, 4, 1) };
     let test = made(&checked);
     let results = listen(&test, "three", &mut random, &mut |_, _, _| Choice::Values(vec![3.0]));
-    let report = super::tests::report(&test, &[results]);
+    let report = tests::report(&test, &[results]);
     assert_eq!(report.listeners[0].attention_failed, (1, 1));
-    assert!(report.listeners[0].screened_out[0].starts_with("failed 1 of 1 checks"), "{:?}", report.listeners[0]);
+    assert!(report.listeners[0].screened_out[1].starts_with("failed 1 of 1 checks"), "{:?}", report.listeners[0]);
     assert_eq!(report.long.len(), 8, "checks are not values");
 }
 
@@ -310,7 +311,7 @@ fn scores_pairs_and_ties_are_told() {
         _ => Choice::Second,
     };
     let results = listen(&test, "likes 1", &mut random, &mut ties);
-    let report = super::tests::report(&test, &[results]);
+    let report = tests::report(&test, &[results]);
     let finding = &report.findings[0];
     assert!(finding.successes == 0 && finding.ties > 0 && finding.trials + finding.ties == 10, "{finding:?}");
     assert!(report.text().contains(" ties;") || report.text().contains("1 tie;"), "{}", report.text());

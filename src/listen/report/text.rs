@@ -70,8 +70,8 @@ impl ListeningReport {
             Estimate::Difference => format!("difference {:+.2}", f.estimate),
         };
         let smallest = match f.smallest_p > ALPHA {
-            true => format!("; cannot succeed: the smallest p that {} can give is {}", f.units(), p_value(f.smallest_p)),
-            false => format!(" (smallest possible {})", p_value(f.smallest_p)),
+            true => format!("; cannot succeed: the smallest p that {} can give is {}", f.units(), p_number(f.smallest_p)),
+            false => format!(" (smallest possible {})", p_number(f.smallest_p)),
         };
         let corrected = match (f.p_corrected - f.p).abs() > 1e-12 {
             true => format!(", corrected {}", p_value(f.p_corrected)),
@@ -104,7 +104,7 @@ impl Finding {
             Scope::ListenersAndItems => format!("over {listeners} and {items}"),
             Scope::Listeners => format!("over {listeners}; of {items} only"),
             Scope::Items => format!("of this listener only; over {items}"),
-            Scope::Trials => "of this listener and this item only".into(),
+            Scope::Trials => format!("of this listener and {items} only"),
         }
     }
 
@@ -164,7 +164,12 @@ pub(in crate::listen) fn plural(n: usize, one: &str) -> String {
 
 /// A p-value with its relation: "= 0.031", "< 0.0001".
 pub(in crate::listen) fn p_value(p: f64) -> String {
-    if p < 1e-4 { "< 0.0001".into() } else { format!("= {p:.4}") }
+    if p < 1e-4 { p_number(p) } else { format!("= {p:.4}") }
+}
+
+/// A p-value: "0.031", "< 0.0001".
+pub(in crate::listen) fn p_number(p: f64) -> String {
+    if p < 1e-4 { "< 0.0001".into() } else { format!("{p:.4}") }
 }
 
 /// That p-values of several questions are corrected.
