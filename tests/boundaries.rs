@@ -141,7 +141,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rfd", &["studio"]),
     ("winit", &["studio"]),
     ("getrandom", &["data"]),
-    ("jiff", &["studio"]),
+    ("jiff", &["studio", "cli"]),
     ("plotters", &["report", "verify"]),
     ("maud", &["listen", "page", "report"]),
     ("tokenizers", &["checkpoint"]),

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::binomial::holm;
 use super::chi_square::{ChiSquare, homogeneity};
 use super::histogram::{Distances, counts, joint_counts, total};
-use super::permutation::{SeededHistogram, permutation_p};
+use super::permutation::{LabelledHistogram, permutation_test};
 use crate::data::Codes;
 
 /// Two groups of clips (two modes, two settings), in one codebook or in all of them together.
@@ -18,41 +19,76 @@ pub struct GroupComparison {
     pub tokens: (u64, u64),
     /// All tokens of one group against all of the other.
     pub pooled: Distances,
-    /// Mean over pairs of clips from different groups and with different seeds.
+    /// Mean over pairs of clips of one item from different groups and with different seeds.
     pub between_group: Option<Distances>,
-    /// The baseline: mean over pairs of clips of the same group, with different seeds. The groups differ by
+    /// The baseline: mean over pairs of clips of the same group and item, with different seeds. The groups differ by
     /// what `between_group` exceeds this.
     pub within_group: Option<Distances>,
-    /// Chi-square of the pooled counts, rare ids pooled. It assumes independent tokens, which those of one clip are not, so its
-    /// p is too small; use `p`.
+    /// Chi-square of the pooled counts, rare ids pooled. It assumes independent tokens, which those of one clip are not, so that its p
+    /// may be off either way; use `p`.
     pub chi_square: Option<ChiSquare>,
     /// p-value of the pooled Jensen-Shannon divergence by a permutation test over clips. `None` with fewer than
     /// two clips per group.
     pub p: Option<f64>,
+    /// The p-value corrected for the number of codebooks that are asked about at once (Holm); of all codebooks together, which is one
+    /// question, `p` itself.
+    pub p_corrected: Option<f64>,
+    /// The smallest p-value that this number of clips can give.
+    pub smallest_p: Option<f64>,
 }
 
-/// A group of clips: `(seed, codes)`.
-pub type Group<'a> = [(u64, &'a Codes)];
+/// A clip of a group.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupedClip<'a> {
+    /// What it is of: clips of one item have the same text and settings. Items are compared and exchanged only within themselves.
+    pub item: usize,
+    /// Its seed.
+    pub seed: u64,
+    /// Its tokens.
+    pub codes: &'a Codes,
+}
+
+/// A group of clips.
+pub type Group<'a> = [GroupedClip<'a>];
+
+/// Compares two groups in all codebooks together, and in each one, corrected for their number.
+pub fn compare_in_all_codebooks(
+    a: &Group<'_>,
+    b: &Group<'_>,
+    codebooks: usize,
+    vocab: usize,
+) -> (GroupComparison, Vec<GroupComparison>) {
+    let mut each: Vec<GroupComparison> = (0..codebooks).map(|k| compare_groups(a, b, Some(k), vocab)).collect();
+    let p: Vec<f64> = each.iter().filter_map(|comparison| comparison.p).collect();
+    if p.len() == each.len() {
+        each.iter_mut().zip(holm(&p)).for_each(|(comparison, p)| comparison.p_corrected = Some(p));
+    }
+    (compare_groups(a, b, None, vocab), each)
+}
 
 /// Compares two groups in `codebook`, or in all codebooks.
 ///
-/// Clips of the same seed in both groups are relabelled together, and are not among the pairs of `between_group`: *exact* and
+/// Clips of the same item and seed in both groups are relabelled together, and are not among the pairs of `between_group`: *exact* and
 /// *hybrid* give the same clip for a seed, which says nothing about their distributions.
 pub fn compare_groups(a: &Group<'_>, b: &Group<'_>, codebook: Option<usize>, vocab: usize) -> GroupComparison {
     let histogram = |codes: &Codes| match codebook {
         Some(k) => counts(codes, k, vocab),
         None => joint_counts(codes, vocab),
     };
-    let histograms =
-        |group: &Group<'_>| group.iter().map(|(s, c)| (*s, histogram(c))).collect::<Vec<SeededHistogram>>();
+    let labelled =
+        |clip: &GroupedClip<'_>| LabelledHistogram { item: clip.item, seed: clip.seed, counts: histogram(clip.codes) };
+    let histograms = |group: &Group<'_>| group.iter().map(labelled).collect::<Vec<LabelledHistogram>>();
     let (mut a, mut b) = (histograms(a), histograms(b));
     let occurs: Vec<bool> = sum(&a).iter().zip(sum(&b)).map(|(a, b)| a + b > 0).collect();
-    for (_, histogram) in a.iter_mut().chain(&mut b) {
-        let kept = histogram.iter().zip(&occurs).filter(|(_, occurs)| **occurs).map(|(n, _)| *n);
-        *histogram = kept.collect();
+    for clip in a.iter_mut().chain(&mut b) {
+        let kept = clip.counts.iter().zip(&occurs).filter(|(_, occurs)| **occurs).map(|(n, _)| *n);
+        clip.counts = kept.collect();
     }
     let (sum_a, sum_b) = (sum(&a), sum(&b));
-    let pair = |x: &SeededHistogram, y: &SeededHistogram| (x.0 != y.0).then(|| Distances::measure(&x.1, &y.1));
+    let pair = |x: &LabelledHistogram, y: &LabelledHistogram| {
+        (x.item == y.item && x.seed != y.seed).then(|| Distances::measure(&x.counts, &y.counts))
+    };
+    let test = permutation_test(&a, &b);
     let between: Vec<_> = a.iter().flat_map(|x| b.iter().filter_map(move |y| pair(x, y))).collect();
     let within: Vec<_> = [&a, &b]
         .into_iter()
@@ -66,14 +102,16 @@ pub fn compare_groups(a: &Group<'_>, b: &Group<'_>, codebook: Option<usize>, voc
         between_group: Distances::mean(&between),
         within_group: Distances::mean(&within),
         chi_square: homogeneity(&sum_a, &sum_b),
-        p: permutation_p(&a, &b, &sum_a, &sum_b),
+        p: test.map(|test| test.p),
+        p_corrected: test.map(|test| test.p),
+        smallest_p: test.map(|test| test.smallest_p),
     }
 }
 
-fn sum(group: &[SeededHistogram]) -> Vec<u64> {
-    let mut out = vec![0; group.first().map_or(0, |(_, h)| h.len())];
-    for (_, histogram) in group {
-        out.iter_mut().zip(histogram).for_each(|(o, n)| *o += n);
+fn sum(group: &[LabelledHistogram]) -> Vec<u64> {
+    let mut out = vec![0; group.first().map_or(0, |clip| clip.counts.len())];
+    for clip in group {
+        out.iter_mut().zip(&clip.counts).for_each(|(o, n)| *o += n);
     }
     out
 }
@@ -89,8 +127,8 @@ mod tests {
         (0..n).map(|seed| (seed, Codes::from_frames((0..60).map(|_| frame())).unwrap())).collect()
     }
 
-    fn group(clips: &[(u64, Codes)]) -> Vec<(u64, &Codes)> {
-        clips.iter().map(|(s, c)| (*s, c)).collect()
+    fn group(clips: &[(u64, Codes)]) -> Vec<GroupedClip<'_>> {
+        clips.iter().map(|(seed, codes)| GroupedClip { item: 0, seed: *seed, codes }).collect()
     }
 
     #[test]

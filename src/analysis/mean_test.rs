@@ -70,7 +70,7 @@ pub struct MeanTest {
     pub effect_size: Option<f64>,
     /// Two-sided p-value.
     pub p: f64,
-    /// The smallest p-value that so many units can give, whatever they vote.
+    /// The smallest p-value that this number of units can give, whatever they vote.
     pub smallest_p: f64,
 }
 
@@ -154,11 +154,7 @@ fn t_quantile(df: f64) -> f64 {
 }
 
 /// Mean, interval, p and smallest p over listeners and items.
-fn crossed(
-    cells: &[(usize, usize, f64)],
-    by_listener: &[f64],
-    by_item: &[f64],
-) -> (f64, Option<(f64, f64)>, f64, f64) {
+fn crossed(cells: &[(usize, usize, f64)], by_listener: &[f64], by_item: &[f64]) -> (f64, Option<(f64, f64)>, f64, f64) {
     let mean = cells.iter().map(|(_, _, value)| value).sum::<f64>() / cells.len() as f64;
     let (variance, df) = crossed_variance(cells, mean);
     // Equal values in all cells have no variance; the sign flips bound the p-value.

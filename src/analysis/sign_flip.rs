@@ -50,16 +50,17 @@ struct Distance {
 impl Distance {
     fn is_reached(&self, sum: f64, roots: f64) -> bool {
         let farther = sum.abs() - self.sum.abs();
-        farther > self.tolerance || farther >= -self.tolerance && {
-            // Of mirror images the signs of both sums turn together.
-            let turned = |sum: f64, roots: f64| if sum < 0.0 { -roots } else { roots };
-            let (own, other) = (turned(self.sum, self.roots), turned(sum, roots));
-            if self.sum.abs() <= self.tolerance { true } else { other >= own - self.tolerance }
-        }
+        farther > self.tolerance
+            || farther >= -self.tolerance && {
+                // Of mirror images the signs of both sums turn together.
+                let turned = |sum: f64, roots: f64| if sum < 0.0 { -roots } else { roots };
+                let (own, other) = (turned(self.sum, self.roots), turned(sum, roots));
+                if self.sum.abs() <= self.tolerance { true } else { other >= own - self.tolerance }
+            }
     }
 }
 
-/// The smallest p-value that the test can give with so many units.
+/// The smallest p-value that the test can give with a number of units.
 pub fn smallest_sign_flip_p(units: usize) -> f64 {
     2f64.powi(1 - i32::try_from(units.min(1_000)).unwrap_or(1_000)).min(1.0)
 }

@@ -38,13 +38,18 @@ mod tests {
             let gain = |hertz: f64| {
                 let sine = |n: usize| (2.0 * PI * hertz * n as f64 / rate as f64).sin() as f32;
                 let clip: Vec<f32> = (0..rate / 2).map(sine).collect();
-                let power = |clip: &[f32]| clip[rate / 8..rate * 3 / 8].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+                let power =
+                    |clip: &[f32]| clip[rate / 8..rate * 3 / 8].iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
                 10.0 * (power(&low_pass(&clip, rate, 3_500.0)) / power(&clip)).max(1e-20).log10()
             };
             for hertz in [100.0, 1_000.0, 3_000.0, 3_500.0] {
                 assert!(gain(hertz).abs() < 0.1, "{rate}: {:.2} dB at {hertz} Hz", gain(hertz));
             }
-            assert!(gain(4_000.0) < -60.0 && gain(4_500.0) < -60.0 && gain(7_000.0) < -60.0, "{rate}: {}", gain(4_000.0));
+            assert!(
+                gain(4_000.0) < -60.0 && gain(4_500.0) < -60.0 && gain(7_000.0) < -60.0,
+                "{rate}: {}",
+                gain(4_000.0)
+            );
         }
     }
 

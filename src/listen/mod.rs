@@ -12,6 +12,7 @@ mod power;
 mod report;
 mod run;
 mod sounds;
+mod stimulus;
 mod study;
 mod template;
 mod test_file;
@@ -20,13 +21,13 @@ mod trial;
 
 pub use self::kind::{AnswerButton, AnswerForm, TestKind, TestKindInfo};
 pub use self::page::{html_report, test_page};
-pub use self::report::{
-    ConditionScore, Estimate, Finding, ListeningReport, R_SCRIPT, ReportOptions, preregistration,
-};
+pub use self::power::PowerPlan;
+pub use self::report::{ConditionScore, Estimate, Finding, ListeningReport, R_SCRIPT, ReportOptions, preregistration};
 pub use self::run::{Answer, HeadphoneCheck, Results, Run};
 pub use self::sounds::{Anchor, Condition, LoudnessMatch, PlannedSound};
+pub use self::stimulus::Stimulus;
 pub use self::study::{Question, Screening, Study};
 pub use self::template::{TakeSound, Template};
-pub use self::test_file::{ListeningTest, MadeTest, Stimulus, TestPlan};
+pub use self::test_file::{ListeningTest, MadeTest, TestPlan};
 pub use self::texts::Language;
 pub use self::trial::{Choice, Presentation, Trial};

@@ -80,9 +80,7 @@ fn form(test: &ListeningTest) -> Value {
     let (_, labels) = test.study.language.kind(test.kind);
     match test.kind.info().form {
         AnswerForm::Buttons(buttons) => {
-            let button = |(b, label): (&super::AnswerButton, &String)| {
-                json!({ "label": label, "key": b.key, "choice": b.choice() })
-            };
+            let button = |(b, label): (&super::AnswerButton, &String)| json!({ "label": label, "key": b.key, "choice": b.choice() });
             json!({ "buttons": buttons.iter().zip(&labels).map(button).collect::<Vec<_>>() })
         }
         AnswerForm::Sliders { min, max, .. } => json!({ "sliders": { "min": min, "max": max, "labels": labels } }),
@@ -133,7 +131,7 @@ fn scale(report: &ListeningReport) -> (f64, f64) {
     report.kind.info().scale().unwrap_or((0.0, 1.0))
 }
 
-/// The range of an estimate: of a share 0 to 1, of a difference as far as the scale goes on both sides.
+/// The range of an estimate: of a share 0 to 1, of a difference the whole length of the scale on both sides.
 fn range(report: &ListeningReport, finding: &Finding) -> (f64, f64) {
     let (low, high) = scale(report);
     match finding.measure {

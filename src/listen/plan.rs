@@ -3,7 +3,7 @@
 //! Each listener has a list of their own, so that effects of order, fatigue and practice do not fall on the same trials for all.
 
 use super::kind::{TestKind, TestKindInfo};
-use super::test_file::Stimulus;
+use super::stimulus::Stimulus;
 use super::trial::{Presentation, Trial};
 use crate::data::RepeatableRandom;
 
@@ -158,7 +158,8 @@ impl TrialPlan<'_> {
 
     /// Trials that are asked again come in the second half, those that they repeat in the first.
     fn insert_repeats(&self, list: &mut Vec<(usize, Trial)>, trials: &[Trial], random: &mut RepeatableRandom) {
-        let repeats: Vec<(usize, usize)> = trials.iter().enumerate().filter_map(|(n, t)| Some((n, t.repeats?))).collect();
+        let repeats: Vec<(usize, usize)> =
+            trials.iter().enumerate().filter_map(|(n, t)| Some((n, t.repeats?))).collect();
         let is_repeated = |n: usize| repeats.iter().any(|(_, first)| *first == n);
         // At most half of a list is repeated, so that the repeated ones fit into its first half.
         list.sort_by_key(|(n, _)| !is_repeated(*n));

@@ -1,7 +1,9 @@
 //! What a test can find, in words: to be read before it.
 
-use super::ListeningTest;
+use std::collections::BTreeSet;
+
 use super::report::{p_number, plural as count};
+use super::{ListeningTest, TestKind};
 use crate::analysis::binomial::{Sides, power, trials_needed};
 use crate::analysis::sign_flip::smallest_sign_flip_p;
 use crate::analysis::simulate::{Effect, StudyDesign, Truth, simulated_power};
@@ -14,13 +16,26 @@ const SHARES: [f64; 3] = [0.6, 0.7, 0.8];
 /// True differences, in standard deviations of one answer: small, medium, large (Cohen 1988).
 const DIFFERENCES: [f64; 3] = [0.2, 0.5, 0.8];
 
-impl ListeningTest {
-    /// What so many listeners as are planned can find, where listeners and items differ by `spread`: standard deviations of the logit of
-    /// a share, or in standard deviations of one answer. Of a test without a plan, what one listener can find.
-    pub fn describe_power(&self, spread: f64) -> String {
-        let design = self.design();
+/// A test as far as its power goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PowerPlan {
+    /// Kind of the test.
+    pub kind: TestKind,
+    /// Listeners, items, and answers of a listener about a pair of conditions and an item.
+    pub design: StudyDesign,
+    /// Whether the number of listeners was planned; else the plan is about one.
+    pub listeners_planned: bool,
+    /// How much listeners and items differ: standard deviations of the logit of a share, or in standard deviations of one answer.
+    pub spread: f64,
+}
+
+impl PowerPlan {
+    /// What the test can find, in words.
+    pub fn describe(&self) -> String {
+        let (design, spread) = (self.design, self.spread);
         if self.kind.info().sides == Sides::One {
-            return describe_guessing(self.votes_of_a_pair() * design.listeners, design.listeners);
+            let answers = design.listeners * design.items_per_listener * design.repetitions;
+            return describe_guessing(answers, design.listeners);
         }
         let effects: Vec<(String, Effect)> = match self.kind.info().scale() {
             None => SHARES.map(|p| (format!("{:.0}/{:.0}", 100.0 * p, 100.0 * (1.0 - p)), Effect::Share(p))).into(),
@@ -39,46 +54,49 @@ impl ListeningTest {
     }
 
     /// What the design cannot do, whatever the answers are; `None` if it can be significant.
-    pub fn power_warning(&self) -> Option<String> {
-        let design = self.design();
+    pub fn warning(&self) -> Option<String> {
+        let design = self.design;
         if self.kind.info().sides == Sides::One {
             return None;
         }
-        let smallest = |units: usize| smallest_sign_flip_p(units);
         let mut problems = Vec::new();
-        if self.study.listeners > 0 && smallest(design.listeners) > ALPHA {
+        let smallest = smallest_sign_flip_p(design.listeners);
+        if self.listeners_planned && smallest > ALPHA {
             problems.push(format!(
                 "{} can never give a p-value below {ALPHA} (the smallest possible is {}); plan at least 6",
                 count(design.listeners, "listener"),
-                p_number(smallest(design.listeners))
+                p_number(smallest)
             ));
         }
-        if design.items > 1 && smallest(design.items) > ALPHA {
+        let smallest = smallest_sign_flip_p(design.items);
+        if design.items > 1 && smallest > ALPHA {
             problems.push(format!(
                 "{} cannot show that other texts would give the same result (the smallest possible p is {}); the report will say so \
                  of these texts only. Take at least 6",
                 count(design.items, "item"),
-                p_number(smallest(design.items))
+                p_number(smallest)
             ));
         }
         (!problems.is_empty()).then(|| problems.join("; "))
     }
+}
 
-    fn design(&self) -> StudyDesign {
-        let items = |list: usize| {
-            let counted = self.list(list).into_iter().filter(|p| self.trials[p.trial].counts());
-            let items = counted.map(|p| self.stimuli[p.stimuli[0]].item);
-            items.collect::<std::collections::BTreeSet<_>>().len()
-        };
-        let all: std::collections::BTreeSet<usize> =
+impl ListeningTest {
+    /// The test as far as its power goes; `spread` as in [`PowerPlan`].
+    pub fn power_plan(&self, spread: f64) -> PowerPlan {
+        let counted = |trial: usize| self.trials[trial].counts();
+        let list: BTreeSet<usize> =
+            self.list(0).iter().filter(|p| counted(p.trial)).map(|p| self.stimuli[p.stimuli[0]].item).collect();
+        let all: BTreeSet<usize> =
             self.trials.iter().filter(|t| t.counts()).map(|t| self.stimuli[t.stimuli[0]].item).collect();
-        let items_per_listener = items(0).max(1);
-        StudyDesign {
+        let items_per_listener = list.len().max(1);
+        let design = StudyDesign {
             listeners: self.study.listeners.max(1),
             items: all.len().max(1),
             repetitions: (self.votes_of_a_pair() / items_per_listener).max(1),
             items_per_listener,
-        }
+        };
+        PowerPlan { kind: self.kind, design, listeners_planned: self.study.listeners > 0, spread }
     }
 
     /// Votes of one listener on a pair of conditions.
@@ -99,7 +117,11 @@ fn describe_guessing(answers: usize, listeners: usize) -> String {
     let n = answers as u64;
     let effect = |p: f64| {
         let needed = trials_needed(p, POWER, ALPHA, Sides::One).map_or("more than 2,000".into(), |n| n.to_string());
-        format!("right in {:.0} % with a power of {:.0} % (80 % needs {needed} answers)", 100.0 * p, 100.0 * power(n, p, ALPHA, Sides::One))
+        format!(
+            "right in {:.0} % with a power of {:.0} % (80 % needs {needed} answers)",
+            100.0 * p,
+            100.0 * power(n, p, ALPHA, Sides::One)
+        )
     };
     let found: Vec<String> = SHARES.iter().map(|p| effect(*p)).collect();
     format!(

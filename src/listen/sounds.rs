@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::test_file::{Stimulus, hash};
+use super::stimulus::{Stimulus, hash};
 use crate::audio::loudness::{Loudness, decibels, matching_gains};
 use crate::audio::low_pass::low_pass;
 use crate::audio::recording::NativeRecording;
@@ -144,8 +144,8 @@ pub(super) fn pad(conditions: &mut [Condition], pad: bool, warnings: &mut Vec<St
     if let (Some(first), count) = (differing.first(), differing.len()) {
         let which = if count == 1 { format!("item {first}") } else { format!("{count} items (the first is {first})") };
         warnings.push(format!(
-            "{which}: the sounds differ in length by more than {:.0} ms, so that listeners can tell them by it; --pad ends the shorter \
-             ones with silence",
+            "{which}: the sounds differ in length by more than {:.0} ms, so that listeners can tell them by it; padding ends \
+             the shorter ones with silence",
             1e3 * TELLING_SECONDS
         ));
     }
@@ -183,8 +183,7 @@ pub(super) fn stimuli(
         }
         let samples: Vec<f32> = sound.samples.iter().map(|s| s * gain).collect();
         // Nothing in the file's metadata may tell the conditions apart.
-        let (bytes, clipped) =
-            wav::encode_channels(&samples, sound.channels as u16, sound.rate, &WavInfo::default())?;
+        let (bytes, clipped) = wav::encode_channels(&samples, sound.channels as u16, sound.rate, &WavInfo::default())?;
         if clipped > 0 {
             warnings.push(format!("{}: {clipped} samples are louder than full scale and are clipped", sound.source));
         }

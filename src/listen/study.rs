@@ -19,7 +19,7 @@ pub struct Study {
     /// What listeners are asked about themselves.
     #[serde(default)]
     pub questionnaire: Vec<Question>,
-    /// A break is offered after so many trials; never if 0.
+    /// Trials between two breaks that are offered; no breaks if 0.
     #[serde(default)]
     pub break_every: usize,
     /// Language of the page.
@@ -110,10 +110,19 @@ impl Screening {
     pub fn rules(&self) -> Vec<String> {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         let mut rules = vec![
-            format!("the low anchor is rated as high as every other sound in more than {} of the trials", percent(self.anchor_above)),
-            format!("the hidden reference is rated below 90 in more than {} of the trials", percent(self.reference_below_90)),
+            format!(
+                "the low anchor is rated as high as every other sound in more than {} of the trials",
+                percent(self.anchor_above)
+            ),
+            format!(
+                "the hidden reference is rated below 90 in more than {} of the trials",
+                percent(self.reference_below_90)
+            ),
             format!("fewer than {} of at least {LEAST_FOR_ALIKE} repeats are answered alike", percent(self.alike)),
-            format!("more than {} of the trials are answered in less time than half of their sounds last", percent(self.hasty)),
+            format!(
+                "more than {} of the trials are answered in less time than half of their sounds last",
+                percent(self.hasty)
+            ),
         ];
         if !self.constant {
             rules.push(format!("all of at least {LEAST_FOR_CONSTANT} trials have the same answer"));

@@ -132,7 +132,8 @@ impl Template {
             values.entry(name).or_default().insert(value);
         }
         let differing: Vec<&str> = values.iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| *name).collect();
-        let expected = format!("takes that are alike in all but their {}, one in each of {}", self.name(), names.join(", "));
+        let expected =
+            format!("takes that are alike in all but their {}, one in each of {}", self.name(), names.join(", "));
         Error::invalid("takes", expected, format!("takes that differ in their {}, too", differing.join(", ")))
     }
 
@@ -154,10 +155,11 @@ impl Template {
         };
         let of_each: Vec<_> = chosen.iter().map(|(name, takes)| (name, precisions(takes))).collect();
         if !matches!(self, Self::Models | Self::Takes) && of_each.iter().any(|(_, p)| *p != of_each[0].1) {
-            let each = of_each.iter().map(|(name, p)| {
-                format!("{name}: {}", p.iter().copied().collect::<Vec<_>>().join(" and "))
-            });
-            warnings.push(format!("the precision differs with the conditions ({})", each.collect::<Vec<_>>().join(", ")));
+            let each = of_each
+                .iter()
+                .map(|(name, p)| format!("{name}: {}", p.iter().copied().collect::<Vec<_>>().join(" and ")));
+            warnings
+                .push(format!("the precision differs with the conditions ({})", each.collect::<Vec<_>>().join(", ")));
         }
         warnings
     }
@@ -239,8 +241,17 @@ mod tests {
         assert!(problem(Template::Modes, &same).contains("only \"exact\""));
         let apart = [take("a", Mode::Exact, 1), take("b", Mode::Native, 1)];
         assert!(problem(Template::Modes, &apart).contains("differ in their text, too"));
-        let seeds = [take("a", Mode::Native, 1), take("a", Mode::Native, 2), take("a", Mode::Exact, 3), take("a", Mode::Exact, 4)];
-        assert!(problem(Template::Modes, &seeds).contains("differ in their seed, too"), "{}", problem(Template::Modes, &seeds));
+        let seeds = [
+            take("a", Mode::Native, 1),
+            take("a", Mode::Native, 2),
+            take("a", Mode::Exact, 3),
+            take("a", Mode::Exact, 4),
+        ];
+        assert!(
+            problem(Template::Modes, &seeds).contains("differ in their seed, too"),
+            "{}",
+            problem(Template::Modes, &seeds)
+        );
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::kind::{TestKind, TestKindInfo};
 use super::plan::{LISTS, TrialPlan};
 use super::sounds::{Anchor, Condition, LoudnessMatch, PlannedSound, pad, stimuli, unify};
+use super::stimulus::{Stimulus, hash};
 use super::study::Study;
 use super::trial::{Choice, Presentation, Trial};
-use crate::data::{RepeatableRandom, Sampling};
+use crate::data::RepeatableRandom;
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 
@@ -24,29 +24,6 @@ const FORMAT_1: &str = "csm-listening-test/1";
 const FORMAT_NAME: &str = "csm-listening-test";
 /// Name of the condition of the sounds that check attention.
 const ATTENTION: &str = "(attention check)";
-
-/// A sound of a test.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stimulus {
-    /// What it is of, from 0: the same text in every condition.
-    pub item: usize,
-    /// Its condition, from 0.
-    pub condition: usize,
-    /// Where it came from.
-    pub source: String,
-    /// SHA-256 of the sound in this file, hexadecimal.
-    pub sha256: String,
-    /// Gain that was applied to match its loudness, decibels.
-    pub gain_db: f64,
-    /// Integrated loudness before that, LUFS, if it has one.
-    pub loudness: Option<f64>,
-    /// Length of the sound in seconds.
-    pub seconds: f64,
-    /// Settings that made it, if known.
-    pub sampling: Option<Sampling>,
-    /// The sound: a WAV file in base64.
-    pub wav: String,
-}
 
 /// A listening test with all its sounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,7 +120,7 @@ impl TestPlan {
         check_conditions(&self.conditions, &self.anchors, info)?;
         let refuse = |what: &'static str, expected: String, got: String| Err(Error::invalid(what, expected, got));
         if self.hidden_repeat && !info.can_repeat_sounds {
-            let expected = "a rating, whose trials can have a sound twice; --repeats asks whole trials of other kinds again";
+            let expected = "a rating, whose trials can have a sound twice; other kinds can repeat whole trials";
             return refuse("hidden-repeat", expected.into(), info.name.into());
         }
         if let Some(name) = &self.reference {
@@ -385,10 +362,6 @@ impl ListeningTest {
     }
 }
 
-pub(super) fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Checks that there are enough conditions with the same items, and that no two have one name, or one sound of an item: nobody could
 /// tell them apart, and votes would count for chance.
 fn check_conditions(conditions: &[Condition], anchors: &[Anchor], info: &TestKindInfo) -> Result<()> {
@@ -467,9 +440,12 @@ pub(super) mod tests {
 
     #[test]
     fn what_a_kind_cannot_have_is_refused() {
-        refused(&TestPlan { hidden_repeat: true, ..plan(TestKind::Preference, 2, 2, 1) }, "--repeats");
+        refused(&TestPlan { hidden_repeat: true, ..plan(TestKind::Preference, 2, 2, 1) }, "repeat whole trials");
         refused(&TestPlan { reference: Some("condition 0".into()), ..plan(TestKind::Opinion, 2, 2, 1) }, "a rating");
-        refused(&TestPlan { reference: Some("other".into()), ..plan(TestKind::Rating, 2, 2, 1) }, "condition 0, condition 1");
+        refused(
+            &TestPlan { reference: Some("other".into()), ..plan(TestKind::Rating, 2, 2, 1) },
+            "condition 0, condition 1",
+        );
         refused(&TestPlan { repeats: 3, ..plan(TestKind::Abx, 2, 1, 4) }, "at most 2 of the 4 trials");
         refused(&TestPlan { items_per_listener: Some(5), ..plan(TestKind::Opinion, 2, 4, 1) }, "1 to 4");
         refused(&plan(TestKind::Rating, 13, 1, 1), "at most 12");
@@ -522,7 +498,8 @@ pub(super) mod tests {
         mixed.pad = true;
         let made = ListeningTest::make(&mixed).unwrap();
         assert_eq!((read(&made, 0).rate, read(&made, 1).rate, read(&made, 0).channels), (24_000, 24_000, 1));
-        assert!(made.warnings[0].starts_with("0-0.wav: is resampled from 48000 to 24000 Hz"), "{:?}", made.warnings);
+        assert!(made.warnings[0].starts_with("0-0.wav: its 2 channels are mixed down"), "{:?}", made.warnings);
+        assert!(made.warnings[1].starts_with("0-0.wav: is resampled from 48000 to 24000 Hz"), "{:?}", made.warnings);
     }
 
     #[test]

@@ -80,7 +80,10 @@ mod tests {
                 };
                 assert_eq!(labels.len(), expected.len(), "{code} {}", info.name);
                 if code == "en" {
-                    assert_eq!((question.as_deref(), labels), (Some(info.question), expected.iter().map(|l| (*l).to_owned()).collect()));
+                    assert_eq!(
+                        (question.as_deref(), labels),
+                        (Some(info.question), expected.iter().map(|l| (*l).to_owned()).collect())
+                    );
                 }
             }
         }

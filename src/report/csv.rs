@@ -2,8 +2,8 @@
 
 use super::Report;
 use crate::analysis::statistics::STEP_STATISTICS;
+use crate::data::csv_cell;
 use crate::error::{Error, Result};
-use crate::files::csv_cell;
 
 /// Columns before the statistics.
 const HEAD: [&str; 5] = ["clip", "frame", "codebook", "token", "label"];

@@ -23,7 +23,10 @@ const COMMON: usize = 5;
 pub fn html(report: &Report) -> PlotResult<String> {
     let title = format!("Token report: {}", report.model.name);
     let figures = plots(report).iter().map(figure).collect::<PlotResult<Vec<_>>>()?;
-    let compared = !report.groups.is_empty() || !report.pairs.is_empty() || report.checkpoints.is_some();
+    let compared = !report.groups.is_empty()
+        || !report.not_compared.is_empty()
+        || !report.pairs.is_empty()
+        || report.checkpoints.is_some();
     let body = markup! {
         h1 { (title) }
         p class="weak keys" {
@@ -32,6 +35,7 @@ pub fn html(report: &Report) -> PlotResult<String> {
         }
         @for clip in &report.clips { (clip_section(clip, &report.model)) }
         @if compared { h2 { "Comparisons" } }
+        @for note in &report.not_compared { p { (note) } }
         @for groups in &report.groups {
             h3 { (describe_groups(groups)) }
             (table(&Table::modes(groups)))

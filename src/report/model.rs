@@ -5,10 +5,10 @@ use super::clip::ClipReport;
 use super::ranking;
 use crate::acoustics::distances::{SoundDistance, distance};
 use crate::analysis::divergence::{Divergence, DivergenceCause};
-use crate::analysis::groups::{GroupComparison, compare_groups};
+use crate::analysis::groups::{GroupComparison, GroupedClip, compare_in_all_codebooks};
 use crate::analysis::histogram::{jensen_shannon, joint_counts};
 use crate::analysis::logit_diff::LogitDiff;
-use crate::data::{Codes, Mode, ModelInfo};
+use crate::data::{Mode, ModelInfo};
 
 /// Two modes' clips as groups, overall and by codebook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,8 +106,10 @@ pub struct Report {
     pub model: ModelInfo,
     /// Reports of the clips.
     pub clips: Vec<ClipReport>,
-    /// Comparisons of modes with each other.
+    /// Comparisons of modes with each other, of clips that are alike in everything but mode and seed.
     pub groups: Vec<ModeComparison>,
+    /// Clips and modes that are not compared, and why.
+    pub not_compared: Vec<String>,
     /// Same seed, two modes.
     pub pairs: Vec<SeedPair>,
     /// Jensen-Shannon divergence, bits, of every clip from every other (all codebooks together), with two clips or more.
@@ -123,10 +125,21 @@ pub struct Report {
 impl Report {
     /// Reports `clips`. Clips of different modes are compared as groups.
     pub fn new(model: ModelInfo, clips: Vec<ClipReport>) -> Self {
-        let (distances, groups) = (distances(&clips, &model), compare_modes(&clips, &model));
+        let distances = distances(&clips, &model);
+        let (groups, not_compared) = compare_modes(&clips, &model);
         let sound_distances = sound_distances(&clips);
         let ranking = if clips.len() > 1 { ranking::rank(&clips) } else { Vec::new() };
-        Self { model, clips, groups, pairs: Vec::new(), distances, sound_distances, ranking, checkpoints: None }
+        Self {
+            model,
+            clips,
+            groups,
+            not_compared,
+            pairs: Vec::new(),
+            distances,
+            sound_distances,
+            ranking,
+            checkpoints: None,
+        }
     }
 
     /// The report as JSON.
@@ -152,25 +165,79 @@ fn sound_distances(clips: &[ClipReport]) -> Vec<SoundPair> {
     pairs.into_par_iter().filter_map(compare).collect()
 }
 
-fn compare_modes(clips: &[ClipReport], model: &ModelInfo) -> Vec<ModeComparison> {
-    let vocab = model.dims.vocab;
-    let group = |mode: Mode| -> Vec<(u64, &Codes)> {
-        let of_mode = clips.iter().filter_map(|c| Some((c.sampling?, c))).filter(|(s, _)| s.mode == mode);
-        of_mode.map(|(s, c)| (s.seed, &c.codes)).collect()
+/// Everything about a clip but mode, precision and seed, as named values: clips with the same ones can be compared.
+fn settings(clip: &ClipReport) -> Vec<(&'static str, String)> {
+    let sampling = clip.sampling;
+    vec![
+        ("texts", clip.text.clone().unwrap_or_default()),
+        ("speakers", format!("{:?}", clip.speaker)),
+        ("sampling settings", format!("{:?}", sampling.map(|s| (s.codebook0, s.depth, s.guard)))),
+    ]
+}
+
+/// Each pair of modes as groups of clips that are alike in everything but mode and seed, and what that leaves out.
+fn compare_modes<'a>(clips: &'a [ClipReport], model: &ModelInfo) -> (Vec<ModeComparison>, Vec<String>) {
+    let of_mode = |mode: Mode| -> Vec<&'a ClipReport> {
+        clips.iter().filter(|clip| clip.sampling.is_some_and(|s| s.mode == mode)).collect()
     };
-    let mut out = Vec::new();
-    for (i, a) in Mode::all().iter().enumerate() {
-        for b in &Mode::all()[i + 1..] {
-            let (x, y) = (group(a.mode), group(b.mode));
-            if !x.is_empty() && !y.is_empty() {
-                out.push(ModeComparison {
-                    a: a.name.into(),
-                    b: b.name.into(),
-                    all: compare_groups(&x, &y, None, vocab),
-                    codebooks: (0..model.dims.codebooks).map(|k| compare_groups(&x, &y, Some(k), vocab)).collect(),
-                });
-            }
+    let mut items: Vec<Vec<(&str, String)>> = Vec::new();
+    for clip in clips {
+        let settings = settings(clip);
+        if !items.contains(&settings) {
+            items.push(settings);
         }
     }
-    out
+    let item = |clip: &ClipReport| items.iter().position(|known| *known == settings(clip)).unwrap_or(items.len());
+    let grouped = |clip: &&'a ClipReport| GroupedClip {
+        item: item(clip),
+        seed: clip.sampling.map_or(0, |s| s.seed),
+        codes: &clip.codes,
+    };
+    let (mut out, mut left_out) = (Vec::new(), Vec::new());
+    for (i, a) in Mode::all().iter().enumerate() {
+        for b in &Mode::all()[i + 1..] {
+            let (x, y) = (of_mode(a.mode), of_mode(b.mode));
+            if x.is_empty() || y.is_empty() {
+                continue;
+            }
+            let shared = |clip: &&&ClipReport| {
+                [&x, &y].into_iter().all(|group| group.iter().any(|other| item(other) == item(clip)))
+            };
+            let (in_x, in_y): (Vec<_>, Vec<_>) =
+                (x.iter().filter(shared).map(grouped).collect(), y.iter().filter(shared).map(grouped).collect());
+            let unshared: Vec<&&ClipReport> = x.iter().chain(&y).filter(|clip| !shared(clip)).collect();
+            if in_x.is_empty() {
+                left_out.push(format!(
+                    "{} and {} are not compared: their {} differ, which would be taken for a difference of the modes",
+                    a.name,
+                    b.name,
+                    differing(&unshared).join(" and ")
+                ));
+                continue;
+            }
+            if !unshared.is_empty() {
+                let names: Vec<&str> = unshared.iter().map(|clip| clip.name.as_str()).collect();
+                left_out.push(format!(
+                    "{} against {}: {} left out, as the other mode has no clip of the same text and settings",
+                    a.name,
+                    b.name,
+                    names.join(", ")
+                ));
+            }
+            let (all, codebooks) = compare_in_all_codebooks(&in_x, &in_y, model.dims.codebooks, model.dims.vocab);
+            out.push(ModeComparison { a: a.name.into(), b: b.name.into(), all, codebooks });
+        }
+    }
+    (out, left_out)
+}
+
+/// Names of the settings that clips differ in.
+fn differing(clips: &[&&ClipReport]) -> Vec<&'static str> {
+    let names = clips.first().map_or(Vec::new(), |clip| settings(clip));
+    let differs = |name: &str| {
+        let values: std::collections::BTreeSet<String> =
+            clips.iter().flat_map(|clip| settings(clip)).filter(|(other, _)| *other == name).map(|(_, v)| v).collect();
+        values.len() > 1
+    };
+    names.into_iter().map(|(name, _)| name).filter(|name| differs(name)).collect()
 }

@@ -68,6 +68,7 @@ impl Table {
             "JSD between".into(),
             "JSD within".into(),
             "p (permutation)".into(),
+            "corrected".into(),
             "p (chi-square)".into(),
         ];
         let rows = comparison.codebooks.iter().chain([&comparison.all]).map(group_row);
@@ -77,8 +78,8 @@ impl Table {
 
 /// What the columns of [`Table::modes`] mean.
 const MODES_LEGEND: &str = "between: pairs of clips from both modes; within: pairs of one mode with different seeds, the \
-                                       baseline of chance. Use the permutation p-value: tokens of one clip are not independent, \
-                                       which chi-square assumes.";
+                                       baseline of chance. Use the permutation p-value, corrected for the number of codebooks by \
+                                       Holm's method: tokens of one clip are not independent, which chi-square assumes.";
 
 fn group_row(c: &GroupComparison) -> Vec<String> {
     let d = &c.pooled;
@@ -94,6 +95,7 @@ fn group_row(c: &GroupComparison) -> Vec<String> {
         optional(c.between_group.map(|d| d.jensen_shannon)),
         optional(c.within_group.map(|d| d.jensen_shannon)),
         optional(c.p),
+        optional(c.p_corrected),
         optional(c.chi_square.map(|t| t.p)),
     ]
 }
@@ -101,8 +103,17 @@ fn group_row(c: &GroupComparison) -> Vec<String> {
 /// One group comparison's caption.
 pub(super) fn describe_groups(comparison: &ModeComparison) -> String {
     let ((clips_a, clips_b), (tokens_a, tokens_b)) = (comparison.all.clips, comparison.all.tokens);
+    let smallest = match comparison.all.smallest_p {
+        Some(p) if p > 0.05 => {
+            format!(
+                "; the smallest p that so few clips can give is {p:.4}, so that more seeds are needed to find anything"
+            )
+        }
+        Some(p) => format!("; the smallest possible p is {p:.4}"),
+        None => "; no p-value from a single clip: more seeds are needed".into(),
+    };
     format!(
-        "{} ({clips_a} clips, {tokens_a} tokens) against {} ({clips_b} clips, {tokens_b} tokens)",
+        "{} ({clips_a} clips, {tokens_a} tokens) against {} ({clips_b} clips, {tokens_b} tokens){smallest}",
         comparison.a, comparison.b
     )
 }

@@ -15,6 +15,9 @@ pub fn text(report: &Report) -> String {
     for clip in &report.clips {
         out += &render_clip(clip, &report.model);
     }
+    for note in &report.not_compared {
+        out += &format!("{note}\n");
+    }
     for groups in &report.groups {
         out += &format!("{}\n{}\n", describe_groups(groups), render_table(&Table::modes(groups)));
     }

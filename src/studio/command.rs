@@ -214,8 +214,7 @@ fn pins(session: &Session) -> usize {
 fn test_of_pinned(session: &Session, kind: TestKind) -> Option<Command> {
     let clips = session.comparison.pins.keys();
     let allows = kind.info().allows(clips.len());
-    let request = TestRequest { kind, template: Template::Takes, clips, low_anchor: false, hidden_repeat: false };
-    to(ShellCommand::Ask(Dialog::Test(request))).filter(|_| allows)
+    to(TestBenchCommand::Plan(TestRequest::new(kind, Template::Takes, clips))).filter(|_| allows)
 }
 
 fn change_volume(session: &Session, by: f32) -> Option<Command> {

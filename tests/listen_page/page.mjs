@@ -194,10 +194,10 @@ const scenarios = {
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.querySelector(".sounds button").classList.contains("heard"));
     check(await progress(page) === 0, "Enter on a sound answers nothing");
+    await page.waitForTimeout(200); // to its end; before it the next one would go on at the same moment
     await page.keyboard.press("Tab");
     await page.keyboard.press(" ");
     await page.waitForFunction(() => document.querySelectorAll(".sounds button")[1].classList.contains("heard"));
-    check(await page.evaluate(() => document.querySelectorAll(".sounds button")[1].classList.contains("playing") || true), "Space plays the focused one");
     await page.keyboard.press("A");
     await page.waitForFunction(() => document.querySelector("progress")?.value === 1);
     await page.keyboard.press("u");
@@ -207,6 +207,7 @@ const scenarios = {
     await page.waitForFunction(() => document.querySelector("progress")?.value === 1);
     await page.keyboard.press("1");
     await page.waitForFunction(() => document.querySelector(".sounds button").classList.contains("heard"));
+    await page.waitForTimeout(200);
     await page.keyboard.press("2");
     await page.waitForFunction(() => document.querySelectorAll(".sounds button")[1].classList.contains("heard"));
     const download = page.waitForEvent("download");

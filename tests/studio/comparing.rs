@@ -44,7 +44,9 @@ fn pinned_takes_are_switched_while_they_play() {
 fn a_listening_test_is_done_by_keyboard() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    window.state_mut().session.preferences.settings.autoplay = false;
+    let settings = &mut window.state_mut().session.preferences.settings;
+    // Modes are compared with one seed.
+    (settings.autoplay, settings.random_seed) = (false, false);
     say(&mut window, "The boat sailed.");
     for mode in ["native", "exact"] {
         click(&mut window, mode);
@@ -56,7 +58,7 @@ fn a_listening_test_is_done_by_keyboard() {
     for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
         let file = folder.path().join(format!("{kind:?}.json"));
         let clips = window.state().session.comparison.pins.keys();
-        let request = TestRequest { kind, template: Template::Modes, clips, low_anchor: false, hidden_repeat: false };
+        let request = TestRequest { repetitions: Some(3), ..TestRequest::new(kind, Template::Modes, clips) };
         window.state_mut().session.run(TestBenchCommand::Make { request, to: file.clone() });
         wait(&mut window, "the test", |_| file.with_extension("page.html").exists());
         assert!(file.with_extension("page.html").exists(), "{:?}", window.state().session.notifications.all());
@@ -70,13 +72,28 @@ fn a_listening_test_is_done_by_keyboard() {
             window.key_press(egui::Key::Enter);
             window.run_steps(2);
             assert_eq!(answered(&window), n, "{kind:?}: nothing has been heard");
-            for key in [egui::Key::Num1, egui::Key::Num2, egui::Key::Num3] {
+            let buttons = window.state().session.test_bench.open_test().unwrap().run().buttons().len();
+            for (button, key) in
+                [egui::Key::Num1, egui::Key::Num2, egui::Key::Num3].into_iter().take(buttons).enumerate()
+            {
                 window.key_press(key);
                 window.run_steps(2);
+                wait(&mut window, "the sound to be heard", |s| {
+                    s.session.test_bench.open_test().unwrap().was_heard(button)
+                });
+                wait_for_silence(&mut window);
             }
             let answer = if kind == TestKind::Rating { egui::Key::Enter } else { egui::Key::A };
             if kind == TestKind::Rating {
+                // Without a value for each sound Enter answers nothing.
                 window.key_press(egui::Key::ArrowRight);
+                window.run_steps(2);
+                window.key_press(answer);
+                window.run_steps(2);
+                assert_eq!(answered(&window), n, "the first sound has no value");
+                window.key_press(egui::Key::Num1);
+                window.run_steps(2);
+                window.key_press(egui::Key::ArrowLeft);
                 window.run_steps(2);
             }
             window.key_press(answer);
@@ -127,13 +144,8 @@ fn a_listening_test_is_made_of_codebook_counts() {
     let templates: Vec<Template> = templates.iter().map(|choice| choice.template).collect();
     assert_eq!(templates, [Template::Codebooks], "one take differs from itself in nothing else");
     let file = folder.path().join("codebooks.json");
-    let request = TestRequest {
-        kind: TestKind::Rating,
-        template: Template::Codebooks,
-        clips: key.to_vec(),
-        low_anchor: true,
-        hidden_repeat: false,
-    };
+    let request =
+        TestRequest { low_anchor: true, ..TestRequest::new(TestKind::Rating, Template::Codebooks, key.to_vec()) };
     session.run(TestBenchCommand::Make { request, to: file.clone() });
     wait(&mut window, "the test", |_| file.exists());
     let test = ListeningTest::read(&file).unwrap();

@@ -133,7 +133,7 @@ struct StudyArgs {
     /// A question about the listener, with answers to choose from if there are any (page)
     #[arg(long = "ask", value_name = "QUESTION=ANSWER|…")]
     questions: Vec<Question>,
-    /// Offer a break after so many trials (page)
+    /// Offer a break after every N trials (page)
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     break_every: usize,
     /// Language of the page: en, de
@@ -254,11 +254,7 @@ pub(super) fn new(args: &NewArgs) -> Result<Outcome> {
     let files = files.chain(args.design.attention.iter().map(|check| &check.file)).chain(&args.study.instructions);
     let output = Some(args.output.clone());
     check_outputs(
-        [
-            ("output", &output, "json"),
-            ("page", &args.page, "html"),
-            ("preregistration", &args.preregistration, "md"),
-        ],
+        [("output", &output, "json"), ("page", &args.page, "html"), ("preregistration", &args.preregistration, "md")],
         files.map(PathBuf::as_path),
     )?;
     if args.output.exists() {
@@ -282,11 +278,15 @@ pub(super) fn new(args: &NewArgs) -> Result<Outcome> {
     let minutes = (test.expected_seconds() / 60.0).ceil();
     let trials = test.trials_per_listener();
     let file = args.output.display();
-    print_line(&format!("{file}: {trials} trials for each listener, about {minutes:.0} min; {} lists", test.lists.len()))?;
-    if let Some(problem) = test.power_warning() {
+    print_line(&format!(
+        "{file}: {trials} trials for each listener, about {minutes:.0} min; {} lists",
+        test.lists.len()
+    ))?;
+    let power = test.power_plan(args.design.spread);
+    if let Some(problem) = power.warning() {
         message!("warning: {problem}");
     }
-    print_line(&test.describe_power(args.design.spread))?;
+    print_line(&power.describe())?;
     Ok(Outcome::Done)
 }
 
@@ -296,9 +296,8 @@ fn plan(args: &NewArgs, conditions: Vec<Condition>) -> Result<TestPlan> {
     for rule in &study.screening {
         rule.apply(&mut screening).map_err(|problem| Error::invalid("screen", "a rule", problem))?;
     }
-    let attention = design.attention.iter().map(|check| {
-        Ok((read_sound(&check.file)?.sound, Choice::Values(vec![check.value])))
-    });
+    let attention =
+        design.attention.iter().map(|check| Ok((read_sound(&check.file)?.sound, Choice::Values(vec![check.value]))));
     let anchors = [(sound.low_anchor, Anchor::Low), (sound.mid_anchor, Anchor::Mid)];
     Ok(TestPlan {
         question: args.question.clone(),

@@ -60,8 +60,7 @@ pub(super) fn listen(args: &RunArgs) -> Result<Outcome> {
         message!("{}", test.study.instructions);
     }
     while let Some(trial) = run.trial() {
-        let names: Vec<String> =
-            (0..trial.buttons().len()).map(|button| info.button_name(trial, button)).collect();
+        let names: Vec<String> = (0..trial.buttons().len()).map(|button| info.button_name(trial, button)).collect();
         let (values, practice) = (trial.stimuli.len(), if trial.training { " (practice)" } else { "" });
         let (answered, all) = run.progress();
         message!("\nTrial {} of {all}{practice}: {}", answered + 1, test.question);
@@ -166,7 +165,9 @@ mod tests {
         assert!(parse("4", TestKind::Abx.info(), 3).is_none() && parse("=", TestKind::Abx.info(), 3).is_none());
         assert!(matches!(parse("=", TestKind::Preference.info(), 2), Some(Said::Answer(Choice::Tie))));
         assert!(matches!(parse("A", TestKind::Preference.info(), 2), Some(Said::Answer(Choice::First))));
-        assert!(matches!(parse("v 7", TestKind::Comparison.info(), 2), Some(Said::Answer(Choice::Values(v))) if v == [3.0]));
+        assert!(
+            matches!(parse("v 7", TestKind::Comparison.info(), 2), Some(Said::Answer(Choice::Values(v))) if v == [3.0])
+        );
         let values = |line| match parse(line, TestKind::Rating.info(), 2) {
             Some(Said::Answer(Choice::Values(values))) => values,
             _ => Vec::new(),

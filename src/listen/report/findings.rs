@@ -53,7 +53,7 @@ pub struct Finding {
     pub p: f64,
     /// The p-value corrected for the number of questions (Holm).
     pub p_corrected: f64,
-    /// The smallest p-value that so many listeners, items or trials can give.
+    /// The smallest p-value that this number of listeners, items or trials can give.
     pub smallest_p: f64,
     /// The test that gave p.
     pub method: &'static str,
@@ -208,13 +208,7 @@ pub(super) fn findings(
     found
 }
 
-fn finding(
-    test: &ListeningTest,
-    group: &str,
-    pair: (usize, usize),
-    votes: &[Vote],
-    scope: Scope,
-) -> Option<Finding> {
+fn finding(test: &ListeningTest, group: &str, pair: (usize, usize), votes: &[Vote], scope: Scope) -> Option<Finding> {
     let info = test.kind.info();
     let tested = test_mean(votes, scope)?;
     let successes = votes.iter().filter(|vote| vote.value > 0.0).count() as u64;

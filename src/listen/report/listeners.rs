@@ -51,9 +51,8 @@ impl ListenerSummary {
         let counted: Vec<&Answer> = results.answers.iter().filter(of).collect();
         let answers = results.progress(test);
         let choices: BTreeSet<String> = counted.iter().map(|answer| answer.choice.words()).collect();
-        let failed = |answer: &&Answer| {
-            test.trials[answer.trial].expected.as_ref().map(|expected| *expected != answer.choice)
-        };
+        let failed =
+            |answer: &&Answer| test.trials[answer.trial].expected.as_ref().map(|expected| *expected != answer.choice);
         let checks: Vec<bool> = results.answers.iter().filter_map(|answer| failed(&answer)).collect();
         let mut summary = Self {
             listener: results.listener.clone(),
@@ -98,7 +97,10 @@ impl ListenerSummary {
             repeats >= LEAST_FOR_ALIKE && (alike as f64) < rules.alike * repeats as f64,
             format!("answered {alike} of {repeats} repeats alike"),
         );
-        check(above((self.hasty, counted), rules.hasty), format!("answered too fast {}", in_trials((self.hasty, counted))));
+        check(
+            above((self.hasty, counted), rules.hasty),
+            format!("answered too fast {}", in_trials((self.hasty, counted))),
+        );
         check(self.constant && !rules.constant, format!("gave the same answer in all {counted} trials"));
         let (failed, checks) = self.attention_failed;
         check(failed > rules.attention_failed, format!("failed {failed} of {checks} checks of attention"));

@@ -67,7 +67,11 @@ pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> Strin
         format!("{}: {estimate}{interval}, p {}.", f.question, p_value(f.p_corrected))
     });
     sentences.extend(results);
-    sentences.push(format!("The test file has the SHA-256 {} and was made with CSM Studio {}.", test.sha256(), test.version));
+    sentences.push(format!(
+        "The test file has the SHA-256 {} and was made with CSM Studio {}.",
+        test.sha256(),
+        test.version
+    ));
     sentences.join(" ")
 }
 
@@ -75,7 +79,7 @@ fn conditions(test: &ListeningTest) -> String {
     format!("{} ({})", plural(test.conditions.len(), "condition"), test.conditions.join(", "))
 }
 
-/// What was decided before the first answer, as Markdown; `spread` as in [`ListeningTest::describe_power`].
+/// What was decided before the first answer, as Markdown; `spread` as in [`crate::listen::PowerPlan`].
 pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String {
     let study = &test.study;
     let stated = |text: &str| if text.is_empty() { "(none stated)".to_owned() } else { text.to_owned() };
@@ -91,7 +95,7 @@ pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String 
          SHA-256 of the test: `{}`\n\n\
          ## Hypothesis\n\n{}\n\n\
          ## Design\n\n{} of {}. Question: \"{}\". {} for each listener, in {} lists drawn from seed {}.\n\n\
-         ## Listeners\n\nPlanned: {listeners}. Data collection ends when so many have finished; no test is made before.\n\n\
+         ## Listeners\n\nPlanned: {listeners}. Data collection ends when they have finished; no test is made before.\n\n\
          A listener is left out if\n\n{}\n\n\
          ## Analysis\n\n`csm listen report` of CSM Studio {}: {pairs} pairs of conditions, corrected by Holm's method, alpha 0.05. Listeners and \
          items are random. Results are reported with and without the listeners who are left out.\n\n\
@@ -106,7 +110,7 @@ pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String 
         test.seed,
         rules.join("\n"),
         test.version,
-        test.describe_power(spread),
+        test.power_plan(spread).describe(),
     )
 }
 

@@ -41,7 +41,7 @@ pub struct ListeningReport {
     pub listeners: Vec<ListenerSummary>,
     /// The questions of the test, one per pair of conditions, over listeners and items as far as both are several.
     pub findings: Vec<Finding>,
-    /// The same questions about these items only, if the findings are about others, too.
+    /// These questions about the items of the test only, if the findings are about others, too.
     pub of_these_items: Vec<Finding>,
     /// The findings with the listeners that the screening leaves out; empty if it leaves out nobody.
     pub without_screening: Vec<Finding>,
@@ -90,8 +90,7 @@ impl ListeningReport {
                 true => findings(test, [(String::new(), votes.clone())], Some(Scope::Listeners)),
                 false => Vec::new(),
             },
-            without_screening: all_votes
-                .map_or(Vec::new(), |votes| findings(test, [(String::new(), votes)], None)),
+            without_screening: all_votes.map_or(Vec::new(), |votes| findings(test, [(String::new(), votes)], None)),
             by_item: findings(test, by_item.collect::<Vec<_>>(), None),
             by_listener: findings(test, by_listener.collect::<Vec<_>>(), None),
             scores: scores(test, &kept, results),
@@ -128,7 +127,12 @@ impl ListeningTest {
         }
         let all = asked().count().max(1);
         let share = |(place, condition): (usize, usize), n: usize| {
-            format!("{} is {} in {:.0} %", super::trial::letter(place), self.conditions[condition], 100.0 * n as f64 / all as f64)
+            format!(
+                "{} is {} in {:.0} %",
+                super::trial::letter(place),
+                self.conditions[condition],
+                100.0 * n as f64 / all as f64
+            )
         };
         let drawn = format!("{} lists, drawn from seed {}", lists.len(), self.seed);
         let first: Vec<String> =

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::findings::{pair_votes, value_votes};
 use super::{ListenerSummary, ListeningReport};
+use crate::data::csv_cell;
 use crate::error::BoxError;
-use crate::files::csv_cell;
 use crate::listen::run::Answer;
 use crate::listen::{AnswerForm, Choice, ListeningTest, Results};
 

@@ -126,7 +126,7 @@ fn a_70_percent_listener_is_found_as_often_as_promised() {
         let promised = power(37, 0.7, ALPHA, sides);
         assert!((share - promised).abs() < 0.02, "{kind:?}: {share} of {promised}");
         let stated = if sides == Sides::One { "right in 70 %" } else { "a true 70/30" };
-        assert!(test.describe_power(0.0).contains(stated), "{}", test.describe_power(0.0));
+        assert!(test.power_plan(0.0).describe().contains(stated), "{}", test.power_plan(0.0).describe());
     }
 }
 
@@ -185,7 +185,11 @@ fn votes_are_not_people() {
     // Four listeners of one mind can prove nothing, and that is said.
     let few = ListeningReport::new(&test, &results[..4], ReportOptions::default());
     assert!((few.findings[0].p - 0.125).abs() < 1e-9 && few.findings[0].interval.is_none());
-    assert!(few.text().contains("cannot succeed: the smallest p that 4 listeners can give is 0.1250"), "{}", few.text());
+    assert!(
+        few.text().contains("cannot succeed: the smallest p that 4 listeners can give is 0.1250"),
+        "{}",
+        few.text()
+    );
 }
 
 /// One listener's mean has no interval over people; it says what it is of.
@@ -214,7 +218,7 @@ fn unfinished_listeners_are_not_tested() {
     let quiet = report(&test, std::slice::from_ref(&part));
     assert!(quiet.findings.is_empty() && quiet.scores.is_empty());
     assert!(quiet.text().contains("part: 3 of 8 trials, unfinished"), "{}", quiet.text());
-    assert!(quiet.text().contains("--unfinished"), "{}", quiet.text());
+    assert!(quiet.text().contains("only on request"), "{}", quiet.text());
     let asked = ListeningReport::new(&test, &[part], ReportOptions { unfinished: true });
     assert_eq!(asked.findings[0].listeners, 1);
 }
@@ -273,10 +277,8 @@ fn a_hidden_repeat_counts_for_consistency_only() {
     assert_eq!((report.listeners[0].consistent, report.listeners[1].consistent), ((6, 6), (0, 6)));
     assert!(!report.listeners[1].screened_out.is_empty() && report.scores.iter().all(|score| score.votes == 6));
     assert_eq!((report.findings[0].trials, report.without_screening[0].listeners), (6, 2));
-    let again = report
-        .answers
-        .iter()
-        .filter(|row| ["B_repeats", "C_repeats"].iter().any(|n| row.get(n) != Some(&Value::Null)));
+    let again =
+        report.answers.iter().filter(|row| ["B_repeats", "C_repeats"].iter().any(|n| row.get(n) != Some(&Value::Null)));
     assert_eq!(again.count(), 12);
 }
 

@@ -39,7 +39,7 @@ impl ListeningReport {
     fn nothing_to_test(&self) -> String {
         let finished = self.listeners.iter().filter(|l| l.is_finished());
         match (finished.clone().count(), finished.filter(|l| l.screened_out.is_empty()).count()) {
-            (0, _) => "No listener has finished; --unfinished tests the answers so far".into(),
+            (0, _) => "No listener has finished; answers so far are tested only on request".into(),
             (_, 0) => "Every listener who finished is left out by the rules of the test".into(),
             _ => "There is no pair of conditions to test".into(),
         }
@@ -70,14 +70,23 @@ impl ListeningReport {
             Estimate::Difference => format!("difference {:+.2}", f.estimate),
         };
         let smallest = match f.smallest_p > ALPHA {
-            true => format!("; cannot succeed: the smallest p that {} can give is {}", f.units(), p_number(f.smallest_p)),
+            true => {
+                format!("; cannot succeed: the smallest p that {} can give is {}", f.units(), p_number(f.smallest_p))
+            }
             false => format!(" (smallest possible {})", p_number(f.smallest_p)),
         };
         let corrected = match (f.p_corrected - f.p).abs() > 1e-12 {
             true => format!(", corrected {}", p_value(f.p_corrected)),
             false => String::new(),
         };
-        format!("{}: {answers}; {}{}; p {}{corrected}{smallest}; {}", f.question, self.interval(f), effect(f), p_value(f.p), f.scope())
+        format!(
+            "{}: {answers}; {}{}; p {}{corrected}{smallest}; {}",
+            f.question,
+            self.interval(f),
+            effect(f),
+            p_value(f.p),
+            f.scope()
+        )
     }
 
     /// The interval of a finding in words.

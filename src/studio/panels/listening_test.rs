@@ -126,8 +126,9 @@ fn answers_ui(ui: &mut Ui, test: &OpenTest, commands: &mut Commands) {
                     let enabled = test.button == Some(button) || test.was_heard(button);
                     let mut value = values[button].unwrap_or(min);
                     let slider = Slider::new(&mut value, min..=max).fixed_decimals(0).show_value(false);
-                    let slider =
-                        ui.add_enabled_ui(enabled, |ui| ui.add(slider).accessible_name(format!("Rating of {name}"))).inner;
+                    let slider = ui
+                        .add_enabled_ui(enabled, |ui| ui.add(slider).accessible_name(format!("Rating of {name}")))
+                        .inner;
                     if slider.changed() || slider.clicked() {
                         values[button] = Some(value);
                         commands.push(TestBenchCommand::SetValues(values.clone()));

@@ -18,6 +18,7 @@ mod stacks;
 mod statistics;
 mod take_menus;
 mod takes;
+mod test_form;
 mod token_map;
 mod top_bar;
 mod transport;
@@ -92,6 +93,7 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(notifications::NotificationList),
         Box::new(keys::Keys::default()),
         Box::new(palette::Palette::default()),
+        Box::new(test_form::TestFormPanel),
         Box::new(listening_test::ListeningTestPanel::default()),
     ]
 }

@@ -9,7 +9,8 @@ use crate::data::{Clip, CodebookMask, Codes};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::listen::{
-    Anchor, ListeningTest, LoudnessMatch, MadeTest, PlannedSound, TakeSound, Template, TestKind, TestPlan, test_page,
+    Anchor, ListeningTest, LoudnessMatch, MadeTest, PlannedSound, Study, TakeSound, Template, TestKind, TestPlan,
+    test_page,
 };
 use crate::studio::comparison::{Comparison, PinKey};
 use crate::studio::library::Library;
@@ -20,9 +21,6 @@ use crate::worker::CancelToken;
 const READ_SOUNDS: Key = Key("read sounds of a test");
 const DECODE_SOUND: Key = Key("decode a sound of a test");
 const WRITE_TEST: Key = Key("write test");
-
-/// How much listeners and texts differ, for the statement of power.
-const USUAL_SPREAD: f64 = 0.5;
 
 /// A listening test that is to be made.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +34,17 @@ pub struct TestRequest {
     pub low_anchor: bool,
     /// Whether each rating has one of its sounds twice.
     pub hidden_repeat: bool,
+    /// Trials of each text, or each text and pair of conditions; `None` for the kind's usual number.
+    pub repetitions: Option<usize>,
+    /// Listeners that are planned; 0 if that is open.
+    pub listeners: usize,
+}
+
+impl TestRequest {
+    /// A test of `clips` without checks.
+    pub fn new(kind: TestKind, template: Template, clips: Vec<PinKey>) -> Self {
+        Self { kind, template, clips, low_anchor: false, hidden_repeat: false, repetitions: None, listeners: 0 }
+    }
 }
 
 /// A test whose sounds are being decoded from some of their codebooks.
@@ -143,6 +152,7 @@ impl TestBench {
     fn write_test(&self, request: TestRequest, path: PathBuf, sounds: Vec<TakeSound>, cx: &mut TestBenchContext<'_>) {
         let Some(seed) = cx.effects.or_notify(crate::data::random_seed()) else { return };
         let match_loudness = !cx.comparison.pins.own_loudness;
+        let test_file = path.clone();
         let write = move || {
             if sounds.iter().any(|take| take.sound.rate != TEST_RATE) {
                 return Err(Error::invalid("takes", format!("sounds at {TEST_RATE} Hz"), "another rate"));
@@ -152,6 +162,8 @@ impl TestBench {
                 anchors: request.low_anchor.then_some(Anchor::Low).into_iter().collect(),
                 hidden_repeat: request.hidden_repeat && request.kind.info().can_repeat_sounds,
                 loudness: if match_loudness { LoudnessMatch::Test } else { LoudnessMatch::Off },
+                repetitions: request.repetitions,
+                study: Study { listeners: request.listeners, ..Study::default() },
                 ..TestPlan::new(request.kind, conditions, seed)
             })?;
             test.write(&path)?;
@@ -159,11 +171,15 @@ impl TestBench {
             write_atomically(&page, test_page(&test).as_bytes())?;
             let trials = test.trials_per_listener();
             let made = format!("{} and {}: {trials} trials", path.display(), page.display());
-            let power = [test.describe_power(USUAL_SPREAD)].into_iter().chain(test.power_warning()).collect();
-            Ok([vec![made], power, notes, warnings].concat())
+            Ok([vec![made], notes, warnings].concat())
         };
-        cx.tasks.run_in_turn(WRITE_TEST, write, |_: &mut Self, cx, made: Result<Vec<String>>| {
-            cx.effects.or_notify(made).into_iter().flatten().for_each(|text| cx.effects.notify(text));
+        cx.tasks.run_in_turn(WRITE_TEST, write, move |bench: &mut Self, cx, made: Result<Vec<String>>| {
+            let Some(notes) = cx.effects.or_notify(made) else { return };
+            notes.into_iter().for_each(|text| cx.effects.notify(text));
+            // The form that it was made in now offers to run it.
+            if let Some(form) = &mut bench.form {
+                form.made = Some(test_file);
+            }
         });
     }
 }
@@ -201,6 +217,8 @@ pub struct TemplateChoice {
     pub title: &'static str,
     /// Conditions that it finds; at least two.
     pub conditions: usize,
+    /// Items that each condition has.
+    pub items: usize,
 }
 
 /// The templates that find two or more conditions among these clips.
@@ -212,16 +230,21 @@ pub fn templates_for(
 ) -> Vec<TemplateChoice> {
     let takes: Vec<TakeSound> = clips.iter().map(|key| describe_clip(key, library, comparison)).collect();
     let counts = models.dims().map_or(0, |dims| Template::codebook_counts(dims.codebooks).len());
-    let conditions = |template: Template| match template {
-        Template::Codebooks => counts,
+    let found = |template: Template| match template {
+        Template::Codebooks => (counts, takes.len()),
         Template::Takes
         | Template::Modes
         | Template::Seeds
         | Template::Temperatures
         | Template::Models
-        | Template::Voices => template.conditions(&takes).map_or(0, |(conditions, _)| conditions.len()),
+        | Template::Voices => template
+            .conditions(&takes)
+            .map_or((0, 0), |(conditions, _)| (conditions.len(), conditions.first().map_or(0, |(_, s)| s.len()))),
     };
     let all = Template::ALL.into_iter();
-    let all = all.map(|(template, _, title)| TemplateChoice { template, title, conditions: conditions(template) });
+    let all = all.map(|(template, _, title)| {
+        let (conditions, items) = found(template);
+        TemplateChoice { template, title, conditions, items }
+    });
     all.filter(|choice| choice.conditions > 1).collect()
 }

@@ -1,10 +1,12 @@
 //! The test bench: listening tests that are made here, and the one that is open.
 
+mod form;
 mod make_test;
 mod open_test;
 
 use std::path::PathBuf;
 
+pub use self::form::TestForm;
 use self::make_test::PendingTest;
 pub use self::make_test::{TemplateChoice, TestRequest, templates_for};
 pub use self::open_test::OpenTest;
@@ -28,12 +30,17 @@ pub(super) const TEST_RATE: usize = 24_000;
 #[derive(Default)]
 pub struct TestBench {
     pending: Option<PendingTest>,
+    form: Option<TestForm>,
     open: Option<OpenTest>,
 }
 
 /// Commands of the test bench.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TestBenchCommand {
+    /// Open the form of a test, or change what it asks for.
+    Plan(TestRequest),
+    /// Close the form.
+    ClosePlan,
     /// Make a test and write it.
     Make {
         request: TestRequest,
@@ -77,6 +84,8 @@ impl Owner for TestBench {
 
     fn handle(&mut self, command: TestBenchCommand, cx: &mut TestBenchContext<'_>) {
         match command {
+            TestBenchCommand::Plan(request) => self.plan(request, cx),
+            TestBenchCommand::ClosePlan => self.form = None,
             TestBenchCommand::Make { request, to } => self.make(request, to, cx),
             TestBenchCommand::Open(path) => self.open(path, cx),
             TestBenchCommand::PlayButton(button) => self.play_button(button, cx),
@@ -106,6 +115,11 @@ impl TestBench {
         self.open.is_some()
     }
 
+    /// The form of a test that is being planned.
+    pub fn form(&self) -> Option<&TestForm> {
+        self.form.as_ref()
+    }
+
     /// The test that is open.
     pub fn open_test(&self) -> Option<&OpenTest> {
         self.open.as_ref()
@@ -124,6 +138,7 @@ impl TestBench {
             move |_| OpenTest::open(&path, &device),
             |bench: &mut Self, cx, opened: Result<_>| {
                 if let Some(test) = cx.effects.or_notify(opened) {
+                    bench.form = None;
                     bench.open = Some(test);
                 }
             },

@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::TEST_RATE;
 use crate::audio::recording::{self, Length};
-use crate::error::{Error, Result};
 use crate::data::random_seed;
+use crate::error::{Error, Result};
 use crate::listen::{AnswerForm, Choice, ListeningReport, ListeningTest, ReportOptions, Results, Run};
 
 /// A test, the answers of its listener, and the file of the answers.
@@ -107,9 +107,7 @@ impl OpenTest {
         let undone = self.run.results().answers.last().map(|answer| answer.choice.clone());
         self.run.undo();
         self.begin_trial();
-        if let (Some(Choice::Values(values)), AnswerForm::Sliders { .. }) =
-            (undone, self.run.test().kind.info().form)
-        {
+        if let (Some(Choice::Values(values)), AnswerForm::Sliders { .. }) = (undone, self.run.test().kind.info().form) {
             self.values = values.into_iter().map(Some).collect();
         }
     }

@@ -1,0 +1,34 @@
+//! A sound of a listening test, as its file has it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::data::Sampling;
+
+/// A sound of a test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stimulus {
+    /// What it is of, from 0: the same text in every condition.
+    pub item: usize,
+    /// Its condition, from 0.
+    pub condition: usize,
+    /// Where it came from.
+    pub source: String,
+    /// SHA-256 of the sound in this file, hexadecimal.
+    pub sha256: String,
+    /// Gain that was applied to match its loudness, decibels.
+    pub gain_db: f64,
+    /// Integrated loudness before that, LUFS, if it has one.
+    pub loudness: Option<f64>,
+    /// Length of the sound in seconds.
+    pub seconds: f64,
+    /// Settings that made it, if known.
+    pub sampling: Option<Sampling>,
+    /// The sound: a WAV file in base64.
+    pub wav: String,
+}
+
+/// SHA-256, hexadecimal.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

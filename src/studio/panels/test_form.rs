@@ -1,0 +1,139 @@
+//! The form in which a listening test is planned, over everything else.
+
+use egui::{Checkbox, ComboBox, DragValue, Grid, Modal, Ui};
+
+use super::{Panel, Slot};
+use crate::listen::TestKind;
+use crate::studio::command::Commands;
+use crate::studio::library::LibraryCommand;
+use crate::studio::session::Session;
+use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::test_bench::{TestBenchCommand, TestForm};
+use crate::studio::theme;
+
+/// Width of the form.
+const WIDTH: f32 = 480.0;
+/// Most trials of a text, and most listeners, that can be asked for.
+const MOST: usize = 1_000;
+
+#[derive(Default)]
+pub(super) struct TestFormPanel;
+
+impl Panel for TestFormPanel {
+    fn title(&self) -> &'static str {
+        "New listening test"
+    }
+
+    fn slot(&self) -> Slot {
+        Slot::Over
+    }
+
+    fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
+        let Some(form) = session.test_bench.form() else { return };
+        let modal = Modal::new(egui::Id::unique("new listening test")).show(ui.ctx(), |ui| {
+            ui.set_width(WIDTH);
+            match &form.made {
+                Some(_) => made_ui(ui, form, commands),
+                None => form_ui(ui, form, commands),
+            }
+        });
+        if modal.should_close() {
+            commands.push(TestBenchCommand::ClosePlan);
+        }
+    }
+
+    fn takes_keys(&self, session: &Session) -> bool {
+        session.test_bench.form().is_some()
+    }
+}
+
+fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
+    ui.label(theme::heading("New listening test"));
+    ui.add_space(8.0);
+    let mut request = form.request.clone();
+    let conditions = form.template().map_or(0, |choice| choice.conditions);
+    Grid::new("form of a test").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
+        ui.label("Conditions");
+        let title = form.template().map_or(String::new(), |choice| format!("{} ({conditions})", choice.title));
+        ComboBox::from_id_salt("conditions").selected_text(title).width(240.0).show_ui(ui, |ui| {
+            for choice in &form.templates {
+                let text = format!("{} ({})", choice.title, choice.conditions);
+                ui.selectable_value(&mut request.template, choice.template, text);
+            }
+        });
+        ui.end_row();
+        ui.label("Question");
+        ui.vertical(|ui| {
+            for info in TestKind::all() {
+                let with_anchor = conditions + usize::from(request.low_anchor);
+                ui.add_enabled_ui(info.allows(with_anchor), |ui| {
+                    ui.radio_value(&mut request.kind, info.kind, info.question)
+                        .on_disabled_hover_text("This kind of test is of another number of conditions");
+                });
+            }
+        });
+        ui.end_row();
+        ui.label(if request.kind.info().in_pairs { "Trials of each text and pair" } else { "Trials of each text" });
+        let mut repetitions = form.repetitions();
+        if ui.add(DragValue::new(&mut repetitions).range(1..=MOST)).changed() {
+            request.repetitions = Some(repetitions);
+        }
+        ui.end_row();
+        ui.label("Planned listeners");
+        ui.add(DragValue::new(&mut request.listeners).range(0..=MOST))
+            .on_hover_text("Each has an order of their own. 0: not planned");
+        ui.end_row();
+        ui.label("Checks");
+        ui.vertical(|ui| {
+            ui.add(Checkbox::new(&mut request.low_anchor, "Low anchor"))
+                .on_hover_text("Adds the first condition low-passed at 3.5 kHz, which is surely worse");
+            ui.add_enabled(
+                request.kind.info().can_repeat_sounds,
+                Checkbox::new(&mut request.hidden_repeat, "Hidden repeat"),
+            )
+            .on_hover_text("One sound of each rating stands under two letters; an attentive listener rates both alike");
+        });
+        ui.end_row();
+    });
+    if request != form.request {
+        commands.push(TestBenchCommand::Plan(request.clone()));
+    }
+    ui.add_space(8.0);
+    let trials = form.trials();
+    ui.label(format!("{trials} {} for each listener", if trials == 1 { "trial" } else { "trials" }));
+    match &form.power {
+        None => drop(ui.weak("Computing what the test can find …")),
+        Some((power, warning)) => {
+            ui.label(power);
+            if let Some(warning) = warning {
+                ui.colored_label(ui.visuals().warn_fg_color, warning);
+            }
+        }
+    }
+    ui.add_space(12.0);
+    ui.horizontal(|ui| {
+        if ui.button("Save as…").on_hover_text("Writes the test, and a page for listeners elsewhere").clicked() {
+            commands.push(ShellCommand::Ask(Dialog::Test(form.request.clone())));
+        }
+        if ui.button("Cancel").clicked() {
+            commands.push(TestBenchCommand::ClosePlan);
+        }
+    });
+}
+
+fn made_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
+    let Some(path) = &form.made else { return };
+    ui.label(theme::heading("The test is made"));
+    ui.add_space(8.0);
+    let page = path.with_extension("page.html");
+    ui.label(format!("{} is the test, and {} a page for listeners elsewhere.", path.display(), page.display()));
+    ui.add_space(12.0);
+    ui.horizontal(|ui| {
+        if ui.button("Run now").clicked() {
+            commands.push(LibraryCommand::Open(path.clone()));
+        }
+        if ui.button("Close").clicked() {
+            commands.push(TestBenchCommand::ClosePlan);
+        }
+    });
+}
