@@ -90,6 +90,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "recogniser",
             "report",
             "studio",
+            "takes",
             "text",
             "verify",
             "worker",

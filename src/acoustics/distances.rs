@@ -10,6 +10,9 @@ use super::spectrum::{SpectrumFrames, mel_energies, power_spectra};
 /// takes unless told otherwise.
 const BANDS: usize = 20;
 const CEPSTRA: std::ops::Range<usize> = 1..16;
+/// Decibels of Kubichek's definition in the unscaled distance: cepstra of ln|S| are `ln 10 / 2 / BANDS` times those of the log10 energies,
+/// and decibels `10 / ln 10 sqrt 2` times their distance.
+const MCD_DECIBELS: f64 = 5.0 * std::f64::consts::SQRT_2 / BANDS as f64;
 /// Power below the clip's largest by this many dB counts as that: below it there is only rounding and noise.
 const FLOOR_DECIBELS: f64 = 80.0;
 /// The frame of [`fundamental`] whose centre is that of the first power spectrum.
@@ -49,7 +52,7 @@ impl SoundFeatures {
 /// How far apart two clips of one rate are. All are 0 for equal clips and have no upper bound. [`SOUND_DISTANCES`] defines them.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct SoundDistance {
-    /// Mel-cepstral distortion in dB, pauses excluded.
+    /// Mel-cepstral distance, pauses excluded; without a unit.
     pub mel_cepstral: f64,
     /// Log-spectral distance in dB, frame by frame.
     pub log_spectral: f64,
@@ -69,13 +72,21 @@ pub struct DistanceMeasure {
 }
 
 /// All distances of two clips.
-pub static SOUND_DISTANCES: [DistanceMeasure; 3] = [
+pub static SOUND_DISTANCES: [DistanceMeasure; 4] = [
     DistanceMeasure {
         title: "MCD",
+        unit: "dB",
+        definition: "mel-cepstral distortion, the mean over warped frames of 10 / ln 10 sqrt(2 sum of squares) of the differences of the \
+                     mel cepstra 1 to 15 of the log magnitudes of 20 mel bands (Kubichek 1993); papers with other cepstra (24 of SPTK \
+                     or WORLD, say) have larger values",
+        value: |d| Some(MCD_DECIBELS * d.mel_cepstral),
+    },
+    DistanceMeasure {
+        title: "MCD, unscaled",
         unit: "",
-        definition: "mel-cepstral distortion, the mean over warped frames of the Euclidean distance of the mel cepstra i = 2 to 16, \
+        definition: "the mean over warped frames of the Euclidean distance of the mel cepstra i = 2 to 16, \
                      sum over n of X_n cos(i (n - 1/2) pi / 20) of the log10 energies X of 20 mel bands (Kubichek 1993, as \
-                     mel-cepstral-distance 0.0.4 computes it; values in dB of other definitions are on another scale)",
+                     mel-cepstral-distance 0.0.4 computes it)",
         value: |d| Some(d.mel_cepstral),
     },
     DistanceMeasure {

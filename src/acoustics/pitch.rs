@@ -8,11 +8,17 @@ use super::spectrum::HOP;
 const RANGE: (f64, f64) = (50.0, 500.0);
 /// Length of a frame, seconds: two periods of the lowest frequency and some.
 const FRAME: f64 = 0.0427;
-/// Depth that a trough of the normalised difference must have for the frame to count as voiced.
-const THRESHOLD: f64 = 0.15;
-/// Fundamental frequency every 8 ms, Hz, 50 to 500; `None` if the frame is unvoiced, which means that no trough of the cumulative
-/// mean normalised difference lies below 0.15 (YIN: de Cheveigné and Kawahara 2002, equation 8; parabolic interpolation as in
-/// librosa). The frame at `t` is centred at `t` times the hop.
+/// Depth of a trough of the normalised difference that is surely a period: the first such one counts.
+const CLEAR: f64 = 0.15;
+/// Depth that the deepest trough must have for the frame to count as voiced.
+const VOICED: f64 = 0.4;
+/// Level that a voiced frame must have, as a share of the loudest frame's: -34 dB. Below it there is breath and noise.
+const AUDIBLE: f64 = 0.02;
+
+/// Fundamental frequency every 8 ms, Hz, 50 to 500; `None` if the frame is unvoiced. A frame is voiced if it is no softer than -34 dB of
+/// the loudest one and a trough of the cumulative mean normalised difference lies below 0.4, which finds as many voiced frames as
+/// Praat's autocorrelation does; its period is the first trough below 0.15, else the deepest one (YIN: de Cheveigné and Kawahara 2002,
+/// equation 8; parabolic interpolation as in librosa). The frame at `t` is centred at `t` times the hop.
 pub fn fundamental(samples: &[f32], rate: usize) -> Vec<Option<f64>> {
     let length = ((FRAME * rate as f64) as usize).max(4);
     let hop = ((HOP * rate as f64) as usize).max(1);
@@ -37,9 +43,12 @@ pub fn fundamental(samples: &[f32], rate: usize) -> Vec<Option<f64>> {
         if inverse.process(&mut spectrum, &mut time).is_err() {
             unreachable!("the spectrum of a real signal");
         }
-        period(&time, &squares, shortest, longest).map(|period| rate as f64 / period)
+        let level = (squares.iter().sum::<f64>() / length as f64).sqrt();
+        (level, period(&time, &squares, shortest, longest).map(|period| rate as f64 / period))
     };
-    (0..=samples.len() / hop).map(frame).collect()
+    let frames: Vec<(f64, Option<f64>)> = (0..=samples.len() / hop).map(frame).collect();
+    let loudest = frames.iter().map(|(level, _)| *level).fold(0.0, f64::max);
+    frames.into_iter().map(|(level, hertz)| hertz.filter(|_| level >= AUDIBLE * loudest)).collect()
 }
 
 /// The period in samples of a frame with this autocorrelation and these squared samples.
@@ -60,7 +69,9 @@ fn period(autocorrelation: &[f64], squares: &[f64], shortest: usize, longest: us
         (Some(before), after) => normalised[n] < before && after.is_none_or(|after| normalised[n] <= after),
         (None, after) => after.is_some_and(|after| normalised[n] < after),
     };
-    let trough = (0..normalised.len()).find(|n| normalised[*n] < THRESHOLD && is_trough(*n))?;
+    let troughs = || (0..normalised.len()).filter(|n| normalised[*n] < VOICED && is_trough(*n));
+    let deepest = || troughs().min_by(|a, b| normalised[*a].total_cmp(&normalised[*b]));
+    let trough = troughs().find(|n| normalised[*n] < CLEAR).or_else(deepest)?;
     let shift = |(before, after): (f64, f64)| {
         let (curve, slope) = (after + before - 2.0 * normalised[trough], (after - before) / 2.0);
         if slope.abs() >= curve.abs() { 0.0 } else { -slope / curve }

@@ -3,17 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::output::message;
 use super::report_args::ReportArgs;
 use super::run_job::{run_observed, start_worker};
-use super::{ModelArgs, Outcome};
+use super::{ModelArgs, Outcome, read_recording};
 use crate::analysis::divergence::Divergence;
 use crate::analysis::logit_diff::LogitDiff;
 use crate::analysis::statistics::TokenStats;
 use crate::analysis::steps::Steps;
+use crate::audio::recording::{EXTENSIONS, Length};
 use crate::checkpoint::Checkpoint;
-use crate::data::{Clip, ClipSpec, Dtype, Mode, Sampling, TokenFile};
+use crate::data::{Clip, ClipOrigin, ClipSpec, Codes, Dtype, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
+use crate::files::{JSON_LIMIT, read_file};
 use crate::report::{CheckpointComparison, FrameCandidates, Report, StepsUnavailable, frame_candidates};
 use crate::worker::{CancelToken, WorkerHandle};
 
@@ -23,7 +26,8 @@ const COMPARED_SECONDS: f64 = 10.0;
 /// Flags of `csm analyze`.
 #[derive(clap::Args, Debug)]
 pub struct AnalyzeArgs {
-    /// Token files (.json, .npy, .safetensors) or takes (folders)
+    /// Token files (.json, .npy, .safetensors), takes (folders), or recordings (WAV, FLAC …) whose sound is measured; the text of a
+    /// recording is read from a file of its name that ends in .txt
     #[arg(value_name = "FILE", required_unless_present = "against", conflicts_with = "against")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -62,20 +66,57 @@ pub(super) fn run(args: &AnalyzeArgs) -> Result<Outcome> {
 fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Report> {
     let mut files = Vec::new();
     for path in &args.files {
-        files.push((path, TokenFile::read(&tokens_of(path), &checkpoint.dims())?));
+        let clip = match is_recording(path) {
+            true => read_sound(path, checkpoint)?,
+            false => {
+                let tokens = TokenFile::read(&tokens_of(path), &checkpoint.dims())?;
+                tokens.into_clip(Vec::new(), checkpoint.dims().sample_rate)
+            }
+        };
+        files.push((path, clip));
     }
-    let worker = if args.no_steps { None } else { Some(start_worker(checkpoint)?) };
+    let needs_worker = !args.no_steps && files.iter().any(|(_, clip)| !clip.codes.is_empty());
+    let worker = if needs_worker { Some(start_worker(checkpoint)?) } else { None };
     let (mut clips, cancel) = (Vec::new(), CancelToken::default());
     let names = distinct_names(&args.files);
-    for ((path, file), name) in files.into_iter().zip(names) {
-        let clip = file.into_clip(Vec::new(), checkpoint.dims().sample_rate);
+    for ((path, clip), name) in files.into_iter().zip(names) {
         let Computed { clip, stats, candidates } = match &worker {
+            _ if is_recording(path) => Computed::nothing(clip, StepsUnavailable::NoTokens),
             None => Computed::nothing(clip, StepsUnavailable::NotRequested),
             Some(worker) => teacher_force(worker, checkpoint, clip, path)?,
         };
         clips.push(args.output.clip_report(name, &clip, stats, candidates, &checkpoint.info, &cancel)?);
     }
     Ok(Report::new((*checkpoint.info).clone(), clips))
+}
+
+/// Whether `path` names a recording.
+fn is_recording(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    EXTENSIONS.contains(&ending.as_str()) && !path.is_dir()
+}
+
+/// A recording as a clip without tokens, with the text of the file beside it, if there is one.
+fn read_sound(path: &Path, checkpoint: &Checkpoint) -> Result<Clip> {
+    let dims = checkpoint.dims();
+    let recording = read_recording(path, dims.sample_rate, Length::Whole)?;
+    recording.warnings.iter().for_each(|text| message!("warning: {text}"));
+    let beside = path.with_extension("txt");
+    let text = match beside.exists() {
+        true => {
+            let bytes = read_file(&beside, JSON_LIMIT)?;
+            let text = String::from_utf8(bytes).map_err(|e| Error::parse(&beside, "expected text in UTF-8", e))?;
+            Some(text.trim().to_owned())
+        }
+        false => None,
+    };
+    Ok(Clip {
+        codes: Codes::new(dims.codebooks),
+        audio: recording.samples,
+        sample_rate: dims.sample_rate,
+        stop: None,
+        origin: ClipOrigin { text, ..ClipOrigin::default() },
+    })
 }
 
 /// The token file of a take, or `path` itself.

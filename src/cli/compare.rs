@@ -1,7 +1,9 @@
 //! `csm compare`: one text in several modes with several seeds. See [`crate::report`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::keep_takes::TakeKeeper;
 use super::output::message;
 use super::param_args::ParamArgs;
 use super::report_args::ReportArgs;
@@ -41,6 +43,9 @@ pub struct CompareArgs {
     /// Maximum length of a clip
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     max_audio_length_ms: u64,
+    /// Keep the clips as takes, for listening tests: in this folder, or in the one that the window shows
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true)]
+    takes: Option<Option<PathBuf>>,
     #[command(flatten)]
     output: ReportArgs,
 }
@@ -58,6 +63,7 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
     if max_frames == 0 {
         return Err(Error::invalid("max_audio_length_ms", "at least one frame", args.max_audio_length_ms));
     }
+    let mut takes = TakeKeeper::open(args.takes.as_ref(), &checkpoint)?;
     let worker = start_worker(&checkpoint)?;
     let (mut clips, mut pairs) = (Vec::new(), Vec::new());
     let cancel = cancel_on_signals();
@@ -71,6 +77,9 @@ pub(super) fn run(args: &CompareArgs) -> Result<Outcome> {
                 observed_step(event).into_iter().for_each(|step| steps[n].push(step));
             })?;
             for ((made, steps), of_seed) in made.into_iter().zip(steps).zip(&mut of_seeds) {
+                if let Some(takes) = &mut takes {
+                    takes.keep(&made)?;
+                }
                 let mut clip = made.clip;
                 clip.origin.model = Some(checkpoint.id()?);
                 let Some(sampling) = clip.origin.sampling.filter(|_| clip.stop != Some(FinishReason::Cancelled)) else {

@@ -6,6 +6,7 @@ mod compare;
 mod doctor;
 mod download;
 mod generate;
+mod keep_takes;
 mod listen;
 mod output;
 mod param_args;

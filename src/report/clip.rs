@@ -28,6 +28,8 @@ pub enum StepsUnavailable {
         /// Index of that frame.
         frame: usize,
     },
+    /// It is a recording: it has a sound and no tokens.
+    NoTokens,
     /// They are those of the first clip, which has the same tokens up to the first difference.
     SameAsFirst,
 }
@@ -40,6 +42,7 @@ impl std::fmt::Display for StepsUnavailable {
             Self::OtherModel(model) => write!(f, "made by another model ({}); open that model to see them", model.name),
             Self::NotReproducible(missing) => write!(f, "{missing}"),
             Self::Incomplete { frame } => write!(f, "frame {frame} is all zeros, which ends the speech"),
+            Self::NoTokens => write!(f, "a recording has no tokens"),
             Self::SameAsFirst => write!(f, "see the first clip"),
         }
     }

@@ -29,7 +29,7 @@ fn open_window(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
     let folders = directories::ProjectDirs::from("", "", "csm-studio")
         .ok_or_else(|| Error::unavailable("there is no home folder", "set HOME"))?;
     let paths = StudioPaths {
-        takes: folders.data_dir().join("takes"),
+        takes: crate::takes::users_folder()?,
         cache: folders.cache_dir().to_owned(),
         settings: folders.config_dir().join("settings.json"),
         sink: None,

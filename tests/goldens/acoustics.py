@@ -17,7 +17,7 @@ from scipy.io import wavfile
 RATE = 24_000
 WINDOW, HOP = 768, 192
 SHORTEST, LONGEST = RATE // 500, RATE // 50
-THRESHOLD = 0.15
+THRESHOLD, VOICED, AUDIBLE = 0.15, 0.4, 0.02
 
 # seconds, fundamental frequency at both ends (0: noise; negative: silence), loudness
 SOUNDS = {
@@ -61,7 +61,8 @@ def fundamental(y: np.ndarray) -> list:
     normalised = pitch._cumulative_mean_normalized_difference(frames.copy(), SHORTEST, LONGEST)
     trough = librosa.util.localmin(normalised, axis=-2)
     trough[0] = normalised[0] < normalised[1]
-    voiced = (trough & (normalised < THRESHOLD)).any(axis=-2)
+    level = np.sqrt((frames**2).mean(axis=-2))
+    voiced = (trough & (normalised < VOICED)).any(axis=-2) & (level >= AUDIBLE * level.max())
     return [round(f, 6) if v else None for f, v in zip(f0.tolist(), voiced, strict=True)]
 
 

@@ -108,6 +108,9 @@ pub struct GenerateArgs {
     /// Write the logits to this safetensors file: `logits`, float32 [frames, K, V]
     #[arg(long, value_name = "FILE")]
     dump_logits: Option<PathBuf>,
+    /// Also keep each clip as a take, with its tokens: in this folder, or in the one that the window shows
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, conflicts_with = "decode_tokens")]
+    take: Option<Option<PathBuf>>,
     /// Only decode the tokens of this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["context_audio", "force_tokens", "edits", "dump_logits"])]
     decode_tokens: Option<PathBuf>,
@@ -193,7 +196,7 @@ fn speak_all(
         let made = speaker.speak(plan, next.request, n)?;
         output.push(&made.clip.audio)?;
         narration.spoken(&made.clip.codes);
-        let written = speaker.write_tokens(plan, &made.clip, n);
+        let written = speaker.write_tokens(plan, &made.clip, n).and(speaker.keep_take(&made));
         spoken.add(made);
         written?;
         if spoken.was_cancelled() {

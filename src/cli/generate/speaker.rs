@@ -10,6 +10,7 @@ use crate::audio::recording::Length;
 use crate::audio::wav::{self, WavInfo};
 use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
+use crate::cli::keep_takes::TakeKeeper;
 use crate::cli::output;
 use crate::cli::output::message;
 use crate::cli::read_recording;
@@ -59,15 +60,17 @@ pub(super) struct Speaker<'a> {
     worker: WorkerHandle,
     cancel: CancelToken,
     player: Option<Player>,
+    takes: Option<TakeKeeper>,
     /// Underruns of what was played.
     underruns: usize,
 }
 
 impl<'a> Speaker<'a> {
     pub(super) fn start(args: &'a GenerateArgs, checkpoint: Arc<Checkpoint>) -> Result<Self> {
+        let takes = TakeKeeper::open(args.take.as_ref(), &checkpoint)?;
         let worker = start_worker(&checkpoint)?;
         let player = args.play.then(|| open_player(checkpoint.dims().sample_rate)).flatten();
-        Ok(Self { args, checkpoint, worker, cancel: cancel_on_signals(), player, underruns: 0 })
+        Ok(Self { args, checkpoint, worker, cancel: cancel_on_signals(), player, takes, underruns: 0 })
     }
 
     /// Says what will be spoken, for the player.
@@ -183,6 +186,11 @@ impl<'a> Speaker<'a> {
         let view = view.map_err(|e| Error::write(path, e))?;
         let file = safetensors::serialize([("logits", view)], None).map_err(|e| Error::write(path, e))?;
         write_atomically(path, &file)
+    }
+
+    /// Keeps a clip as a take if the user asked for that.
+    pub(super) fn keep_take(&mut self, made: &GeneratedClip) -> Result<()> {
+        self.takes.as_mut().map_or(Ok(()), |takes| takes.keep(made))
     }
 
     /// Writes the token file of piece `n` if the user asked for one.

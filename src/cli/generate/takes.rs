@@ -35,14 +35,14 @@ pub(super) fn speak(
     if is_stdout(&args.output) {
         return Err(Error::invalid("output", "a file name, as there is a file for each seed", "-"));
     }
-    let speaker = Speaker::start(args, checkpoint)?;
+    let mut speaker = Speaker::start(args, checkpoint)?;
     let context = speaker.context(&plan)?;
     let Some(next) = speaker.next_piece(&mut plan.narration(&context))? else { return Ok(Outcome::Done) };
     let mut outcome = Outcome::Done;
     // Written batch by batch: a failure loses nothing that was made before it.
     for part in seeds.chunks(BATCH) {
         let clips = speaker.speak_batch(next.request.clone(), part)?;
-        if save_clips(args, &speaker, &mut plan, part, clips)? {
+        if save_clips(args, &mut speaker, &mut plan, part, clips)? {
             outcome = Outcome::Cancelled;
             break;
         }
@@ -53,7 +53,7 @@ pub(super) fn speak(
 /// Writes the clips of `seeds`; whether one of them was cancelled.
 fn save_clips(
     args: &GenerateArgs,
-    speaker: &Speaker<'_>,
+    speaker: &mut Speaker<'_>,
     plan: &mut GeneratePlan,
     seeds: &[u64],
     clips: Vec<GeneratedClip>,
@@ -70,6 +70,7 @@ fn save_clips(
             if let Some(tokens) = &args.dump_tokens {
                 speaker.save_tokens(&of_seed(tokens, *seed), &made.clip)?;
             }
+            speaker.keep_take(&made)?;
             plan.sampling = made.clip.origin.sampling.unwrap_or(plan.sampling);
             spoken.add(made);
             speaker.print_summary(&path, plan, &spoken)?;

@@ -7,7 +7,6 @@ mod outlines;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use self::exports::{Export, ExportKind};
 pub use self::families::families;
@@ -23,13 +22,12 @@ use super::session::{Owner, Session, StudioPaths};
 use super::shell::ShellCommand;
 use super::tasks::{Key, SPEAK, Tasks};
 use crate::audio::recording;
-use crate::audio::wav::{self, WavInfo};
 use crate::checkpoint::CheckpointSpec;
 use crate::data::command_line::generate_line;
-use crate::data::{ClipSpec, FinishReason, Mode, ModelDims, ModelId, Sampling, TokenFile, random_seed};
+use crate::data::{ClipSpec, FinishReason, Mode, ModelDims, Sampling, random_seed};
 use crate::error::{Error, Result};
 use crate::machine;
-use crate::takes::{ClipSummary, FolderChanges, Store, Take, TakeFolder, TakeId};
+use crate::takes::{FolderChanges, NewTake, Store, Take, TakeFolder, TakeId};
 use crate::worker::GeneratedClip;
 
 /// Writes takes that were made.
@@ -39,9 +37,6 @@ const SCAN_TAKES: Key = Key("scan takes");
 const READ_SPEC: Key = Key("read spec");
 const COPY_COMMAND: Key = Key("copy command");
 const READ_OUTLINES: Key = Key("read outlines");
-
-/// Characters of a text that become the name of its take.
-const NAME: usize = 60;
 
 pub struct Library {
     pub store: Store,
@@ -204,7 +199,19 @@ impl Library {
         let write = move || {
             let made = made.into_iter().enumerate().filter(|(_, made)| !made.clip.codes.is_empty());
             let write = |(n, made): (usize, GeneratedClip)| {
-                let (take, clipped) = write_take(&folder, &made, parent.clone(), &model, &dims)?;
+                let device =
+                    made.clip.origin.sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision)));
+                let (take, clipped) = folder.write_clip(&NewTake {
+                    clip: &made.clip,
+                    seconds: made.seconds,
+                    issues: &made.issues,
+                    guarded: made.guarded,
+                    beyond_codec: made.beyond_codec,
+                    parent: parent.clone(),
+                    device,
+                    model: &model,
+                    dims: &dims,
+                })?;
                 Ok((n, take, clipped))
             };
             made.map(write).collect::<Vec<_>>()
@@ -397,43 +404,4 @@ fn command_line(
     let max_ms = ((seconds + margin) * 1_000.0).round() as u64;
     let adapter = model.adapter.as_ref().map(ToString::to_string);
     Ok(generate_line(&spec, max_ms, &path, model.path.as_deref(), adapter.as_deref()))
-}
-
-/// Writes a clip as a take; with the number of its samples that were clipped.
-fn write_take(
-    folder: &TakeFolder,
-    made: &GeneratedClip,
-    parent: Option<TakeId>,
-    model: &ModelId,
-    dims: &ModelDims,
-) -> Result<(Take, usize)> {
-    let clip = &made.clip;
-    let sampling = clip.origin.sampling;
-    let info = WavInfo::for_clip(model, &clip.origin);
-    let (wav, clipped) = wav::encode(&clip.audio, clip.sample_rate, &info)?;
-    let text = clip.origin.text.clone().unwrap_or_default();
-    let take = Take {
-        id: TakeId::default(),
-        name: text.chars().take(NAME).collect(),
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
-        favourite: false,
-        parent,
-        measures: ClipSummary {
-            frames: clip.codes.len(),
-            seconds: clip.seconds(),
-            real_time_factor: made.seconds / clip.seconds(),
-            issues: made.issues.clone(),
-            guarded: made.guarded,
-            beyond_codec: made.beyond_codec,
-        },
-        text,
-        speaker: clip.origin.speaker.unwrap_or(0),
-        model: Some(model.clone()),
-        sampling,
-        stop: clip.stop,
-        edited: !clip.origin.edits.is_empty(),
-        device: sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision))),
-    };
-    let tokens = TokenFile::new(clip, model.clone(), dims);
-    Ok((folder.write(take, &tokens, &wav)?, clipped))
 }

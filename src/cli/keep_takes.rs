@@ -1,0 +1,49 @@
+//! Takes that the command line keeps, as the window does.
+
+use std::path::{Path, PathBuf};
+
+use super::output::message;
+use crate::checkpoint::Checkpoint;
+use crate::data::{ModelDims, ModelId};
+use crate::error::Result;
+use crate::machine;
+use crate::takes::{NewTake, Store, users_folder};
+use crate::worker::GeneratedClip;
+
+/// A folder of takes that clips are kept in.
+pub(super) struct TakeKeeper {
+    store: Store,
+    model: ModelId,
+    dims: ModelDims,
+}
+
+impl TakeKeeper {
+    /// Opens `folder`, or the user's folder of takes, which the window shows, if none is named. `None` where takes are not kept.
+    pub(super) fn open(folder: Option<&Option<PathBuf>>, checkpoint: &Checkpoint) -> Result<Option<Self>> {
+        let Some(folder) = folder else { return Ok(None) };
+        let folder = folder.as_deref().map(Path::to_owned).map_or_else(users_folder, Ok)?;
+        Ok(Some(Self { store: Store::open(&folder)?, model: checkpoint.id()?, dims: checkpoint.dims() }))
+    }
+
+    /// Keeps a clip; says where. One without frames is no take.
+    pub(super) fn keep(&mut self, made: &GeneratedClip) -> Result<()> {
+        if made.clip.codes.is_empty() {
+            return Ok(());
+        }
+        let sampling = made.clip.origin.sampling;
+        let (take, _) = self.store.folder().write_clip(&NewTake {
+            clip: &made.clip,
+            seconds: made.seconds,
+            issues: &made.issues,
+            guarded: made.guarded,
+            beyond_codec: made.beyond_codec,
+            parent: None,
+            device: sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision))),
+            model: &self.model,
+            dims: &self.dims,
+        })?;
+        let id = self.store.add_written(take);
+        message!("take: {}", self.store.path(&id).display());
+        Ok(())
+    }
+}

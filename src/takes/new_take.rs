@@ -1,0 +1,71 @@
+//! A clip that becomes a take.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{ClipSummary, Take, TakeFolder, TakeId};
+use crate::audio::wav::{self, WavInfo};
+use crate::data::{Clip, Issue, ModelDims, ModelId, TokenFile};
+use crate::error::Result;
+
+/// Characters of a take's first name: the start of its text.
+const NAME: usize = 60;
+
+/// A clip that was made, with what is known of its making.
+#[derive(Debug)]
+pub struct NewTake<'a> {
+    /// The clip.
+    pub clip: &'a Clip,
+    /// Time of generating it, seconds.
+    pub seconds: f64,
+    /// What is wrong with it.
+    pub issues: &'a [Issue],
+    /// Tokens that the range guard changed.
+    pub guarded: usize,
+    /// Ids past the codec's size, decoded as 0.
+    pub beyond_codec: usize,
+    /// The take that it was made from.
+    pub parent: Option<TakeId>,
+    /// What computed it.
+    pub device: Option<String>,
+    /// The model that made it.
+    pub model: &'a ModelId,
+    /// Sizes of that model.
+    pub dims: &'a ModelDims,
+}
+
+impl TakeFolder {
+    /// Writes a clip as a take; with the number of its samples that were clipped.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TakeFolder::write`], and of the WAV file.
+    pub fn write_clip(&self, new: &NewTake<'_>) -> Result<(Take, usize)> {
+        let clip = new.clip;
+        let info = WavInfo::for_clip(new.model, &clip.origin);
+        let (wav, clipped) = wav::encode(&clip.audio, clip.sample_rate, &info)?;
+        let text = clip.origin.text.clone().unwrap_or_default();
+        let take = Take {
+            id: TakeId::default(),
+            name: text.chars().take(NAME).collect(),
+            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            favourite: false,
+            parent: new.parent.clone(),
+            measures: ClipSummary {
+                frames: clip.codes.len(),
+                seconds: clip.seconds(),
+                real_time_factor: new.seconds / clip.seconds(),
+                issues: new.issues.to_vec(),
+                guarded: new.guarded,
+                beyond_codec: new.beyond_codec,
+            },
+            text,
+            speaker: clip.origin.speaker.unwrap_or(0),
+            model: Some(new.model.clone()),
+            sampling: clip.origin.sampling,
+            stop: clip.stop,
+            edited: !clip.origin.edits.is_empty(),
+            device: new.device.clone(),
+        };
+        let tokens = TokenFile::new(clip, new.model.clone(), new.dims);
+        Ok((self.write(take, &tokens, &wav)?, clipped))
+    }
+}
