@@ -160,7 +160,7 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
         title: "F0",
         unit: "Hz",
         digits: 0,
-        definition: "Median fundamental frequency of voiced frames, 50 to 500 Hz (YIN, de Cheveigné and Kawahara 2002, threshold 0.15)",
+        definition: "Median fundamental frequency of voiced frames, 50 to 500 Hz (YIN, de Cheveigné and Kawahara 2002)",
         measure: |sound| median(&sound.semitones).map(|semitones| (semitones / 12.0).exp2()),
     },
     SoundMeasure {
@@ -176,7 +176,7 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
         title: "Voiced",
         unit: "%",
         digits: 0,
-        definition: "Share of voiced frames among those that sound",
+        definition: "Share of voiced frames among those that sound: as many as Praat finds, within 5 points",
         measure: |sound| sound.voiced_share.map(|share| 100.0 * share),
     },
 ];

@@ -78,8 +78,8 @@ pub struct MeanTest {
 ///
 /// Over listeners, items or trials alone: a sign-flip test of the units' means, and a t interval (Fisher 1935; Good 2005). Over
 /// listeners and items: the quasi-F test of two crossed random effects (Clark 1973, after Cornfield and Tukey 1956) in its t form,
-/// with variance components by the method of moments, which also fits incomplete designs. Its p-value is never below that of a sign-flip
-/// test over listeners or over items, which bounds what few units can prove.
+/// with variance components by the method of moments, which also fits incomplete designs. Its p-value is never below the smallest one of
+/// a sign-flip test over as many listeners, or as many items, which bounds what few units can prove.
 pub fn test_mean(votes: &[Vote], scope: Scope) -> Option<MeanTest> {
     if votes.is_empty() {
         return None;
@@ -157,14 +157,14 @@ fn t_quantile(df: f64) -> f64 {
 fn crossed(cells: &[(usize, usize, f64)], by_listener: &[f64], by_item: &[f64]) -> (f64, Option<(f64, f64)>, f64, f64) {
     let mean = cells.iter().map(|(_, _, value)| value).sum::<f64>() / cells.len() as f64;
     let (variance, df) = crossed_variance(cells, mean);
-    // Equal values in all cells have no variance; the sign flips bound the p-value.
+    // Equal values in all cells have no variance; what sign flips can give bounds the p-value.
     let t = mean.abs() / variance.sqrt();
     let tail = StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |distribution| 2.0 * distribution.sf(t));
     let p = if t.is_finite() { tail } else { 0.0 };
-    let p = if mean == 0.0 { 1.0 } else { p.max(sign_flip_p(by_listener)).max(sign_flip_p(by_item)) };
+    let smallest = smallest_sign_flip_p(by_listener.len()).max(smallest_sign_flip_p(by_item.len()));
+    let p = if mean == 0.0 { 1.0 } else { p.max(smallest) };
     let enough = by_listener.len().min(by_item.len()) >= LEAST_UNITS;
     let half = t_quantile(df) * variance.sqrt();
-    let smallest = smallest_sign_flip_p(by_listener.len()).max(smallest_sign_flip_p(by_item.len()));
     (mean, enough.then_some((mean - half, mean + half)), p, smallest)
 }
 

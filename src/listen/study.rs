@@ -105,32 +105,55 @@ pub(super) const LEAST_FOR_CONSTANT: usize = 8;
 /// Repeats that are needed before their share says something.
 pub(super) const LEAST_FOR_ALIKE: usize = 3;
 
+/// What a test has for its rules to look at.
+pub(super) struct Screened {
+    pub(super) anchor: bool,
+    pub(super) reference: bool,
+    pub(super) repeats: bool,
+    pub(super) attention: bool,
+    pub(super) headphones: bool,
+}
+
 impl Screening {
-    /// Its rules in words.
-    pub fn rules(&self) -> Vec<String> {
+    /// Its rules in words, those that apply to a test.
+    pub(super) fn rules(&self, test: &Screened) -> Vec<String> {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-        let mut rules = vec![
-            format!(
-                "the low anchor is rated as high as every other sound in more than {} of the trials",
-                percent(self.anchor_above)
+        let rules = [
+            (
+                test.anchor,
+                format!(
+                    "the low anchor is rated as high as every other sound in more than {} of the trials",
+                    percent(self.anchor_above)
+                ),
             ),
-            format!(
-                "the hidden reference is rated below 90 in more than {} of the trials",
-                percent(self.reference_below_90)
+            (
+                test.reference,
+                format!(
+                    "the hidden reference is rated below 90 in more than {} of the trials",
+                    percent(self.reference_below_90)
+                ),
             ),
-            format!("fewer than {} of at least {LEAST_FOR_ALIKE} repeats are answered alike", percent(self.alike)),
-            format!(
-                "more than {} of the trials are answered in less time than half of their sounds last",
-                percent(self.hasty)
+            (
+                test.repeats,
+                format!("fewer than {} of at least {LEAST_FOR_ALIKE} repeats are answered alike", percent(self.alike)),
             ),
+            (
+                true,
+                format!(
+                    "more than {} of the trials are answered in less time than half of their sounds last",
+                    percent(self.hasty)
+                ),
+            ),
+            (!self.constant, format!("all of at least {LEAST_FOR_CONSTANT} trials have the same answer")),
+            (
+                test.attention,
+                match self.attention_failed {
+                    0 => "a check of attention is failed".into(),
+                    n => format!("more than {n} checks of attention are failed"),
+                },
+            ),
+            (test.headphones && !self.without_headphones, "the check for headphones is failed".into()),
         ];
-        if !self.constant {
-            rules.push(format!("all of at least {LEAST_FOR_CONSTANT} trials have the same answer"));
-        }
-        rules.push(format!("more than {} checks of attention are failed", self.attention_failed));
-        if !self.without_headphones {
-            rules.push("the check for headphones is failed".into());
-        }
-        rules
+        rules.into_iter().filter(|(applies, _)| *applies).map(|(_, rule)| rule).collect()
     }
 }

@@ -199,7 +199,10 @@ impl ClipReport {
     /// Length, settings and end on one line.
     pub fn headline(&self, model: &ModelInfo) -> String {
         let stop = self.stop.map_or("the file does not say how it ended", FinishReason::describe);
-        let mut parts = vec![format!("{} frames, {:.2} s, {stop}", self.frames, model.dims.seconds(self.frames))];
+        let mut parts = match &self.steps_unavailable {
+            Some(reason @ StepsUnavailable::NoTokens) => vec![reason.to_string()],
+            _ => vec![format!("{} frames, {:.2} s, {stop}", self.frames, model.dims.seconds(self.frames))],
+        };
         parts.extend(self.sampling.map(|s| s.summary()));
         let r = &self.repetition;
         if r.longest_run > 1 {

@@ -36,6 +36,9 @@ pub fn text(report: &Report) -> String {
 
 fn render_clip(clip: &ClipReport, model: &ModelInfo) -> String {
     let mut out = format!("{}: {}\n", clip.name, clip.headline(model));
+    if clip.codes.is_empty() {
+        return out + "\n";
+    }
     out += &render_table(&Table::codebooks(clip, model, COMMON));
     if let Some(reason) = &clip.steps_unavailable {
         out += &format!("  no statistics of draws: {reason}\n");

@@ -241,7 +241,7 @@ fn finding(test: &ListeningTest, group: &str, pair: (usize, usize), votes: &[Vot
         p_corrected: tested.p,
         smallest_p: tested.smallest_p,
         method: match scope {
-            Scope::ListenersAndItems => "quasi-F test over listeners and items, never below sign flips of either",
+            Scope::ListenersAndItems => "quasi-F test over listeners and items",
             Scope::Listeners => "sign flips over listeners",
             Scope::Items => "sign flips over items",
             Scope::Trials => "sign flips over trials",

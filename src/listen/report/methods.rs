@@ -3,6 +3,7 @@
 use super::ListeningReport;
 use super::findings::Estimate;
 use super::text::{p_value, plural};
+use crate::listen::study::Screened;
 use crate::listen::{ListeningTest, TestKind};
 
 /// The script for R: mixed models with crossed random effects of listeners and items, of the table of `ListeningReport::long_csv`.
@@ -50,8 +51,8 @@ pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> Strin
                 .into()
         }
         _ => "Differences of conditions were tested with listeners and items as crossed random effects (quasi-F, Clark 1973), with a \
-              p-value no smaller than that of sign-flip tests over listeners and over items; where there was only one of either, by sign \
-              flips alone. p-values of several questions were corrected by Holm's method."
+              p-value no smaller than sign flips over listeners or over items could give; where there was only one of either, by sign \
+              flips. p-values of several questions were corrected by Holm's method."
             .into(),
     });
     let results = report.findings.iter().map(|f| {
@@ -87,7 +88,17 @@ pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String 
         0 => "(not stated)".to_owned(),
         n => n.to_string(),
     };
-    let rules: Vec<String> = study.screening.rules().iter().map(|rule| format!("- {rule}")).collect();
+    let screened = Screened {
+        anchor: test.low_anchor().is_some(),
+        reference: test.reference().is_some(),
+        repeats: test
+            .trials
+            .iter()
+            .any(|t| t.repeats.is_some() || (1..t.stimuli.len()).any(|n| t.first_place(n).is_some())),
+        attention: test.trials.iter().any(|trial| trial.expected.is_some()),
+        headphones: study.headphone_check,
+    };
+    let rules: Vec<String> = study.screening.rules(&screened).iter().map(|rule| format!("- {rule}")).collect();
     let pairs = test.conditions.len() * test.conditions.len().saturating_sub(1) / 2;
     format!(
         "# Preregistration of a listening test\n\n\
@@ -97,7 +108,7 @@ pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String 
          ## Design\n\n{} of {}. Question: \"{}\". {} for each listener, in {} lists drawn from seed {}.\n\n\
          ## Listeners\n\nPlanned: {listeners}. Data collection ends when they have finished; no test is made before.\n\n\
          A listener is left out if\n\n{}\n\n\
-         ## Analysis\n\n`csm listen report` of CSM Studio {}: {pairs} pairs of conditions, corrected by Holm's method, alpha 0.05. Listeners and \
+         ## Analysis\n\n`csm listen report` of CSM Studio {}: {}, corrected by Holm's method, alpha 0.05. Listeners and \
          items are random. Results are reported with and without the listeners who are left out.\n\n\
          ## Power\n\n{}\n",
         test.sha256(),
@@ -110,6 +121,7 @@ pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String 
         test.seed,
         rules.join("\n"),
         test.version,
+        plural(pairs, "question"),
         test.power_plan(spread).describe(),
     )
 }
