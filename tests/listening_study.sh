@@ -22,7 +22,7 @@ for line in open(f"{folder}/r.txt"):
     if found := re.match(r"Against (\S+)", line):
         base = found[1]
     elif found := re.match(r"condition(condition\d)\s.*?(\S+)\s*$", line):
-        theirs[f"{min(base, found[1])} better than {max(base, found[1])}"] = float(found[2]) <= 0.05
+        theirs[f"{min(base, found[1])} against {max(base, found[1])}"] = float(found[2]) <= 0.05
 print("ours:  ", ours, "\nlme4's:", theirs)
 sys.exit(ours != theirs)
 PYTHON

@@ -156,7 +156,7 @@ static KINDS: [TestKindInfo; 5] = [
         usual_trials: 1,
         can_repeat_sounds: true,
         sides: Sides::Two,
-        relation: "better than",
+        relation: "against",
     },
     TestKindInfo {
         kind: TestKind::Opinion,
@@ -176,7 +176,7 @@ static KINDS: [TestKindInfo; 5] = [
         usual_trials: 1,
         can_repeat_sounds: false,
         sides: Sides::Two,
-        relation: "better than",
+        relation: "against",
     },
     TestKindInfo {
         kind: TestKind::Comparison,
@@ -198,7 +198,7 @@ static KINDS: [TestKindInfo; 5] = [
         usual_trials: 4,
         can_repeat_sounds: false,
         sides: Sides::Two,
-        relation: "better than",
+        relation: "against",
     },
 ];
 

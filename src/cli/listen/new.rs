@@ -235,8 +235,10 @@ impl ScreeningRule {
             "alike" => screening.alike = share()?,
             "hasty" => screening.hasty = share()?,
             "attention" => {
-                screening.attention_failed =
-                    self.value.parse().map_err(|_| format!("attention: expected a number, got {:?}", self.value))?;
+                screening.attention_failed = self
+                    .value
+                    .parse()
+                    .map_err(|e| format!("attention: expected a number, got {:?}: {e}", self.value))?;
             }
             "constant" => screening.constant = keep()?,
             "headphones" => screening.without_headphones = keep()?,

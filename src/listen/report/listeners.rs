@@ -124,7 +124,7 @@ fn ratings(test: &ListeningTest, answer: &Answer) -> Vec<(usize, f64)> {
         Choice::Values(values) if values.len() == trial.stimuli.len() && values.len() > 1 => {
             trial.stimuli.iter().map(|n| test.stimuli[*n].condition).zip(values.iter().copied()).collect()
         }
-        _ => Vec::new(),
+        Choice::First | Choice::Second | Choice::Tie | Choice::Values(_) => Vec::new(),
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> Strin
         };
         let estimate = match f.measure {
             Estimate::Difference => format!("{:+.2}", f.estimate),
-            _ => format!("{:.0} %", 100.0 * f.estimate),
+            Estimate::ShareRight | Estimate::ShareOfVotes => format!("{:.0} %", 100.0 * f.estimate),
         };
         format!("{}: {estimate}{interval}, p {}.", f.question, p_value(f.p_corrected))
     });

@@ -133,7 +133,7 @@ fn a_70_percent_listener_is_found_as_often_as_promised() {
 #[test]
 fn perfect_one_sided_and_careless_listeners_are_what_they_are() {
     let repeated = TestPlan { repeats: 8, ..plan(TestKind::Abx, 2, 2, 8) };
-    let test = made(&repeated.clone());
+    let test = made(&repeated);
     let mut random = RepeatableRandom::new(2);
     let perfect = listen(&test, "perfect", &mut random, &mut |_, trial, _| right(trial));
     let always_a = listen(&test, "always A", &mut random, &mut |_, _, _| Choice::First);
