@@ -25,7 +25,7 @@ impl TakeKeeper {
         Ok(Some(Self { store: Store::open(&folder)?, model: checkpoint.id()?, dims: checkpoint.dims() }))
     }
 
-    /// Keeps a clip; says where. One without frames is no take.
+    /// Keeps a clip; says where. A clip without frames is not kept.
     pub(super) fn keep(&mut self, made: &GeneratedClip) -> Result<()> {
         if made.clip.codes.is_empty() {
             return Ok(());

@@ -13,8 +13,9 @@ use crate::audio::wav::{self, WavInfo};
 use crate::data::Sampling;
 use crate::error::{Error, Result};
 
-/// Frames per second of a test at most; recordings above are resampled.
-const HIGHEST_RATE: usize = 48_000;
+/// Frames per second that a test may have. Below 24 kHz, which CSM speaks at, a narrow sound is resampled rather than that the others lose
+/// their treble.
+const RATES: (usize, usize) = (24_000, 48_000);
 /// Difference in length, seconds, above which listeners could tell two sounds of a text by it.
 const TELLING_SECONDS: f64 = 0.04;
 
@@ -103,8 +104,8 @@ impl PlannedSound {
     }
 }
 
-/// Brings the sounds to the lowest of their rates and the fewest of their channels, at most 48 kHz and stereo, and says of each one
-/// that changes how.
+/// Brings the sounds to the lowest of their rates, 24 to 48 kHz, and to stereo if all of them are, else mono; says of each one that changes
+/// how.
 ///
 /// # Errors
 /// [`Error::InvalidValue`] for a sound without samples or with NaN.
@@ -114,7 +115,7 @@ pub(super) fn unify(conditions: &mut [Condition], warnings: &mut Vec<String>) ->
         let got = if sound.samples.is_empty() { "no sample" } else { "NaN or infinity" };
         return Err(Error::invalid("sound", "finite samples", format!("{got} in {}", sound.source)));
     }
-    let rate = sounds.iter().map(|s| s.rate).min().unwrap_or(HIGHEST_RATE).min(HIGHEST_RATE);
+    let rate = sounds.iter().map(|s| s.rate).min().unwrap_or(RATES.0).clamp(RATES.0, RATES.1);
     let channels = if sounds.iter().all(|s| s.channels == 2) { 2 } else { 1 };
     for sound in conditions.iter_mut().flat_map(|(_, sounds)| sounds) {
         let recording = sound.recording();

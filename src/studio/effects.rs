@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::command::Command;
+use super::notifications::Cause;
 use crate::error::{Error, Result};
 
 /// Something that crosses from one owner to the others.
@@ -10,6 +11,10 @@ pub(super) enum Effect {
     Notify(String),
     /// Tell the user that something failed.
     NotifyError(String),
+    /// Tell the user that something failed, until it works.
+    NotifyErrorOf(Cause, String),
+    /// Something works now.
+    Resolve(Cause),
     /// Run a command, which may be another owner's.
     Run(Box<Command>),
 }
@@ -26,6 +31,21 @@ impl Effects {
     /// Shows that something failed.
     pub(super) fn notify_error(&mut self, error: impl ToString) {
         self.0.push_back(Effect::NotifyError(error.to_string()));
+    }
+
+    /// Shows that something failed, until [`Effects::resolve`] says that it works.
+    pub(super) fn notify_error_of(&mut self, cause: Cause, error: impl ToString) {
+        self.0.push_back(Effect::NotifyErrorOf(cause, error.to_string()));
+    }
+
+    /// Ends the errors of `cause`, which works now.
+    pub(super) fn resolve(&mut self, cause: Cause) {
+        self.0.push_back(Effect::Resolve(cause));
+    }
+
+    /// The value, or a notification of the error, until `cause` works.
+    pub(super) fn or_notify_of<T>(&mut self, cause: Cause, result: Result<T>) -> Option<T> {
+        result.map_err(|e: Error| self.notify_error_of(cause, e)).ok()
     }
 
     /// The value, or a notification of the error.

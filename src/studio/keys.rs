@@ -1,12 +1,13 @@
 //! Keys that are commands.
 
-use egui::{Context, Key, KeyboardShortcut, Modifiers};
+use egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
 
 use super::command::{COMMANDS, Command};
 use super::composer::ComposerCommand;
 use super::monitor::{MonitorCommand, PlaybackSource};
 use super::panels::Panel;
 use super::session::Session;
+use super::shell::{PanelRequest, ShellCommand};
 
 /// Keys of the pinned clips, in their order.
 const PIN_KEYS: [Key; 9] =
@@ -16,6 +17,8 @@ const PIN_KEYS: [Key; 9] =
 pub(super) enum PressedKey {
     /// In the table of commands.
     Named(fn(&Session) -> Option<Command>),
+    /// Shows the commands, with what was typed after the key in the same frame.
+    Palette(String),
     /// Switches to this pinned clip.
     Pinned(usize),
     Escape,
@@ -26,6 +29,7 @@ impl PressedKey {
     pub(super) fn command(&self, session: &Session) -> Option<Command> {
         match self {
             Self::Named(command) => command(session),
+            Self::Palette(text) => Some(ShellCommand::Request(PanelRequest::SearchCommands(text.clone())).into()),
             Self::Pinned(n) => {
                 let pinned = session.comparison.pins.clips().get(*n)?;
                 Some(MonitorCommand::SwitchTo(PlaybackSource::Pinned(pinned.key.clone())).into())
@@ -57,7 +61,11 @@ pub(super) fn take_keys(ctx: &Context, panels: &[Box<dyn Panel>], session: &Sess
     let typing = ctx.text_edit_focused();
     // A focused button or slider takes the keys that operate it, and no others.
     let focused = ctx.egui_wants_keyboard_input();
+    let palette_open = panels.iter().any(|panel| panel.title() == PALETTE && panel.is_open());
     ctx.input_mut(|i| {
+        if !palette_open && let Some(text) = take_palette_text(&mut i.events) {
+            pressed.push(PressedKey::Palette(text));
+        }
         for named in COMMANDS {
             if let Some(key) = named.key
                 && if typing { named.works_in_text() } else { !focused || !named.operates_widgets() }
@@ -78,9 +86,55 @@ pub(super) fn take_keys(ctx: &Context, panels: &[Box<dyn Panel>], session: &Sess
     pressed
 }
 
+/// Title of the palette, whose key is taken with what is typed after it.
+const PALETTE: &str = "Commands";
+
+/// If the palette's key was pressed: what was typed after it in the same frame, which is meant for the palette and taken from `events`. In
+/// a slow frame it would go to the field that has the focus.
+fn take_palette_text(events: &mut Vec<Event>) -> Option<String> {
+    let key = COMMANDS.iter().find(|command| command.title == PALETTE)?.key?;
+    let is_key = |event: &Event| {
+        matches!(event, Event::Key { key: pressed, pressed: true, modifiers, .. }
+            if *pressed == key.logical_key && modifiers.matches_logically(key.modifiers))
+    };
+    let at = events.iter().position(is_key)?;
+    let after: Vec<Event> = events.drain(at..).collect();
+    let mut text = String::new();
+    for event in after {
+        match event {
+            Event::Text(typed) => text += &typed,
+            Event::Key { pressed: true, .. } => {}
+            other => events.push(other),
+        }
+    }
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_typed_after_the_palettes_key_is_the_palettes() {
+        let key = |key: Key, modifiers: Modifiers| Event::Key {
+            key,
+            physical_key: None,
+            pressed: true,
+            repeat: false,
+            modifiers,
+        };
+        let mut events = vec![
+            Event::Text("so".into()),
+            key(Key::K, Modifiers::COMMAND),
+            key(Key::N, Modifiers::NONE),
+            Event::Text("next".into()),
+            key(Key::Enter, Modifiers::NONE),
+            Event::PointerGone,
+        ];
+        assert_eq!(take_palette_text(&mut events).as_deref(), Some("next"));
+        assert_eq!(events, [Event::Text("so".into()), Event::PointerGone]);
+        assert_eq!(take_palette_text(&mut events), None);
+    }
 
     #[test]
     fn number_keys_belong_to_the_pinned_clips_alone() {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::composer::ComposerCommand;
 use super::effects::Effects;
+use super::notifications::Cause;
 use super::preferences::PreferencesCommand;
 use super::session::{Owner, Session};
 use super::tasks::{Key, SPEAK, Tasks};
@@ -131,6 +132,7 @@ impl Models {
                 if let Some(path) = models.spec.path.clone() {
                     cx.effects.send(PreferencesCommand::RememberModel(path));
                 }
+                cx.effects.resolve(Cause::Model);
                 cx.effects.send(ComposerCommand::ModelReady);
             }
             Err(e) => models.fail(cx, e),
@@ -141,7 +143,7 @@ impl Models {
         self.state = ModelState::Failed(error.to_string());
         cx.tasks.discard_all();
         cx.effects.send(ComposerCommand::ClearQueue);
-        cx.effects.notify_error(error);
+        cx.effects.notify_error_of(Cause::Model, error);
     }
 
     /// Opens the model that was asked for, once the running take is kept.

@@ -5,10 +5,25 @@ use std::time::{Duration, Instant};
 /// How long information stays.
 const INFORMATION: Duration = Duration::from_secs(8);
 
+/// What an error is about. Once that works, the error is no longer true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Opening a checkpoint.
+    Model,
+    /// Speaking a text.
+    Speaking,
+    /// Reading and encoding a voice prompt.
+    VoicePrompt,
+    /// Writing a file that the user asked for.
+    Export,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
     pub text: String,
     pub error: bool,
+    /// What it is about, if success in that ends it.
+    cause: Option<Cause>,
     /// How often it came.
     pub count: usize,
     /// When it came last.
@@ -24,6 +39,20 @@ pub struct Notifications {
 impl Notifications {
     /// Adds one; an equal one is counted.
     pub fn add(&mut self, text: String, error: bool, now: Instant) {
+        self.add_of(None, text, error, now);
+    }
+
+    /// Adds an error that goes when `cause` works.
+    pub fn add_error_of(&mut self, cause: Cause, text: String, now: Instant) {
+        self.add_of(Some(cause), text, true, now);
+    }
+
+    /// Removes the errors of `cause`, which works now.
+    pub fn resolve(&mut self, cause: Cause) {
+        self.list.retain(|n| n.cause != Some(cause));
+    }
+
+    fn add_of(&mut self, cause: Option<Cause>, text: String, error: bool, now: Instant) {
         match self.list.iter().position(|n| n.text == text && n.error == error) {
             Some(known) => {
                 let mut again = self.list.remove(known);
@@ -31,7 +60,7 @@ impl Notifications {
                 again.at = now;
                 self.list.push(again);
             }
-            None => self.list.push(Notification { text, error, count: 1, at: now }),
+            None => self.list.push(Notification { text, error, cause, count: 1, at: now }),
         }
     }
 
@@ -78,5 +107,9 @@ mod tests {
         notifications.dismiss(0);
         notifications.dismiss(0);
         assert!(notifications.all().is_empty());
+        notifications.add_error_of(Cause::Model, "no such folder".into(), start);
+        notifications.add_error_of(Cause::Speaking, "no text".into(), start);
+        notifications.resolve(Cause::Model);
+        assert_eq!(notifications.all().len(), 1, "an error goes when its cause works");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::command::Command;
 use super::comparison::Comparison;
-use super::composer::{Composer, Draft};
+use super::composer::{Composer, Draft, DraftFile};
 use super::effects::{Effect, Effects};
 use super::inspector::{Followed, Inspector};
 use super::library::Library;
@@ -62,6 +62,7 @@ pub struct Stored {
     pub store: Store,
     settings: Settings,
     draft: Draft,
+    draft_file: DraftFile,
     problems: Vec<Error>,
 }
 
@@ -73,10 +74,11 @@ impl Stored {
     pub fn read(paths: &StudioPaths) -> Result<Self> {
         let mut store = Store::open(&paths.takes)?;
         let (settings, settings_problem) = Settings::read(&paths.settings);
-        let (draft, draft_problem) = Draft::read(&paths.draft());
+        let draft_file = DraftFile::choose(&paths.draft());
+        let (draft, draft_problem) = Draft::read(draft_file.path());
         let damaged = std::mem::take(&mut store.damaged);
         let problems = settings_problem.into_iter().chain(draft_problem).chain(damaged).collect();
-        Ok(Self { store, settings, draft, problems })
+        Ok(Self { store, settings, draft, draft_file, problems })
     }
 }
 
@@ -129,12 +131,12 @@ impl Session {
     }
 
     fn with_models(paths: &StudioPaths, stored: Stored, models: Models, wake: Wake) -> Self {
-        let Stored { store, settings, draft, problems } = stored;
+        let Stored { store, settings, draft, draft_file, problems } = stored;
         let preferences = Preferences::new(settings, paths.settings.clone());
         let settings = &preferences.settings;
         let mut session = Self {
             models,
-            composer: Composer::new(paths, settings, draft),
+            composer: Composer::new(paths, settings, draft, draft_file),
             inspector: Inspector::new(&paths.cache.join("draws")),
             monitor: Monitor::new(paths, settings),
             comparison: Comparison::default(),
@@ -187,6 +189,11 @@ impl Session {
             match effect {
                 Effect::Notify(text) => self.notify(text),
                 Effect::NotifyError(text) => self.notify_error(text),
+                Effect::NotifyErrorOf(cause, text) => {
+                    tracing::warn!("{text}");
+                    self.notifications.add_error_of(cause, text, Instant::now());
+                }
+                Effect::Resolve(cause) => self.notifications.resolve(cause),
                 Effect::Run(command) => self.run_alone(*command),
             }
         }

@@ -85,6 +85,8 @@ pub enum PanelRequest {
     ToggleKeys,
     /// Show or hide the command palette.
     TogglePalette,
+    /// Show the commands, with this text typed into their search.
+    SearchCommands(String),
 }
 
 /// Commands of the shell.

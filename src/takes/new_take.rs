@@ -13,7 +13,7 @@ const NAME: usize = 60;
 /// A clip that was made, with what is known of its making.
 #[derive(Debug)]
 pub struct NewTake<'a> {
-    /// The clip.
+    /// The clip with its sound and its tokens.
     pub clip: &'a Clip,
     /// Time of generating it, seconds.
     pub seconds: f64,
@@ -25,7 +25,7 @@ pub struct NewTake<'a> {
     pub beyond_codec: usize,
     /// The take that it was made from.
     pub parent: Option<TakeId>,
-    /// What computed it.
+    /// Name of the device that computed it.
     pub device: Option<String>,
     /// The model that made it.
     pub model: &'a ModelId,

@@ -305,3 +305,54 @@ fn the_draw_follows_the_playhead() {
     click(&mut window, "Follow the playhead");
     assert!(matches!(window.state().session.draw(), Some((Followed::Playhead, (_, 2)))));
 }
+
+/// A window begins with what the last one had: the voice prompt with its entries, and the take on view. Another window that is open at the
+/// same time has a draft of its own.
+#[test]
+fn a_window_begins_where_the_last_one_ended() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, _) = with_a_take(folder.path(), "Good morning.");
+    let take = window.state().session.inspector.current.take.clone();
+    let wave = folder.path().join("voice.wav");
+    std::fs::copy(window.state().session.library.store.path(take.as_ref().unwrap()).join("audio.wav"), &wave).unwrap();
+    window.state_mut().session.run(ComposerCommand::SetVoicePrompt(wave.clone()));
+    wait(&mut window, "the prompt", |s| {
+        s.session.composer.conversation.prompt.as_ref().is_some_and(|p| p.codes.is_some())
+    });
+    window.state_mut().session.run(ComposerCommand::EditVoicePrompt { text: "Good morning.".into(), speaker: 0 });
+    window.run_steps(2);
+    let mut other = open(folder.path());
+    say(&mut other, "From the second window.");
+    other.state_mut().session.close();
+    let first = window.state().session.composer.conversation.turns()[0].text.clone();
+    window.state_mut().session.close();
+    drop((window, other));
+
+    let mut again = open(folder.path());
+    wait(&mut again, "the prompt", |s| {
+        s.session.composer.conversation.prompt.as_ref().is_some_and(|p| p.codes.is_some())
+    });
+    settle(&mut again);
+    let session = &again.state().session;
+    let prompt = session.composer.conversation.prompt.as_ref().unwrap();
+    assert_eq!((&prompt.path, prompt.text.as_str()), (&wave, "Good morning."));
+    assert_eq!(session.inspector.current.take, take);
+    assert!(first == "Good morning." && session.composer.conversation.turns()[0].text == first);
+    let second = open(folder.path());
+    assert_eq!(second.state().session.composer.conversation.turns()[0].text, "From the second window.");
+}
+
+/// A message about what failed goes once it works.
+#[test]
+fn an_error_goes_when_its_cause_works() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.preferences.settings.autoplay = false;
+    let nowhere = CheckpointSpec { path: Some(folder.path().join("nowhere")), ..CheckpointSpec::default() };
+    window.state_mut().session.run(ModelsCommand::Open(nowhere));
+    wait(&mut window, "the failure", |s| s.session.notifications.all().iter().any(|n| n.error));
+    window.state_mut().session.run(ModelsCommand::Open(CheckpointSpec::default()));
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
+    window.run_steps(2);
+    assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
+}

@@ -10,14 +10,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use self::conversation::{Conversation, SpokenTurn, TurnDraft, TurnId, VoicePrompt};
-pub use self::draft::Draft;
+use self::draft::SavedPrompt;
+pub use self::draft::{Draft, DraftFile};
 pub use self::queue::{GroupId, TakeOfTurn, TakePurpose, TakeRequest};
 use self::queue::{PieceQueue, QueuedTurn};
 use super::effects::Effects;
-use super::inspector::InspectorCommand;
+use super::inspector::{Inspector, InspectorCommand};
 use super::library::{Library, LibraryCommand, NewTakes, WRITE_TAKES};
 use super::models::Models;
 use super::monitor::{Monitor, MonitorCommand};
+use super::notifications::Cause;
 use super::session::{Owner, Session, StudioPaths};
 use super::settings::Settings;
 use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
@@ -63,7 +65,13 @@ pub struct Composer {
     microphone_source: MicrophoneSource,
     recordings: PathBuf,
     saved_draft: Draft,
-    draft_path: PathBuf,
+    draft_file: DraftFile,
+    /// What the last session had, until there is a model to restore it with.
+    to_restore: Option<Draft>,
+    /// The entries of a voice prompt that is being read again.
+    restored_prompt: Option<SavedPrompt>,
+    /// The take on view.
+    viewed: Option<TakeId>,
     draft_saved_at: Instant,
 }
 
@@ -148,6 +156,7 @@ pub enum ComposerCommand {
 pub struct ComposerContext<'a> {
     settings: &'a Settings,
     models: &'a Models,
+    inspector: &'a Inspector,
     library: &'a Library,
     monitor: &'a Monitor,
     tasks: &'a mut Tasks,
@@ -159,9 +168,9 @@ impl Owner for Composer {
     type Context<'a> = ComposerContext<'a>;
 
     fn split(session: &mut Session) -> (&mut Self, ComposerContext<'_>) {
-        let Session { composer, preferences, models, library, monitor, tasks, effects, .. } = session;
+        let Session { composer, preferences, models, inspector, library, monitor, tasks, effects, .. } = session;
         let settings = &preferences.settings;
-        (composer, ComposerContext { settings, models, library, monitor, tasks, effects })
+        (composer, ComposerContext { settings, models, inspector, library, monitor, tasks, effects })
     }
 
     fn handle(&mut self, command: ComposerCommand, cx: &mut ComposerContext<'_>) {
@@ -212,8 +221,11 @@ impl Owner for Composer {
 
 impl Composer {
     /// The composer with the draft of the last session.
-    pub(super) fn new(paths: &StudioPaths, settings: &Settings, draft: Draft) -> Self {
+    pub(super) fn new(paths: &StudioPaths, settings: &Settings, draft: Draft, draft_file: DraftFile) -> Self {
         Self {
+            to_restore: Some(draft.clone()),
+            restored_prompt: None,
+            viewed: draft.viewed.clone(),
             conversation: Conversation::new(draft.turns.clone()),
             sampling: settings.sampling.unwrap_or_else(provisional_sampling),
             queue: VecDeque::new(),
@@ -223,13 +235,17 @@ impl Composer {
             microphone_source: paths.source.clone(),
             recordings: paths.recordings(),
             saved_draft: draft,
-            draft_path: paths.draft(),
+            draft_file,
             draft_saved_at: Instant::now(),
         }
     }
 
     /// Takes in a finished recording, starts the next turn, and saves the draft.
     pub(super) fn poll(&mut self, cx: &mut ComposerContext<'_>) {
+        self.restore(cx);
+        if self.to_restore.is_none() {
+            self.viewed = cx.inspector.current.take.clone();
+        }
         self.poll_microphone(cx);
         self.speak_next(cx);
         if self.draft_saved_at.elapsed() >= DRAFT_SAVE_INTERVAL {
@@ -243,8 +259,8 @@ impl Composer {
             return;
         }
         self.draft_saved_at = Instant::now();
-        self.saved_draft = Draft { turns: self.conversation.turns().to_vec() };
-        let (draft, path) = (self.saved_draft.clone(), self.draft_path.clone());
+        self.saved_draft = self.draft();
+        let (draft, path) = (self.saved_draft.clone(), self.draft_file.path().to_owned());
         let report = |_: &mut Self, cx: &mut ComposerContext<'_>, written: Result<()>| {
             cx.effects.or_notify(written);
         };
@@ -253,7 +269,33 @@ impl Composer {
 
     /// Whether there are turns that have not been written yet, and the time until they are.
     pub fn has_unsaved_draft(&self) -> bool {
-        self.saved_draft.turns != self.conversation.turns()
+        self.saved_draft != self.draft()
+    }
+
+    /// What the next session begins with.
+    fn draft(&self) -> Draft {
+        let prompt = match &self.to_restore {
+            // The prompt of the last session waits for a model.
+            Some(draft) => draft.prompt.clone(),
+            None => self.conversation.prompt.as_ref().map(SavedPrompt::of).or(self.restored_prompt.clone()),
+        };
+        Draft { turns: self.conversation.turns().to_vec(), prompt, viewed: self.viewed.clone() }
+    }
+
+    /// Reads the voice prompt of the last session again and shows the take that it showed, once there is a model.
+    fn restore(&mut self, cx: &mut ComposerContext<'_>) {
+        if !cx.models.is_ready() {
+            return;
+        }
+        let Some(draft) = self.to_restore.take() else { return };
+        if let Some(prompt) = draft.prompt.filter(|prompt| prompt.path.exists() && self.conversation.prompt.is_none()) {
+            self.restored_prompt = Some(prompt.clone());
+            self.set_voice_prompt(prompt.path, cx);
+        }
+        let is_empty = cx.inspector.current.take.is_none() && cx.inspector.current.clip.codes.is_empty();
+        if let Some(take) = draft.viewed.filter(|take| is_empty && cx.library.store.get(take).is_some()) {
+            cx.effects.send(InspectorCommand::View(take));
+        }
     }
 
     /// Takes that wait to be made, given those that wait for the worker.
@@ -302,7 +344,8 @@ impl Composer {
         let Some(turn) = self.conversation.turn(id) else { return };
         let something = match cx.models.checkpoint() {
             Some(checkpoint) => {
-                let Some(script) = cx.effects.or_notify(script_of(turn, checkpoint, cx.settings)) else { return };
+                let script = cx.effects.or_notify_of(Cause::Speaking, script_of(turn, checkpoint, cx.settings));
+                let Some(script) = script else { return };
                 // Why there is nothing to say is said here; else when it is spoken.
                 if script.pieces.is_empty() {
                     script.messages.into_iter().for_each(|text| cx.effects.notify(text));
@@ -314,7 +357,7 @@ impl Composer {
         };
         if !something {
             let expected = "something to say (at least a letter or digit)";
-            return cx.effects.notify_error(Error::invalid("text", expected, "nothing"));
+            return cx.effects.notify_error_of(Cause::Speaking, Error::invalid("text", expected, "nothing"));
         }
         let unspoken = self.conversation.before(id).filter(|turn| with_context && turn.take.is_none());
         let unspoken: Vec<TurnId> = unspoken.map(|turn| turn.id).filter(|id| !self.will_speak(*id)).collect();
@@ -380,7 +423,8 @@ impl Composer {
             return;
         };
         let dims = checkpoint.dims();
-        let Some(mut script) = cx.effects.or_notify(script_of(&turn, checkpoint, cx.settings)) else { return };
+        let script = cx.effects.or_notify_of(Cause::Speaking, script_of(&turn, checkpoint, cx.settings));
+        let Some(mut script) = script else { return };
         std::mem::take(&mut script.messages).into_iter().for_each(|text| cx.effects.notify(text));
         let (pieces, turns) = self.turns_of_pieces(queued.turn, script, cx.effects);
         let mut context: Vec<Option<Turn>> = self.conversation.prompt_turn().map(Some).into_iter().collect();
@@ -388,7 +432,9 @@ impl Composer {
         for before in self.conversation.before(queued.turn).filter(|_| queued.with_context) {
             let Some(take) = &before.take else {
                 let expected = format!("the turn {:?} to be spoken before the one that answers it", before.text);
-                return cx.effects.notify_error(Error::invalid("conversation", expected, "no take of it"));
+                return cx
+                    .effects
+                    .notify_error_of(Cause::Speaking, Error::invalid("conversation", expected, "no take of it"));
             };
             to_read.push((context.len(), before.speaker, before.text.clone(), take.id.clone()));
             context.push(None);
@@ -505,7 +551,8 @@ impl Composer {
         let max_frames = longest_frames(cx.settings, &dims).max(frames);
         let prompt =
             checked_prompt(&spec, checkpoint).and_then(|prompt| prompt.check_fits(max_frames, &dims).map(|()| prompt));
-        let Some(prompt) = cx.effects.or_notify(prompt) else { return self.queue.clear() };
+        let Some(prompt) = cx.effects.or_notify_of(Cause::Speaking, prompt) else { return self.queue.clear() };
+        cx.effects.resolve(Cause::Speaking);
         let seeds = std::iter::once(spec.sampling.seed).chain(more_seeds).collect();
         let purpose = TakePurpose { turn: None, parent: Some(parent), group };
         self.generate(GenerationRequest::new(&spec, prompt, max_frames), seeds, purpose, cx);

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::draft::SavedPrompt;
 use super::{Composer, ComposerContext, VoicePrompt};
 use crate::audio::microphone::MicrophoneRecording;
 use crate::audio::recording::{self, Length, Recording};
 use crate::data::Codes;
 use crate::error::Result;
 use crate::studio::monitor::MonitorCommand;
+use crate::studio::notifications::Cause;
 use crate::studio::tasks::{Key, QueuePosition};
 use crate::worker::CancelToken;
 
@@ -31,18 +33,24 @@ impl Composer {
             Ok(recording) => recording,
             Err(e) => {
                 self.queue.clear(); // they were to be spoken after it
-                return cx.effects.notify_error(e);
+                return cx.effects.notify_error_of(Cause::VoicePrompt, e);
             }
         };
+        cx.effects.resolve(Cause::VoicePrompt);
         recording.warnings.iter().for_each(|warning| cx.effects.notify(warning));
         if let Some(info) = cx.models.info().filter(|info| !info.supports_voice_prompt()) {
             cx.effects.notify(format!("{} takes no voice from a recording; it will have no useful effect", info.name));
         }
         // What was entered for the same recording stays.
-        let known = self.conversation.prompt.take().filter(|prompt| prompt.path == path);
+        let saved = self.restored_prompt.take();
+        let known = self.conversation.prompt.take().map(|prompt| SavedPrompt::of(&prompt)).or(saved);
+        let known = known.filter(|prompt| prompt.path == path);
         let whole = (0.0, recording.samples.len() as f64 / cx.models.sample_rate() as f64);
-        let (text, speaker, part) =
-            known.map_or((String::new(), 0, whole), |prompt| (prompt.text, prompt.speaker, prompt.part));
+        let fits = |part: (f64, f64)| part.0 >= 0.0 && part.0 < part.1 && part.1 <= whole.1 + 0.01;
+        let (text, speaker, part) = known.map_or((String::new(), 0, whole), |prompt| {
+            // Another recording may have been saved under this name.
+            (prompt.text, prompt.speaker, if fits(prompt.part) { prompt.part } else { whole })
+        });
         let samples = recording.samples;
         self.conversation.prompt = Some(VoicePrompt { path, text, speaker, part, samples, codes: None });
         self.encode_prompt(cx);
@@ -63,7 +71,7 @@ impl Composer {
             Err(e) => {
                 composer.conversation.prompt = None;
                 composer.queue.clear(); // they were to be spoken after it
-                cx.effects.notify_error(e);
+                cx.effects.notify_error_of(Cause::VoicePrompt, e);
             }
         };
         cx.tasks.ask(ENCODE, QueuePosition::Replace, start, no_events, then);

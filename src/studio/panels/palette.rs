@@ -16,7 +16,8 @@ const HEIGHT: f32 = 320.0;
 pub(super) struct Palette {
     open: bool,
     search: String,
-    chosen: usize,
+    /// The chosen command; none before something is searched for or an arrow is pressed.
+    chosen: Option<usize>,
 }
 
 /// Commands that can be run now and whose title has every word of `search`.
@@ -53,12 +54,16 @@ impl Panel for Palette {
             let edit = TextEdit::singleline(&mut self.search).desired_width(f32::INFINITY).hint_text("Search commands");
             let edit = ui.add(edit).accessible_name("Search commands");
             edit.request_focus();
-            if edit.changed() {
-                self.chosen = 0;
-            }
             let found = found(&self.search, session);
-            self.chosen = (self.chosen + usize::from(down)).saturating_sub(usize::from(up));
-            self.chosen = self.chosen.min(found.len().saturating_sub(1));
+            if edit.changed() {
+                self.chosen = (!self.search.trim().is_empty()).then_some(0);
+            }
+            self.chosen = match (self.chosen, down, up) {
+                (None, true, _) => Some(0),
+                (None, false, _) => None,
+                (Some(n), ..) => Some((n + usize::from(down)).saturating_sub(usize::from(up))),
+            };
+            self.chosen = self.chosen.map(|n| n.min(found.len().saturating_sub(1)));
             if found.is_empty() {
                 ui.weak("No such command");
             }
@@ -66,12 +71,12 @@ impl Panel for Palette {
             ScrollArea::vertical().max_height(HEIGHT).auto_shrink([false, true]).show(ui, |ui| {
                 for (n, (named, _)) in found.iter().enumerate() {
                     let key = named.key.map_or(String::new(), |key| ctx.format_shortcut(&key));
-                    let button = egui::Button::selectable(n == self.chosen, named.title).shortcut_text(key);
+                    let button = egui::Button::selectable(self.chosen == Some(n), named.title).shortcut_text(key);
                     let row = ui.add_sized([ui.available_width(), 20.0], button);
-                    if n == self.chosen && (up || down) {
+                    if self.chosen == Some(n) && (up || down) {
                         row.scroll_to_me(None);
                     }
-                    if row.clicked() || (enter && n == self.chosen) {
+                    if row.clicked() || (enter && self.chosen == Some(n)) {
                         run = Some(n);
                     }
                 }
@@ -84,8 +89,12 @@ impl Panel for Palette {
     }
 
     fn on_request(&mut self, request: &PanelRequest, _: &Context, _: &Session, _: &mut Commands) {
-        if *request == PanelRequest::TogglePalette {
-            *self = Self { open: !self.open, ..Self::default() };
+        match request {
+            PanelRequest::TogglePalette => *self = Self { open: !self.open, ..Self::default() },
+            PanelRequest::SearchCommands(text) => {
+                *self = Self { open: true, chosen: (!text.trim().is_empty()).then_some(0), search: text.clone() };
+            }
+            _ => {}
         }
     }
 

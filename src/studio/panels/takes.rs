@@ -140,7 +140,8 @@ impl Panel for Takes {
             PanelRequest::ShowTab(_)
             | PanelRequest::OpenTab(_)
             | PanelRequest::ToggleKeys
-            | PanelRequest::TogglePalette => {}
+            | PanelRequest::TogglePalette
+            | PanelRequest::SearchCommands(_) => {}
         }
     }
 
