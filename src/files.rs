@@ -228,6 +228,15 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     sync(&File::open(folder)?)
 }
 
+/// Reads a text file in UTF-8 of at most [`JSON_LIMIT`] bytes.
+///
+/// # Errors
+/// [`Error::Read`], and [`Error::InvalidFile`] if it is not text.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = read_file(path, JSON_LIMIT)?;
+    String::from_utf8(bytes).map_err(|e| Error::parse(path, "expected text in UTF-8", e))
+}
+
 /// Creates a file that must not exist yet, writes and syncs it.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create_new(path)?;

@@ -61,7 +61,8 @@ pub struct MeanTest {
     pub items: usize,
     /// Number of votes.
     pub votes: usize,
-    /// The mean: over listeners of the mean over their items, of the mean of repeated votes.
+    /// The mean of the units: listeners' means (of their items' means), items' means or trials; over listeners and items that of every pair
+    /// of a listener and an item.
     pub mean: f64,
     /// 95 % confidence interval; `None` with fewer than [`LEAST_UNITS`] listeners or items, whichever the scope generalises to.
     pub interval: Option<(f64, f64)>,

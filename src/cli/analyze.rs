@@ -16,7 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{Clip, ClipOrigin, ClipSpec, Codes, Dtype, Mode, Sampling, TokenFile};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
-use crate::files::{JSON_LIMIT, read_file};
+use crate::files::read_text;
 use crate::report::{CheckpointComparison, FrameCandidates, Report, StepsUnavailable, frame_candidates};
 use crate::worker::{CancelToken, WorkerHandle};
 
@@ -102,14 +102,8 @@ fn read_sound(path: &Path, checkpoint: &Checkpoint) -> Result<Clip> {
     let recording = read_recording(path, dims.sample_rate, Length::Whole)?;
     recording.warnings.iter().for_each(|text| message!("warning: {text}"));
     let beside = path.with_extension("txt");
-    let text = match beside.exists() {
-        true => {
-            let bytes = read_file(&beside, JSON_LIMIT)?;
-            let text = String::from_utf8(bytes).map_err(|e| Error::parse(&beside, "expected text in UTF-8", e))?;
-            Some(text.trim().to_owned())
-        }
-        false => None,
-    };
+    let text = beside.exists().then(|| read_text(&beside)).transpose()?;
+    let text = text.map(|text| text.trim().to_owned());
     Ok(Clip {
         codes: Codes::new(dims.codebooks),
         audio: recording.samples,

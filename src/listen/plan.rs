@@ -50,7 +50,7 @@ impl TrialPlan<'_> {
 
     /// The trials in a drawn order: those that count, their repeats, practice, checks of attention.
     pub(super) fn trials(&self, random: &mut RepeatableRandom) -> Vec<Trial> {
-        let mut trials = self.counted(random);
+        let mut trials = self.counted();
         random.shuffle(&mut trials);
         self.place_sounds(&mut trials, random);
         let counted = trials.len();
@@ -67,7 +67,7 @@ impl TrialPlan<'_> {
     }
 
     /// The trials that count, before their sounds are in places.
-    fn counted(&self, random: &mut RepeatableRandom) -> Vec<Trial> {
+    fn counted(&self) -> Vec<Trial> {
         let mut trials = Vec::new();
         let trial = |stimuli: Vec<usize>| Trial { stimuli, ..Trial::default() };
         for item in 0..self.items {
@@ -88,9 +88,6 @@ impl TrialPlan<'_> {
                     trials.push(trial(stimuli));
                 }
             }
-        }
-        if self.info().has_x {
-            trials.iter_mut().for_each(|trial| trial.x = Some(random.below(2)));
         }
         trials
     }

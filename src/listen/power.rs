@@ -42,7 +42,9 @@ impl PowerPlan {
             Some(_) => DIFFERENCES.map(|d| (format!("difference of {d} SD"), Effect::Difference(d))).into(),
         };
         let found = effects.into_iter().map(|(name, effect)| {
-            let truth = Truth { effect, listener_spread: spread, item_spread: spread };
+            // Of one listener or one item the conclusion is of that one: how others differ has no part in it.
+            let of = |units: usize| if units > 1 { spread } else { 0.0 };
+            let truth = Truth { effect, listener_spread: of(design.listeners), item_spread: of(design.items) };
             format!("a true {name} with a power of {:.0} %", 100.0 * simulated_power(design, truth))
         });
         format!(
@@ -87,12 +89,10 @@ impl ListeningTest {
         let counted = |trial: usize| self.trials[trial].counts();
         let list: BTreeSet<usize> =
             self.list(0).iter().filter(|p| counted(p.trial)).map(|p| self.stimuli[p.stimuli[0]].item).collect();
-        let all: BTreeSet<usize> =
-            self.trials.iter().filter(|t| t.counts()).map(|t| self.stimuli[t.stimuli[0]].item).collect();
         let items_per_listener = list.len().max(1);
         let design = StudyDesign {
             listeners: self.study.listeners.max(1),
-            items: all.len().max(1),
+            items: self.counted_items().max(1),
             repetitions: (self.votes_of_a_pair() / items_per_listener).max(1),
             items_per_listener,
         };
@@ -101,7 +101,7 @@ impl ListeningTest {
 
     /// Votes of one listener on a pair of conditions.
     fn votes_of_a_pair(&self) -> usize {
-        let conditions = self.conditions.len();
+        let conditions = self.compared().len();
         let pairs = conditions * conditions.saturating_sub(1) / 2;
         let counted = self.list(0).iter().filter(|p| self.trials[p.trial].counts()).count();
         match (self.kind.info().in_pairs, *self.kind.info().sounds.end()) {

@@ -341,6 +341,20 @@ impl ListeningTest {
         self.list(0).iter().map(seconds).sum()
     }
 
+    /// Names of the conditions that are compared: without the one of the checks of attention.
+    pub(super) fn compared(&self) -> &[String] {
+        match self.conditions.split_last() {
+            Some((last, others)) if last == ATTENTION => others,
+            _ => &self.conditions,
+        }
+    }
+
+    /// Items of the trials that count.
+    pub(super) fn counted_items(&self) -> usize {
+        let counted = self.trials.iter().filter(|trial| trial.counts());
+        counted.map(|trial| self.stimuli[trial.stimuli[0]].item).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// The condition that ratings show as their reference.
     pub fn reference(&self) -> Option<usize> {
         let rating = self.kind.info().can_have_reference();

@@ -102,7 +102,7 @@ const scenarios = {
     const download = page.waitForEvent("download");
     await next.click();
     const { answers } = JSON.parse(readFileSync(await (await download).path()));
-    check(answers[0].choice.values.join() === "51,50" || answers[0].choice.values.join() === "50,51" , JSON.stringify(answers[0].choice));
+    check(answers[0].choice.values.join() === "51,50", JSON.stringify(answers[0].choice));
   },
 
   async "keys do what has the focus says, and no mouse is needed"() {

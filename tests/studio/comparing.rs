@@ -129,6 +129,37 @@ fn a_listening_test_is_done_by_keyboard() {
     }
 }
 
+/// The form of a test, with its power, as it is opened from the menu; it offers to run the test that it made.
+#[test]
+fn a_listening_test_is_planned_in_a_form() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let settings = &mut window.state_mut().session.preferences.settings;
+    (settings.autoplay, settings.random_seed, settings.theme) = (false, false, Theme::Dark);
+    say(&mut window, "The boat sailed.");
+    for mode in ["native", "exact"] {
+        click(&mut window, mode);
+        generate(&mut window);
+        let id = window.state().session.inspector.current.take.clone().unwrap();
+        window.state_mut().session.run(ComparisonCommand::TogglePin(id));
+        settle(&mut window);
+    }
+    let clips = window.state().session.comparison.pins.keys();
+    let request = TestRequest { listeners: 12, ..TestRequest::new(TestKind::Preference, Template::Modes, clips) };
+    window.state_mut().session.run(TestBenchCommand::Plan(request.clone()));
+    wait(&mut window, "the power", |s| s.session.test_bench.form().is_some_and(|form| form.power.is_some()));
+    window.run_steps(5);
+    assert!(window.query_by_label_contains("8 trials for each listener").is_some());
+    assert!(window.query_by_label_contains("12 listeners and 1 item find a true 60/40").is_some());
+    let file = folder.path().join("planned.json");
+    window.state_mut().session.run(TestBenchCommand::Make { request, to: file });
+    wait(&mut window, "the test", |s| s.session.test_bench.form().is_some_and(|form| form.made.is_some()));
+    window.run_steps(3);
+    click(&mut window, "Run now");
+    wait(&mut window, "the open test", |s| s.session.test_bench.is_open());
+    assert!(window.state().session.test_bench.form().is_none());
+}
+
 /// A test of codebook counts: each take is decoded from some of its codebooks and from all.
 #[test]
 fn a_listening_test_is_made_of_codebook_counts() {

@@ -12,7 +12,7 @@ use crate::cli::run_job::start_worker;
 use crate::cli::{ModelArgs, Outcome, recording_bytes, warn_of_other_model};
 use crate::data::{CodebookMask, TokenFile, random_seed};
 use crate::error::{Error, Result};
-use crate::files::{JSON_LIMIT, read_file, write_atomically};
+use crate::files::{read_text, write_atomically};
 use crate::listen::{
     Anchor, Choice, Condition, Language, ListeningTest, LoudnessMatch, MadeTest, PlannedSound, Question, Screening,
     Study, TakeSound, Template, TestKind, TestPlan, preregistration, test_page,
@@ -73,11 +73,11 @@ struct DesignArgs {
     #[arg(long, value_name = "N")]
     items_per_listener: Option<usize>,
     /// Listeners that are planned: each has an order of their own, and the power is theirs
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    listeners: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u16).range(..=1000))]
+    listeners: u16,
     /// How much listeners and texts differ, for the power: standard deviation of the logit of a share, or in standard deviations of an
     /// answer
-    #[arg(long, value_name = "SD", default_value_t = 0.5)]
+    #[arg(long, value_name = "SD", default_value_t = 0.5, value_parser = parse_spread)]
     spread: f64,
     /// Trials that are asked once more, to see whether listeners agree with themselves
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -318,7 +318,7 @@ fn plan(args: &NewArgs, conditions: Vec<Condition>) -> Result<TestPlan> {
         pad: sound.pad,
         items_per_listener: design.items_per_listener,
         study: Study {
-            instructions: study.instructions.as_ref().map_or(Ok(String::new()), |path| read_instructions(path))?,
+            instructions: study.instructions.as_ref().map_or(Ok(String::new()), |path| read_text(path))?,
             volume_page: study.volume_page,
             headphone_check: study.headphone_check,
             questionnaire: study.questions.clone(),
@@ -327,16 +327,11 @@ fn plan(args: &NewArgs, conditions: Vec<Condition>) -> Result<TestPlan> {
             post: study.post.clone(),
             completion: study.completion.clone(),
             hypothesis: study.hypothesis.clone(),
-            listeners: design.listeners,
+            listeners: design.listeners.into(),
             screening,
         },
         ..TestPlan::new(args.kind, conditions, args.seed.map_or_else(random_seed, Ok)?)
     })
-}
-
-fn read_instructions(path: &Path) -> Result<String> {
-    let bytes = read_file(path, JSON_LIMIT)?;
-    String::from_utf8(bytes).map_err(|e| Error::parse(path, "expected text in UTF-8", e))
 }
 
 fn read_condition(condition: &ConditionFiles) -> Result<Condition> {
@@ -386,6 +381,11 @@ fn read_takes(args: &NewArgs, template: Template) -> Result<Vec<TakeSound>> {
         }
     }
     Ok(decoded)
+}
+
+fn parse_spread(text: &str) -> std::result::Result<f64, String> {
+    let spread = text.parse().ok().filter(|spread| (0.0..=10.0).contains(spread));
+    spread.ok_or_else(|| "expected a number from 0 to 10".into())
 }
 
 /// Parses a kind of test.

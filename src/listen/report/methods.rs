@@ -3,6 +3,7 @@
 use super::ListeningReport;
 use super::findings::Estimate;
 use super::text::{p_value, plural};
+use crate::listen::heard::HEARD_SHARE;
 use crate::listen::study::Screened;
 use crate::listen::{ListeningTest, TestKind};
 
@@ -26,9 +27,13 @@ impl TestKind {
 pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> String {
     let finished = report.listeners.iter().filter(|listener| listener.is_finished()).count();
     let out = report.listeners.iter().filter(|l| l.is_finished() && !l.screened_out.is_empty()).count();
-    let items = test.stimuli.iter().map(|s| s.item).collect::<std::collections::BTreeSet<_>>().len();
     let mut sentences = vec![
-        format!("We ran {} of {} with {}.", test.kind.in_words(), conditions(test), plural(items, "item")),
+        format!(
+            "We ran {} of {} with {}.",
+            test.kind.in_words(),
+            conditions(test),
+            plural(test.counted_items(), "item")
+        ),
         format!(
             "{} took part, {finished} of whom finished; {} left out by rules that the test stated beforehand.",
             plural(report.listeners.len(), "listener"),
@@ -40,9 +45,11 @@ pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> Strin
             test.seed,
             test.lists.len().max(1)
         ),
-        "Sounds were brought to equal loudness (ITU-R BS.1770-4) where the test's gains say so, and an answer was accepted once four \
-         fifths of every sound had been heard."
-            .into(),
+        match test.stimuli.iter().any(|stimulus| stimulus.gain_db != 0.0) {
+            true => "Sounds were brought to equal loudness (ITU-R BS.1770-4).".into(),
+            false => "Sounds kept their levels.".into(),
+        },
+        format!("An answer was accepted once {:.0} % of every sound had been heard.", 100.0 * HEARD_SHARE),
     ];
     sentences.push(match report.findings.first().map(|f| f.measure) {
         Some(Estimate::ShareRight) => {
@@ -77,7 +84,7 @@ pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> Strin
 }
 
 fn conditions(test: &ListeningTest) -> String {
-    format!("{} ({})", plural(test.conditions.len(), "condition"), test.conditions.join(", "))
+    format!("{} ({})", plural(test.compared().len(), "condition"), test.compared().join(", "))
 }
 
 /// What was decided before the first answer, as Markdown; `spread` as in [`crate::listen::PowerPlan`].
@@ -99,7 +106,7 @@ pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String 
         headphones: study.headphone_check,
     };
     let rules: Vec<String> = study.screening.rules(&screened).iter().map(|rule| format!("- {rule}")).collect();
-    let pairs = test.conditions.len() * test.conditions.len().saturating_sub(1) / 2;
+    let pairs = test.compared().len() * test.compared().len().saturating_sub(1) / 2;
     format!(
         "# Preregistration of a listening test\n\n\
          Date: {date}\n\

@@ -72,7 +72,9 @@ impl ListeningReport {
         };
         let votes = votes_of(&kept);
         let found = findings(test, [(String::new(), votes.clone())], None);
-        let generalises = found.iter().any(|finding| finding.scope == Scope::ListenersAndItems);
+        // Guessing is tested over all answers, whatever they are to hold for.
+        let generalises =
+            !test.kind.info().has_x && found.iter().any(|finding| finding.scope == Scope::ListenersAndItems);
         let items: BTreeSet<usize> = votes.iter().map(|vote| vote.item).collect();
         let items = if items.len() > 1 { items } else { BTreeSet::new() };
         let several = if kept.len() > 1 { kept.as_slice() } else { &[] };

@@ -269,17 +269,23 @@ impl Composer {
 
     /// Whether there are turns that have not been written yet, and the time until they are.
     pub fn has_unsaved_draft(&self) -> bool {
-        self.saved_draft != self.draft()
+        let Draft { turns, prompt, viewed } = &self.saved_draft;
+        turns != self.conversation.turns() || *viewed != self.viewed || *prompt != self.draft_prompt()
     }
 
     /// What the next session begins with.
     fn draft(&self) -> Draft {
-        let prompt = match &self.to_restore {
+        let turns = self.conversation.turns().to_vec();
+        Draft { turns, prompt: self.draft_prompt(), viewed: self.viewed.clone() }
+    }
+
+    /// The voice prompt that the next session begins with.
+    fn draft_prompt(&self) -> Option<SavedPrompt> {
+        match &self.to_restore {
             // The prompt of the last session waits for a model.
             Some(draft) => draft.prompt.clone(),
             None => self.conversation.prompt.as_ref().map(SavedPrompt::of).or(self.restored_prompt.clone()),
-        };
-        Draft { turns: self.conversation.turns().to_vec(), prompt, viewed: self.viewed.clone() }
+        }
     }
 
     /// Reads the voice prompt of the last session again and shows the take that it showed, once there is a model.
@@ -288,7 +294,7 @@ impl Composer {
             return;
         }
         let Some(draft) = self.to_restore.take() else { return };
-        if let Some(prompt) = draft.prompt.filter(|prompt| prompt.path.exists() && self.conversation.prompt.is_none()) {
+        if let Some(prompt) = draft.prompt.filter(|_| self.conversation.prompt.is_none()) {
             self.restored_prompt = Some(prompt.clone());
             self.set_voice_prompt(prompt.path, cx);
         }

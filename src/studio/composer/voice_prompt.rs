@@ -32,6 +32,7 @@ impl Composer {
         let recording = match read {
             Ok(recording) => recording,
             Err(e) => {
+                self.restored_prompt = None;
                 self.queue.clear(); // they were to be spoken after it
                 return cx.effects.notify_error_of(Cause::VoicePrompt, e);
             }
@@ -88,7 +89,7 @@ impl Composer {
         cx.effects.send(MonitorCommand::EndAudition);
         cx.tasks.cancel_work(READ_RECORDING);
         cx.tasks.discard(ENCODE);
-        self.conversation.prompt = None;
+        (self.conversation.prompt, self.restored_prompt) = (None, None);
     }
 
     pub(super) fn play_voice_prompt(&self, cx: &mut ComposerContext<'_>) {
