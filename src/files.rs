@@ -228,7 +228,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     sync(&File::open(folder)?)
 }
 
-/// Reads a text file in UTF-8 of at most [`JSON_LIMIT`] bytes.
+/// Reads a text file in UTF-8 of at most 64 MiB.
 ///
 /// # Errors
 /// [`Error::Read`], and [`Error::InvalidFile`] if it is not text.
