@@ -113,6 +113,26 @@ pub fn peak_memory() -> Option<u64> {
     u64::try_from(usage.ru_maxrss).ok().map(|held| held * unit)
 }
 
+/// Bytes of address space that this process can still take; `None` without a limit (`ulimit -v`), or if the system does not tell.
+pub fn address_space_left() -> Option<u64> {
+    // SAFETY: the call fills the structure, whose numbers may all be 0.
+    let limit = unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        (libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0).then_some(limit.rlim_cur)?
+    };
+    if limit == libc::RLIM_INFINITY {
+        return None;
+    }
+    let mut system = sysinfo::System::new().ok()?;
+    let own = sysinfo::get_current_pid().ok()?;
+    system.refresh_processes_specifics(
+        sysinfo::ProcessesToUpdate::Some(&[own]),
+        false,
+        sysinfo::ProcessRefreshKind::nothing().with_memory(),
+    );
+    Some(limit.saturating_sub(system.process(own)?.virtual_memory()))
+}
+
 /// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` if the
 /// system does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {

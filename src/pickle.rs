@@ -30,19 +30,19 @@ impl SavedTensor {
     }
 }
 
+/// Objects of any size are shared, because a pickle can repeat one without end.
 #[derive(Clone, Debug)]
 enum PickleValue {
     Mark,
     Int(i64),
-    Text(String),
-    Global(String),
-    /// Shared, because a pickle can repeat one object without end.
+    Text(Rc<str>),
+    Global(Rc<str>),
     Tuple(Rc<[PickleValue]>, usize),
     Storage {
-        class: String,
-        key: String,
+        class: Rc<str>,
+        key: Rc<str>,
     },
-    Tensor(Box<SavedTensor>),
+    Tensor(Rc<SavedTensor>),
     /// Keys and values, in order.
     Dict(Vec<(PickleValue, PickleValue)>, usize),
     Other,
@@ -72,11 +72,20 @@ fn deepest<'a>(values: impl Iterator<Item = &'a PickleValue>) -> Result<usize, S
 /// Most objects on the stack and in the memo.
 const OBJECTS: usize = 4_000_000;
 const DEPTH: usize = 32;
+/// Most bytes of a name, and most dimensions of a tensor: what is built of repeated objects stays small.
+const LONGEST_NAME: usize = 1_024;
+const DIMENSIONS: usize = 16;
+
+/// A name made of `parts`, if it is not too long.
+fn name(parts: &[&str]) -> Result<Rc<str>, String> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length > LONGEST_NAME { Err("has a name that is too long".into()) } else { Ok(parts.concat().into()) }
+}
 
 /// The one tensor of a file, or of its dictionary the one that is called `frames` or `codes`.
 pub(crate) fn tensor_of(bytes: &[u8]) -> Result<SavedTensor, String> {
     match (Machine { bytes, position: 0, stack: Vec::new(), memo: Vec::new() }).run()? {
-        PickleValue::Tensor(tensor) => Ok(*tensor),
+        PickleValue::Tensor(tensor) => Ok(Rc::unwrap_or_clone(tensor)),
         PickleValue::Dict(..) => {
             let mut tensors = state_dict(bytes)?;
             let named = tensors.iter().position(|tensor| matches!(tensor.name.as_str(), "frames" | "codes"));
@@ -98,7 +107,7 @@ pub(crate) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
     };
     let nested = items.iter().find_map(|(key, value)| match (key, value) {
         (PickleValue::Text(key), PickleValue::Dict(inner, _))
-            if ["model", "state_dict", "model_state_dict"].contains(&key.as_str()) =>
+            if ["model", "state_dict", "model_state_dict"].contains(&&**key) =>
         {
             Some(inner)
         }
@@ -106,12 +115,12 @@ pub(crate) fn state_dict(bytes: &[u8]) -> Result<Vec<SavedTensor>, String> {
     });
     let items = nested.unwrap_or(&items);
     let tensor = |(key, value): &(PickleValue, PickleValue)| match (key, value) {
-        (PickleValue::Text(name), PickleValue::Tensor(tensor)) => {
-            Some(SavedTensor { name: name.clone(), ..(**tensor).clone() })
+        (PickleValue::Text(text), PickleValue::Tensor(tensor)) => {
+            Some(name(&[text]).map(|name| SavedTensor { name: name.to_string(), ..(**tensor).clone() }))
         }
         _ => None,
     };
-    let tensors: Vec<_> = items.iter().filter_map(tensor).collect();
+    let tensors = items.iter().filter_map(tensor).collect::<Result<Vec<_>, _>>()?;
     if tensors.is_empty() { Err("holds no tensors".into()) } else { Ok(tensors) }
 }
 
@@ -151,14 +160,14 @@ impl Machine<'_> {
                 0x8c => self.push_text(1)?, // SHORT_BINUNICODE
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?); // GLOBAL
-                    self.push(PickleValue::Global(format!("{module}.{name}")))?;
+                    self.push(PickleValue::Global(self::name(&[&module, ".", &name])?))?;
                 }
                 0x93 => {
                     let (name, module) = (self.pop()?, self.pop()?); // STACK_GLOBAL
                     let (PickleValue::Text(module), PickleValue::Text(name)) = (module, name) else {
                         return Err("a class without a name".into());
                     };
-                    self.push(PickleValue::Global(format!("{module}.{name}")))?;
+                    self.push(PickleValue::Global(self::name(&[&module, ".", &name])?))?;
                 }
                 b'q' => {
                     let index = self.unsigned(1)?; // BINPUT
@@ -258,7 +267,7 @@ impl Machine<'_> {
 
     fn push_text(&mut self, length_size: usize) -> Result<(), String> {
         let length = self.unsigned(length_size)?;
-        let text = std::str::from_utf8(self.take(length)?).map_err(|e| e.to_string())?.to_owned();
+        let text = std::str::from_utf8(self.take(length)?).map_err(|e| e.to_string())?.into();
         self.push(PickleValue::Text(text))
     }
 
@@ -320,9 +329,11 @@ impl Machine<'_> {
 fn storage(id: PickleValue) -> Result<PickleValue, String> {
     match id {
         PickleValue::Tuple(items, _) => match &*items {
-            [PickleValue::Text(kind), PickleValue::Global(class), PickleValue::Text(key), ..] if kind == "storage" => {
-                let class = class.strip_prefix("torch.").unwrap_or(class).to_owned();
-                Ok(PickleValue::Storage { class, key: key.clone() })
+            [PickleValue::Text(kind), PickleValue::Global(class), PickleValue::Text(key), ..]
+                if &**kind == "storage" =>
+            {
+                let class = class.strip_prefix("torch.").map_or_else(|| class.clone(), Rc::from);
+                Ok(PickleValue::Storage { class, key: name(&[key])? })
             }
             _ => Err("refers to something other than a storage".into()),
         },
@@ -335,7 +346,7 @@ fn reduced(function: PickleValue, arguments: PickleValue) -> Result<PickleValue,
     let (PickleValue::Global(function), PickleValue::Tuple(arguments, _)) = (function, arguments) else {
         return Err("calls something without a name".into());
     };
-    match function.as_str() {
+    match &*function {
         "collections.OrderedDict" => Ok(PickleValue::Dict(Vec::new(), 1)),
         "torch._utils._rebuild_tensor_v2" => tensor(&arguments),
         "torch._utils._rebuild_parameter" => {
@@ -361,11 +372,14 @@ fn tensor(arguments: &[PickleValue]) -> Result<PickleValue, String> {
         PickleValue::Int(n) => usize::try_from(*n).map_err(|e| e.to_string()),
         _ => Err("a size that is not a number".to_owned()),
     };
-    let sizes = |values: &[PickleValue]| values.iter().map(size).collect::<Result<Vec<_>, _>>();
-    Ok(PickleValue::Tensor(Box::new(SavedTensor {
+    let sizes = |values: &[PickleValue]| match values.len() {
+        ..=DIMENSIONS => values.iter().map(size).collect::<Result<Vec<_>, _>>(),
+        _ => Err("a tensor of too many dimensions".into()),
+    };
+    Ok(PickleValue::Tensor(Rc::new(SavedTensor {
         name: String::new(),
-        storage_type: class.clone(),
-        storage: key.clone(),
+        storage_type: class.to_string(),
+        storage: key.to_string(),
         offset: size(&PickleValue::Int(*offset))?,
         shape: sizes(shape)?,
         strides: sizes(strides)?,
@@ -397,6 +411,24 @@ mod tests {
         assert_eq!((t.offset, &t.shape, &t.strides), (0, &vec![2, 3], &vec![3, 1]));
         assert!(t.is_contiguous());
         assert!(!SavedTensor { strides: vec![1, 2], ..t.clone() }.is_contiguous());
+    }
+
+    #[test]
+    fn repeated_objects_take_no_memory_of_their_own() {
+        // A text of 1 MB and a tensor's shape, each recalled a million times: gigabytes if they were copied.
+        let text = "x".repeat(1 << 20);
+        let mut bytes = b"\x80\x02}(X".to_vec();
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes.extend(b"q\x00");
+        bytes.extend(b"h\x00".repeat(1_000_000));
+        bytes.extend(b"e.");
+        assert!(state_dict(&bytes).is_err());
+        let mut named = b"\x80\x02}X".to_vec();
+        named.extend((text.len() as u32).to_le_bytes());
+        named.extend(text.as_bytes());
+        named.extend(b"\x8c\x01x\x93.");
+        assert!(state_dict(&named).unwrap_err().contains("too long"));
     }
 
     #[test]

@@ -13,6 +13,10 @@ const PLACEHOLDER: &str = "{wav}";
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Time between two looks at whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// Time that its own processes have to close its output after it has ended.
+const LINGER: Duration = Duration::from_secs(2);
+/// Most bytes that it may print on either output.
+const OUTPUT_LIMIT: u64 = 1 << 20;
 
 /// A command that recognises speech.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +79,20 @@ impl Recogniser {
             }
             std::thread::sleep(LOOK);
         };
-        let text = |bytes: std::thread::JoinHandle<Vec<u8>>| String::from_utf8(bytes.join().unwrap_or_default());
+        // What it has started may go on and hold its output open.
+        let ended = Instant::now();
+        while !(said.is_finished() && complaints.is_finished()) {
+            if ended.elapsed() > LINGER {
+                stop(&mut child);
+                return Err(self.failure("has ended, but something that it started still holds its output open", None));
+            }
+            std::thread::sleep(LOOK);
+        }
+        let (said, complaints) = (said.join().unwrap_or_default(), complaints.join().unwrap_or_default());
+        if [&said, &complaints].iter().any(|bytes| bytes.len() as u64 > OUTPUT_LIMIT) {
+            return Err(self.failure(&format!("printed more than {} MB", OUTPUT_LIMIT >> 20), None));
+        }
+        let text = String::from_utf8;
         if !status.success() {
             let complaint = text(complaints).unwrap_or_default();
             let last = complaint.trim().lines().last().unwrap_or_default().to_owned();
@@ -89,6 +106,9 @@ impl Recogniser {
         let words: Vec<String> = self.words.iter().map(|word| word.replace(PLACEHOLDER, &path)).collect();
         let mut command = Command::new(&self.program);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own, which can be ended as a whole.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
     }
 
@@ -105,7 +125,7 @@ fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> std::thread::
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe
-            && let Err(e) = pipe.read_to_end(&mut bytes)
+            && let Err(e) = pipe.by_ref().take(OUTPUT_LIMIT + 1).read_to_end(&mut bytes)
         {
             tracing::warn!("the recogniser's output ends early: {e}");
         }
@@ -113,7 +133,13 @@ fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> std::thread::
     })
 }
 
+/// Ends the command and all that it has started.
 fn stop(child: &mut Child) {
+    #[cfg(unix)]
+    if let Ok(group) = i32::try_from(child.id()) {
+        // That there is none left is no failure.
+        nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL).ok();
+    }
     if let Err(e) = child.kill().and_then(|()| child.wait().map(drop)) {
         tracing::warn!("the recogniser cannot be stopped: {e}");
     }
@@ -144,6 +170,12 @@ mod tests {
         let missing = Recogniser::parse("no-such-recogniser {wav}").unwrap_err().to_string();
         assert!(missing.contains("no-such-recogniser") && missing.contains("is not there"), "{missing}");
         assert!(message("sh -c 'echo no model >&2; exit 3'").contains("no model"));
+        // Neither takes all memory nor time without end.
+        assert!(message("yes").contains("more than 1 MB"));
+        assert!(message("sh -c 'yes >&2'").contains("more than 1 MB"));
+        let begun = Instant::now();
+        assert!(message("sh -c 'sleep 100 & echo hi'").contains("holds its output open"));
+        assert!(begun.elapsed() < Duration::from_secs(50));
     }
 
     #[test]

@@ -325,3 +325,40 @@ fn ids_that_cannot_be_one_are_refused() {
         assert_eq!(download(&spec, &|| false, &mut |_| {}).unwrap_err().exit_code(), 2, "{id:?}");
     }
 }
+
+/// What cannot work is said at once, and nothing is written outside the cache.
+#[test]
+fn what_no_request_can_be_made_of_is_refused_at_once() {
+    let cache = TempDir::new().unwrap();
+    let server = serve(repository(), HashMap::new());
+    let spec = || DownloadSpec { backoff: Duration::from_secs(60), ..spec(&server, cache.path()) };
+    let refusal = |spec: DownloadSpec| download(&spec, &|| false, &mut |_| {}).unwrap_err();
+    for revision in ["../../x", "/tmp/x", "a b", "", "refs/../../../x", "a/", ".git"] {
+        let error = refusal(DownloadSpec { revision: revision.into(), ..spec() });
+        assert!(error.to_string().contains("revision") && error.exit_code() == 2, "{revision:?}: {error}");
+    }
+    for endpoint in ["file:///x", "ftp://x", "x", "", "http://127.0.0.1.example.com", "http://huggingface.example"] {
+        let error = refusal(DownloadSpec { endpoint: endpoint.into(), ..spec() });
+        assert!(error.to_string().contains("HF_ENDPOINT") && error.exit_code() == 2, "{endpoint:?}: {error}");
+    }
+    let error = refusal(DownloadSpec { token: Some("a\nb".into()), ..spec() });
+    assert!(error.to_string().contains("HF_TOKEN"), "{error}");
+    assert!(server.requests.lock().unwrap().is_empty());
+    let hidden = refusal(DownloadSpec { endpoint: "http://me:secret@example.com".into(), ..spec() }).to_string();
+    assert!(!hidden.contains("secret"), "{hidden}");
+}
+
+/// A link in the cache does not lead a download to a file of the user's.
+#[test]
+#[cfg(unix)]
+fn a_planted_link_is_not_written_through() {
+    let (server, cache) = (serve(repository(), HashMap::new()), TempDir::new().unwrap());
+    let precious = cache.path().join("precious");
+    std::fs::write(&precious, "mine").unwrap();
+    let digest = hex(&Sha256::digest(&repository()[WEIGHTS]));
+    let blobs = cache.path().join("models--sesame--csm-1b/blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    std::os::unix::fs::symlink(&precious, blobs.join(format!("{digest}.incomplete"))).unwrap();
+    assert_eq!(run(&server, cache.path()).0.unwrap_err().exit_code(), 3);
+    assert_eq!(std::fs::read(&precious).unwrap(), b"mine");
+}

@@ -506,6 +506,29 @@ fn resized(list: &str, backbone: [usize; 4], depth: [usize; 4]) -> String {
     lines.join("\n")
 }
 
+/// A field of a config that another field must respect.
+#[test]
+fn limits_of_a_config_fit_each_other() {
+    let (folder, ..) = mini();
+    let path = folder.path().join("config.json");
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let codebooks = config["num_codebooks"].as_u64().unwrap();
+    for positions in 2..codebooks {
+        let mut wrong = config.clone();
+        wrong["depth_decoder_config"]["max_position_embeddings"] = positions.into();
+        fs::write(&path, wrong.to_string()).unwrap();
+        let error = Checkpoint::open(folder.path()).err().unwrap();
+        assert!(error.to_string().contains("max_position_embeddings") && error.exit_code() == 2, "{error}");
+    }
+    for named in [serde_json::json!(5), serde_json::json!([])] {
+        let mut wrong = config.clone();
+        wrong["transformers_weights"] = named;
+        fs::write(&path, wrong.to_string()).unwrap();
+        let error = Checkpoint::open(folder.path()).err().unwrap().to_string();
+        assert!(error.contains("transformers_weights"), "{error}");
+    }
+}
+
 /// Files with bytes changed at random: an error or a checkpoint, never a panic, and in bounded time.
 #[test]
 fn damaged_files_are_errors() {

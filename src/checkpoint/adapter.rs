@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use fancy_regex::Regex;
 use matrixmultiply::sgemm;
-use regex::Regex;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::file::WeightFile;
 use super::format::{MODEL_FORMATS, Placement, TensorSlot, place};
@@ -224,10 +225,55 @@ struct AdapterConfig {
     #[serde(default)]
     use_rslora: bool,
     #[serde(default)]
-    rank_pattern: BTreeMap<String, f32>,
+    rank_pattern: Patterns,
     #[serde(default)]
-    alpha_pattern: BTreeMap<String, f32>,
+    alpha_pattern: Patterns,
     lora_parameters: Option<LoraParameters>,
+}
+
+/// PEFT's numbers by patterns of modules: Python's expressions, the first that fits in the order of the file.
+#[derive(Default)]
+struct Patterns(Vec<(Regex, f32)>);
+
+impl<'de> Deserialize<'de> for Patterns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Patterns;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("numbers by patterns of modules")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Patterns, A::Error> {
+                /// Real adapters have a pattern for each kind of module or for each module.
+                const MOST: usize = 4_096;
+                let mut patterns = Vec::new();
+                while let Some((key, value)) = entries.next_entry::<String, f32>()? {
+                    let pattern = Regex::new(&format!("^(?:.*\\.)?(?:{key})$"))
+                        .map_err(|e| A::Error::custom(format!("the pattern {key:?} cannot be used: {e}")))?;
+                    patterns.push((pattern, value));
+                    if patterns.len() > MOST {
+                        return Err(A::Error::custom(format!("expected at most {MOST} patterns")));
+                    }
+                }
+                Ok(Patterns(patterns))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl Patterns {
+    /// The number of the first pattern that fits `module`.
+    fn value(&self, module: &str) -> Result<Option<f32>, fancy_regex::Error> {
+        for (pattern, value) in &self.0 {
+            if pattern.is_match(module)? {
+                return Ok(Some(*value));
+            }
+        }
+        Ok(None)
+    }
 }
 
 #[derive(Deserialize)]
@@ -348,12 +394,15 @@ impl Adapter {
     fn peft_scale(&self, module: &str, rank: Option<&usize>) -> Result<f32> {
         let c = &self.config;
         let missing = |field| Error::file(&self.config_path, format!("{field}: missing, expected PEFT's setting"));
-        let pattern = |table: &BTreeMap<String, f32>| {
-            let matches = |key: &str| Regex::new(&format!("^(?:.*\\.)?(?:{key})$")).is_ok_and(|r| r.is_match(module));
-            table.iter().find(|(key, _)| matches(key)).map(|(_, value)| *value)
+        let pattern = |field: &str, patterns: &Patterns| {
+            let problem =
+                |e| Error::parse(&self.config_path, format!("{field}: a pattern cannot be tried on {module}"), e);
+            patterns.value(module).map_err(problem)
         };
-        let r = pattern(&c.rank_pattern).or(c.r).or(rank.map(|r| *r as f32)).ok_or_else(|| missing("r"))?;
-        let alpha = pattern(&c.alpha_pattern).or(c.lora_alpha).ok_or_else(|| missing("lora_alpha"))?;
+        let r = pattern("rank_pattern", &c.rank_pattern)?.or(c.r).or(rank.map(|r| *r as f32));
+        let r = r.ok_or_else(|| missing("r"))?;
+        let alpha =
+            pattern("alpha_pattern", &c.alpha_pattern)?.or(c.lora_alpha).ok_or_else(|| missing("lora_alpha"))?;
         if r <= 0.0 || rank.is_some_and(|rank| *rank as f32 != r) {
             let problem = format!("{module}: the config says rank {r}, the factors have rank {}", rank.unwrap_or(&0));
             return Err(Error::weights(self.files[0].path(), problem));
@@ -400,6 +449,19 @@ mod tests {
             ("lm_head.weight".into(), None)
         );
         assert_eq!(split_name("text_embeddings.weight"), ("text_embeddings.weight".into(), None));
+    }
+
+    #[test]
+    fn patterns_are_pythons_and_the_first_in_the_file_that_fits_counts() {
+        let read = |json: &str| serde_json::from_str::<Patterns>(json);
+        let patterns = read(r#"{"v_proj": 2, "(?!x)layers.1.q_proj": 4, "q_proj": 8, "a_proj": 1}"#).unwrap();
+        let value = |module: &str| patterns.value(module).unwrap();
+        assert_eq!(value("backbone_model.layers.1.q_proj"), Some(4.0));
+        assert_eq!(value("backbone_model.layers.2.q_proj"), Some(8.0));
+        assert_eq!((value("backbone_model.layers.2.k_proj"), value("v_proj")), (None, Some(2.0)));
+        for wrong in [r#"{"(": 1}"#.to_owned(), format!(r#"{{"{}": 1}}"#, "(".repeat(5_000))] {
+            assert!(read(&wrong).is_err());
+        }
     }
 
     #[test]

@@ -291,6 +291,12 @@ impl CsmConfig {
             (1..codec.num_quantizers).contains(&codec.num_semantic_quantizers),
             "at least 1 and below num_quantizers",
         )?;
+        // Position 0 is the backbone's state; the codebooks but the last follow it.
+        require(
+            "depth_decoder_config.max_position_embeddings",
+            depth.llama.max_position_embeddings >= k,
+            "at least num_codebooks",
+        )?;
         require("vocab_size", self.vocab_size > codec.codebook_size, "more than codec_config.codebook_size")?;
         for (name, c) in [("config", &self.backbone), ("depth_decoder_config", &depth.llama)] {
             let ok = c.num_attention_heads.is_multiple_of(c.num_key_value_heads);

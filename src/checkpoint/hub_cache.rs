@@ -1,8 +1,9 @@
 //! Hugging Face's cache on this machine. Our own few lines, because `hf-hub` knows neither `HF_HUB_CACHE` nor `XDG_CACHE_HOME`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::files::read_file;
 
 /// The cache's folder: `HF_HUB_CACHE`, else `HF_HOME/hub`, else `XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`.
 pub(crate) fn folder() -> PathBuf {
@@ -67,8 +68,13 @@ pub(super) fn file(id: &str, name: &str) -> Option<PathBuf> {
 /// `refs/main` says which snapshot is current. Without it a single snapshot is unambiguous.
 pub(crate) fn current_snapshot(repository: &Path) -> Option<PathBuf> {
     let snapshots = repository.join("snapshots");
-    if let Ok(revision) = std::fs::read_to_string(repository.join("refs/main")) {
-        let path = snapshots.join(revision.trim());
+    let reference = repository.join("refs/main");
+    if reference.symlink_metadata().is_ok() {
+        const LONGEST: u64 = 256; // a commit's hash is 40
+        let revision = String::from_utf8(read_file(&reference, LONGEST).ok()?).ok()?;
+        let mut parts = Path::new(revision.trim()).components();
+        let (Some(Component::Normal(name)), None) = (parts.next(), parts.next()) else { return None };
+        let path = snapshots.join(name);
         return path.is_dir().then_some(path);
     }
     let mut all = std::fs::read_dir(snapshots).ok()?.flatten().map(|e| e.path()).filter(|p| p.is_dir());
@@ -79,6 +85,28 @@ pub(crate) fn current_snapshot(repository: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn the_current_snapshot_is_inside_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for made in ["snapshots/abc", "snapshots/def", "refs", "elsewhere"] {
+            std::fs::create_dir_all(root.join(made)).unwrap();
+        }
+        let main = root.join("refs/main");
+        for (reference, found) in [("abc\n", true), ("../elsewhere", false), ("abc/../def", false), ("", false)] {
+            std::fs::write(&main, reference).unwrap();
+            assert_eq!(current_snapshot(root).is_some(), found, "{reference:?}");
+        }
+        // Neither waited for nor read without end.
+        std::fs::remove_file(&main).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&main).status().unwrap().success());
+        assert_eq!(current_snapshot(root), None);
+        std::fs::remove_file(&main).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &main).unwrap();
+        assert_eq!(current_snapshot(root), None);
+    }
 
     #[test]
     fn an_address_is_its_repository() {

@@ -57,7 +57,11 @@ pub(super) fn config(source: &Source) -> Result<(Option<Value>, Source)> {
 /// The files with the model's weights: those that `transformers_weights` of config.json names, else `model.safetensors`, else the
 /// shards of its index, else another weight file. Their tensors identify their content.
 pub(super) fn weight_files(source: &Source, config: Option<&Value>) -> Result<Vec<WeightFile>> {
-    if let Some(name) = config.and_then(|c| c.get("transformers_weights")).and_then(Value::as_str) {
+    if let Some(named) = config.and_then(|c| c.get("transformers_weights")).filter(|named| !named.is_null()) {
+        let Some(name) = named.as_str() else {
+            let problem = format!("transformers_weights: expected the name of a file, got {named}");
+            return Err(Error::file(source.path("config.json"), problem));
+        };
         check_plain_name(source, "config.json", "transformers_weights", name)?;
         if name.ends_with(".json") {
             return shards(source, name);

@@ -26,6 +26,7 @@ impl Checkpoint {
             false => self.weight_bytes(prefix, precision),
         };
         let needed = bytes("") - bytes("codec_model.");
+        check_address_space(needed as u64)?;
         let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
         if let Device::Gpu { working_set: Some(limit), .. } = machine::device_for(precision)
@@ -56,5 +57,24 @@ impl Checkpoint {
             what,
             "close other programs, choose another precision, quantise the checkpoint, or load it anyway",
         ))
+    }
+}
+
+/// Checks that a limit of the address space leaves room for `bytes` of weights and for computing. OpenBLAS asks for its 128 MB a thread
+/// again and again until it gets them, and so waits for ever under a limit.
+fn check_address_space(bytes: u64) -> Result<()> {
+    const COMPUTING: u64 = 512 << 20;
+    let needed = bytes + COMPUTING;
+    match machine::address_space_left() {
+        Some(left) if left < needed => Err(Error::unavailable(
+            format!(
+                "too little memory: the model takes {} MB of address space with what it computes in, and the limit of this process leaves \
+                 {} MB",
+                needed >> 20,
+                left >> 20
+            ),
+            "raise the limit (ulimit -v)",
+        )),
+        _ => Ok(()),
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct TextTokenizer {
     path: PathBuf,
     vocab: usize,
     control_marks: Vec<String>,
+    /// Positions of the model.
+    positions: usize,
 }
 
 /// What a layout says about the tokenizer.
@@ -55,7 +57,13 @@ impl TextTokenizer {
         let tokenizer = parse(&bytes, &path)?;
         let special = tokenizer.get_added_tokens_decoder().into_values().filter(|token| token.special);
         let control_marks = special.map(|token| token.content).filter(|mark| !mark.is_empty()).collect();
-        let mut this = Self { tokenizer, path, vocab: config.text_vocab_size, control_marks };
+        let mut this = Self {
+            tokenizer,
+            path,
+            vocab: config.text_vocab_size,
+            control_marks,
+            positions: config.backbone.max_position_embeddings,
+        };
         if let Some(id) = this.largest_id().filter(|id| *id as usize >= this.vocab) {
             let problem = format!("expected ids below text_vocab_size {}, got {id}", this.vocab);
             return Err(Error::file(&this.path, problem));
@@ -78,6 +86,14 @@ impl TextTokenizer {
     /// [`Error::InvalidValue`] if the tokenizer refuses the text, [`Error::InvalidFile`] if it gives an id that the model
     /// does not have, or too many.
     pub(super) fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        /// Bytes of a token, more than of Llama 3's longest (128 spaces).
+        const LONGEST_TOKEN: usize = 256;
+        // The tokenizer takes many times the text's memory.
+        let longest = self.positions.saturating_mul(LONGEST_TOKEN);
+        if text.len() > longest {
+            let expected = format!("at most {longest} bytes, as the model has {} positions", self.positions);
+            return Err(Error::invalid("text", expected, format!("{} bytes", text.len())));
+        }
         let encoding = guarded(|| self.tokenizer.encode(text, true))
             .ok_or_else(|| Error::file(&self.path, format!("the tokenizer fails on {text:?}: it is damaged")))?
             .map_err(|e| Error::invalid("text", "text that the tokenizer can encode", e))?;

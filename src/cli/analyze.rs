@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::output::message;
 use super::report_args::ReportArgs;
-use super::run_job::{run_observed, start_worker};
+use super::run_job::{cancel_on_signals, run_observed, start_worker};
 use super::{ModelArgs, Outcome, read_recording};
 use crate::analysis::divergence::Divergence;
 use crate::analysis::logit_diff::LogitDiff;
@@ -77,15 +77,18 @@ fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Rep
     }
     let needs_worker = !args.no_steps && files.iter().any(|(_, clip)| !clip.codes.is_empty());
     let worker = if needs_worker { Some(start_worker(checkpoint)?) } else { None };
-    let (mut clips, cancel) = (Vec::new(), CancelToken::default());
+    let (mut clips, cancel) = (Vec::new(), cancel_on_signals());
     let names = distinct_names(&args.files);
     for ((path, clip), name) in files.into_iter().zip(names) {
         let Computed { clip, stats, candidates } = match &worker {
             _ if is_recording(path) => Computed::nothing(clip, StepsUnavailable::NoTokens),
             None => Computed::nothing(clip, StepsUnavailable::NotRequested),
-            Some(worker) => teacher_force(worker, checkpoint, clip, path)?,
+            Some(worker) => teacher_force(worker, checkpoint, clip, path, &cancel)?,
         };
         clips.push(args.output.clip_report(name, &clip, stats, candidates, &checkpoint.info, &cancel)?);
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
     }
     Ok(Report::new((*checkpoint.info).clone(), clips))
 }
@@ -156,7 +159,13 @@ impl Computed {
 }
 
 /// Computes draws and waveform of a clip again. `path` is its file, for messages.
-fn teacher_force(worker: &WorkerHandle, checkpoint: &Checkpoint, clip: Clip, path: &Path) -> Result<Computed> {
+fn teacher_force(
+    worker: &WorkerHandle,
+    checkpoint: &Checkpoint,
+    clip: Clip,
+    path: &Path,
+    cancel: &CancelToken,
+) -> Result<Computed> {
     let sha256 = checkpoint.id()?.sha256;
     if let Some(other) = clip.origin.model.as_ref().filter(|m| m.sha256 != sha256) {
         let reason = StepsUnavailable::OtherModel(other.clone());
@@ -169,7 +178,7 @@ fn teacher_force(worker: &WorkerHandle, checkpoint: &Checkpoint, clip: Clip, pat
     let request = GenerationRequest::teacher_forced_clip(&spec, checkpoint.prompt(&spec)?, &clip);
     let (mut stats, mut candidates) = (Vec::new(), Vec::new());
     let mut codes = clip.codes.frames();
-    let computed = run_observed(worker, request, CancelToken::default(), |step| {
+    let computed = run_observed(worker, request, cancel.clone(), |step| {
         if let Some(codes) = codes.next() {
             candidates.push(frame_candidates(&step.logits, codes, &step.sampling));
         }
@@ -195,25 +204,24 @@ fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, te
     let observed =
         |c: &Checkpoint| Ok::<_, Error>(GenerationRequest::new(&spec, c.prompt(&spec)?, max_frames).observed());
     let mut steps = Steps::default();
-    let worker = start_worker(a)?;
-    let mut ours = run_observed(&worker, observed(a)?, CancelToken::default(), |step| steps.push(step))?.clip;
+    let (worker, cancel) = (start_worker(a)?, cancel_on_signals());
+    let mut ours = run_observed(&worker, observed(a)?, cancel.clone(), |step| steps.push(step))?.clip;
     drop(worker); // one thread at a time may own MLX
     let worker = start_worker(&b)?;
     let mut diffs = Vec::new();
     let forced = GenerationRequest::teacher_forced(&spec, b.prompt(&spec)?, &ours.codes);
-    run_observed(&worker, forced, CancelToken::default(), |step| {
+    run_observed(&worker, forced, cancel.clone(), |step| {
         let rows = steps[diffs.len()].logits.rows().zip(step.logits.rows()).enumerate();
         let diff = |(k, (ours, theirs))| LogitDiff::measure(ours, theirs, spec.sampling.params_for(k).top_k);
         diffs.push(rows.map(diff).collect::<Vec<_>>());
     })?;
-    let mut free = run_observed(&worker, observed(&b)?, CancelToken::default(), |_| {})?.clip;
+    let mut free = run_observed(&worker, observed(&b)?, cancel.clone(), |_| {})?.clip;
     (ours.origin.model, free.origin.model) = (Some(a.id()?), Some(b.id()?));
     if diffs.is_empty() {
         return Err(Error::invalid("text", "a text that the model speaks", "the model stopped before the first frame"));
     }
     let (first, second) = (&a.info.name, &b.info.name);
     let same = Err(StepsUnavailable::SameAsFirst);
-    let cancel = CancelToken::default();
     let frames = steps.iter().zip(ours.codes.frames());
     let candidates = frames.map(|(step, codes)| frame_candidates(&step.logits, codes, &step.sampling)).collect();
     let mut clips = vec![

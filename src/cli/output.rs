@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::audio::wav;
 use crate::error::{Error, Result};
+use crate::files::{Destination, destination};
 
 /// The name of standard output in arguments.
 const STANDARD_OUTPUT: &str = "-";
@@ -70,7 +71,11 @@ pub(super) fn check_apart<'a>(
     outputs: impl IntoIterator<Item = &'a Path>,
     inputs: impl IntoIterator<Item = &'a Path>,
 ) -> Result<()> {
-    let identity = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    // One file has one identity by whatever folder's name, links included, also before it exists.
+    let identity = |path: &Path| match destination(path) {
+        Ok(Destination::File { target, folder }) => Some(folder.canonicalize().ok()?.join(target.file_name()?)),
+        Ok(Destination::Stream) | Err(_) => path.canonicalize().or_else(|_| std::path::absolute(path)).ok(),
+    };
     let mut seen: Vec<_> = inputs.into_iter().filter_map(identity).collect();
     for path in outputs.into_iter().filter(|path| !is_stdout(path)) {
         let Some(id) = identity(path) else { continue };
@@ -80,6 +85,17 @@ pub(super) fn check_apart<'a>(
             return Err(Error::invalid("output", expected, path.display()));
         }
         seen.push(id);
+    }
+    Ok(())
+}
+
+/// Checks that each output has a folder that it can be written to, before anything is computed.
+pub(super) fn check_folders(outputs: &[PathBuf]) -> Result<()> {
+    for path in outputs {
+        let Destination::File { folder, .. } = destination(path).map_err(|e| Error::write(path, e))? else { continue };
+        if !folder.is_dir() {
+            return Err(Error::write(path, format!("there is no folder {}", folder.display())));
+        }
     }
     Ok(())
 }
@@ -111,6 +127,22 @@ pub(super) fn save_wav(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn one_file_by_two_names_is_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
+        let [same, turned, linked] = ["real/a", "real/../real/a", "link/a"].map(|name| folder.path().join(name));
+        for other in [&turned, &linked] {
+            assert!(check_apart([same.as_path(), other.as_path()], []).is_err(), "{}", other.display());
+            assert!(check_apart([same.as_path()], [other.as_path()]).is_err(), "{}", other.display());
+        }
+        assert!(check_apart([same.as_path(), folder.path().join("a").as_path()], []).is_ok());
+        assert!(check_folders(&[folder.path().join("none/a")]).is_err() && check_folders(&[linked]).is_ok());
+    }
 
     #[test]
     fn text_cannot_steer_the_terminal() {

@@ -12,6 +12,17 @@ pub fn flag(key: &str) -> String {
 
 /// `text` as one word of a POSIX shell.
 fn quote(text: &str) -> Cow<'_, str> {
+    // A control character could end a terminal's paste and run what follows it.
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        let spelled = |c: char| match c {
+            '\'' | '\\' => format!("\\{c}"),
+            '\0' => String::new(),
+            c if c.is_ascii_control() => format!("\\x{:02x}", c as u32),
+            c if c.is_control() => format!("\\u{:04x}", c as u32),
+            c => c.into(),
+        };
+        return Cow::Owned(format!("$'{}'", text.chars().map(spelled).collect::<String>()));
+    }
     // Only a NUL byte cannot be quoted, and no argument can contain one.
     shlex::try_quote(text).unwrap_or(Cow::Borrowed("''"))
 }
@@ -56,4 +67,19 @@ pub fn generate_line(
         add("--adapter", adapter);
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_pasted_line_cannot_end_a_terminals_paste() {
+        let hostile = "Hello\u{1b}[201~\nrm 'x'\u{9b}";
+        let line = quote(hostile).into_owned();
+        assert!(!line.contains('\u{1b}') && !line.contains('\u{9b}'), "{line:?}");
+        let said = std::process::Command::new("bash").args(["-c", &format!("printf %s {line}")]).output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), hostile);
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use fs4::FileExt;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -94,14 +95,21 @@ impl<'a> Fetcher<'a> {
         let path = self.unfinished(file);
         let write_error = |e| Error::write(&path, e);
         fs::create_dir_all(self.root.join("blobs")).map_err(|e| Error::write(&self.root, e))?;
-        let mut part =
-            File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(write_error)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        // A link that somebody has put there leads to a file of the user's.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let mut part = options.open(&path).map_err(write_error)?;
+        if !part.metadata().map_err(write_error)?.is_file() {
+            return Err(Error::write(&path, "expected a regular file; remove it"));
+        }
         if FileExt::try_lock(&part).is_err() {
             let problem = format!("{}: another program is fetching it; wait for that one", file.name);
             return Err(Error::Download { what: self.id.to_owned(), problem });
         }
         let hub = self.hub;
-        let resolve = format!("{}/resolve/{}/{}", self.id, self.commit, file.name);
+        let resolve = format!("{}/resolve/{}/{}", self.id, self.commit, percent_encoded(&file.name));
         let mut received = 0;
         let mut restarts = 0;
         // Retries are reported by `with_retries`, bytes from inside an attempt.
@@ -198,6 +206,12 @@ impl<'a> Fetcher<'a> {
         }
         Ok(())
     }
+}
+
+/// A file's name as part of an address.
+fn percent_encoded(name: &str) -> String {
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(name, KEPT).to_string()
 }
 
 /// Whether the response holds the bytes from `start` on.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::Agent;
-use ureq::http::{Response, StatusCode};
+use ureq::config::RedirectAuthHeaders;
+use ureq::http::{Response, StatusCode, Uri};
 
 use super::{DownloadSpec, Progress};
 use crate::error::{Error, Result};
@@ -86,21 +87,45 @@ fn is_hex(text: &str) -> bool {
 }
 
 impl<'a> Hub<'a> {
-    pub(super) fn new(spec: &'a DownloadSpec) -> Self {
+    /// # Errors
+    /// [`Error::InvalidValue`] for an address, a revision or a token that no request can be made of, and for a token that would
+    /// travel unencrypted.
+    pub(super) fn new(spec: &'a DownloadSpec) -> Result<Self> {
+        let uri = spec.endpoint.parse::<Uri>().ok();
+        let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();
+        let Some(host) = uri.as_ref().and_then(Uri::host).filter(|_| ["http", "https"].contains(&scheme)) else {
+            let expected = "the address of a server, such as https://huggingface.co";
+            return Err(Error::invalid("HF_ENDPOINT", expected, without_password(&spec.endpoint)));
+        };
         // A server on this machine is not behind the proxy of the environment.
-        let local = ["http://127.0.0.1", "http://localhost"].iter().any(|host| spec.endpoint.starts_with(host));
+        let local = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
+        if spec.token.is_some() && scheme == "http" && !local {
+            let expected =
+                "an address that begins with https://, as the token would travel unencrypted, or HF_TOKEN unset";
+            return Err(Error::invalid("HF_ENDPOINT", expected, without_password(&spec.endpoint)));
+        }
+        if spec.token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
+            return Err(Error::invalid("HF_TOKEN", "a token of letters, digits and signs", "other characters in it"));
+        }
+        let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains("..");
+        let fits = |c: char| c.is_ascii_alphanumeric() || "/-_.+".contains(c);
+        if !spec.revision.split('/').all(part) || !spec.revision.chars().all(fits) {
+            return Err(Error::invalid("revision", "a branch, tag or commit", format!("{:?}", spec.revision)));
+        }
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .https_only(scheme == "https")
+            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .timeout_connect(Some(spec.stall))
             .timeout_recv_response(Some(spec.stall))
             .timeout_per_read(Some(spec.stall))
             .user_agent(concat!("csm-studio/", env!("CARGO_PKG_VERSION")));
         let config = if local { config.proxy(None) } else { config }.build();
-        Self { spec, agent: config.new_agent() }
+        Ok(Self { spec, agent: config.new_agent() })
     }
 
-    /// A GET request for `path`; bytes from `from` on, if that is not 0. The token goes to the server only, never on to the storage
-    /// that it redirects to.
+    /// A GET request for `path`; bytes from `from` on, if that is not 0. The token goes to the server only, also where it redirects
+    /// to itself, never on to the storage that it redirects to.
     pub(super) fn get(&self, id: &str, path: &str, from: u64) -> Result<Response<ureq::Body>, Failure> {
         let url = format!("{}/{path}", self.spec.endpoint.trim_end_matches('/'));
         let mut request = self.agent.get(&url).header("Accept-Encoding", "identity");
@@ -110,7 +135,7 @@ impl<'a> Hub<'a> {
         if from > 0 {
             request = request.header("Range", format!("bytes={from}-"));
         }
-        let response = request.call().map_err(|e| Failure::Transient { problem: e.to_string(), wait: None })?;
+        let response = request.call().map_err(|e| failure(id, &e))?;
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             status => Err(self.refused(id, path, status, &response)),
@@ -118,7 +143,8 @@ impl<'a> Hub<'a> {
     }
 
     fn refused(&self, id: &str, path: &str, status: StatusCode, response: &Response<ureq::Body>) -> Failure {
-        let page = format!("{}/{id}", self.spec.endpoint.trim_end_matches('/'));
+        let endpoint = without_password(self.spec.endpoint.trim_end_matches('/'));
+        let page = format!("{endpoint}/{id}");
         let mirror = MIRRORS.iter().find(|(gated, _)| *gated == id).map(|(_, mirror)| *mirror);
         let or_mirror =
             mirror.map_or_else(String::new, |m| format!("; or use {m}, which holds the same weights without a gate"));
@@ -126,8 +152,7 @@ impl<'a> Hub<'a> {
         match status.as_u16() {
             401 | 403 if self.spec.token.is_none() => final_error(format!(
                 "the repository is gated or private, and no token is set (HTTP {status}); visit {page}, accept its terms, make a token \
-                 at {}/settings/tokens and set HF_TOKEN{or_mirror}",
-                self.spec.endpoint.trim_end_matches('/')
+                 at {endpoint}/settings/tokens and set HF_TOKEN{or_mirror}"
             )),
             401 => final_error(format!(
                 "the token is not valid (HTTP {status}); make a new one and set HF_TOKEN{or_mirror}"
@@ -159,7 +184,7 @@ impl<'a> Hub<'a> {
         let text = self.with_retries(id, "the list of files", cancelled, observer, |_| {
             let mut response = self.get(id, &path, 0)?;
             let read = response.body_mut().with_config().limit(LISTING_LIMIT).read_to_string();
-            read.map_err(|e| Failure::Transient { problem: e.to_string(), wait: None })
+            read.map_err(|e| failure(id, &e))
         })?;
         let wrong = |problem: String| Error::Download { what: id.to_owned(), problem };
         let json: ListingJson = serde_json::from_str(&text)
@@ -210,6 +235,38 @@ impl<'a> Hub<'a> {
             observer(Progress::Retry { file: file.to_owned(), problem, wait });
             sleep(wait, cancelled);
         }
+    }
+}
+
+/// Whether another attempt may succeed after this error.
+fn failure(id: &str, error: &ureq::Error) -> Failure {
+    use ureq::Error::{
+        BadUri, BodyExceedsLimit, Http, InvalidProxyUrl, LargeResponseHeader, RedirectFailed, RequireHttpsOnly,
+        TooManyRedirects,
+    };
+    let problem = error.to_string();
+    match error {
+        BadUri(_)
+        | BodyExceedsLimit(_)
+        | Http(_)
+        | InvalidProxyUrl
+        | LargeResponseHeader(..)
+        | RedirectFailed
+        | RequireHttpsOnly(_)
+        | TooManyRedirects => Failure::Final(Error::Download { what: id.to_owned(), problem }),
+        _ => Failure::Transient { problem, wait: None },
+    }
+}
+
+/// An address without the name and password that may stand before its host.
+fn without_password(address: &str) -> String {
+    match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find('/').unwrap_or(rest.len());
+            let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[host..])
+        }
+        None => address.to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use self::fetch::Fetcher;
 use self::hub::{Hub, RepositoryFile};
 use crate::checkpoint::{files_of_borrowed, hub_cache, needed_repositories};
 use crate::error::{Error, Result};
-use crate::files::{JSON_LIMIT, read_file, write_atomically};
+use crate::files::{JSON_LIMIT, read_file, read_text, write_atomically};
 
 /// What to fetch and how.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl DownloadSpec {
             let path = variable("HF_TOKEN_PATH")
                 .map(PathBuf::from)
                 .or_else(|| Some(hub_cache::folder().parent()?.join("token")));
-            std::fs::read_to_string(path?).ok().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty())
+            read_text(&path?).ok().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty())
         };
         let offline =
             variable("HF_HUB_OFFLINE").is_some_and(|v| ["1", "on", "yes", "true"].contains(&v.to_lowercase().as_str()));
@@ -120,7 +120,7 @@ pub fn download(
     if spec.offline {
         return Err(Error::invalid("HF_HUB_OFFLINE", "it unset: the variable forbids all downloads", "1"));
     }
-    let hub = Hub::new(spec);
+    let hub = Hub::new(spec)?;
     let (folder, mut received) = repository(&hub, spec, cancelled, observer)?;
     let mut borrowed = Vec::new();
     if files_of_borrowed(&spec.id).is_none() {
@@ -163,7 +163,12 @@ fn repository(
     let mut fetcher = Fetcher::new(hub, &id, &listing.commit, root.clone());
     let small: Vec<&RepositoryFile> = listing.files.iter().filter(|f| is_small_file(&f.name)).collect();
     fetcher.check_disk(&small)?;
-    fetcher.fetch_all(&small, cancelled, &mut |_| {})?;
+    // Their bytes are part of the plan that follows.
+    fetcher.fetch_all(&small, cancelled, &mut |progress| {
+        if matches!(progress, Progress::Retry { .. }) {
+            observer(progress);
+        }
+    })?;
     let names: BTreeSet<&str> = listing.files.iter().map(|f| f.name.as_str()).collect();
     let wanted = weight_names(&id, &snapshot, &names)?;
     let files: Vec<&RepositoryFile> =

@@ -14,7 +14,7 @@ use super::study::Study;
 use super::trial::{Choice, Presentation, Trial};
 use crate::data::RepeatableRandom;
 use crate::error::{Error, Result};
-use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
+use crate::files::{MEDIA_LIMIT, open_regular, read_file, write_atomically};
 
 /// Name and version of the format.
 const FORMAT: &str = "csm-listening-test/2";
@@ -239,8 +239,8 @@ impl ListeningTest {
     /// Whether the file at `path` starts with the format's name.
     pub fn has_magic(path: &Path) -> bool {
         let mut start = [0; 64];
-        let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start));
-        read.is_ok_and(|n| String::from_utf8_lossy(&start[..n]).contains(FORMAT_NAME))
+        let read = open_regular(path).ok().and_then(|mut file| std::io::Read::read(&mut file, &mut start).ok());
+        read.is_some_and(|n| String::from_utf8_lossy(&start[..n]).contains(FORMAT_NAME))
     }
 
     /// Reads and checks a test.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use egui::{Context, Ui};
@@ -48,6 +49,8 @@ pub struct Studio {
     applied_theme: Option<(Theme, f32)>,
     focused: bool,
     closing: Closing,
+    /// Whether the system has asked the program to end (SIGTERM, SIGINT, SIGHUP).
+    terminated: Arc<AtomicBool>,
     /// Once the window is there; tests have none.
     platform: Option<Platform>,
     /// Frames painted so far.
@@ -65,6 +68,14 @@ impl Studio {
         };
         let mut studio = Self::with_session(ctx, Session::new(paths, stored, wake), pacing);
         studio.platform = Some(Platform::new(ctx));
+        let (terminated, asked) = (studio.terminated.clone(), ctx.clone());
+        let handler = move || {
+            terminated.store(true, Ordering::Relaxed);
+            asked.request_repaint();
+        };
+        if let Err(e) = ctrlc::set_handler(handler) {
+            tracing::warn!("a signal will end the window without keeping what is being made: {e}");
+        }
         let failed = ctx.clone();
         studio.session.monitor.player.on_device_news(move || failed.request_repaint());
         studio
@@ -87,6 +98,7 @@ impl Studio {
             applied_theme: None,
             focused: true,
             closing: Closing::No,
+            terminated: Arc::default(),
             platform: None,
             repaints: 0,
         }
@@ -196,11 +208,7 @@ impl Studio {
             ui.label(format!("{what} If the window closes, it ends here, and what was made until now is kept."));
             ui.horizontal(|ui| {
                 if ui.button("Close").clicked() {
-                    self.closing = Closing::Ending;
-                    self.session.run(ComposerCommand::Stop);
-                    if self.session.composer.microphone.is_some() {
-                        self.session.run(ComposerCommand::StopRecording);
-                    }
+                    self.end_work();
                 }
                 if ui.button("Keep open").clicked() {
                     self.closing = Closing::No;
@@ -209,6 +217,22 @@ impl Studio {
         });
         if asked.should_close() && self.closing == Closing::Asked {
             self.closing = Closing::No;
+        }
+    }
+
+    /// Ends what is being made; the window closes once it is kept.
+    fn end_work(&mut self) {
+        self.closing = Closing::Ending;
+        self.session.run(ComposerCommand::Stop);
+        if self.session.composer.microphone.is_some() {
+            self.session.run(ComposerCommand::StopRecording);
+        }
+    }
+
+    /// Closes the window without a question once the system has asked the program to end.
+    fn obey_signals(&mut self) {
+        if self.terminated.load(Ordering::Relaxed) && matches!(self.closing, Closing::No | Closing::Asked) {
+            self.end_work();
         }
     }
 
@@ -250,6 +274,7 @@ impl eframe::App for Studio {
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));
         dropped.iter().for_each(|file| self.session.run(command_of_dropped(file.path())));
         self.serve_system(ctx);
+        self.obey_signals();
         self.ask_before_closing(ctx);
         self.close_when_kept(ctx);
         self.apply_theme(ctx);

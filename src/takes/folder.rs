@@ -16,7 +16,7 @@ use super::{Take, TakeId};
 use crate::audio::recording;
 use crate::data::{Clip, ModelDims, TokenFile};
 use crate::error::{Error, Result};
-use crate::files::{JSON_LIMIT, read_file, sync_folder, write_atomically, write_new};
+use crate::files::{JSON_LIMIT, open_regular, read_file, sync_folder, write_atomically, write_new};
 
 /// Prefix of the folders that programs have for themselves.
 pub(super) const SESSION: &str = ".session-";
@@ -231,14 +231,21 @@ pub(super) fn remove_leftovers(folder: &Path, own: &Path) {
     for path in entries.flatten().map(|e| e.path()).filter(|path| path != own) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_left = if name.starts_with(SESSION) {
-            File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+            open_regular(&path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
         } else {
-            name == OLD_TRASH || name.starts_with(OLD_UNFINISHED)
+            name == OLD_TRASH || name.starts_with(OLD_UNFINISHED) && holds_a_take_only(&path)
         };
         if is_left && let Err(e) = fs::remove_dir_all(&path) {
             tracing::warn!("{} cannot be removed: {e}", path.display()); // it does no harm
         }
     }
+}
+
+/// Whether the folder holds nothing but a take's files: one of that name may be the user's own.
+fn holds_a_take_only(path: &Path) -> bool {
+    let own = ["take.json", "tokens.json", "audio.wav"];
+    fs::read_dir(path)
+        .is_ok_and(|entries| entries.flatten().all(|e| e.file_name().to_str().is_some_and(|name| own.contains(&name))))
 }
 
 /// Reads a take that has no links in its folder: through a link, a change of the take could change any file.

@@ -77,6 +77,14 @@ fn files_are_opened() {
     session.run(LibraryCommand::Open(folder.path().join("half.wav")));
     settle(&mut window);
     assert_eq!(window.state().session.monitor.player.seconds(), 0.5);
+    // A clip of eleven minutes is wider than a graphics card's textures.
+    let frames = vec![vec![1; 6]; 8_300];
+    let long = folder.path().join("long.json");
+    std::fs::write(&long, serde_json::json!({ "frames": frames }).to_string()).unwrap();
+    window.state_mut().session.run(LibraryCommand::Open(long));
+    wait(&mut window, "the long clip", |s| s.session.inspector.current.clip.codes.len() == 8_300);
+    window.run_steps(3);
+    window.render().unwrap();
 }
 
 /// A window that is closed waits for the files that are being written.

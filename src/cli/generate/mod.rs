@@ -12,7 +12,7 @@ use clap::ArgGroup;
 
 use self::plan::GeneratePlan;
 use self::speaker::{Speaker, SpokenClips, save_wav};
-use super::output::{check_apart, check_wav_name, is_stdout, print_line};
+use super::output::{check_apart, check_folders, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
 use super::values::{Seeds, dtype_parser, mode_parser, parse_guard, parse_seconds, parse_seeds, style_parser};
 use super::{ModelArgs, Outcome};
@@ -156,6 +156,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let outputs: Vec<PathBuf> = outputs.collect();
     let inputs = inputs.chain(&args.context_audio).map(PathBuf::as_path).chain(checkpoint.tensors.paths());
     check_apart(outputs.iter().map(PathBuf::as_path), inputs)?;
+    check_folders(&outputs)?;
     if let Some(path) = &args.decode_tokens {
         return decode(args, &checkpoint, path);
     }

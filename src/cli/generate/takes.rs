@@ -58,24 +58,42 @@ fn save_clips(
     seeds: &[u64],
     clips: Vec<GeneratedClip>,
 ) -> Result<bool> {
-    let mut cancelled = false;
-    for (seed, made) in seeds.iter().zip(clips) {
-        let mut spoken = SpokenClips::default();
-        if made.clip.codes.is_empty() {
-            message!("warning: seed {seed}: no audio was generated and no file was written");
-            spoken.add(made);
-        } else {
-            let path = of_seed(&args.output, *seed);
-            speaker.save_audio(&path, &made.clip)?;
-            if let Some(tokens) = &args.dump_tokens {
-                speaker.save_tokens(&of_seed(tokens, *seed), &made.clip)?;
-            }
-            speaker.keep_take(&made)?;
-            plan.sampling = made.clip.origin.sampling.unwrap_or(plan.sampling);
-            spoken.add(made);
-            speaker.print_summary(&path, plan, &spoken)?;
+    let (mut cancelled, mut failure) = (false, None);
+    let mut succeeds = |result: Result<()>| match (result, &failure) {
+        (Ok(()), _) => true,
+        (Err(e), None) => {
+            failure = Some(e);
+            false
         }
-        cancelled |= spoken.was_cancelled();
+        (Err(e), Some(_)) => {
+            message!("error: {e}");
+            false
+        }
+    };
+    // Every seed's sound is written before anything else, whatever fails: what its file cannot take goes to the temporary folder.
+    let spoken = |made: &GeneratedClip| !made.clip.codes.is_empty();
+    let written: Vec<bool> = seeds
+        .iter()
+        .zip(&clips)
+        .map(|(seed, made)| spoken(made) && succeeds(speaker.save_audio(&of_seed(&args.output, *seed), &made.clip)))
+        .collect();
+    for ((seed, made), written) in seeds.iter().zip(clips).zip(written) {
+        let mut clips = SpokenClips::default();
+        if spoken(&made) {
+            if let Some(tokens) = &args.dump_tokens {
+                succeeds(speaker.save_tokens(&of_seed(tokens, *seed), &made.clip));
+            }
+            succeeds(speaker.keep_take(&made));
+            plan.sampling = made.clip.origin.sampling.unwrap_or(plan.sampling);
+            clips.add(made);
+            if written {
+                speaker.print_summary(&of_seed(&args.output, *seed), plan, &clips)?;
+            }
+        } else {
+            message!("warning: seed {seed}: no audio was generated and no file was written");
+            clips.add(made);
+        }
+        cancelled |= clips.was_cancelled();
     }
-    Ok(cancelled)
+    failure.map_or(Ok(cancelled), Err)
 }

@@ -1,8 +1,6 @@
 //! The token map: codebooks over time, one texture with a pixel per token, and labels if there is room.
 
-use egui::{
-    Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, TextureId, TextureOptions, Ui, pos2, vec2,
-};
+use egui::{Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, TextureOptions, Ui, pos2, vec2};
 
 use super::lane::Lane;
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
@@ -17,11 +15,15 @@ const LABELLED: (f32, f32) = (30.0, 11.0);
 /// Quantile of a statistic that has the brightest colour; larger values have it, too.
 const BRIGHTEST: f64 = 0.99;
 
-/// The token map with its texture.
+/// Frames of one texture: graphics cards take 8,192 pixels and more a side, some less.
+const TEXTURE_FRAMES: usize = 2_048;
+
+/// The token map with its textures.
 #[derive(Default)]
 pub(super) struct TokenMap {
     drawn: Option<DrawnMap>,
-    texture: Option<TextureHandle>,
+    /// One for each [`TEXTURE_FRAMES`] frames.
+    textures: Vec<TextureHandle>,
     /// The value that has the brightest colour.
     brightest: f64,
     /// The most frequent token of each codebook.
@@ -121,10 +123,15 @@ pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut Tok
     if t == 0 {
         return;
     }
-    let texture = update_texture(ui, session, map);
+    update_textures(ui, session, map);
     let painter = ui.painter().with_clip_rect(lane.rect);
     let image = Rect::from_x_y_ranges(lane.x(0.0)..=lane.x(model.dims.seconds(t)), lane.rect.y_range());
-    painter.image(texture, image, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
+    for (n, texture) in map.textures.iter().enumerate() {
+        let frames = n * TEXTURE_FRAMES..((n + 1) * TEXTURE_FRAMES).min(t);
+        let x = |frame: usize| lane.x(model.dims.seconds(frame));
+        let part = Rect::from_x_y_ranges(x(frames.start)..=x(frames.end), lane.rect.y_range());
+        painter.image(texture.id(), part, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
+    }
     let size = vec2(image.width() / t as f32, image.height() / k as f32);
     let cell = |frame: usize, codebook: usize| {
         Rect::from_min_size(image.min + vec2(frame as f32 * size.x, codebook as f32 * size.y), size)
@@ -281,17 +288,15 @@ fn brightest(current: &CurrentClip, statistic: &StepStatistic) -> f64 {
     values.get(place.round() as usize).copied().unwrap_or(1.0).max(1e-9)
 }
 
-fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap) -> TextureId {
+fn update_textures(ui: &Ui, session: &Session, map: &mut TokenMap) {
     let current = &session.inspector.current;
     let content = session.inspector.view.map.clone();
     let compared = (session.comparison.pins.clips().len(), session.inspector.what_if.version());
     let dark = ui.visuals().dark_mode;
     let palette = Palette::of(ui.visuals());
     let now = DrawnMap { clip: current.version, content, compared, dark };
-    if map.drawn.as_ref() == Some(&now)
-        && let Some(texture) = &map.texture
-    {
-        return texture.id();
+    if map.drawn.as_ref() == Some(&now) {
+        return;
     }
     if let Some(statistic) = statistic(&now.content) {
         map.brightest = brightest(current, statistic);
@@ -299,14 +304,17 @@ fn update_texture(ui: &Ui, session: &Session, map: &mut TokenMap) -> TextureId {
     map.common = common_tokens(&current.clip.codes);
     map.drawn = Some(now);
     let (t, k) = (current.clip.codes.len(), current.clip.codes.codebooks());
-    let pixels = (0..k).flat_map(|codebook| (0..t).map(move |frame| (frame, codebook)));
-    let pixels = pixels.map(|(frame, codebook)| pixel(session, map, palette, frame, codebook)).collect();
-    let image = ColorImage::new([t, k], pixels);
-    match &mut map.texture {
-        Some(texture) => {
-            texture.set(image, TextureOptions::NEAREST);
-            texture.id()
+    let starts: Vec<usize> = (0..t).step_by(TEXTURE_FRAMES).collect();
+    map.textures.truncate(starts.len());
+    for (n, start) in starts.into_iter().enumerate() {
+        let frames = start..(start + TEXTURE_FRAMES).min(t);
+        let size = [frames.len(), k];
+        let pixels = (0..k).flat_map(|codebook| frames.clone().map(move |frame| (frame, codebook)));
+        let pixels = pixels.map(|(frame, codebook)| pixel(session, map, palette, frame, codebook)).collect();
+        let image = ColorImage::new(size, pixels);
+        match map.textures.get_mut(n) {
+            Some(texture) => texture.set(image, TextureOptions::NEAREST),
+            None => map.textures.push(ui.ctx().load_texture(format!("tokens {n}"), image, TextureOptions::NEAREST)),
         }
-        None => map.texture.insert(ui.ctx().load_texture("tokens", image, TextureOptions::NEAREST)).id(),
     }
 }
