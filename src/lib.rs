@@ -74,6 +74,7 @@
 static ALLOCATOR: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;
 
 pub mod acoustics;
+pub mod alignment;
 pub mod analysis;
 pub mod audio;
 pub mod checkpoint;

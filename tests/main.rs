@@ -22,3 +22,4 @@ mod studio;
 mod support;
 #[cfg(feature = "torch")]
 mod verify;
+mod words;

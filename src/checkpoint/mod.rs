@@ -23,6 +23,7 @@ pub mod weights;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use self::adapter::Adapter;
@@ -38,7 +39,7 @@ use self::source::Source;
 pub use self::store::TensorStore;
 pub use self::tensor::{QuantisedData, TensorData};
 use self::tokenizer::{TextTokenizer, TokenizerRules};
-use crate::data::{Dtype, Labels, Mode, ModelDims, ModelId, ModelInfo, Sampling, Voice};
+use crate::data::{AttentionHead, Dtype, Labels, Mode, ModelDims, ModelId, ModelInfo, Sampling, Voice};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file};
 use crate::machine::{self, Device};
@@ -68,6 +69,7 @@ pub struct Checkpoint {
     speaker_space: bool,
     source: Source,
     load_anyway: bool,
+    alignment: Option<Vec<AttentionHead>>,
     sha256: OnceLock<String>,
 }
 
@@ -92,6 +94,7 @@ const DEMO: &[(&str, &[u8])] = &[
     ("code_labels.json", include_bytes!("../../assets/voice/code_labels.json")),
     ("voices.json", include_bytes!("../../assets/voice/voices.json")),
     ("text_profile.json", include_bytes!("../../assets/voice/text_profile.json")),
+    ("alignment.json", include_bytes!("../../assets/voice/alignment.json")),
 ];
 
 /// Name of the embedded voice.
@@ -156,6 +159,7 @@ impl Checkpoint {
         Ok(Self {
             info: Arc::new(info),
             text_profile: source.read_json("text_profile.json")?.unwrap_or_default(),
+            alignment: alignment(source, &config)?,
             formats: found.formats.iter().copied().collect(),
             tensors: found.finish(&source.path(""), &config)?,
             config,
@@ -194,12 +198,28 @@ impl Checkpoint {
             None => read_file(self.tokenizer.path(), JSON_LIMIT)?,
         };
         let mut files = vec![("tokenizer.json", tokenizer)];
-        for name in
-            ["generation_config.json", "voices.json", "code_labels.json", "tokenizer_config.json", "text_profile.json"]
-        {
+        for name in [
+            "generation_config.json",
+            "voices.json",
+            "code_labels.json",
+            "tokenizer_config.json",
+            "text_profile.json",
+            "alignment.json",
+        ] {
             files.extend(self.source.read_optional(name)?.map(|bytes| (name, bytes.into_owned())));
         }
         Ok(files)
+    }
+
+    /// Heads of the backbone that follow the text, in ascending order, if the checkpoint names them (`alignment.json`); none follow it if
+    /// the list is empty.
+    pub fn alignment_heads(&self) -> Option<&[AttentionHead]> {
+        self.alignment.as_deref()
+    }
+
+    /// Layers of the backbone, and attention heads of each.
+    pub fn backbone_heads(&self) -> (usize, usize) {
+        (self.config.backbone.num_hidden_layers, self.config.backbone.num_attention_heads)
     }
 
     /// Identifies the weights. Their SHA-256 is computed on first use.
@@ -237,6 +257,30 @@ pub(crate) struct MlxPlace {
 pub(crate) fn mlx_layout(config: &CsmConfig, name: &str) -> Option<MlxPlace> {
     let (name_there, paired_rows) = format::mlx_name(name)?;
     Some(MlxPlace { name: name_there, paired_head: paired_rows.then(|| config.head_dim_of(name)) })
+}
+
+/// `alignment.json`: the heads that follow the text.
+#[derive(Deserialize)]
+struct AlignmentJson {
+    heads: Vec<AttentionHead>,
+}
+
+fn alignment(source: &Source, config: &CsmConfig) -> Result<Option<Vec<AttentionHead>>> {
+    const FILE: &str = "alignment.json";
+    let Some(AlignmentJson { mut heads }) = source.read_json(FILE)? else { return Ok(None) };
+    heads.sort_unstable();
+    heads.dedup();
+    let (layers, of_layer) = (config.backbone.num_hidden_layers, config.backbone.num_attention_heads);
+    match heads.iter().find(|at| at.layer >= layers || at.head >= of_layer) {
+        None => Ok(Some(heads)),
+        Some(at) => {
+            let problem = format!(
+                "expected heads of {layers} layers with {of_layer} heads each, got layer {}, head {}",
+                at.layer, at.head
+            );
+            Err(Error::file(source.path(FILE), problem))
+        }
+    }
 }
 
 fn text_of<'a>(json: &'a Value, field: &str) -> Option<&'a str> {

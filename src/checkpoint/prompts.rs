@@ -1,9 +1,11 @@
 //! Text and context as a tokenised prompt.
 
+use std::ops::Range;
+
 use super::Checkpoint;
-use crate::data::{ClipSpec, Prompt, PromptStyle, is_speakable};
+use crate::data::{ClipSpec, Prompt, PromptStyle, PromptWord, PromptWords, is_speakable};
 use crate::error::{Error, Result};
-use crate::text::{Pronunciations, Script, ScriptRules, read_aloud};
+use crate::text::{Pronunciations, Script, ScriptRules, read_aloud, spoken_words};
 
 impl Checkpoint {
     /// Ids of one text segment: `[{speaker}]{text}` between the begin and end marks that the tokenizer adds; with a space after the
@@ -13,10 +15,52 @@ impl Checkpoint {
     /// [`Error::InvalidValue`] if the tokenizer refuses the text, [`Error::InvalidFile`] if it gives an id that the
     /// model does not have.
     pub fn text_ids(&self, speaker: u32, text: &str) -> Result<Vec<u32>> {
+        self.tokenizer.ids(&self.tagged(speaker, text))
+    }
+
+    /// `text` after its speaker's tag.
+    fn tagged(&self, speaker: u32, text: &str) -> String {
         match self.speaker_space {
-            true => self.tokenizer.ids(&format!("[{speaker}] {}", text.trim_start())),
-            false => self.tokenizer.ids(&format!("[{speaker}]{text}")),
+            true => format!("[{speaker}] {}", text.trim_start()),
+            false => format!("[{speaker}]{text}"),
         }
+    }
+
+    /// Where the words of `spec`'s text are in `prompt`, the prompt of `spec`.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Checkpoint::prompt`].
+    pub fn prompt_words(&self, spec: &ClipSpec, prompt: &Prompt) -> Result<PromptWords> {
+        let (before, read) = match (spec.prompt_style, spec.context.as_slice()) {
+            (PromptStyle::VoiceMatch, [turn]) => {
+                let both = format!("{} {}", turn.text, spec.text);
+                (
+                    read_aloud(&turn.text, &self.text_profile).text.len(),
+                    read_aloud(both.trim(), &self.text_profile).text,
+                )
+            }
+            _ => (0, read_aloud(&spec.text, &self.text_profile).text),
+        };
+        let segment_start = prompt.positions.len() - prompt.segment_lengths.last().copied().unwrap_or(0);
+        let tagged = self.tagged(spec.speaker, &read);
+        let read_start = tagged.len() - read.len().min(tagged.len());
+        let spans = self.tokenizer.spans(&tagged)?;
+        let positions = |bytes: Range<usize>| {
+            let inside = |span: &Range<usize>| span.start < bytes.end && span.end > bytes.start;
+            let first = spans.iter().position(|span| !span.is_empty() && inside(span))?;
+            let last = spans.iter().rposition(|span| !span.is_empty() && inside(span))?;
+            Some(segment_start + first..segment_start + last + 1)
+        };
+        // In a voice match, words of the turn before come first.
+        let offset = before.min(read.len());
+        let words = spoken_words(&spec.text, &read[offset..]).into_iter().filter_map(|word| {
+            let start = read_start + offset;
+            let positions = positions(start + word.read.start..start + word.read.end)?;
+            Some(PromptWord { text: spec.text[word.written.clone()].to_owned(), written: word.written, positions })
+        });
+        let words: Vec<PromptWord> = words.collect();
+        let text = positions(read_start + offset..tagged.len()).unwrap_or_default();
+        Ok(PromptWords { text, words })
     }
 
     /// The prompt of `spec`.

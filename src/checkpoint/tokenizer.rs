@@ -1,11 +1,12 @@
 //! The text tokenizer: found, limited to what speech needs, completed where the layout says so, and guarded.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tokenizers::Tokenizer;
 use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{Encoding, Tokenizer};
 
 use super::config::CsmConfig;
 use super::hub_cache;
@@ -86,6 +87,18 @@ impl TextTokenizer {
     /// [`Error::InvalidValue`] if the tokenizer refuses the text, [`Error::InvalidFile`] if it gives an id that the model
     /// does not have, or too many.
     pub(super) fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encode(text)?.get_ids().to_vec())
+    }
+
+    /// For each id of [`TextTokenizer::ids`], the bytes of `text` that it spells; none for marks.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TextTokenizer::ids`].
+    pub(super) fn spans(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        Ok(self.encode(text)?.get_offsets().iter().map(|(start, end)| *start..*end).collect())
+    }
+
+    fn encode(&self, text: &str) -> Result<Encoding> {
         /// Bytes of a token, more than of Llama 3's longest (128 spaces).
         const LONGEST_TOKEN: usize = 256;
         // The tokenizer takes many times the text's memory.
@@ -97,7 +110,7 @@ impl TextTokenizer {
         let encoding = guarded(|| self.tokenizer.encode(text, true))
             .ok_or_else(|| Error::file(&self.path, format!("the tokenizer fails on {text:?}: it is damaged")))?
             .map_err(|e| Error::invalid("text", "text that the tokenizer can encode", e))?;
-        let ids = encoding.get_ids().to_vec();
+        let ids = encoding.get_ids();
         if ids.len() > MAX_IDS_PER_BYTE * text.len() + 16 {
             let problem = format!(
                 "expected at most {MAX_IDS_PER_BYTE} ids a byte of text, it gave {} for {}",
@@ -107,7 +120,7 @@ impl TextTokenizer {
             return Err(Error::file(&self.path, problem));
         }
         match ids.iter().find(|id| **id as usize >= self.vocab) {
-            None => Ok(ids),
+            None => Ok(encoding),
             Some(id) => {
                 Err(Error::file(&self.path, format!("expected ids below text_vocab_size {}, it gave {id}", self.vocab)))
             }

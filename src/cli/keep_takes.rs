@@ -35,6 +35,7 @@ impl TakeKeeper {
             clip: &made.clip,
             seconds: made.seconds,
             issues: &made.issues,
+            words: made.words.as_deref().unwrap_or_default(),
             guarded: made.guarded,
             beyond_codec: made.beyond_codec,
             parent: None,

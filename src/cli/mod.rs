@@ -1,5 +1,6 @@
 //! The command line: parse, make usable values, call the library.
 
+mod align;
 mod analyze;
 mod bench;
 mod compare;
@@ -55,6 +56,8 @@ struct Cli {
 enum CliCommand {
     /// Speak a text into a WAV file
     Generate(Box<generate::GenerateArgs>),
+    /// Say when the words of a clip are spoken
+    Align(align::AlignArgs),
     /// Inspect tokens: counts, entropy, surprisal, and distances between clips
     Analyze(analyze::AnalyzeArgs),
     /// Speak a text in several modes with several seeds and compare the tokens
@@ -106,6 +109,7 @@ pub fn csm() -> ExitCode {
     find_device();
     exit(match command {
         CliCommand::Generate(args) => generate::run(&args),
+        CliCommand::Align(args) => align::run(&args),
         CliCommand::Analyze(args) => analyze::run(&args),
         CliCommand::Compare(args) => compare::run(&args),
         #[cfg(feature = "torch")]

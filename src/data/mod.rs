@@ -1,6 +1,7 @@
 //! Plain data that every layer speaks: sizes, codes, settings, clips and their files. Values are checked once, where they enter;
 //! nothing here knows a model, a device or a front end.
 
+mod attention;
 mod clip;
 mod clip_spec;
 mod codebook_mask;
@@ -21,6 +22,7 @@ mod random;
 mod token_array;
 mod token_file;
 
+pub use attention::{AttentionHead, PromptWord, PromptWords, WordTime, WordTracking};
 pub use clip::{Clip, ClipOrigin};
 pub use clip_spec::{ClipSpec, Edit, Turn};
 pub use codebook_mask::CodebookMask;

@@ -194,6 +194,7 @@ const SMALL_FILES: &[&str] = &[
     "voices.json",
     "code_labels.json",
     "text_profile.json",
+    "alignment.json",
     "adapter_config.json",
 ];
 

@@ -2,7 +2,7 @@
 
 use super::{EngineKey, EngineProvider, FrameOutput, FrameRequest, engine_key};
 use crate::data::{
-    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, is_end_frame,
+    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, WordTracking, is_end_frame,
 };
 use crate::error::{Error, Result};
 
@@ -21,17 +21,32 @@ pub struct GenerationRequest {
     pub forced: Option<Codes>,
     /// Whether frames carry their logits.
     pub observe: bool,
+    /// Heads whose attention frames carry, and the words that they are about.
+    pub tracking: Option<WordTracking>,
 }
 
 impl GenerationRequest {
     /// The clip of `spec` from its first frame; `prompt` is the spec's.
     pub fn new(spec: &ClipSpec, prompt: Prompt, max_frames: usize) -> Self {
-        Self { spec: spec.clone(), prompt, max_frames, history: Codes::default(), forced: None, observe: false }
+        Self {
+            spec: spec.clone(),
+            prompt,
+            max_frames,
+            history: Codes::default(),
+            forced: None,
+            observe: false,
+            tracking: None,
+        }
     }
 
     /// Returns logits with every frame.
     pub fn observed(self) -> Self {
         Self { observe: true, ..self }
+    }
+
+    /// Returns attention to the text's words with every frame.
+    pub fn tracked(self, tracking: Option<WordTracking>) -> Self {
+        Self { tracking, ..self }
     }
 
     /// Teacher forcing: computes the logits from which `codes` were drawn, without the draw that ended the clip.
@@ -96,6 +111,8 @@ pub struct GeneratedFrame {
     pub logits: Option<Logits>,
     /// Per codebook, whether the range guard changed the token; empty without a guard.
     pub guarded: Vec<bool>,
+    /// For each tracked head, the weights of the positions of the text.
+    pub attention: Vec<Vec<f32>>,
     /// Settings of the draws.
     pub sampling: Sampling,
 }
@@ -208,6 +225,7 @@ impl<'a> Generation<'a> {
         let key = engine_key(&settings[0]);
         let engine = engines.engine(&settings[0])?;
         if self.prefilled != Some(key) {
+            engine.record_attention(self.request.tracking.as_ref().map_or(&[], |tracking| &tracking.heads))?;
             engine.prefill(&self.request.prompt, &first.codes)?;
             self.prefilled = Some(key);
         } else if self.sequences != running {
@@ -250,9 +268,13 @@ impl<'a> Generation<'a> {
 
     /// Appends a frame that an engine made with `sampling` to clip `n`.
     fn accept(&mut self, n: usize, output: FrameOutput, sampling: Sampling) -> LoopEvent {
-        let FrameOutput { codes, logits, guarded } = output;
+        let FrameOutput { codes, logits, guarded, mut attention } = output;
+        if let Some(tracking) = &self.request.tracking {
+            let text = &tracking.prompt.text;
+            attention.iter_mut().for_each(|weights| *weights = weights.get(text.clone()).unwrap_or_default().to_vec());
+        }
         let clip = &mut self.clips[n];
-        let generated = GeneratedFrame { frame: clip.codes.len(), codes, logits, guarded, sampling };
+        let generated = GeneratedFrame { frame: clip.codes.len(), codes, logits, guarded, attention, sampling };
         if is_end_frame(&generated.codes) {
             clip.running = false;
             return LoopEvent::EndOfSpeech(generated);

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use generation::{GeneratedFrame, Generation, GenerationRequest, LoopEvent, observed_clip};
 pub use narration::{Narration, NextPiece};
 
-use crate::data::{Backend, Codes, Dtype, Logits, Prompt, Sampling};
+use crate::data::{AttentionHead, Backend, Codes, Dtype, Logits, Prompt, Sampling};
 use crate::error::{Error, Result};
 
 /// One frame to generate.
@@ -34,6 +34,8 @@ pub struct FrameOutput {
     /// Per codebook, whether the range guard changed the token (the same noise without the guard gives a forbidden id);
     /// empty without a guard.
     pub guarded: Vec<bool>,
+    /// For each recorded head, the weights with which the backbone's last position attended to all positions so far, which sum to 1.
+    pub attention: Vec<Vec<f32>>,
 }
 
 /// A stage of a frame.
@@ -73,6 +75,12 @@ impl FrameProfile {
 
 /// A language model that generates frame after frame.
 pub trait Engine {
+    /// Has frames carry the attention of these heads, in ascending order, from now on; of none to begin with.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] for a head that the backbone does not have, and for another order.
+    fn record_attention(&mut self, heads: &[AttentionHead]) -> Result<()>;
+
     /// Resets the KV cache and prefills it with `prompt`, then `history` as if it had been generated.
     ///
     /// # Errors
@@ -132,6 +140,23 @@ pub struct SingleEngine<'a>(pub &'a mut dyn Engine);
 impl EngineProvider for SingleEngine<'_> {
     fn engine(&mut self, _sampling: &Sampling) -> Result<&mut dyn Engine> {
         Ok(self.0)
+    }
+}
+
+/// Checks that a backbone has these heads, and their order.
+///
+/// # Errors
+/// [`Error::InvalidValue`].
+pub(crate) fn check_heads(heads: &[AttentionHead], layers: usize, heads_of_layer: usize) -> Result<()> {
+    if !heads.is_sorted() {
+        return Err(Error::invalid("attention", "heads in ascending order", "another order"));
+    }
+    match heads.iter().find(|at| at.layer >= layers || at.head >= heads_of_layer) {
+        None => Ok(()),
+        Some(at) => {
+            let expected = format!("a head of {layers} layers with {heads_of_layer} heads each");
+            Err(Error::invalid("attention", expected, format!("layer {}, head {}", at.layer, at.head)))
+        }
     }
 }
 

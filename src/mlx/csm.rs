@@ -15,8 +15,8 @@ use super::nn::{Result as MlxResult, id_array};
 use super::sampling::{DrawNoise, native_key, sample_tokens};
 use super::weights::mlx_dtype;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
-use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, FrameStage, check_finite};
+use crate::data::{AttentionHead, Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
+use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, FrameStage, check_finite, check_heads};
 use crate::error::Result;
 use crate::machine;
 use crate::sampling::prefetch::NoisePrefetcher;
@@ -25,6 +25,8 @@ use crate::sampling::prefetch::NoisePrefetcher;
 pub struct MlxCsm {
     dims: ModelDims,
     text_vocab: usize,
+    /// Layers of the backbone, and heads of each.
+    backbone_heads: (usize, usize),
     precision: mlx_rs::Dtype,
     embeddings: Embeddings,
     network: Box<dyn Network>,
@@ -67,6 +69,7 @@ impl MlxCsm {
             stream: stream_for(precision),
             dims: checkpoint.dims(),
             text_vocab: checkpoint.config.text_vocab_size,
+            backbone_heads: checkpoint.backbone_heads(),
             precision: mlx_dtype(precision),
             embeddings,
             network,
@@ -168,6 +171,7 @@ impl MlxCsm {
                 codes: codes.to_vec(),
                 logits: request.observe.then(|| Logits::new(v, own_logits())),
                 guarded: guarded.unwrap_or_default(),
+                attention: self.network.attention(row),
             });
         }
         Ok(outputs)
@@ -304,6 +308,12 @@ impl FrameGraph {
 }
 
 impl Engine for MlxCsm {
+    fn record_attention(&mut self, heads: &[AttentionHead]) -> Result<()> {
+        check_heads(heads, self.backbone_heads.0, self.backbone_heads.1)?;
+        self.network.record_attention(heads);
+        Ok(())
+    }
+
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()> {
         prompt.check_ids(self.text_vocab, &self.dims)?;
         self.network.reset();

@@ -8,7 +8,7 @@ use super::nn::{Embedding, KvCache, Linear, Result};
 use super::weights::ArraySource;
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
-use crate::data::Dtype;
+use crate::data::{AttentionHead, Dtype};
 use crate::error;
 
 /// Positions by which the backbone's cache grows.
@@ -27,6 +27,10 @@ pub(super) trait Network {
     /// Logits of `codebook`, from 1, in this order: (B, V). `input`: the hidden state and the code before at codebook 1,
     /// (B, 2, d); else the code before, (B, 1, d).
     fn depth_step(&mut self, codebook: usize, input: &Array) -> Result<Array>;
+    /// Records the attention of these heads of the backbone from now on.
+    fn record_attention(&mut self, heads: &[AttentionHead]);
+    /// The recorded attention of the last position of sequence `row`, once the frame is evaluated: weights of all positions, by head.
+    fn attention(&self, row: usize) -> Vec<Vec<f32>>;
     /// What has to be evaluated with a frame besides what follows from its tokens.
     fn arrays(&self) -> Vec<Array>;
 }
@@ -54,6 +58,9 @@ pub(super) struct GraphNetwork {
     depth_heads: Vec<Array>, // K - 1 times (e, V)
     caches: Vec<KvCache>,
     depth_caches: Vec<KvCache>,
+    recorded: Vec<AttentionHead>,
+    /// Of the recorded heads, (B, positions) float32 each.
+    attention: Vec<Array>,
 }
 
 impl GraphNetwork {
@@ -78,6 +85,8 @@ impl GraphNetwork {
             depth_heads: (0..heads.dim(0)).map(|i| heads.try_index(i)).collect::<Result<_>>()?,
             caches: backbone.caches(CACHE_BLOCK),
             depth_caches: depth_decoder.caches(c.num_codebooks),
+            recorded: Vec::new(),
+            attention: Vec::new(),
             backbone,
             depth_decoder,
         };
@@ -95,7 +104,9 @@ impl Network for GraphNetwork {
     }
 
     fn backbone(&mut self, x: &Array) -> Result<Array> {
-        self.backbone.forward(x, &mut self.caches)?.try_index((.., -1.., ..))
+        self.attention.clear();
+        let recorded = Some((self.recorded.as_slice(), &mut self.attention));
+        self.backbone.forward(x, &mut self.caches, recorded)?.try_index((.., -1.., ..))
     }
 
     fn codebook0(&self, hidden: &Array) -> Result<Array> {
@@ -106,11 +117,24 @@ impl Network for GraphNetwork {
         if codebook == 1 {
             self.depth_caches.iter_mut().for_each(KvCache::reset);
         }
-        let y = self.depth_decoder.forward(&self.projection.forward(input)?, &mut self.depth_caches)?;
+        let y = self.depth_decoder.forward(&self.projection.forward(input)?, &mut self.depth_caches, None)?;
         y.try_index((.., -1, ..))?.matmul(&self.depth_heads[codebook - 1])
     }
 
+    fn record_attention(&mut self, heads: &[AttentionHead]) {
+        self.recorded = heads.to_vec();
+    }
+
+    fn attention(&self, row: usize) -> Vec<Vec<f32>> {
+        let of_row = |weights: &Array| {
+            let (rows, positions) = (weights.dim(0) as usize, weights.dim(1) as usize);
+            let row = row.min(rows - 1); // the prompt is one sequence for all
+            weights.as_slice::<f32>()[row * positions..(row + 1) * positions].to_vec()
+        };
+        self.attention.iter().map(of_row).collect()
+    }
+
     fn arrays(&self) -> Vec<Array> {
-        self.caches.iter().flat_map(KvCache::arrays).cloned().collect()
+        self.caches.iter().flat_map(KvCache::arrays).chain(&self.attention).cloned().collect()
     }
 }

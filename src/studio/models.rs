@@ -9,8 +9,9 @@ use super::notifications::Cause;
 use super::preferences::PreferencesCommand;
 use super::session::{Owner, Session};
 use super::tasks::{Key, SPEAK, Tasks};
+use crate::alignment::{known_heads, tracking};
 use crate::checkpoint::{Checkpoint, CheckpointSpec};
-use crate::data::{MIMI_SAMPLE_RATE, ModelDims, ModelInfo};
+use crate::data::{AttentionHead, ClipSpec, MIMI_SAMPLE_RATE, ModelDims, ModelInfo, Prompt, WordTracking};
 use crate::error::{Error, Result};
 use crate::worker::WorkerHandle;
 
@@ -42,6 +43,8 @@ pub struct Models {
     spec: CheckpointSpec,
     /// The processor or graphics card that computes, once it is known.
     device: Option<String>,
+    /// Heads that follow the text; none if none are known.
+    heads: Vec<AttentionHead>,
     /// The model to open once the running take is kept.
     next: Option<CheckpointSpec>,
 }
@@ -80,14 +83,14 @@ impl Owner for Models {
 impl Models {
     /// No model yet; [`Models::start`] reads the checkpoint that `spec` names.
     pub(super) fn new(spec: CheckpointSpec) -> Self {
-        Self { state: ModelState::Reading(Arc::default()), spec, device: None, next: None }
+        Self { state: ModelState::Reading(Arc::default()), spec, device: None, heads: Vec::new(), next: None }
     }
 
     /// A model of which only sizes and labels are known.
     pub(super) fn described(info: Option<ModelInfo>) -> Self {
         let none = || ModelState::Failed("no model was opened".into());
         let state = info.map_or_else(none, |info| ModelState::Described(Arc::new(info)));
-        Self { state, spec: CheckpointSpec::default(), device: None, next: None }
+        Self { state, spec: CheckpointSpec::default(), device: None, heads: Vec::new(), next: None }
     }
 
     /// Starts reading the checkpoint.
@@ -104,10 +107,11 @@ impl Models {
             // The hash of the weights is part of every take.
             let checkpoint =
                 Checkpoint::resolve(&spec).and_then(|c| c.id_with_progress(on_progress).map(|_| Arc::new(c)));
-            (checkpoint, crate::machine::device_name(crate::machine::device()))
+            let heads = checkpoint.as_ref().ok().and_then(|checkpoint| known_heads(checkpoint).ok().flatten());
+            (checkpoint, heads.unwrap_or_default(), crate::machine::device_name(crate::machine::device()))
         };
-        cx.tasks.run(READ_MODEL, read, |models: &mut Self, cx, (checkpoint, device)| {
-            models.device = Some(device);
+        cx.tasks.run(READ_MODEL, read, |models: &mut Self, cx, (checkpoint, heads, device)| {
+            (models.device, models.heads) = (Some(device), heads);
             models.on_read(cx, checkpoint);
         });
     }
@@ -193,6 +197,12 @@ impl Models {
     /// Seconds per frame of the model, or Mimi's if there is none.
     pub fn frame_seconds(&self) -> f64 {
         self.info().map_or(0.08, |info| info.dims.seconds(1))
+    }
+
+    /// What follows the words of a clip of `spec`; `None` if it is not known which heads follow the text.
+    pub(super) fn tracking(&self, spec: &ClipSpec, prompt: &Prompt) -> Option<WordTracking> {
+        let tracking = self.checkpoint().map(|checkpoint| tracking(checkpoint, &self.heads, spec, prompt));
+        tracking?.inspect_err(|e| tracing::warn!("words are not tracked: {e}")).ok().flatten()
     }
 
     /// The worker, once takes can be made.

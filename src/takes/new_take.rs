@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{ClipSummary, Take, TakeFolder, TakeId};
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{Clip, Issue, ModelDims, ModelId, TokenFile};
+use crate::data::{Clip, Issue, ModelDims, ModelId, TokenFile, WordTime};
 use crate::error::Result;
 
 /// Characters of a take's first name: the start of its text.
@@ -19,6 +19,8 @@ pub struct NewTake<'a> {
     pub seconds: f64,
     /// What is wrong with it.
     pub issues: &'a [Issue],
+    /// When its words are spoken; empty if that is not known.
+    pub words: &'a [WordTime],
     /// Tokens that the range guard changed.
     pub guarded: usize,
     /// Ids past the codec's size, decoded as 0.
@@ -63,6 +65,7 @@ impl TakeFolder {
             sampling: clip.origin.sampling,
             stop: clip.stop,
             edited: !clip.origin.edits.is_empty(),
+            words: new.words.to_vec(),
             device: new.device.clone(),
         };
         let tokens = TokenFile::new(clip, new.model.clone(), new.dims);

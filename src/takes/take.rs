@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::data::{FinishReason, Issue, ModelId, Sampling};
+use crate::data::{FinishReason, Issue, ModelId, Sampling, WordTime};
 
 /// Identifies a take: the name of its folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +87,9 @@ pub struct Take {
     /// Whether tokens or settings were changed in its course.
     #[serde(default)]
     pub edited: bool,
+    /// When its words are spoken; empty if that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordTime>,
     /// What MLX computed on: the device with its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,

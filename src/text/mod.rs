@@ -8,6 +8,7 @@ mod profile;
 mod pronunciations;
 mod reading;
 mod script;
+mod words;
 
 use clean::clean;
 pub use cut::halve;
@@ -17,6 +18,7 @@ pub use profile::TextProfile;
 pub use pronunciations::Pronunciations;
 pub use reading::{Reading, read_aloud};
 pub use script::{Piece, Script, ScriptRules};
+pub use words::{SpokenWord, spoken_words};
 
 /// The regular expression of a constant.
 #[expect(clippy::unwrap_used, reason = "the patterns are constants, and tests use each")]

@@ -8,8 +8,8 @@ use super::sampling::{sample_token, seed, skip};
 use super::weights::{TorchSource, dense};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
-use crate::data::{Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
-use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, check_finite};
+use crate::data::{AttentionHead, Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
+use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, check_finite, check_heads};
 use crate::error::{Error, Result};
 
 /// Width from which a product is worth sharing among threads: below it they mostly wait for each other.
@@ -19,6 +19,9 @@ const SHARED_FROM_WIDTH: usize = 1_024;
 pub struct TorchCsm {
     dims: ModelDims,
     text_vocab: usize,
+    /// Layers of the backbone, and heads of each.
+    backbone_heads: (usize, usize),
+    recorded: Vec<AttentionHead>,
     text_embeddings: Tensor,  // (text ids, d)
     audio_embeddings: Tensor, // (K * V, d)
     depth_embeddings: Tensor, // (K * V, d)
@@ -55,6 +58,8 @@ impl TorchCsm {
         Ok(Self {
             dims: checkpoint.dims(),
             text_vocab: c.text_vocab_size,
+            backbone_heads: checkpoint.backbone_heads(),
+            recorded: Vec::new(),
             text_embeddings: dense(weights.text_embeddings)?,
             audio_embeddings,
             depth_embeddings,
@@ -110,9 +115,10 @@ impl TorchCsm {
         let Some(x) = self.next_input.take() else {
             return Err(TchError::Torch("a frame was asked for before the prompt".into()).into());
         };
-        let hidden = self.backbone.forward(&x, &mut self.caches)?;
-        let hidden = hidden.f_narrow(1, hidden.size()[1] - 1, 1)?; // (1, 1, d)
         let mut frame = SampledFrame::default();
+        let recorded = Some((self.recorded.as_slice(), &mut frame.attention));
+        let hidden = self.backbone.forward(&x, &mut self.caches, recorded)?;
+        let hidden = hidden.f_narrow(1, hidden.size()[1] - 1, 1)?; // (1, 1, d)
         let mut token = frame.sample_codebook(request, 0, &self.codebook0_head.forward(&hidden)?)?;
         self.depth_caches.iter_mut().for_each(KvCache::reset);
         let mut input = hidden;
@@ -120,7 +126,7 @@ impl TorchCsm {
             let row = token.f_add_scalar(((codebook - 1) * self.dims.vocab) as i64)?;
             let code = self.depth_embeddings.f_index_select(0, &row)?.f_unsqueeze(0)?; // (1, 1, d)
             input = if codebook == 1 { Tensor::f_cat(&[input, code], 1)? } else { code };
-            let y = self.depth_decoder.forward(&self.projection.forward(&input)?, &mut self.depth_caches)?;
+            let y = self.depth_decoder.forward(&self.projection.forward(&input)?, &mut self.depth_caches, None)?;
             let y = y.f_narrow(1, y.size()[1] - 1, 1)?; // (1, 1, e)
             let logits = y.f_matmul(&self.depth_heads.f_get(codebook as i64 - 1)?)?;
             token = frame.sample_codebook(request, codebook, &logits)?;
@@ -134,6 +140,7 @@ struct SampledFrame {
     tokens: Vec<Tensor>, // K times (1,) int64
     logits: Vec<Tensor>, // K times (V,) float32, if they are observed
     guarded: Vec<bool>,
+    attention: Vec<Tensor>, // of each recorded head (length,) float32
 }
 
 impl SampledFrame {
@@ -166,6 +173,12 @@ fn id_tensor(ids: &[u32]) -> Tensor {
 }
 
 impl Engine for TorchCsm {
+    fn record_attention(&mut self, heads: &[AttentionHead]) -> Result<()> {
+        check_heads(heads, self.backbone_heads.0, self.backbone_heads.1)?;
+        self.recorded = heads.to_vec();
+        Ok(())
+    }
+
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()> {
         prompt.check_ids(self.text_vocab, &self.dims)?;
         self.caches.iter_mut().for_each(KvCache::reset);
@@ -189,6 +202,7 @@ impl Engine for TorchCsm {
             codes: codes.into_iter().map(|id| id as u32).collect(),
             logits: logits.map(|values| Logits::new(self.dims.vocab, values)),
             guarded: frame.guarded,
+            attention: frame.attention.into_iter().map(Vec::<f32>::try_from).collect::<Result<_, _>>()?,
         }])
     }
 

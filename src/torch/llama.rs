@@ -6,6 +6,7 @@ use super::TorchResult;
 use super::weights::dense;
 use crate::checkpoint::config::LlamaConfig;
 use crate::checkpoint::weights::{LinearWeights, LlamaLayerWeights, LlamaWeights};
+use crate::data::AttentionHead;
 use crate::error::Result;
 
 /// `x W^T + b`.
@@ -115,12 +116,24 @@ impl Llama {
         self.layers.iter().map(|_| KvCache::default()).collect()
     }
 
-    /// `x`: (1, T, d), the next T positions. Returns the normed hidden states, (1, T, d).
-    pub(super) fn forward(&self, x: &Tensor, caches: &mut [KvCache]) -> TorchResult<Tensor> {
+    /// `x`: (1, T, d), the next T positions. Returns the normed hidden states, (1, T, d). `recorded`: heads, and where the attention of
+    /// the last position goes for each of them, (length,) float32.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        caches: &mut [KvCache],
+        mut recorded: Option<(&[AttentionHead], &mut Vec<Tensor>)>,
+    ) -> TorchResult<Tensor> {
         let (cos, sin) = self.rotation(caches[0].length(), x.size()[1], x.kind())?;
         let mut x = x.shallow_clone();
-        for (layer, cache) in self.layers.iter().zip(caches) {
-            x = x.f_add(&self.attention(layer, &layer.input_norm.forward(&x)?, (&cos, &sin), cache)?)?;
+        for (n, (layer, cache)) in self.layers.iter().zip(caches).enumerate() {
+            let (y, q) = self.attention(layer, &layer.input_norm.forward(&x)?, (&cos, &sin), cache)?;
+            if let (Some((heads, weights)), Some((k, _))) = (&mut recorded, &cache.0) {
+                for at in heads.iter().filter(|at| at.layer == n) {
+                    weights.push(self.attention_weights(&q, k, at.head as i64)?);
+                }
+            }
+            x = x.f_add(&y)?;
             x = x.f_add(&layer.feed_forward(&layer.post_norm.forward(&x)?)?)?;
         }
         self.norm.forward(&x)
@@ -141,13 +154,23 @@ impl Llama {
         x.f_mul(cos)?.f_add(&turned.f_mul(sin)?)
     }
 
+    /// Weights of the last position of one head, (length,) float32, from `q` (1, heads, T, head_dim) and `k` (1, kv heads, length,
+    /// head_dim).
+    fn attention_weights(&self, q: &Tensor, k: &Tensor, head: i64) -> TorchResult<Tensor> {
+        let query = q.f_select(0, 0)?.f_select(0, head)?.f_select(0, q.size()[2] - 1)?.f_to_kind(Kind::Float)?;
+        let keys = k.f_select(0, 0)?.f_select(0, head * self.kv_heads / self.heads)?.f_to_kind(Kind::Float)?;
+        let scores = keys.f_mv(&query)?.f_mul_scalar((self.head_dim as f64).powf(-0.5))?;
+        scores.f_softmax(0, Kind::Float)
+    }
+
+    /// The attention layer's output and its queries.
     fn attention(
         &self,
         layer: &Layer,
         x: &Tensor,
         rotation: (&Tensor, &Tensor),
         cache: &mut KvCache,
-    ) -> TorchResult<Tensor> {
+    ) -> TorchResult<(Tensor, Tensor)> {
         let (t, past) = (x.size()[1], cache.length());
         let split = |y: Tensor, heads: i64| y.f_view([1, t, heads, self.head_dim])?.f_transpose(1, 2);
         let q = self.rotate(&split(layer.q.forward(x)?, self.heads)?, rotation)?;
@@ -161,7 +184,8 @@ impl Llama {
         };
         let grouped = self.heads != self.kv_heads;
         let y = Tensor::f_scaled_dot_product_attention(&q, k, v, mask.as_ref(), 0.0, causal, None, grouped)?;
-        layer.o.forward(&y.f_transpose(1, 2)?.f_reshape([1, t, self.heads * self.head_dim])?)
+        let y = y.f_transpose(1, 2)?.f_reshape([1, t, self.heads * self.head_dim])?;
+        Ok((layer.o.forward(&y)?, q))
     }
 }
 

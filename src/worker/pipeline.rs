@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::exact_check::check_exact;
 use super::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
 use super::termination_guard::TerminationGuard;
+use crate::analysis::alignment::WordTracker;
 use crate::checkpoint::Checkpoint;
 use crate::data::{
     Backend, Clip, ClipSpec, CodebookMask, Codes, Dtype, FinishReason, Issue, Mode, ModelDims, Sampling,
@@ -199,7 +200,8 @@ impl Pipeline {
         let chunk = if seeds.len() == 1 { 1 } else { DECODE_CHUNK };
         let mut clips = Vec::new();
         for n in 0..seeds.len() {
-            let mut clip = ClipInProgress::new(&self.mimi, &dims, chunk);
+            let tracking = job.request.tracking.as_ref().filter(|_| job.request.history.is_empty());
+            let mut clip = ClipInProgress::new(&self.mimi, &dims, chunk, tracking.map(WordTracker::new));
             clip.begin(generation.codes(n), &mut |event| observer(n, event))?;
             clips.push(clip);
         }
@@ -267,10 +269,12 @@ struct ClipInProgress<'a> {
     guarded: usize,
     stop: Option<FinishReason>,
     end_frame: Option<GeneratedFrame>,
+    /// If words are tracked from the first frame on.
+    tracker: Option<WordTracker>,
 }
 
 impl<'a> ClipInProgress<'a> {
-    fn new(mimi: &'a Mimi, dims: &ModelDims, chunk: usize) -> Self {
+    fn new(mimi: &'a Mimi, dims: &ModelDims, chunk: usize, tracker: Option<WordTracker>) -> Self {
         Self {
             mimi,
             dims: *dims,
@@ -283,6 +287,7 @@ impl<'a> ClipInProgress<'a> {
             guarded: 0,
             stop: None,
             end_frame: None,
+            tracker,
         }
     }
 
@@ -307,6 +312,7 @@ impl<'a> ClipInProgress<'a> {
         if self.waiting.len() >= self.chunk {
             self.decode_waiting()?;
         }
+        self.tracker.iter_mut().for_each(|tracker| tracker.push(&frame.attention));
         self.guarded += frame.guarded.iter().filter(|g| **g).count();
         let frames = frame.frame + 1;
         observer(Event::Frame(FrameEvent {
@@ -353,6 +359,7 @@ impl<'a> ClipInProgress<'a> {
             issues: issues(&self.guard, stop, codes),
             clip,
             guarded: self.guarded,
+            words: self.tracker.and_then(|tracker| tracker.words(self.dims.seconds(1))),
             end_frame: self.end_frame,
             seconds: 0.0,
         })

@@ -181,6 +181,7 @@ fn ten_thousand_takes() -> TempDir {
             stop: None,
             edited: false,
             device: None,
+            words: Vec::new(),
         };
         std::fs::create_dir(folder.path().join(&id)).unwrap();
         std::fs::write(folder.path().join(id).join("take.json"), serde_json::to_vec_pretty(&take).unwrap()).unwrap();

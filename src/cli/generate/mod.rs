@@ -12,6 +12,7 @@ use clap::ArgGroup;
 
 use self::plan::GeneratePlan;
 use self::speaker::{Speaker, SpokenClips, save_wav};
+use super::align::format_of;
 use super::output::{check_apart, check_folders, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
 use super::values::{Seeds, dtype_parser, mode_parser, parse_guard, parse_seconds, parse_seeds, style_parser};
@@ -108,6 +109,9 @@ pub struct GenerateArgs {
     /// Write the logits to this safetensors file: `logits`, float32 [frames, K, V]
     #[arg(long, value_name = "FILE")]
     dump_logits: Option<PathBuf>,
+    /// Write when each word is spoken to this file, in the format of its ending: .json, .srt, .vtt or .TextGrid (Praat)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "decode_tokens"])]
+    words: Option<PathBuf>,
     /// Also keep each clip as a take, with its tokens: in this folder, or in the one that the window shows
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, conflicts_with = "decode_tokens")]
     take: Option<Option<PathBuf>>,
@@ -151,7 +155,9 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let checkpoint = Arc::new(args.model.open()?);
     let inputs =
         [&args.decode_tokens, &args.again, &args.force_tokens, &args.edits, &args.pronunciations].into_iter().flatten();
-    let outputs = [Some(&args.output), args.dump_tokens.as_ref(), args.dump_logits.as_ref()].into_iter().flatten();
+    args.words.as_ref().map(|path| format_of("words", path)).transpose()?;
+    let outputs = [Some(&args.output), args.dump_tokens.as_ref(), args.dump_logits.as_ref(), args.words.as_ref()];
+    let outputs = outputs.into_iter().flatten();
     let outputs = outputs.flat_map(|path| takes::paths(path, args.seeds.as_ref()));
     let outputs: Vec<PathBuf> = outputs.collect();
     let inputs = inputs.chain(&args.context_audio).map(PathBuf::as_path).chain(checkpoint.tensors.paths());
@@ -173,7 +179,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     if spoken.frames == 0 {
         return failure.map_or_else(|| Ok(no_audio(&plan, &spoken)), Err);
     }
-    let written = speaker.finish(output, &plan);
+    let written = speaker.finish(output, &plan).and(speaker.write_words(&spoken));
     speaker.finish_playing();
     written?;
     speaker.print_summary(&args.output, &plan, &spoken)?;

@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use super::plan::{ContextFile, GeneratePlan};
 use super::{GenerateArgs, warn_beyond_codec};
+use crate::alignment::{known_heads, tracking};
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording::Length;
 use crate::audio::wav::{self, WavInfo};
 use crate::audio::wav_stream::WavStream;
 use crate::checkpoint::Checkpoint;
+use crate::cli::align::{self, format_of};
 use crate::cli::keep_takes::TakeKeeper;
 use crate::cli::output;
 use crate::cli::output::message;
 use crate::cli::read_recording;
 use crate::cli::run_job::{cancel_on_signals, run_batch, run_job, start_worker};
 use crate::data::{
-    Clip, ClipOrigin, Codes, FinishReason, Issue, Mode, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile, Turn,
+    AttentionHead, Clip, ClipOrigin, Codes, FinishReason, Issue, Mode, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile,
+    Turn, WordTime,
 };
 use crate::engine::{GenerationRequest, Narration, NextPiece};
 use crate::error::{Error, Result};
@@ -34,11 +37,20 @@ pub(super) struct SpokenClips {
     beyond_codec: usize,
     guarded: usize,
     issues: Vec<Issue>,
+    /// Of all clips, in seconds from the start of the first.
+    words: Vec<WordTime>,
+    /// Texts whose words have no known times.
+    unaligned: usize,
     last: Option<(FinishReason, Sampling)>,
 }
 
 impl SpokenClips {
     pub(super) fn add(&mut self, made: GeneratedClip) {
+        let before = self.samples as f64 / made.clip.sample_rate.max(1) as f64;
+        self.unaligned += usize::from(made.words.is_none());
+        for word in made.words.into_iter().flatten() {
+            self.words.push(WordTime { start: before + word.start, end: before + word.end, ..word });
+        }
         self.frames += made.clip.codes.len();
         self.samples += made.clip.audio.len();
         self.seconds += made.seconds;
@@ -63,14 +75,25 @@ pub(super) struct Speaker<'a> {
     takes: Option<TakeKeeper>,
     /// Underruns of what was played.
     underruns: usize,
+    /// Heads that follow the text, if word times are wanted.
+    heads: Vec<AttentionHead>,
 }
 
 impl<'a> Speaker<'a> {
     pub(super) fn start(args: &'a GenerateArgs, checkpoint: Arc<Checkpoint>) -> Result<Self> {
         let takes = TakeKeeper::open(args.take.as_ref(), &checkpoint)?;
         let worker = start_worker(&checkpoint)?;
+        let cancel = cancel_on_signals();
+        let heads = match (&args.words, &args.take) {
+            (Some(_), _) => match align::heads(&checkpoint, &worker, &cancel)? {
+                none if none.is_empty() => return Err(align::no_heads(&checkpoint)),
+                heads => heads,
+            },
+            (None, Some(_)) => known_heads(&checkpoint)?.unwrap_or_default(),
+            (None, None) => Vec::new(),
+        };
         let player = args.play.then(|| open_player(checkpoint.dims().sample_rate)).flatten();
-        Ok(Self { args, checkpoint, worker, cancel: cancel_on_signals(), player, takes, underruns: 0 })
+        Ok(Self { args, checkpoint, worker, cancel, player, takes, underruns: 0, heads })
     }
 
     /// Says what will be spoken, for the player.
@@ -123,7 +146,8 @@ impl<'a> Speaker<'a> {
 
     pub(super) fn speak(&mut self, plan: &GeneratePlan, request: GenerationRequest, n: usize) -> Result<GeneratedClip> {
         let observe = self.args.dump_logits.is_some();
-        let request = GenerationRequest { forced: plan.forced.clone(), observe, ..request };
+        let tracking = tracking(&self.checkpoint, &self.heads, &request.spec, &request.prompt)?;
+        let request = GenerationRequest { forced: plan.forced.clone(), observe, tracking, ..request };
         self.log_request(&request);
         let job = GenerateJob { request, retries: self.args.retries };
         let mut logits: Vec<f32> = Vec::new();
@@ -145,7 +169,8 @@ impl<'a> Speaker<'a> {
     /// Generates a piece once with each of `seeds`.
     pub(super) fn speak_batch(&self, request: GenerationRequest, seeds: &[u64]) -> Result<Vec<GeneratedClip>> {
         self.log_request(&request);
-        let job = GenerateJob { request, retries: self.args.retries };
+        let tracking = tracking(&self.checkpoint, &self.heads, &request.spec, &request.prompt)?;
+        let job = GenerateJob { request: request.tracked(tracking), retries: self.args.retries };
         run_batch(&self.worker, job, seeds, self.cancel.clone(), |_, _| {})
     }
 
@@ -197,6 +222,20 @@ impl<'a> Speaker<'a> {
     pub(super) fn write_tokens(&self, plan: &GeneratePlan, clip: &Clip, n: usize) -> Result<()> {
         let Some(path) = &self.args.dump_tokens else { return Ok(()) };
         self.save_tokens(&numbered(path, plan, n), clip)
+    }
+
+    /// Writes when the words are spoken, if the user asked for that.
+    pub(super) fn write_words(&self, spoken: &SpokenClips) -> Result<()> {
+        let Some(path) = &self.args.words else { return Ok(()) };
+        if spoken.unaligned > 0 {
+            message!(
+                "warning: no alignment found for {} of the text's pieces; {} lacks their words",
+                spoken.unaligned,
+                path.display()
+            );
+        }
+        let seconds = spoken.samples as f64 / self.checkpoint.dims().sample_rate as f64;
+        write_atomically(path, format_of("words", path)?.text(&spoken.words, seconds).as_bytes())
     }
 
     /// Completes the WAV file.

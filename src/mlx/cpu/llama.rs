@@ -7,6 +7,7 @@ use super::matrix::Matrix;
 use super::source::HostTensor;
 use crate::checkpoint::config::LlamaConfig;
 use crate::checkpoint::weights::{LlamaLayerWeights, LlamaWeights};
+use crate::data::AttentionHead;
 
 /// Multiplications below which attention is not shared among threads.
 const WORTH_SHARING: usize = 1 << 20;
@@ -45,6 +46,13 @@ pub(super) struct KvCache {
 struct HeadCache {
     keys: Vec<f32>,
     values: Vec<f32>,
+}
+
+/// Heads whose attention is recorded, and the weights of each sequence's last position, `[sequence][recorded head][position]`.
+#[derive(Default)]
+pub(super) struct Recorder {
+    pub(super) heads: Vec<AttentionHead>,
+    pub(super) weights: Vec<Vec<Vec<f32>>>,
 }
 
 /// Buffers of a step, kept for the next one.
@@ -98,12 +106,22 @@ impl Llama {
     }
 
     /// The next positions of several sequences: `x` `[sequences][T][d]` becomes the normed hidden states.
-    pub(super) fn forward(&self, x: &mut [f32], caches: &mut [KvCache], buffers: &mut Buffers) {
+    /// `recorder` takes the attention of its heads.
+    pub(super) fn forward(
+        &self,
+        x: &mut [f32],
+        caches: &mut [KvCache],
+        buffers: &mut Buffers,
+        recorder: &mut Recorder,
+    ) {
+        recorder.weights.clear();
+        recorder.weights.resize(caches.len(), vec![Vec::new(); recorder.heads.len()]);
         let rows = x.len() / self.norm.len();
         for (n, layer) in self.layers.iter().enumerate() {
             self.normalise(x, &layer.input_norm, &mut buffers.normed);
             multiply_all(&layer.qkv, &buffers.normed, rows, &mut buffers.wide, &mut buffers.turned);
             self.attend(n, &mut buffers.wide, caches, &mut buffers.inner);
+            self.record(n, &buffers.wide, caches, recorder);
             multiply_all(&layer.o, &buffers.inner, rows, &mut buffers.wide, &mut buffers.turned);
             add_scaled(x, &buffers.wide, 1.0);
             self.normalise(x, &layer.post_norm, &mut buffers.normed);
@@ -164,6 +182,22 @@ impl Llama {
         }
     }
 
+    /// Records the attention of layer `layer`; `qkv` and `caches` as [`Llama::attend`] left them.
+    fn record(&self, layer: usize, qkv: &[f32], caches: &[KvCache], recorder: &mut Recorder) {
+        let (d, of_sequence) = (self.head_dim, qkv.len() / caches.len().max(1));
+        let width = (self.heads + 2 * self.kv_heads) * d;
+        for (n, at) in recorder.heads.iter().enumerate().filter(|(_, at)| at.layer == layer) {
+            for ((cache, rows), weights) in caches.iter().zip(qkv.chunks_exact(of_sequence)).zip(&mut recorder.weights)
+            {
+                let query = &rows[of_sequence - width + at.head * d..][..d];
+                let keys = &cache.layers[layer][at.head * self.kv_heads / self.heads].keys;
+                let (mut exponentials, total) = exponentials(query, keys);
+                exponentials.iter_mut().for_each(|weight| *weight /= total);
+                weights[n] = exponentials;
+            }
+        }
+    }
+
     /// Half-split rotation of a head by its position.
     fn rotate(&self, head: &mut [f32], position: usize) {
         let half = self.head_dim / 2;
@@ -178,6 +212,15 @@ impl Llama {
 
 /// Softmax attention of one query `[d]` over `keys` and `values` `[positions][d]`.
 fn attend_one(query: &[f32], keys: &[f32], values: &[f32], y: &mut [f32]) {
+    let (weights, total) = exponentials(query, keys);
+    y.fill(0.0);
+    for (value, weight) in values.chunks_exact(query.len()).zip(&weights) {
+        add_scaled(y, value, weight / total);
+    }
+}
+
+/// Attention weights of one query `[d]` for `keys` `[positions][d]` before they are divided by their sum, and that sum.
+fn exponentials(query: &[f32], keys: &[f32]) -> (Vec<f32>, f32) {
     let d = query.len();
     let mut weights = vec![0.0; keys.len() / d];
     multiply_rows(keys, query, 1, &mut weights);
@@ -188,10 +231,7 @@ fn attend_one(query: &[f32], keys: &[f32], values: &[f32], y: &mut [f32]) {
         *weight = ((*weight - largest) * scale).exp();
         total += *weight;
     }
-    y.fill(0.0);
-    for (value, weight) in values.chunks_exact(d).zip(&weights) {
-        add_scaled(y, value, weight / total);
-    }
+    (weights, total)
 }
 
 /// `silu(gate) * up` of rows `[gate, up]`.

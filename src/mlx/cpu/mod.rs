@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mlx_rs::Array;
 
-use self::llama::{Buffers, KvCache, Llama, multiply_all};
+use self::llama::{Buffers, KvCache, Llama, Recorder, multiply_all};
 use self::matrix::Matrix;
 pub(super) use self::op::{count_operations, host_op};
 use self::source::{DenseNumbers, HostSource, HostTensor};
@@ -20,6 +20,7 @@ use super::network::{Embeddings, Network};
 use super::nn::{Embedding, Result as MlxResult};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
+use crate::data::AttentionHead;
 use crate::error::Result;
 
 /// A transformer and the sequences it works on.
@@ -32,6 +33,7 @@ struct Stack {
 struct Sequences {
     caches: Vec<KvCache>,
     buffers: Buffers,
+    recorder: Recorder,
     hidden: Vec<f32>,
     last: Vec<f32>,
     logits: Vec<f32>,
@@ -162,7 +164,8 @@ impl Network for HostNetwork {
             stack.with(|llama, sequences| {
                 sequences.hidden.clear();
                 sequences.hidden.extend_from_slice(x);
-                llama.forward(&mut sequences.hidden, &mut sequences.caches, &mut sequences.buffers);
+                let Sequences { hidden, caches, buffers, recorder, .. } = sequences;
+                llama.forward(hidden, caches, buffers, recorder);
                 copy_last(&sequences.hidden, rows as usize, output);
             });
         })
@@ -187,13 +190,25 @@ impl Network for HostNetwork {
                     s.caches.iter_mut().for_each(KvCache::reset);
                 }
                 multiply_all(&*projection, input, rows * steps, &mut s.hidden, &mut s.logits);
-                llama.forward(&mut s.hidden, &mut s.caches, &mut s.buffers);
+                llama.forward(&mut s.hidden, &mut s.caches, &mut s.buffers, &mut s.recorder);
                 s.last.resize(s.hidden.len() / steps, 0.0);
                 copy_last(&s.hidden, rows, &mut s.last);
                 let mut turned = Vec::new();
                 multiply_all(&*head, &s.last, rows, &mut s.logits, &mut turned);
                 output.copy_from_slice(&s.logits);
             });
+        })
+    }
+
+    fn record_attention(&mut self, heads: &[AttentionHead]) {
+        self.backbone.with(|_, sequences| sequences.recorder.heads = heads.to_vec());
+    }
+
+    fn attention(&self, row: usize) -> Vec<Vec<f32>> {
+        self.backbone.with(|_, sequences| {
+            let weights = &sequences.recorder.weights;
+            // The prompt is one sequence for all.
+            weights.get(row).or_else(|| weights.first()).cloned().unwrap_or_default()
         })
     }
 

@@ -607,10 +607,11 @@ impl Composer {
         let (Some(worker), Some(checkpoint)) = (cx.models.worker(), cx.models.checkpoint()) else { return Ok(None) };
         self.bytes_read_before = checkpoint.tensors.bytes_read();
         let spec = request.spec.clone();
-        let task = worker.generate_batch(request.observed(), seeds, cancel)?;
+        let tracking = cx.models.tracking(&spec, &request.prompt);
+        let task = worker.generate_batch(request.observed().tracked(tracking.clone()), seeds, cancel)?;
         self.speaking = turn;
         let expected = expected_seconds(&spec.text).min(cx.settings.max_seconds);
-        cx.effects.send(InspectorCommand::BeginClip(Box::new(spec)));
+        cx.effects.send(InspectorCommand::BeginClip { spec: Box::new(spec), tracking: tracking.map(Box::new) });
         cx.effects.send(MonitorCommand::Begin { expected });
         Ok(Some(task))
     }
@@ -620,7 +621,8 @@ impl Composer {
         for (n, generated) in made.iter().enumerate() {
             if n == 0 {
                 let end_frame = generated.end_frame.clone().map(Box::new);
-                cx.effects.send(InspectorCommand::FinishClip { stop: generated.clip.stop, end_frame });
+                let words = generated.words.clone().unwrap_or_default();
+                cx.effects.send(InspectorCommand::FinishClip { stop: generated.clip.stop, end_frame, words });
             }
             generated.issues.iter().for_each(|issue| cx.effects.notify(issue.describe()));
         }

@@ -1,12 +1,14 @@
 //! The current clip: what every panel about a clip shows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::acoustics::spectrogram::MelSpectrogram;
+use crate::analysis::alignment::WordTracker;
 use crate::analysis::issues::find_issues;
 use crate::analysis::steps::{Step, Steps, end_probability};
 use crate::audio::peaks::{Peaks, peaks, samples_per_peak};
-use crate::data::{Clip, Issue};
+use crate::data::{Clip, Issue, PromptWords, WordTime};
 use crate::engine::GeneratedFrame;
 use crate::takes::TakeId;
 use crate::text::expected_seconds;
@@ -23,6 +25,10 @@ pub struct CurrentClip {
     pub name: String,
     /// Its steps; fewer than frames while they are being computed.
     pub steps: Steps,
+    /// When its words are spoken; empty if that is not known.
+    pub words: Vec<WordTime>,
+    /// Follows the words while the clip is being made.
+    pub(super) tracking: Option<(WordTracker, PromptWords)>,
     /// Peaks of its waveform.
     pub peaks: Peaks,
     /// Its mel spectrogram, once it was requested and computed.
@@ -57,6 +63,9 @@ impl CurrentClip {
         }
         clip.codes.push(&event.frame.codes);
         self.real_time_factor = event.real_time_factor;
+        if let Some((tracker, _)) = &mut self.tracking {
+            tracker.push(&event.frame.attention);
+        }
         self.push_step(event.frame);
     }
 
@@ -77,6 +86,24 @@ impl CurrentClip {
     pub fn set_steps(&mut self, steps: Steps) {
         self.steps = steps;
         self.version += 1;
+    }
+
+    /// Whether its words will be known.
+    pub fn tracks_words(&self) -> bool {
+        self.tracking.is_some()
+    }
+
+    /// The word that is spoken at `seconds`.
+    pub fn word_at(&self, seconds: f64) -> Option<&WordTime> {
+        self.words.iter().find(|word| (word.start..word.end).contains(&seconds))
+    }
+
+    /// The bytes of the text that are being spoken: while the clip is made, those of its newest frame, else those at `seconds`.
+    pub fn spoken_part(&self, seconds: f64) -> Option<Range<usize>> {
+        match &self.tracking {
+            Some((tracker, prompt)) => Some(prompt.words.get(tracker.current_word()?)?.written.clone()),
+            None => Some(self.word_at(seconds)?.written.clone()),
+        }
     }
 
     /// Issues of the clip as far as its steps are known; a strange length only of a complete clip. `frame_samples` is the number

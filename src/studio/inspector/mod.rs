@@ -23,7 +23,8 @@ use super::session::{Owner, Session};
 use super::shell::{PanelRequest, ShellCommand};
 use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::acoustics::spectrogram::MelSpectrogram;
-use crate::data::{Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, random_seed};
+use crate::analysis::alignment::WordTracker;
+use crate::data::{Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, WordTime, WordTracking, random_seed};
 use crate::engine::{GeneratedFrame, GenerationRequest};
 use crate::error::Result;
 use crate::report::{self, ClipReport, Report, StepsUnavailable, Table};
@@ -77,7 +78,11 @@ pub enum InspectorCommand {
         name: String,
     },
     /// Show a clip that is being made.
-    BeginClip(Box<ClipSpec>),
+    BeginClip {
+        spec: Box<ClipSpec>,
+        /// The words that its frames are about, if they are known.
+        tracking: Option<Box<WordTracking>>,
+    },
     /// Append a frame to it.
     AppendFrame(Box<FrameEvent>),
     /// Append to its waveform.
@@ -86,6 +91,8 @@ pub enum InspectorCommand {
         stop: Option<FinishReason>,
         /// The end-of-speech frame, if the model ended it.
         end_frame: Option<Box<GeneratedFrame>>,
+        /// When its words are spoken; empty if that is not known.
+        words: Vec<WordTime>,
     },
     /// A clip is stored as a take.
     TakeStored {
@@ -162,11 +169,15 @@ impl Owner for Inspector {
             InspectorCommand::View(take) => self.view_take(take, false, cx),
             InspectorCommand::PlayTake(take) => self.play_take(take, cx),
             InspectorCommand::Show { clip, name } => self.show(*clip, None, name, cx),
-            InspectorCommand::BeginClip(spec) => self.begin_clip(*spec, cx),
+            InspectorCommand::BeginClip { spec, tracking } => {
+                self.begin_clip(*spec, cx);
+                self.current.tracking = tracking.map(|tracking| (WordTracker::new(&tracking), tracking.prompt));
+            }
             InspectorCommand::AppendFrame(event) => self.current.push_frame(*event),
             InspectorCommand::AppendAudio(samples) => self.current.push_audio(&samples),
-            InspectorCommand::FinishClip { stop, end_frame } => {
+            InspectorCommand::FinishClip { stop, end_frame, words } => {
                 Arc::make_mut(&mut self.current.clip).stop = stop;
+                (self.current.words, self.current.tracking) = (words, None);
                 self.current.set_end(end_frame.as_deref());
             }
             InspectorCommand::TakeStored { clip, take } => {
@@ -267,12 +278,22 @@ impl Inspector {
     fn replace(&mut self, clip: Clip, take: Option<TakeId>, name: String, cx: &mut InspectorContext<'_>) {
         self.id += 1;
         let (version, sound_version) = (self.current.version + 1, self.current.sound_version + 1);
-        let real_time_factor =
-            take.as_ref().and_then(|id| cx.library.store.get(id)).map_or(0.0, |take| take.measures.real_time_factor);
+        let stored = take.as_ref().and_then(|id| cx.library.store.get(id));
+        let real_time_factor = stored.map_or(0.0, |take| take.measures.real_time_factor);
+        let words = stored.map(|take| take.words.clone()).unwrap_or_default();
         let peaks = crate::audio::peaks::peaks(&clip.audio, clip.sample_rate);
         let clip = Arc::new(clip);
-        self.current =
-            CurrentClip { clip, take, name, peaks, real_time_factor, version, sound_version, ..CurrentClip::default() };
+        self.current = CurrentClip {
+            clip,
+            take,
+            name,
+            peaks,
+            words,
+            real_time_factor,
+            version,
+            sound_version,
+            ..CurrentClip::default()
+        };
         self.view.cell = None;
         cx.tasks.cancel_work(READ_TAKE);
         cx.tasks.cancel_work(FIND_LOGITS);
@@ -339,8 +360,10 @@ impl Inspector {
             else {
                 return Ok(None);
             };
-            let request = GenerationRequest::teacher_forced_clip(&spec, checkpoint.prompt(&spec)?, clip);
-            worker.generate(request, cancel).map(Some)
+            let prompt = checkpoint.prompt(&spec)?;
+            let tracking = cx.models.tracking(&spec, &prompt);
+            let request = GenerationRequest::teacher_forced_clip(&spec, prompt, clip);
+            worker.generate(request.tracked(tracking), cancel).map(Some)
         };
         let on_event = |inspector: &mut Self, _: &mut InspectorContext<'_>, event: Event| {
             if let Event::Frame(event) = event {
@@ -350,6 +373,7 @@ impl Inspector {
         let then = |inspector: &mut Self, cx: &mut InspectorContext<'_>, computed: Result<GeneratedClip>| {
             if let Some(computed) = cx.effects.or_notify(computed) {
                 inspector.current.set_end(computed.end_frame.as_ref());
+                inspector.current.words = computed.words.unwrap_or_default();
             }
         };
         cx.tasks.ask(RECOMPUTE, QueuePosition::Replace, start, on_event, then);

@@ -205,6 +205,7 @@ impl Library {
                     clip: &made.clip,
                     seconds: made.seconds,
                     issues: &made.issues,
+                    words: made.words.as_deref().unwrap_or_default(),
                     guarded: made.guarded,
                     beyond_codec: made.beyond_codec,
                     parent: parent.clone(),

@@ -1,7 +1,9 @@
 //! The compose panel: conversation, voice prompt, sampling settings.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use egui::text::{LayoutJob, TextFormat};
 use egui::{Button, ComboBox, DragValue, Id, RichText, Slider, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
@@ -229,8 +231,14 @@ fn turn_ui(
     let rows = if several { (2, 4) } else { ROWS };
     let line = ui.text_style_height(&egui::TextStyle::Body);
     let scroll = egui::ScrollArea::vertical().id_salt(("text", turn.id)).max_height(rows.1 as f32 * line + 8.0);
+    let spoken = spoken_part(session, &turn.text);
+    let mut layouter = |ui: &Ui, text: &dyn egui::TextBuffer, width: f32| {
+        let job = layout_spoken(ui, text.as_str(), width, spoken.as_ref());
+        ui.ctx().fonts_mut(|fonts| fonts.layout_job(job))
+    };
     // A fixed id: the focus stays while turns above come and go.
     let edit = TextEdit::multiline(&mut text)
+        .layouter(&mut layouter)
         .id(Id::unique(("text of turn", turn.id)))
         .desired_rows(rows.0)
         .desired_width(f32::INFINITY);
@@ -247,6 +255,33 @@ fn turn_ui(
     if (speaker, &text) != (turn.speaker, &turn.text) {
         commands.push(ComposerCommand::EditTurn { turn: turn.id, speaker, text });
     }
+}
+
+/// The bytes of a turn's text that are being spoken: of the current clip, while it is made or played.
+fn spoken_part(session: &Session, text: &str) -> Option<Range<usize>> {
+    let (current, player) = (&session.inspector.current, &session.monitor.player);
+    if !session.is_speaking() && !session.monitor.is_playing_current_clip() {
+        return None;
+    }
+    let start = text.find(current.clip.origin.text.as_deref().filter(|text| !text.is_empty())?)?;
+    let part = current.spoken_part(player.position())?;
+    Some(start + part.start..start + part.end)
+}
+
+/// The text of a field, with the part that is being spoken marked.
+fn layout_spoken(ui: &Ui, text: &str, width: f32, spoken: Option<&Range<usize>>) -> LayoutJob {
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let colour = ui.visuals().override_text_color.unwrap_or(ui.visuals().widgets.inactive.text_color());
+    let mut job = LayoutJob::default();
+    job.wrap.max_width = width;
+    let plain = TextFormat::simple(font, colour);
+    let fits = |part: &&Range<usize>| text.is_char_boundary(part.start) && text.is_char_boundary(part.end);
+    let part = spoken.filter(fits).cloned().unwrap_or(text.len()..text.len());
+    let marked = TextFormat { background: ui.visuals().selection.bg_fill, ..plain.clone() };
+    job.append(&text[..part.start], 0.0, plain.clone());
+    job.append(&text[part.clone()], 0.0, marked);
+    job.append(&text[part.end..], 0.0, plain);
+    job
 }
 
 fn context_meter_ui(ui: &mut Ui, session: &Session, turn: TurnId) {

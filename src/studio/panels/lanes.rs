@@ -23,6 +23,8 @@ use crate::text::expected_seconds;
 const MARGIN: f32 = 88.0;
 /// Height of the ruler.
 const RULER: f32 = 18.0;
+/// Height of the lane of words.
+const WORDS: f32 = 20.0;
 /// Greatest and least height of a pinned clip.
 const PINNED: (f32, f32) = (30.0, 12.0);
 const OVERVIEW: f32 = 14.0;
@@ -82,9 +84,15 @@ pub(super) fn lanes_ui(
     };
     ui.spacing_mut().item_spacing.y = GAP;
     let rows = codes.codebooks().max(model.dims.codebooks);
+    let has_words = !current.words.is_empty() || current.tracks_words();
+    let height = if has_words { height - WORDS - GAP } else { height };
     let (pinned_height, curve_height, map_height) = heights(height, pins.len(), rows);
     let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
     ruler_ui(ui, ruler, session, model, commands);
+    if has_words {
+        let (words, _) = lane(ui, WORDS, "Words");
+        words_ui(ui, words, session, model, commands);
+    }
     let (waveform, waveform_response) = lane(ui, curve_height, "Waveform");
     let wave = Wave::of_current(current);
     let loudest = wave.loudest();
@@ -166,7 +174,7 @@ fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
 
 /// Least height of all lanes with `pins` pinned clips.
 pub(super) fn least_height(pins: usize) -> f32 {
-    RULER + OVERVIEW + 6.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
+    RULER + WORDS + OVERVIEW + 7.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
 }
 
 /// Clicks, drags and scrolling; the same in every lane. `rows` is the number of codebooks if the lane is the token map.
@@ -380,6 +388,51 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
         }
     }
     name_ui(ui, lane, "seconds", colour);
+}
+
+/// The words of the clip: a click plays one, a double click selects it. Those that the attention passes over are faint.
+fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Commands) {
+    const CERTAIN: f64 = 0.3;
+    let (palette, painter) = (Palette::of(ui.visuals()), ui.painter().with_clip_rect(lane.rect));
+    let (current, position) = (&session.inspector.current, session.monitor.player.position());
+    name_ui(ui, lane, "words", ui.visuals().text_color());
+    for (n, word) in current.words.iter().enumerate() {
+        let rect = Rect::from_x_y_ranges(lane.x(word.start)..=lane.x(word.end), lane.rect.y_range());
+        let visible = rect.intersect(lane.rect);
+        if visible.width() < 2.0 {
+            continue;
+        }
+        let response = ui.interact(visible, ui.scope_id().with(("word", n)), Sense::click());
+        let certain = word.confidence >= CERTAIN;
+        let name = format!("{} at {:.2} s", word.word, word.start);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        let is_spoken = (word.start..word.end).contains(&position) && !session.is_speaking();
+        let inner = visible.shrink2(vec2(0.5, 1.0));
+        if is_spoken || response.hovered() || response.has_focus() {
+            let strength = if is_spoken { 0.55 } else { 0.3 };
+            painter.rect_filled(inner, 2.0, ui.visuals().selection.bg_fill.gamma_multiply(strength));
+        }
+        painter.vline(rect.left(), lane.rect.y_range(), (1.0, palette.tertiary));
+        let colour = if certain { ui.visuals().text_color() } else { palette.tertiary };
+        let text = painter.layout_no_wrap(word.word.clone(), FontId::proportional(11.0), colour);
+        // A word that does not fit is left out rather than cut.
+        if text.size().x + 6.0 <= visible.width() {
+            painter.galley(visible.left_center() + vec2(4.0, -0.5 * text.size().y), text, colour);
+        }
+        let tip = match certain {
+            true => format!("{name}. Click plays it, double click selects it"),
+            false => format!("{name}: not certain. The model's attention passes over it"),
+        };
+        let response = response.on_hover_text(tip);
+        if response.double_clicked() {
+            commands.push(MonitorCommand::SelectRegion { from: word.start, to: word.end });
+        } else if response.clicked() {
+            let frame = (word.start * model.dims.frame_rate + 1e-9) as usize;
+            let last = current.clip.codes.len().saturating_sub(1);
+            commands.push(InspectorCommand::Select(Some((frame.min(last), session.inspector.view.codebook))));
+            commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: false });
+        }
+    }
 }
 
 pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {

@@ -58,7 +58,9 @@ impl Panel for Problems {
                     if again.accessible_name(format!("Regenerate from before {at}")).clicked() {
                         commands.push(InspectorCommand::Reseed(frame.saturating_sub(1)));
                     }
-                    ui.label(format!("codebook {codebook}: {}", issue.describe()));
+                    let word = clip.word_at(model.dims.seconds(frame));
+                    let word = word.map_or_else(String::new, |word| format!(", in “{}”", word.word));
+                    ui.label(format!("codebook {codebook}: {}{word}", issue.describe()));
                 });
             }
         });

@@ -202,6 +202,9 @@ fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codeb
     egui::Tooltip::always_open(ctx, layer, id, egui::PopupAnchor::Pointer).show(|ui| {
         let id = clip.codes.frame(frame)[codebook];
         ui.label(format!("frame {frame}, codebook {codebook}: {}", model.describe_token(codebook, id)));
+        if let Some(word) = session.inspector.current.word_at(model.dims.seconds(frame)) {
+            ui.label(format!("word “{}”", word.word));
+        }
         if let Some(other) = other_tokens(session).and_then(|other| other.get(frame)) {
             let text = model.describe_token(codebook, other[codebook]);
             ui.label(if other[codebook] == id {

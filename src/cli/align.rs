@@ -1,0 +1,95 @@
+//! `csm align`: when the words of a clip are spoken.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::output::{check_apart, message, print_line};
+use super::run_job::{cancel_on_signals, start_worker};
+use super::{ModelArgs, Outcome, warn_of_other_model};
+use crate::alignment::{WordFormat, calibrate, known_heads, tracking};
+use crate::checkpoint::Checkpoint;
+use crate::data::{AttentionHead, TokenFile};
+use crate::engine::GenerationRequest;
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::worker::{CancelToken, WorkerHandle};
+
+/// Flags of `csm align`.
+#[derive(clap::Args, Debug)]
+pub struct AlignArgs {
+    /// A take's folder, or a token file that says its text
+    #[arg(value_name = "TAKE|TOKENS.json")]
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The file to write, in the format of its ending: .json, .srt, .vtt or .TextGrid (Praat) [default: JSON on standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Computes the attention of the clip's draws again, and reads the words' times from it.
+pub(super) fn run(args: &AlignArgs) -> Result<Outcome> {
+    let format = args.output.as_ref().map_or(Ok(WordFormat::Json), |path| format_of("output", path))?;
+    let path = if args.file.is_dir() { args.file.join("tokens.json") } else { args.file.clone() };
+    check_apart(args.output.as_deref(), [path.as_path()])?;
+    let checkpoint = Arc::new(args.model.open()?);
+    let file = TokenFile::read(&path, &checkpoint.dims())?;
+    warn_of_other_model(&path, &file, &checkpoint)?;
+    let clip = file.into_clip(Vec::new(), checkpoint.dims().sample_rate);
+    let spec = clip.origin.spec_of_file(&path)?;
+    let (worker, cancel) = (start_worker(&checkpoint)?, cancel_on_signals());
+    let heads = heads(&checkpoint, &worker, &cancel)?;
+    let prompt = checkpoint.prompt(&spec)?;
+    let tracking = tracking(&checkpoint, &heads, &spec, &prompt)?.ok_or_else(|| no_heads(&checkpoint))?;
+    let request = GenerationRequest { observe: false, ..GenerationRequest::teacher_forced(&spec, prompt, &clip.codes) };
+    let made = worker.generate(request.tracked(Some(tracking)), cancel.clone())?.wait(|_| {})?;
+    if cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    let Some(words) = made.words else {
+        message!("no alignment found: the attention does not follow the text of {}", path.display());
+        return Ok(Outcome::CheckFailed);
+    };
+    let text = format.text(&words, checkpoint.dims().seconds(clip.codes.len()));
+    match &args.output {
+        None => print_line(text.trim_end())?,
+        Some(output) => {
+            write_atomically(output, text.as_bytes())?;
+            print_line(&format!("{}: {} words", output.display(), words.len()))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// The format of a file by its ending; `flag` is the setting that names it.
+pub(super) fn format_of(flag: &'static str, path: &Path) -> Result<WordFormat> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+    WordFormat::of_ending(&ending).ok_or_else(|| {
+        let endings = WordFormat::ALL.map(|(_, ending)| format!(".{ending}")).join(", ");
+        Error::invalid(flag, format!("a name that ends in {endings}"), path.display())
+    })
+}
+
+/// The heads that follow the text; found by calibration if nobody knows them yet.
+pub(super) fn heads(
+    checkpoint: &Checkpoint,
+    worker: &WorkerHandle,
+    cancel: &CancelToken,
+) -> Result<Vec<AttentionHead>> {
+    if let Some(known) = known_heads(checkpoint)? {
+        return Ok(known);
+    }
+    message!(
+        "finding the attention heads of {} that follow the text, once for this checkpoint …",
+        checkpoint.info.name
+    );
+    calibrate(checkpoint, worker, cancel, |done, all| tracing::debug!("calibration: {done} of {all} sentences"))
+}
+
+/// No head follows the text.
+pub(super) fn no_heads(checkpoint: &Checkpoint) -> Error {
+    Error::unavailable(
+        format!("no attention head of {} follows the text, so its words have no known times", checkpoint.info.name),
+        "use a recogniser with word times instead",
+    )
+}
