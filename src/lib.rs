@@ -5,8 +5,9 @@
 //! Data flows one way: text, tokens, frames, codes, PCM, player; observers only watch.
 //!
 //! ```text
-//!   8   cli
-//!   7   studio
+//!   9   cli
+//!   8   studio
+//!   7   alignment
 //!   6   worker   quantize   verify
 //!   5   download   mlx   torch   takes   listen   report
 //!   4   analysis   checkpoint   acoustics

@@ -42,7 +42,7 @@ pub enum Device {
 pub struct MlxFacts {
     /// What it computes on.
     pub device: Device,
-    /// Its version.
+    /// Its version, such as 0.32.2.
     pub version: Option<String>,
 }
 

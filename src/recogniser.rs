@@ -79,7 +79,7 @@ impl Recogniser {
             }
             std::thread::sleep(LOOK);
         };
-        // What it has started may go on and hold its output open.
+        // What it has started may outlive it and hold its output open.
         let ended = Instant::now();
         while !(said.is_finished() && complaints.is_finished()) {
             if ended.elapsed() > LINGER {

@@ -54,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "studio",
         &[
             "acoustics",
+            "alignment",
             "analysis",
             "audio",
             "checkpoint",
@@ -75,6 +76,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "alignment",
             "analysis",
             "audio",
             "checkpoint",

@@ -1,15 +1,13 @@
 //! Files of word times.
 
-use std::fmt::Write as _;
-
 use crate::data::WordTime;
 
-/// A file format.
+/// The format of a file of word times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WordFormat {
     /// `{"words": [{"word", "start", "end", "confidence"}, …]}`, times in seconds.
     Json,
-    /// SubRip subtitles.
+    /// Subtitles as SubRip has them, a line for each sentence.
     Srt,
     /// WebVTT subtitles, with the time of each word.
     Vtt,
@@ -54,7 +52,7 @@ impl WordFormat {
                         })
                         .collect();
                     let (from, to) = (time(line[0].start, '.'), time(line[line.len() - 1].end, '.'));
-                    let _ = write!(text, "{from} --> {to}\n{}\n\n", timed.join(" "));
+                    text += &format!("{from} --> {to}\n{}\n\n", timed.join(" "));
                 }
                 text
             }
@@ -126,8 +124,7 @@ fn text_grid(words: &[WordTime], seconds: f64) -> String {
         intervals.len()
     );
     for (n, (start, end, word)) in intervals.iter().enumerate() {
-        let _ = write!(
-            text,
+        text += &format!(
             "        intervals [{}]:\n            xmin = {start:.3}\n            xmax = {end:.3}\n            text = \"{word}\"\n",
             n + 1
         );

@@ -88,8 +88,8 @@ fn is_hex(text: &str) -> bool {
 
 impl<'a> Hub<'a> {
     /// # Errors
-    /// [`Error::InvalidValue`] for an address, a revision or a token that no request can be made of, and for a token that would
-    /// travel unencrypted.
+    /// [`Error::InvalidValue`] for an address, a revision or a token that no request can be made of, and for a token that would be sent
+    /// without encryption.
     pub(super) fn new(spec: &'a DownloadSpec) -> Result<Self> {
         let uri = spec.endpoint.parse::<Uri>().ok();
         let scheme = uri.as_ref().and_then(Uri::scheme_str).unwrap_or_default();

@@ -6,7 +6,7 @@ mod narration;
 use std::time::Duration;
 
 pub use generation::{GeneratedFrame, Generation, GenerationRequest, LoopEvent, observed_clip};
-pub use narration::{Narration, NextPiece};
+pub use narration::Narration;
 
 use crate::data::{AttentionHead, Backend, Codes, Dtype, Logits, Prompt, Sampling};
 use crate::error::{Error, Result};
@@ -146,7 +146,7 @@ impl EngineProvider for SingleEngine<'_> {
 /// Checks that a backbone has these heads, and their order.
 ///
 /// # Errors
-/// [`Error::InvalidValue`].
+/// [`Error::InvalidValue`] for a head that it does not have, and for another order.
 pub(crate) fn check_heads(heads: &[AttentionHead], layers: usize, heads_of_layer: usize) -> Result<()> {
     if !heads.is_sorted() {
         return Err(Error::invalid("attention", "heads in ascending order", "another order"));

@@ -28,15 +28,6 @@ pub struct Narration {
     can_split: bool,
 }
 
-/// The next piece of a [`Narration`].
-#[derive(Clone, Debug)]
-pub struct NextPiece {
-    /// The clip to generate.
-    pub request: GenerationRequest,
-    /// Pieces that it was split off from, in their order; they are spoken next.
-    pub split_off: Vec<Piece>,
-}
-
 impl Narration {
     /// Speaks `pieces`, each at most `max_frames` long, with context, prompt style, settings and edits of `spec`. `can_split` allows
     /// a piece that does not fit to be split.
@@ -50,16 +41,6 @@ impl Narration {
         self.pieces.len()
     }
 
-    /// The next piece, to be changed before it is spoken.
-    pub fn peek_mut(&mut self) -> Option<&mut Piece> {
-        self.pieces.front_mut()
-    }
-
-    /// Leaves the next piece out.
-    pub fn skip(&mut self) {
-        self.pieces.pop_front();
-    }
-
     /// The clip of the next piece; `None` after the last. `prompt` tokenises a spec for a model of these sizes.
     ///
     /// # Errors
@@ -68,8 +49,7 @@ impl Narration {
         &mut self,
         dims: &ModelDims,
         prompt: impl Fn(&ClipSpec) -> Result<Prompt>,
-    ) -> Result<Option<NextPiece>> {
-        let mut split_off = Vec::new();
+    ) -> Result<Option<GenerationRequest>> {
         let mut previous = self.previous.take();
         let Some(mut piece) = self.pieces.pop_front() else { return Ok(None) };
         loop {
@@ -79,14 +59,12 @@ impl Narration {
                 Ok(prompt) => {
                     self.current = Some(piece);
                     self.next += 1;
-                    split_off.iter().rev().for_each(|rest: &Piece| self.pieces.push_front(rest.clone()));
-                    let request = GenerationRequest::new(&spec, prompt, self.max_frames);
-                    return Ok(Some(NextPiece { request, split_off }));
+                    return Ok(Some(GenerationRequest::new(&spec, prompt, self.max_frames)));
                 }
                 Err(Error::ContextTooLong { .. }) if previous.is_some() => previous = None,
                 Err(e @ Error::ContextTooLong { .. }) => match halve(&piece.text).filter(|_| self.can_split) {
                     Some((first, second)) => {
-                        split_off.insert(0, Piece { speaker: piece.speaker, text: second });
+                        self.pieces.push_front(Piece { speaker: piece.speaker, text: second });
                         piece.text = first;
                     }
                     None => return Err(e),
@@ -140,13 +118,13 @@ mod tests {
     #[test]
     fn a_piece_has_the_one_before_it_as_context_while_there_is_room() {
         let mut narration = narration(&["one two.", "three", "and a long fourth"], true);
-        let first = narration.next(&DIMS, prompt).unwrap().unwrap().request;
+        let first = narration.next(&DIMS, prompt).unwrap().unwrap();
         assert_eq!((first.spec.text.as_str(), first.spec.sampling.seed, first.spec.context.len()), ("one two.", 7, 0));
         narration.spoken(&Codes::from_frames([[1], [2], [3]]).unwrap());
-        let second = narration.next(&DIMS, prompt).unwrap().unwrap().request;
+        let second = narration.next(&DIMS, prompt).unwrap().unwrap();
         assert_eq!((second.spec.context[0].text.as_str(), second.spec.sampling.seed), ("one two.", 8));
         narration.spoken(&Codes::from_frames([[1]]).unwrap());
-        let third = narration.next(&DIMS, prompt).unwrap().unwrap().request;
+        let third = narration.next(&DIMS, prompt).unwrap().unwrap();
         assert!(third.spec.context.is_empty(), "there is no room for it");
         narration.spoken(&Codes::default());
         assert!(narration.next(&DIMS, prompt).unwrap().is_none());
@@ -157,11 +135,8 @@ mod tests {
         let long = "one two three four five six";
         let mut split = narration(&[long, "seven"], true);
         let first = split.next(&DIMS, prompt).unwrap().unwrap();
-        assert_eq!(
-            (first.request.spec.text.as_str(), first.split_off[0].text.as_str()),
-            ("one two three", "four five six")
-        );
-        assert_eq!(split.remaining(), 2);
+        assert_eq!((first.spec.text.as_str(), split.remaining()), ("one two three", 2));
+        assert_eq!(split.next(&DIMS, prompt).unwrap().unwrap().spec.text, "four five six");
         assert!(matches!(narration(&[long], false).next(&DIMS, prompt), Err(Error::ContextTooLong { .. })));
     }
 }

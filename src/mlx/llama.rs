@@ -83,8 +83,7 @@ impl Llama {
         self.norm.forward(&x)
     }
 
-    /// Weights of the last position of one head, (B, length) float32, from `q` (B, heads, T, head_dim) and `k` (B, kv heads, length,
-    /// head_dim).
+    /// Weights of the last position of one head, (B, length) float32. `q`: (B, heads, T, head_dim); `k`: (B, kv heads, length, head_dim).
     fn attention_weights(&self, q: &Array, k: &Array, head: i32) -> Result<Array> {
         let float = mlx_rs::Dtype::Float32;
         let group = head * self.kv_heads / self.heads;

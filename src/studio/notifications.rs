@@ -8,7 +8,7 @@ const INFORMATION: Duration = Duration::from_secs(8);
 /// What an error is about. Once that works, the error is no longer true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Opening a checkpoint.
+    /// Opening a checkpoint and loading it.
     Model,
     /// Speaking a text.
     Speaking,

@@ -2,25 +2,24 @@
 
 use super::*;
 
-/// A longer text becomes turns, a piece each, spoken one after another with the piece before as context; a speaker's number at the
-/// start of one is its speaker, and what is read in words is told.
+/// A longer text is spoken in pieces, one after another with the piece before as context; the text stays as it was typed. A speaker's
+/// number at the start of it is its speaker, and what is read in words is told.
 #[test]
 fn a_longer_text_is_spoken_in_pieces() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
-    say(&mut window, "[1]It is 10:45. I lost my keys.");
+    let text = "[1]It is 10:45. I lost my keys.";
+    say(&mut window, text);
     click(&mut window, "Speak");
     wait(&mut window, "two takes", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;
-    let turns: Vec<(u32, &str)> =
-        s.composer.conversation.turns().iter().map(|t| (t.speaker, t.text.as_str())).collect();
-    assert_eq!(turns, [(1, "It is 10:45."), (1, "I lost my keys.")]);
-    let read = |n: usize| {
-        let path =
-            s.library.store.path(&s.composer.conversation.turns()[n].take.as_ref().unwrap().id).join("tokens.json");
-        TokenFile::read(&path, &demo_dims()).unwrap()
-    };
-    let (first, second) = (read(0), read(1));
+    let [turn] = s.composer.conversation.turns() else { panic!("one turn") };
+    assert_eq!(turn.text, text);
+    let read = |id: &TakeId| TokenFile::read(&s.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap();
+    let [first, second] = turn.takes().unwrap() else { panic!("two pieces") };
+    let (first, second) = (read(first), read(second));
+    assert_eq!((first.text.as_deref(), first.speaker), (Some("It is 10:45."), Some(1)));
+    assert_eq!((second.text.as_deref(), second.speaker), (Some("I lost my keys."), Some(1)));
     assert!(first.context.is_empty());
     assert_eq!(second.context[0].frames, first.frames);
     let told: Vec<&str> = s.notifications.all().iter().map(|m| m.text.as_str()).collect();
@@ -28,6 +27,22 @@ fn a_longer_text_is_spoken_in_pieces() {
         told.iter().any(|m| m.contains("ten forty-five")) && told.iter().any(|m| m.contains("2 pieces")),
         "{told:?}"
     );
+}
+
+/// Each piece of a longer text is made as often as was asked for.
+#[test]
+fn every_piece_has_its_takes() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.preferences.settings.autoplay = false;
+    say(&mut window, "I lost my keys. It is late.");
+    click(&mut window, "More ways to speak");
+    click(&mut window, "3 takes");
+    wait(&mut window, "six takes", |s| s.session.library.store.takes().len() == 6 && !s.session.is_speaking());
+    let s = &window.state().session;
+    let of = |text: &str| s.library.store.takes().iter().filter(|take| take.text == text).count();
+    assert_eq!((of("I lost my keys."), of("It is late.")), (3, 3));
+    assert_eq!(s.composer.conversation.turns()[0].takes().unwrap().len(), 2);
 }
 
 /// What is to be spoken before the model is loaded is spoken then; a key that follows typed text in the same frame speaks that text.
@@ -47,21 +62,23 @@ fn speaking_waits_for_the_model() {
     assert_eq!(window.state().session.library.store.takes()[0].text, "Good morning.");
 }
 
-/// A piece whose turn is deleted while it waits is left out; those after it are spoken.
+/// The rest of a text that is changed while it is spoken is left out; so is that of a turn that is deleted.
 #[test]
-fn a_deleted_piece_ends_no_others() {
+fn a_changed_text_ends_its_pieces_and_no_others() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     window.state_mut().session.preferences.settings.autoplay = false;
     say(&mut window, "I lost my keys. It is late. Good morning.");
     click(&mut window, "Speak");
     wait(&mut window, "the first piece", |s| s.session.is_speaking());
-    let turn = window.state().session.composer.conversation.turns()[1].id;
-    window.state_mut().session.composer.conversation.remove(turn);
-    wait(&mut window, "the last piece", |s| {
-        s.session.composer.conversation.turns().len() == 2 && s.session.composer.conversation.turns()[1].take.is_some()
-    });
-    assert_eq!(window.state().session.composer.conversation.turns()[1].text, "Good morning.");
+    let conversation = &mut window.state_mut().session.composer.conversation;
+    let (turn, next) = (conversation.turns()[0].id, conversation.add(1, "Thank you."));
+    conversation.edit(turn, 0, "Another text.");
+    window.state_mut().session.run(ComposerCommand::Speak { turn: next, with_context: false });
+    wait(&mut window, "the other turn", |s| s.session.composer.conversation.turns()[1].takes().is_some());
+    let texts: Vec<&str> = window.state().session.library.store.takes().iter().map(|take| take.text.as_str()).collect();
+    assert_eq!(texts, ["Thank you.", "I lost my keys."]);
+    assert_eq!(window.state().session.composer.conversation.turns()[0].spoken, None);
 }
 
 #[test]
@@ -114,7 +131,7 @@ fn several_takes_are_made_at_once() {
     seeds.dedup();
     assert_eq!(seeds.len(), 3);
     let on_view = s.inspector.current.take.clone().unwrap();
-    assert_eq!(s.composer.conversation.turns()[0].take.as_ref().unwrap().id, on_view);
+    assert_eq!(s.composer.conversation.turns()[0].takes().unwrap(), [on_view.clone()]);
     let other = s.library.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
     let file = |s: &Studio, id: &TakeId| {
         TokenFile::read(&s.session.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames
@@ -197,15 +214,15 @@ fn a_reply_hears_the_turns_before_it_and_the_command_makes_it_again() {
     click(&mut window, "More ways to speak");
     click(&mut window, "Speak as reply");
     assert!(window.state().session.notifications.all().iter().any(|m| m.text.contains("spoken first")));
-    wait(&mut window, "the reply", |s| s.session.composer.conversation.turns()[1].take.is_some());
+    wait(&mut window, "the reply", |s| s.session.composer.conversation.turns()[1].takes().is_some());
     let conversation = &window.state().session.composer.conversation;
     assert!(!conversation.is_stale(conversation.turns()[1].id));
     let s = &window.state().session;
-    let reply = s.composer.conversation.turns()[1].take.clone().unwrap().id;
+    let reply = s.composer.conversation.turns()[1].takes().unwrap()[0].clone();
     let tokens = std::fs::read(s.library.store.path(&reply).join("tokens.json")).unwrap();
     let file: TokenFile = serde_json::from_slice(&tokens).unwrap();
     assert_eq!((file.context.len(), file.context[0].text.as_str()), (1, "How are you?"));
-    let first = s.composer.conversation.turns()[0].take.clone().unwrap().id;
+    let first = s.composer.conversation.turns()[0].takes().unwrap()[0].clone();
     let folder_of = |take: &TakeId| s.library.store.path(take);
     let paths = [folder_of(&reply), folder_of(&first)];
     for (take, path) in [reply, first].into_iter().zip(paths) {

@@ -200,7 +200,7 @@ fn speak_all(
     let mut narration = plan.narration(context);
     let mut n = 0;
     while let Some(next) = speaker.next_piece(&mut narration)? {
-        let made = speaker.speak(plan, next.request, n)?;
+        let made = speaker.speak(plan, next, n)?;
         output.push(&made.clip.audio)?;
         narration.spoken(&made.clip.codes);
         let written = speaker.write_tokens(plan, &made.clip, n).and(speaker.keep_take(&made));

@@ -21,7 +21,7 @@ use crate::data::{
     AttentionHead, Clip, ClipOrigin, Codes, FinishReason, Issue, Mode, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile,
     Turn, WordTime,
 };
-use crate::engine::{GenerationRequest, Narration, NextPiece};
+use crate::engine::{GenerationRequest, Narration};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::text::{expected_seconds, length_mismatch};
@@ -140,7 +140,7 @@ impl<'a> Speaker<'a> {
     }
 
     /// The next piece of a narration.
-    pub(super) fn next_piece(&self, narration: &mut Narration) -> Result<Option<NextPiece>> {
+    pub(super) fn next_piece(&self, narration: &mut Narration) -> Result<Option<GenerationRequest>> {
         narration.next(&self.checkpoint.dims(), |spec| self.checkpoint.prompt(spec))
     }
 

@@ -41,7 +41,7 @@ pub(super) fn speak(
     let mut outcome = Outcome::Done;
     // Written batch by batch: a failure loses nothing that was made before it.
     for part in seeds.chunks(BATCH) {
-        let clips = speaker.speak_batch(next.request.clone(), part)?;
+        let clips = speaker.speak_batch(next.clone(), part)?;
         if save_clips(args, &mut speaker, &mut plan, part, clips)? {
             outcome = Outcome::Cancelled;
             break;

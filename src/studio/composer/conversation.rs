@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::queue::{TakeOfTurn, TurnText};
 use crate::data::{Codes, Turn};
 use crate::error::{Error, Result};
 use crate::takes::TakeId;
@@ -20,23 +21,47 @@ pub struct TurnDraft {
     pub id: TurnId,
     pub speaker: u32,
     pub text: String,
-    /// The take of the turn, once it has been spoken.
-    #[serde(default)]
-    pub take: Option<SpokenTurn>,
+    /// How it was spoken last.
+    #[serde(default, alias = "take")]
+    pub spoken: Option<SpokenTurn>,
 }
 
 impl TurnDraft {
     fn is_empty(&self) -> bool {
         self.text.trim().is_empty()
     }
+
+    /// The takes of its pieces, in order, if all of them have been spoken.
+    pub fn takes(&self) -> Option<&[TakeId]> {
+        self.spoken.as_ref().filter(|spoken| !spoken.incomplete).map(|spoken| spoken.takes.as_slice())
+    }
 }
 
-/// The take of a turn.
+/// How a turn was spoken.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpokenTurn {
-    pub id: TakeId,
+    /// A take for each piece of its text, in order.
+    #[serde(alias = "id", deserialize_with = "one_or_several")]
+    pub takes: Vec<TakeId>,
+    /// Whether pieces have not been spoken.
+    #[serde(default)]
+    pub incomplete: bool,
     /// The takes of the turns before it that were its context; `None` if it was spoken without them.
     pub after: Option<Vec<TakeId>>,
+}
+
+/// Earlier versions wrote the one take of a turn.
+fn one_or_several<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<TakeId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Takes {
+        One(TakeId),
+        Several(Vec<TakeId>),
+    }
+    Ok(match Takes::deserialize(deserializer)? {
+        Takes::One(take) => vec![take],
+        Takes::Several(takes) => takes,
+    })
 }
 
 /// A voice prompt: a recording that is context for the whole conversation.
@@ -160,7 +185,7 @@ impl Conversation {
     fn insert(&mut self, at: usize, speaker: u32, text: &str) -> TurnId {
         let id = TurnId(self.next);
         self.next += 1;
-        self.turns.insert(at, TurnDraft { id, speaker, text: text.into(), take: None });
+        self.turns.insert(at, TurnDraft { id, speaker, text: text.into(), spoken: None });
         id
     }
 
@@ -183,16 +208,24 @@ impl Conversation {
         if let Some(turn) = self.turns.iter_mut().find(|turn| turn.id == id)
             && (turn.speaker, turn.text.as_str()) != (speaker, text)
         {
-            (turn.speaker, turn.text, turn.take) = (speaker, text.into(), None);
+            (turn.speaker, turn.text, turn.spoken) = (speaker, text.into(), None);
         }
     }
 
-    /// Records the take of a turn, unless the turn has been edited since.
-    pub fn set_take(&mut self, id: TurnId, speaker: u32, text: &str, take: SpokenTurn) {
-        let same = |turn: &&mut TurnDraft| turn.id == id && (turn.speaker, turn.text.as_str()) == (speaker, text);
-        if let Some(turn) = self.turns.iter_mut().find(same) {
-            turn.take = Some(take);
+    /// Whether the turn of a piece is as it was when its text was cut.
+    pub(super) fn is_current(&self, of: &TurnText) -> bool {
+        self.turn(of.turn).is_some_and(|turn| (turn.speaker, &turn.text) == (of.speaker, &of.text))
+    }
+
+    /// Records the take of a piece, unless its turn has been edited since.
+    pub fn add_take(&mut self, of: &TakeOfTurn, take: TakeId) {
+        if !self.is_current(&of.turn) {
+            return;
         }
+        let Some(turn) = self.turns.iter_mut().find(|turn| turn.id == of.turn.turn) else { return };
+        let before = turn.spoken.take().filter(|_| of.piece > 0).map(|spoken| spoken.takes).unwrap_or_default();
+        let takes = before.into_iter().take(of.piece).chain([take]).collect();
+        turn.spoken = Some(SpokenTurn { takes, incomplete: !of.is_last, after: of.after.clone() });
     }
 
     /// The turns with text before `id`.
@@ -207,13 +240,13 @@ impl Conversation {
 
     /// Whether a turn was spoken after other takes than those before it now.
     pub fn is_stale(&self, id: TurnId) -> bool {
-        let take = self.turn(id).and_then(|turn| turn.take.as_ref());
-        take.is_some_and(|take| take.after.is_some() && take.after != self.takes_before(id))
+        let spoken = self.turn(id).and_then(|turn| turn.spoken.as_ref());
+        spoken.is_some_and(|take| take.after.is_some() && take.after != self.takes_before(id))
     }
 
     /// The turns with text that have no take, or a stale one.
     pub fn unspoken(&self) -> impl Iterator<Item = TurnId> {
-        let unspoken = |turn: &&TurnDraft| !turn.is_empty() && (turn.take.is_none() || self.is_stale(turn.id));
+        let unspoken = |turn: &&TurnDraft| !turn.is_empty() && (turn.takes().is_none() || self.is_stale(turn.id));
         self.turns.iter().filter(unspoken).map(|turn| turn.id)
     }
 
@@ -231,7 +264,7 @@ impl Conversation {
 
 fn takes_of<'a>(mut turns: impl Iterator<Item = &'a TurnDraft>) -> Option<Vec<TakeId>> {
     turns.try_fold(Vec::new(), |mut takes, turn| {
-        takes.push(turn.take.as_ref()?.id.clone());
+        takes.extend_from_slice(turn.takes()?);
         Some(takes)
     })
 }
@@ -240,8 +273,15 @@ fn takes_of<'a>(mut turns: impl Iterator<Item = &'a TurnDraft>) -> Option<Vec<Ta
 mod tests {
     use super::*;
 
-    fn spoken(id: &str, after: &[&str]) -> SpokenTurn {
-        SpokenTurn { id: id.into(), after: Some(after.iter().map(|id| TakeId::from(*id)).collect()) }
+    /// The only piece of a turn, or one of several.
+    fn piece(
+        turn: TurnId,
+        (speaker, text): (u32, &str),
+        (piece, is_last): (usize, bool),
+        after: Option<&[&str]>,
+    ) -> TakeOfTurn {
+        let after = after.map(|ids| ids.iter().map(|id| TakeId::from(*id)).collect());
+        TakeOfTurn { turn: TurnText { turn, speaker, text: text.into() }, piece, is_last, after }
     }
 
     #[test]
@@ -251,18 +291,40 @@ mod tests {
         conversation.edit(first, 0, "Hello.");
         let second = conversation.add(1, "Hello to you.");
         conversation.move_up(second);
-        conversation.set_take(second, 1, "Hello to you.", spoken("a", &[]));
-        assert_eq!(conversation.turns()[0].take.as_ref().unwrap().id, "a".into(), "wherever it has moved");
+        conversation.add_take(&piece(second, (1, "Hello to you."), (0, true), Some(&[])), "a".into());
+        assert_eq!(conversation.turns()[0].takes().unwrap(), ["a".into()], "wherever it has moved");
         // Spoken while the text or the speaker was changed: the take is of another text.
         conversation.edit(first, 0, "No.");
-        conversation.set_take(first, 0, "Hello.", spoken("b", &[]));
-        assert_eq!(conversation.turn(first).unwrap().take, None);
+        conversation.add_take(&piece(first, (0, "Hello."), (0, true), None), "b".into());
+        assert_eq!(conversation.turn(first).unwrap().spoken, None);
         conversation.edit(second, 0, "Hello to you.");
-        assert_eq!(conversation.turns()[0].take, None, "the take was the other speaker's");
+        assert_eq!(conversation.turns()[0].spoken, None, "the take was the other speaker's");
         conversation.remove(first);
         conversation.remove(second);
         assert_eq!(conversation.turns().len(), 1, "there is always a turn");
         assert_ne!(conversation.turns()[0].id, first, "ids are not used twice");
+    }
+
+    #[test]
+    fn a_turn_has_a_take_for_each_piece() {
+        let mut conversation = Conversation::default();
+        let (turn, text) = (conversation.turns()[0].id, "One. Two.");
+        conversation.edit(turn, 0, text);
+        conversation.add_take(&piece(turn, (0, text), (0, false), None), "a".into());
+        assert_eq!((conversation.takes(), conversation.unspoken().count()), (None, 1), "a piece is missing");
+        conversation.add_take(&piece(turn, (0, text), (1, true), None), "b".into());
+        assert_eq!(conversation.takes(), Some(vec!["a".into(), "b".into()]));
+        conversation.add_take(&piece(turn, (0, text), (0, false), None), "c".into());
+        assert_eq!(conversation.turn(turn).unwrap().spoken.as_ref().unwrap().takes, ["c".into()], "spoken again");
+    }
+
+    #[test]
+    fn a_draft_of_an_earlier_version_has_one_take() {
+        let turn = r#"{"id": 3, "speaker": 1, "text": "Hello.", "take": {"id": "17-000", "after": null}}"#;
+        let turn: TurnDraft = serde_json::from_str(turn).unwrap();
+        assert_eq!(turn.takes().unwrap(), ["17-000".into()]);
+        let again: TurnDraft = serde_json::from_str(&serde_json::to_string(&turn).unwrap()).unwrap();
+        assert_eq!(again, turn);
     }
 
     #[test]
@@ -272,10 +334,10 @@ mod tests {
         conversation.edit(first, 0, "One.");
         let second = conversation.add(1, "Two.");
         assert_eq!(conversation.takes_before(second), None, "the first has not been spoken");
-        conversation.set_take(first, 0, "One.", SpokenTurn { id: "a".into(), after: None });
-        conversation.set_take(second, 1, "Two.", spoken("b", &["a"]));
+        conversation.add_take(&piece(first, (0, "One."), (0, true), None), "a".into());
+        conversation.add_take(&piece(second, (1, "Two."), (0, true), Some(&["a"])), "b".into());
         assert!(!conversation.is_stale(first) && !conversation.is_stale(second));
-        conversation.set_take(first, 0, "One.", SpokenTurn { id: "c".into(), after: None });
+        conversation.add_take(&piece(first, (0, "One."), (0, true), None), "c".into());
         assert!(conversation.is_stale(second));
         conversation.edit(first, 0, "Another.");
         assert!(conversation.is_stale(second));

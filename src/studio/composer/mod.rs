@@ -13,7 +13,7 @@ pub use self::conversation::{Conversation, SpokenTurn, TurnDraft, TurnId, VoiceP
 use self::draft::SavedPrompt;
 pub use self::draft::{Draft, DraftFile};
 pub use self::queue::{GroupId, TakeOfTurn, TakePurpose, TakeRequest};
-use self::queue::{PieceQueue, QueuedTurn};
+use self::queue::{PieceQueue, QueuedTurn, TurnText};
 use super::effects::Effects;
 use super::inspector::{Inspector, InspectorCommand};
 use super::library::{Library, LibraryCommand, NewTakes, WRITE_TAKES};
@@ -30,7 +30,7 @@ use crate::data::{ClipSpec, Dtype, FinishReason, Mode, ModelDims, Sampling, Turn
 use crate::engine::{GenerationRequest, Narration};
 use crate::error::{Error, Result};
 use crate::takes::{TakeFolder, TakeId};
-use crate::text::{Piece, Pronunciations, Script, expected_seconds};
+use crate::text::{Pronunciations, Script, expected_seconds};
 use crate::worker::{CancelToken, Event, GeneratedClip, Task};
 
 const READ_CONTEXT: Key = Key("read context");
@@ -135,13 +135,11 @@ pub enum ComposerCommand {
     MakeTakes(Box<TakeRequest>),
     /// A take of a turn is stored.
     TurnSpoken {
-        turn: TurnId,
-        /// Speaker of the take.
-        speaker: u32,
-        /// Text of the take.
-        text: String,
-        take: SpokenTurn,
+        of: TakeOfTurn,
+        take: TakeId,
     },
+    /// Play the takes of a turn.
+    PlayTurn(TurnId),
     /// The files of a model are read.
     ModelRead,
     /// Takes can be made.
@@ -200,8 +198,10 @@ impl Owner for Composer {
             ComposerCommand::TrimVoicePrompt { from, to } => self.trim_voice_prompt(from, to, cx),
             ComposerCommand::PlayVoicePrompt => self.play_voice_prompt(cx),
             ComposerCommand::MakeTakes(request) => self.make_takes(*request, cx),
-            ComposerCommand::TurnSpoken { turn, speaker, text, take } => {
-                self.conversation.set_take(turn, speaker, &text, take);
+            ComposerCommand::TurnSpoken { of, take } => self.conversation.add_take(&of, take),
+            ComposerCommand::PlayTurn(turn) => {
+                let takes = self.conversation.turn(turn).and_then(TurnDraft::takes).map(<[_]>::to_vec);
+                takes.into_iter().for_each(|takes| Self::play_takes(takes, cx));
             }
             ComposerCommand::ModelRead => self.suggest_sampling(cx),
             ComposerCommand::ModelReady => {
@@ -314,6 +314,12 @@ impl Composer {
         self.bytes_read_before
     }
 
+    /// Pieces in which the text of `turn` would be spoken; 0 without a model, or if it cannot be.
+    pub fn pieces_of(turn: &TurnDraft, models: &Models, settings: &Settings) -> usize {
+        let script = models.checkpoint().map(|checkpoint| script_of(turn, checkpoint, settings));
+        script.and_then(Result::ok).map_or(0, |script| script.pieces.len())
+    }
+
     /// Positions that the conversation up to `turn` and the longest speech take, and those of the model.
     pub fn context_meter(
         &self,
@@ -330,8 +336,9 @@ impl Composer {
             used += text(prompt.speaker, &prompt.text) + prompt.codes.as_ref().map_or(0, |codes| codes.len() + 1);
         }
         for before in self.conversation.before(turn) {
-            let take = before.take.as_ref().and_then(|take| library.store.get(&take.id));
-            used += text(before.speaker, &before.text) + take.map_or(0, |t| t.measures.frames + 1);
+            used += text(before.speaker, &before.text);
+            let takes = before.takes().unwrap_or_default().iter().filter_map(|take| library.store.get(take));
+            used += takes.map(|take| take.measures.frames + 1).sum::<usize>();
         }
         used += self.conversation.turn(turn).map_or(0, |turn| text(turn.speaker, &turn.text));
         Some((used, dims.max_positions))
@@ -365,7 +372,7 @@ impl Composer {
             let expected = "something to say (at least a letter or digit)";
             return cx.effects.notify_error_of(Cause::Speaking, Error::invalid("text", expected, "nothing"));
         }
-        let unspoken = self.conversation.before(id).filter(|turn| with_context && turn.take.is_none());
+        let unspoken = self.conversation.before(id).filter(|turn| with_context && turn.takes().is_none());
         let unspoken: Vec<TurnId> = unspoken.map(|turn| turn.id).filter(|id| !self.will_speak(*id)).collect();
         match unspoken.len() {
             0 => {}
@@ -387,7 +394,7 @@ impl Composer {
     }
 
     fn will_speak(&self, id: TurnId) -> bool {
-        self.speaking == Some(id) || self.queue.iter().any(|queued| queued.includes(id))
+        self.speaking == Some(id) || self.queue.iter().any(|queued| queued.turn == id)
     }
 
     fn clear_queue(&mut self, cx: &mut ComposerContext<'_>) {
@@ -415,7 +422,7 @@ impl Composer {
         match next.pieces.take() {
             None => self.prepare(next, cx),
             // The piece before it is still playing.
-            Some(pieces) if pieces.started && cx.settings.autoplay && cx.monitor.is_playing_current_clip() => {
+            Some(pieces) if pieces.spoken > 0 && cx.settings.autoplay && cx.monitor.is_playing_current_clip() => {
                 self.queue.push_front(QueuedTurn { pieces: Some(pieces), ..next });
             }
             Some(pieces) => self.speak_piece(next, pieces, cx),
@@ -432,18 +439,24 @@ impl Composer {
         let script = cx.effects.or_notify_of(Cause::Speaking, script_of(&turn, checkpoint, cx.settings));
         let Some(mut script) = script else { return };
         std::mem::take(&mut script.messages).into_iter().for_each(|text| cx.effects.notify(text));
-        let (pieces, turns) = self.turns_of_pieces(queued.turn, script, cx.effects);
+        if script.pieces.len() > 1 {
+            cx.effects.notify(format!("Long text: spoken in {} pieces", script.pieces.len()));
+        }
         let mut context: Vec<Option<Turn>> = self.conversation.prompt_turn().map(Some).into_iter().collect();
         let mut to_read = Vec::new();
         for before in self.conversation.before(queued.turn).filter(|_| queued.with_context) {
-            let Some(take) = &before.take else {
+            let Some(takes) = before.takes() else {
                 let expected = format!("the turn {:?} to be spoken before the one that answers it", before.text);
                 return cx
                     .effects
                     .notify_error_of(Cause::Speaking, Error::invalid("conversation", expected, "no take of it"));
             };
-            to_read.push((context.len(), before.speaker, before.text.clone(), take.id.clone()));
-            context.push(None);
+            for id in takes {
+                let take = cx.library.store.get(id);
+                let (speaker, text) = take.map_or((before.speaker, &before.text), |take| (take.speaker, &take.text));
+                to_read.push((context.len(), speaker, text.clone(), id.clone()));
+                context.push(None);
+            }
         }
         if cx.settings.random_seed
             && let Some(seed) = cx.effects.or_notify(random_seed())
@@ -462,85 +475,46 @@ impl Composer {
         };
         cx.tasks.run(READ_CONTEXT, read, move |composer: &mut Self, cx, context: Result<Vec<Turn>>| {
             let Some(context) = cx.effects.or_notify(context) else { return };
-            let narration = Narration::new(spec(context), pieces, max_frames, true);
-            queued.pieces = Some(PieceQueue { narration, turns, started: false });
+            let narration = Narration::new(spec(context), script.pieces, max_frames, true);
+            let turn = TurnText { turn: turn.id, speaker: turn.speaker, text: turn.text };
+            queued.pieces = Some(PieceQueue { narration, turn, spoken: 0 });
             composer.queue.push_front(queued);
             composer.speak_next(cx);
         });
     }
 
-    /// The pieces of a turn's text, and the turns that they become.
-    fn turns_of_pieces(
-        &mut self,
-        turn: TurnId,
-        script: Script,
-        effects: &mut Effects,
-    ) -> (Vec<Piece>, VecDeque<TurnId>) {
-        let mut turns = VecDeque::new();
-        if script.pieces.len() > 1 {
-            effects.notify(format!("the text is spoken in {} pieces, one turn each", script.pieces.len()));
-        }
-        for piece in &script.pieces {
-            turns.push_back(match turns.back() {
-                None => {
-                    self.conversation.edit(turn, piece.speaker, &piece.text);
-                    turn
-                }
-                Some(before) => self.conversation.insert_after(*before, piece.speaker, &piece.text),
-            });
-        }
-        (script.pieces, turns)
-    }
-
     fn speak_piece(&mut self, mut queued: QueuedTurn, mut pieces: PieceQueue, cx: &mut ComposerContext<'_>) {
-        // Turns that were deleted while they waited are left out; edited ones are spoken as they are now.
-        while let Some(id) = pieces.turns.front().copied() {
-            let Some(turn) = self.conversation.turn(id) else {
-                pieces.turns.pop_front();
-                pieces.narration.skip();
-                continue;
-            };
-            if let Some(piece) = pieces.narration.peek_mut() {
-                (piece.speaker, piece.text) = (turn.speaker, turn.text.clone());
+        let Some(checkpoint) = cx.models.checkpoint() else { return };
+        if !self.conversation.is_current(&pieces.turn) {
+            if pieces.spoken > 0 && self.conversation.turn(queued.turn).is_some() {
+                cx.effects.notify("The text was changed; the rest of it as it was is not spoken");
             }
-            break;
+            return;
         }
-        let (Some(turn), Some(checkpoint)) = (pieces.turns.pop_front(), cx.models.checkpoint()) else { return };
         let dims = checkpoint.dims();
-        let next = pieces.narration.next(&dims, |spec| checked_prompt(spec, checkpoint));
-        let next = match next {
-            Ok(Some(next)) => next,
+        let request = match pieces.narration.next(&dims, |spec| checked_prompt(spec, checkpoint)) {
+            Ok(Some(request)) => request,
             Ok(None) => return,
             Err(e) => {
                 self.queue.clear();
                 return cx.effects.notify_error(e);
             }
         };
-        let request = next.request;
-        if !next.split_off.is_empty() {
-            self.conversation.edit(turn, request.spec.speaker, &request.spec.text);
-            let mut last = turn;
-            for (n, piece) in next.split_off.iter().enumerate() {
-                last = self.conversation.insert_after(last, piece.speaker, &piece.text);
-                pieces.turns.insert(n, last);
-            }
-        }
-        let mut purpose = TakePurpose::default();
-        let after = queued.with_context.then(|| self.conversation.takes_before(turn).unwrap_or_default());
-        purpose.turn = Some(TakeOfTurn { turn, after });
+        let is_last = pieces.narration.remaining() == 0;
+        let after = queued.with_context.then(|| self.conversation.takes_before(queued.turn).unwrap_or_default());
+        let mut purpose = TakePurpose {
+            turn: Some(TakeOfTurn { turn: pieces.turn.clone(), piece: pieces.spoken, is_last, after }),
+            ..TakePurpose::default()
+        };
         let mut seeds = vec![request.spec.sampling.seed];
         if queued.variants > 1 {
-            if pieces.started || !pieces.turns.is_empty() {
-                cx.effects.notify("a text in several pieces is spoken with one seed per piece");
-                queued.variants = 1;
-            } else {
-                seeds.extend((1..queued.variants).filter_map(|_| cx.effects.or_notify(random_seed())));
-                purpose.group = Some(GroupId::new());
-            }
+            seeds.extend((1..queued.variants).filter_map(|_| cx.effects.or_notify(random_seed())));
+            purpose.group = Some(GroupId::new());
         }
-        pieces.started = true;
-        if !pieces.turns.is_empty() {
-            self.queue.push_front(QueuedTurn { pieces: Some(pieces), ..queued });
+        pieces.spoken += 1;
+        if !is_last {
+            queued.pieces = Some(pieces);
+            self.queue.push_front(queued);
         }
         self.generate(request, seeds, purpose, cx);
     }
@@ -572,7 +546,7 @@ impl Composer {
         purpose: TakePurpose,
         cx: &mut ComposerContext<'_>,
     ) {
-        let turn = purpose.turn.as_ref().map(|of| of.turn);
+        let turn = purpose.turn.as_ref().map(|of| of.turn.turn);
         let start = move |composer: &mut Self, cx: &mut ComposerContext<'_>, cancel: CancelToken| {
             composer.start_takes(request, seeds, turn, cx, cancel)
         };
@@ -637,8 +611,13 @@ impl Composer {
     }
 
     fn play_conversation(&self, cx: &mut ComposerContext<'_>) {
-        let (takes, rate) = (self.conversation.all_takes(), cx.models.sample_rate());
-        let Some(takes) = cx.effects.or_notify(takes) else { return };
+        if let Some(takes) = cx.effects.or_notify(self.conversation.all_takes()) {
+            Self::play_takes(takes, cx);
+        }
+    }
+
+    fn play_takes(takes: Vec<TakeId>, cx: &mut ComposerContext<'_>) {
+        let rate = cx.models.sample_rate();
         let folder = cx.library.store.folder().clone();
         let read = move |_: &_| conversation_audio(&folder, &takes, rate);
         cx.tasks.run(READ_CONVERSATION, read, move |_: &mut Self, cx, samples: Result<Vec<f32>>| {

@@ -1,6 +1,5 @@
 //! Turns and takes that wait to be spoken.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::conversation::TurnId;
@@ -19,10 +18,22 @@ impl GroupId {
     }
 }
 
-/// The turn that a take belongs to.
+/// A turn with its text when that was cut into pieces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TurnText {
+    pub turn: TurnId,
+    pub speaker: u32,
+    pub text: String,
+}
+
+/// The piece of a turn that a take is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakeOfTurn {
-    pub turn: TurnId,
+    pub turn: TurnText,
+    /// Number of the piece, from 0.
+    pub piece: usize,
+    /// Whether it is the turn's last piece.
+    pub is_last: bool,
     /// The takes that are its context; `None` if it is spoken without the turns before it.
     pub after: Option<Vec<TakeId>>,
 }
@@ -55,19 +66,18 @@ pub(super) struct QueuedTurn {
     pub(super) turn: TurnId,
     /// Whether the turns before it are context.
     pub(super) with_context: bool,
-    /// Takes to be made of it, each with its own seed.
+    /// Takes to be made of each piece, each with its own seed.
     pub(super) variants: usize,
     /// Its pieces, once its text has been cut.
     pub(super) pieces: Option<PieceQueue>,
 }
 
-/// The pieces of a turn, one turn each.
+/// The pieces of a turn's text.
 pub(super) struct PieceQueue {
     pub(super) narration: Narration,
-    /// The turn of each remaining piece.
-    pub(super) turns: VecDeque<TurnId>,
-    /// Whether a piece has been spoken.
-    pub(super) started: bool,
+    pub(super) turn: TurnText,
+    /// Pieces that have been spoken.
+    pub(super) spoken: usize,
 }
 
 impl QueuedTurn {
@@ -77,11 +87,6 @@ impl QueuedTurn {
 
     /// Takes that it still becomes, variants not counted.
     pub(super) fn remaining(&self) -> usize {
-        self.pieces.as_ref().map_or(1, |pieces| pieces.turns.len())
-    }
-
-    /// Whether it, or a piece of it, is the turn `id`.
-    pub(super) fn includes(&self, id: TurnId) -> bool {
-        self.turn == id || self.pieces.as_ref().is_some_and(|pieces| pieces.turns.contains(&id))
+        self.pieces.as_ref().map_or(1, |pieces| pieces.narration.remaining())
     }
 }

@@ -13,7 +13,7 @@ pub use self::families::families;
 pub use self::outlines::Outline;
 use self::outlines::{Outlines, outline};
 use super::comparison::{Comparison, ComparisonCommand};
-use super::composer::{Composer, ComposerCommand, GroupId, SpokenTurn, TakePurpose, TakeRequest};
+use super::composer::{Composer, ComposerCommand, GroupId, TakePurpose, TakeRequest};
 use super::effects::Effects;
 use super::inspector::{Inspector, InspectorCommand};
 use super::models::Models;
@@ -226,13 +226,11 @@ impl Library {
                     if clipped > 0 {
                         cx.effects.notify(format!("{clipped} samples were beyond full scale and are clipped"));
                     }
-                    let (speaker, text) = (take.speaker, take.text.clone());
                     let id = library.store.add_written(take);
                     if n == 0 {
                         cx.effects.send(InspectorCommand::TakeStored { clip, take: id.clone() });
                         if let Some(of) = purpose.turn.clone() {
-                            let take = SpokenTurn { id: id.clone(), after: of.after };
-                            cx.effects.send(ComposerCommand::TurnSpoken { turn: of.turn, speaker, text, take });
+                            cx.effects.send(ComposerCommand::TurnSpoken { of, take: id.clone() });
                         }
                     }
                     if let Some(group) = purpose.group {

@@ -1,5 +1,6 @@
 //! The compose panel: conversation, voice prompt, sampling settings.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use super::{Panel, Slot};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Backend, Dtype, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
 use crate::studio::command::{Command, Commands, VARIANTS, key_of};
-use crate::studio::composer::{ComposerCommand, TurnDraft, TurnId};
-use crate::studio::inspector::InspectorCommand;
+use crate::studio::composer::{Composer, ComposerCommand, TurnDraft, TurnId};
 use crate::studio::library::Export;
+use crate::studio::memo::Memo;
 use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
@@ -32,6 +33,8 @@ pub(super) struct Compose {
     focused: Option<TurnId>,
     /// Whether codebook 0 and the others have separate settings, as far as the user has said.
     separate: Option<bool>,
+    /// Numbers of pieces of the turns' texts.
+    pieces: HashMap<TurnId, Memo<(u32, String), usize>>,
 }
 
 impl Panel for Compose {
@@ -54,7 +57,7 @@ fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mu
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(4.0);
         for (n, turn) in session.composer.conversation.turns().iter().enumerate() {
-            turn_ui(ui, session, &mut panel.focused, n, turn, commands);
+            turn_ui(ui, session, panel, n, turn, commands);
         }
         if ui.button(format!("{} Turn", icon::ADD)).accessible_name("Add turn").clicked() {
             commands.push(ComposerCommand::AddTurn);
@@ -175,14 +178,7 @@ fn more_ways_ui(ui: &mut Ui, session: &Session, turn: TurnId, several: bool, com
     }
 }
 
-fn turn_ui(
-    ui: &mut Ui,
-    session: &Session,
-    focused: &mut Option<TurnId>,
-    n: usize,
-    turn: &TurnDraft,
-    commands: &mut Commands,
-) {
+fn turn_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, n: usize, turn: &TurnDraft, commands: &mut Commands) {
     let voices = session.models.info().map_or(&[][..], |model| &model.voices);
     let conversation = &session.composer.conversation;
     let several = conversation.turns().len() > 1;
@@ -217,11 +213,11 @@ fn turn_ui(
                 commands.push(ComposerCommand::Speak { turn: turn.id, with_context: n > 0 });
             }
         }
-        if let Some(take) = &turn.take
+        if turn.takes().is_some()
             && several
             && ui.small_button(icon::PLAY).accessible_name(format!("Play turn {}", n + 1)).clicked()
         {
-            commands.push(InspectorCommand::PlayTake(take.id.clone()));
+            commands.push(ComposerCommand::PlayTurn(turn.id));
         }
         if conversation.is_stale(turn.id) {
             let stale = ui.small("⚠ context changed");
@@ -246,15 +242,34 @@ fn turn_ui(
     let response = scroll.show(ui, |ui| ui.add(edit)).inner;
     let response = response.accessible_name(format!("Text of turn {}", n + 1));
     // The text of a new turn can be typed at once.
-    if turn.id == conversation.edited() && focused.replace(turn.id) != Some(turn.id) {
+    if turn.id == conversation.edited() && panel.focused.replace(turn.id) != Some(turn.id) {
         response.request_focus();
     }
     if response.gained_focus() {
         commands.push(ComposerCommand::FocusTurn(turn.id));
     }
+    text_size_ui(ui, session, turn, panel.pieces.entry(turn.id).or_default());
     if (speaker, &text) != (turn.speaker, &turn.text) {
         commands.push(ComposerCommand::EditTurn { turn: turn.id, speaker, text });
     }
+}
+
+/// How long a turn's text is, and in how many pieces it will be spoken.
+fn text_size_ui(ui: &mut Ui, session: &Session, turn: &TurnDraft, pieces: &mut Memo<(u32, String), usize>) {
+    if turn.text.trim().is_empty() {
+        return;
+    }
+    /// Characters up to which a text is cut with every key that is typed.
+    const SHORT: usize = 4_000;
+    let characters = turn.text.chars().count();
+    let count = || Composer::pieces_of(turn, &session.models, &session.preferences.settings);
+    let pieces = if characters > SHORT { 0 } else { *pieces.get((turn.speaker, turn.text.clone()), count) };
+    let seconds = expected_seconds(&turn.text).round();
+    let mut size = format!("{characters} characters · about {seconds} s");
+    if pieces > 1 {
+        size += &format!(" · {pieces} pieces");
+    }
+    ui.small(RichText::new(size).color(Palette::of(ui.visuals()).tertiary));
 }
 
 /// The bytes of a turn's text that are being spoken: of the current clip, while it is made or played.

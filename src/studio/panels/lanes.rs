@@ -84,7 +84,9 @@ pub(super) fn lanes_ui(
     };
     ui.spacing_mut().item_spacing.y = GAP;
     let rows = codes.codebooks().max(model.dims.codebooks);
-    let has_words = !current.words.is_empty() || current.tracks_words();
+    // Where there is little room, the other lanes have it.
+    let has_words =
+        (!current.words.is_empty() || current.tracks_words()) && height >= least_height(pins.len()) + WORDS + GAP;
     let height = if has_words { height - WORDS - GAP } else { height };
     let (pinned_height, curve_height, map_height) = heights(height, pins.len(), rows);
     let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
@@ -174,7 +176,7 @@ fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
 
 /// Least height of all lanes with `pins` pinned clips.
 pub(super) fn least_height(pins: usize) -> f32 {
-    RULER + WORDS + OVERVIEW + 7.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
+    RULER + OVERVIEW + 6.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
 }
 
 /// Clicks, drags and scrolling; the same in every lane. `rows` is the number of codebooks if the lane is the token map.
