@@ -92,7 +92,7 @@ fn every_engine_records_the_same_attention() {
     ];
     #[cfg(feature = "torch")]
     engines.push(csm_studio::torch::load(&checkpoint, Dtype::Float32).unwrap());
-    let mut clips: Vec<(Vec<Vec<u32>>, Vec<Vec<f32>>)> = Vec::new();
+    let mut clips = Vec::new();
     for engine in &mut engines {
         for recorded in [&[][..], &heads[..]] {
             engine.record_attention(recorded).unwrap();

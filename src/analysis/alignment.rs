@@ -87,6 +87,18 @@ impl WordTracker {
     }
 }
 
+/// The place in a clip with `there` that is the same as `seconds` in a clip with `here`: as far into the same word. `None` if the clips do not
+/// have the same words.
+pub fn same_place(here: &[WordTime], there: &[WordTime], seconds: f64) -> Option<f64> {
+    if here.len() != there.len() || here.iter().zip(there).any(|(a, b)| a.word != b.word) {
+        return None;
+    }
+    let n = here.iter().rposition(|word| word.start <= seconds)?;
+    let (a, b) = (&here[n], &there[n]);
+    let share = ((seconds - a.start) / (a.end - a.start).max(1e-9)).min(1.0);
+    Some(b.start + share * (b.end - b.start))
+}
+
 /// Positions near `at` of a text of `length` positions.
 fn around(at: usize, length: usize) -> std::ops::Range<usize> {
     at.saturating_sub(NEAR)..(at + NEAR + 1).min(length)
@@ -246,6 +258,23 @@ mod tests {
         (0..16).for_each(|_| even.push(&[vec![1.0 / 16.0; 16]]));
         assert_eq!(even.words(FRAME), None);
         assert_eq!(tracker(&[], &[], 1.0).words(FRAME), None);
+    }
+
+    #[test]
+    fn a_place_in_a_word_is_found_in_another_clip() {
+        let word = |word: &str, start: f64, end: f64| WordTime {
+            word: word.into(),
+            written: 0..0,
+            start,
+            end,
+            confidence: 1.0,
+        };
+        let (a, b) = ([word("one", 0.0, 1.0), word("two", 1.0, 2.0)], [word("one", 0.0, 2.0), word("two", 3.0, 4.0)]);
+        assert_eq!(same_place(&a, &b, 0.5), Some(1.0));
+        assert_eq!(same_place(&b, &a, 2.5), Some(1.0), "between two words: at the end of the first");
+        assert_eq!(same_place(&a, &b, 1.25), Some(3.25));
+        assert_eq!(same_place(&a, &b[..1], 0.5), None);
+        assert_eq!(same_place(&[], &[], 0.5), None);
     }
 
     #[test]

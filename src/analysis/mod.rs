@@ -1,11 +1,12 @@
 //! Statistics on plain data. Every function states its formula, range and unit; probabilities are `f32` as in the samplers, sums
 //! are `f64`. Entropies and divergences are in bits.
 //!
-//! [`alignment`]: words in time. [`statistics`], [`steps`], [`draw`], [`what_if`]: draws. [`clip`], [`issues`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips
+//! [`alignment`]: words in time. [`statistics`], [`steps`], [`calibration`], [`draw`], [`what_if`]: draws. [`clip`], [`issues`], [`word_errors`]: one clip. [`histogram`], [`groups`]: clips
 //! against clips. [`logit_diff`], [`divergence`]: two computations of the same clip. [`binomial`], [`sign_flip`], [`mean_test`], [`simulate`]: votes of listeners.
 
 pub mod alignment;
 pub mod binomial;
+pub mod calibration;
 pub mod chi_square;
 pub mod clip;
 pub mod divergence;

@@ -234,7 +234,7 @@ impl std::fmt::Display for Issue {
             Self::Length { .. } => write!(f, "{}", FinishReason::Length.badge()),
             Self::Cancelled => write!(f, "{}", FinishReason::Cancelled.badge()),
             Self::Forced => write!(f, "{}", FinishReason::Forced.badge()),
-            Self::Surprising { bits, .. } => write!(f, "improbable token ({bits:.1} bits)"),
+            Self::Surprising { bits, .. } => write!(f, "unlikely token ({bits:.1} bits)"),
             Self::NotDrawable { .. } => write!(f, "token that the sampler cannot draw"),
             Self::Guarded { .. } => write!(f, "token replaced by the range guard"),
             Self::PassedEnd { probability, .. } => {

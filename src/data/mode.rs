@@ -70,7 +70,7 @@ static MODES: [ModeInfo; 3] = [
     ModeInfo {
         mode: Mode::Native,
         name: "native",
-        summary: "MLX computes and draws",
+        summary: "Fastest: MLX computes and samples",
         sampler: "MLX's categorical sampling",
         backend: Backend::Mlx,
         noise: NoiseSource::MlxKey,
@@ -79,7 +79,7 @@ static MODES: [ModeInfo; 3] = [
     ModeInfo {
         mode: Mode::Exact,
         name: "exact",
-        summary: "MLX computes, the draw reproduces PyTorch's to the token",
+        summary: "The same tokens as PyTorch, computed by MLX",
         sampler: "argmax(p / q) in MLX with PyTorch's noise q",
         backend: Backend::Mlx,
         noise: NoiseSource::TorchStream,
@@ -88,7 +88,7 @@ static MODES: [ModeInfo; 3] = [
     ModeInfo {
         mode: Mode::Hybrid,
         name: "hybrid",
-        summary: "PyTorch computes and draws, MLX decodes",
+        summary: "PyTorch computes and samples, MLX decodes",
         sampler: "PyTorch's multinomial",
         backend: Backend::Torch,
         noise: NoiseSource::TorchStream,

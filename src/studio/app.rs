@@ -154,6 +154,7 @@ impl Studio {
             match request {
                 PanelRequest::ShowTab(title) => self.layout.show_tab(title, false),
                 PanelRequest::OpenTab(title) => self.layout.show_tab(title, true),
+                PanelRequest::FocusPanel(by) => self.layout.focus_place(by),
                 request => self.panels.iter_mut().for_each(|panel| {
                     panel.on_request(&request, ctx, &self.session, &mut commands);
                 }),

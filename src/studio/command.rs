@@ -95,6 +95,7 @@ const fn named(
 }
 
 const NONE: Modifiers = Modifiers::NONE;
+const ALT: Modifiers = Modifiers::ALT;
 const SHIFT: Modifiers = Modifiers::SHIFT;
 const COMMAND: Modifiers = Modifiers::COMMAND;
 const COMMAND_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
@@ -119,6 +120,10 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Show the comparison", None, |_| request(PanelRequest::OpenTab("Compare"))),
     named("Play or pause", key(NONE, Key::Space), |_| to(MonitorCommand::TogglePlay)),
     named("Loop the selection", key(NONE, Key::L), |_| to(MonitorCommand::ToggleLoop)),
+    named("Select the token to the left", key(ALT, Key::ArrowLeft), |s| move_selection(s, -1, 0)),
+    named("Select the token to the right", key(ALT, Key::ArrowRight), |s| move_selection(s, 1, 0)),
+    named("Select the codebook above", key(ALT, Key::ArrowUp), |s| move_selection(s, 0, -1)),
+    named("Select the codebook below", key(ALT, Key::ArrowDown), |s| move_selection(s, 0, 1)),
     named("One frame back", key(NONE, Key::ArrowLeft), |_| to(MonitorCommand::StepFrames(-1))),
     named("One frame forward", key(NONE, Key::ArrowRight), |_| to(MonitorCommand::StepFrames(1))),
     named("To the start", key(NONE, Key::Home), |_| to(MonitorCommand::Seek(0.0))),
@@ -178,6 +183,8 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Smaller text", key(COMMAND, Key::Minus), |s| settings(s, |s| s.scale = (s.scale - 0.1).max(0.7))),
     named("Show the folder of the log file", None, |_| to(ShellCommand::Reveal(crate::diagnostics::log_folder()?))),
     named("Commands", key(COMMAND, Key::K), |_| request(PanelRequest::TogglePalette)),
+    named("Previous panel", key(SHIFT, Key::F6), |_| request(PanelRequest::FocusPanel(-1))),
+    named("Next panel", key(NONE, Key::F6), |_| request(PanelRequest::FocusPanel(1))),
     named("Keys", key(NONE, Key::F1), |_| request(PanelRequest::ToggleKeys)),
 ];
 
@@ -191,6 +198,12 @@ fn request(request: PanelRequest) -> Option<Command> {
 
 fn export(export: Export) -> ShellCommand {
     ShellCommand::Ask(Dialog::Export(export))
+}
+
+/// Selects a token next to the one whose draw is shown.
+fn move_selection(session: &Session, frames: i32, codebooks: i32) -> Option<Command> {
+    let (_, from) = session.draw()?;
+    to(InspectorCommand::MoveSelection { frames, codebooks, from })
 }
 
 /// The turn that is being edited, or the last one.

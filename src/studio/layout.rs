@@ -21,7 +21,14 @@ pub(super) struct Layout {
     detail_alone: bool,
     /// Whether a narrow window shows the takes instead of the composer.
     takes_at_left: bool,
+    /// The place that was focused last.
+    focused: usize,
+    /// Whether the first widget of that place is to be focused.
+    focus: bool,
 }
+
+/// Places that can be focused, in their order.
+const PLACES: [Slot; 6] = [Slot::Top, Slot::Left, Slot::Centre, Slot::Detail, Slot::Right, Slot::Bottom];
 
 /// What is drawn, and the commands it gives.
 pub(super) struct Frame<'a> {
@@ -42,7 +49,7 @@ impl Layout {
     /// The first layout of these panels.
     pub(super) fn new(panels: &[Box<dyn Panel>]) -> Self {
         let detail = panels.iter().find(|panel| panel.slot() == Slot::Detail).map_or("", |panel| panel.title());
-        Self { detail, detail_alone: false, takes_at_left: false }
+        Self { detail, detail_alone: false, takes_at_left: false, focused: 0, focus: false }
     }
 
     /// Shows a panel in its tab; in a low window instead of the clip, if `alone`.
@@ -51,9 +58,28 @@ impl Layout {
         self.detail_alone |= alone;
     }
 
+    /// Focuses the next place of the window, or the one before.
+    pub(super) fn focus_place(&mut self, by: i32) {
+        self.focused = (self.focused as i32 + by).rem_euclid(PLACES.len() as i32) as usize;
+        self.focus = true;
+    }
+
+    /// Draws what is in `slot`, and focuses its first widget if that was asked for: egui focuses the next widget that is drawn.
+    fn place_ui(&mut self, slot: Slot, ui: &mut Ui, draw: impl FnOnce(&mut Self, &mut Ui)) {
+        if self.focus && PLACES[self.focused] == slot {
+            self.focus = false;
+            ui.memory_mut(|memory| {
+                memory.focused().into_iter().for_each(|id| memory.surrender_focus(id));
+                memory.move_focus(egui::FocusDirection::Next);
+            });
+        }
+        draw(self, ui);
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
-        egui::Panel::top("bar").show(ui, |ui| frame.slot_ui(Slot::Top, ui));
-        egui::Panel::bottom("transport").show(ui, |ui| frame.slot_ui(Slot::Bottom, ui));
+        egui::Panel::top("bar").show(ui, |ui| self.place_ui(Slot::Top, ui, |_, ui| frame.slot_ui(Slot::Top, ui)));
+        egui::Panel::bottom("transport")
+            .show(ui, |ui| self.place_ui(Slot::Bottom, ui, |_, ui| frame.slot_ui(Slot::Bottom, ui)));
         let above_transport = ui.available_rect_before_wrap();
         self.sides_ui(ui, frame);
         egui::CentralPanel::no_frame().show(ui, |ui| self.centre_ui(ui, frame));
@@ -74,11 +100,11 @@ impl Layout {
                 });
             }
             let slot = if narrow && self.takes_at_left { Slot::Right } else { Slot::Left };
-            frame.slot_ui(slot, ui);
+            self.place_ui(slot, ui, |_, ui| frame.slot_ui(slot, ui));
         });
         if !narrow {
             let right = egui::Panel::right("takes").default_size(280.0).max_size(width * 0.4);
-            right.show(ui, |ui| frame.slot_ui(Slot::Right, ui));
+            right.show(ui, |ui| self.place_ui(Slot::Right, ui, |_, ui| frame.slot_ui(Slot::Right, ui)));
         }
     }
 
@@ -97,10 +123,13 @@ impl Layout {
         let detail = egui::Panel::bottom("detail").resizable(true).default_size(height);
         // However large it was made in a higher window, the clip keeps the room that its lanes need.
         detail.min_size(LEAST_DETAIL).max_size(room).show(ui, |ui| {
-            ui.horizontal_wrapped(|ui| self.tabs_ui(ui, true, frame));
-            self.detail_ui(ui, frame);
+            self.place_ui(Slot::Detail, ui, |layout, ui| {
+                ui.horizontal_wrapped(|ui| layout.tabs_ui(ui, true, frame));
+                layout.detail_ui(ui, frame);
+            });
         });
-        egui::CentralPanel::default().show(ui, |ui| frame.slot_ui(Slot::Centre, ui));
+        egui::CentralPanel::default()
+            .show(ui, |ui| self.place_ui(Slot::Centre, ui, |_, ui| frame.slot_ui(Slot::Centre, ui)));
     }
 
     /// In a low window the clip and the panels about it take turns.

@@ -49,6 +49,10 @@ pub(super) static MENUS: &[Menu] = &[
             "Switch to the current clip",
             "",
             "To the start",
+            "Select the token to the left",
+            "Select the token to the right",
+            "Select the codebook above",
+            "Select the codebook below",
             "One frame back",
             "One frame forward",
             "",
@@ -104,7 +108,10 @@ pub(super) static MENUS: &[Menu] = &[
             "Smaller text",
         ],
     },
-    Menu { title: "Help", commands: &["Keys", "Commands", "", "Show the folder of the log file"] },
+    Menu {
+        title: "Help",
+        commands: &["Keys", "Commands", "", "Previous panel", "Next panel", "", "Show the folder of the log file"],
+    },
 ];
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub enum PanelRequest {
     ShowTab(&'static str),
     /// Show it instead of the clip if the window is low.
     OpenTab(&'static str),
+    /// Focus the next panel, or the one before.
+    FocusPanel(i32),
     /// Focus the search field.
     SearchTakes,
     /// Rename the current take.

@@ -243,7 +243,7 @@ impl Tasks {
             let result = catch_unwind(AssertUnwindSafe(work));
             let completion = Box::new(move |session: &mut Session| match result {
                 Ok(value) => session.with(|owner: &mut O, cx| then(owner, cx, value)),
-                Err(_) => session.notify_error("something failed in the background; the log has the details"),
+                Err(_) => session.notify_error("Unexpected error in the background; the log has the details"),
             });
             sender.send((number, completion)).ok(); // the window may be closed by now
             wake();

@@ -131,7 +131,7 @@ fn several_takes_are_made_at_once() {
     seeds.dedup();
     assert_eq!(seeds.len(), 3);
     let on_view = s.inspector.current.take.clone().unwrap();
-    assert_eq!(s.composer.conversation.turns()[0].takes().unwrap(), [on_view.clone()]);
+    assert_eq!(s.composer.conversation.turns()[0].takes().unwrap(), std::slice::from_ref(&on_view));
     let other = s.library.store.takes().iter().find(|t| t.id != on_view).unwrap().id.clone();
     let file = |s: &Studio, id: &TakeId| {
         TokenFile::read(&s.session.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap().frames

@@ -1,6 +1,7 @@
 //! The window itself: keys, messages, sizes, pictures.
 
 use super::*;
+use crate::support::golden::Golden;
 
 /// A model that cannot be read ends the waiting and says why.
 #[test]
@@ -355,4 +356,63 @@ fn an_error_goes_when_its_cause_works() {
     wait(&mut window, "the model", |s| s.session.models.is_ready());
     window.run_steps(2);
     assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
+}
+
+/// Tokens are selected by keys, from the one whose draw is shown on.
+#[test]
+fn tokens_are_selected_by_keys() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, _) = with_a_take(folder.path(), "Good morning.");
+    focus_nothing(&mut window);
+    window.state_mut().session.run(InspectorCommand::Select(Some((3, 1))));
+    let mut press = |key| {
+        window.key_press_modifiers(egui::Modifiers::ALT, key);
+        window.run_steps(3);
+        window.state().session.inspector.view.cell
+    };
+    assert_eq!(press(egui::Key::ArrowRight), Some((4, 1)));
+    assert_eq!(press(egui::Key::ArrowDown), Some((4, 2)));
+    assert_eq!(press(egui::Key::ArrowLeft), Some((3, 2)));
+    assert_eq!((press(egui::Key::ArrowUp), press(egui::Key::ArrowUp)), (Some((3, 1)), Some((3, 0))));
+    assert_eq!(press(egui::Key::ArrowUp), Some((3, 0)), "there is none above");
+}
+
+/// F6 goes through the panels, whatever has the focus.
+#[test]
+fn a_key_moves_between_panels() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, _) = with_a_take(folder.path(), "Good morning.");
+    let mut seen = Vec::new();
+    for _ in 0..7 {
+        window.key_press(egui::Key::F6);
+        window.run_steps(3);
+        seen.push(window.ctx.memory(|memory| memory.focused()).unwrap());
+    }
+    assert_eq!(seen[6], seen[0], "after the last comes the first");
+    let different: std::collections::HashSet<_> = seen[..6].iter().collect();
+    assert_eq!(different.len(), 6);
+}
+
+/// Where rows are too low for buttons, a menu has them.
+#[test]
+fn many_codebooks_have_a_menu() {
+    let (folder, model) = (TempDir::new().unwrap(), Golden::read("twin").build());
+    let spec = CheckpointSpec { path: Some(model.path().to_owned()), ..CheckpointSpec::default() };
+    let paths = StudioPaths { model: spec, ..paths(folder.path()) };
+    let mut window = Harness::builder().with_size([1280.0, 720.0]).wgpu().build_eframe(|c| studio(&c.egui_ctx, &paths));
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
+    window.state_mut().session.preferences.settings.max_seconds = 1.0;
+    say(&mut window, "Hello there.");
+    click(&mut window, "Speak");
+    wait(&mut window, "the take", |s| s.session.library.store.takes().len() == 1 && !s.session.is_speaking());
+    assert!(window.query_by_label("Mute codebook 0").is_none());
+    click(&mut window, "Mute and solo codebooks");
+    window.run_steps(3);
+    let (map, overview) = (window.get_by_label("Token map").rect(), window.get_by_label("Overview").rect());
+    assert!(overview.top() >= map.bottom(), "the menu's button moves no lane");
+    click(&mut window, "Mute codebook 31");
+    window.run_steps(3);
+    assert!(window.state().session.monitor.mixer.is_muted(31));
+    let size = window.get_by_label("Mute codebook 30").rect().size();
+    assert!(size.x >= 24.0 && size.y >= 24.0, "{size:?}");
 }

@@ -228,6 +228,8 @@ impl Comparison {
         let take_name = key
             .take()
             .map(|take| cx.library.store.get(take).map_or_else(|| take.to_string(), |take| take.name.clone()));
+        let words = key.take().and_then(|take| cx.library.store.get(take)).map(|take| take.words.clone());
+        let words = words.unwrap_or_default();
         let pinned_key = key.clone();
         let read = move |_: &CancelFlag| {
             let (clip, steps, name) = match content {
@@ -235,7 +237,7 @@ impl Comparison {
                 PinContent::Clip(clip, name) => (clip, Steps::default(), Some(name)),
             };
             let name = name.or(take_name).unwrap_or_default();
-            Ok(PinnedClip { steps, ..PinnedClip::new(pinned_key, name, clip) })
+            Ok(PinnedClip { steps, words, ..PinnedClip::new(pinned_key, name, clip) })
         };
         cx.tasks.run(PIN, read, move |comparison: &mut Self, cx, pinned: Result<PinnedClip>| {
             // The take may have been deleted meanwhile.

@@ -6,7 +6,7 @@ use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::analysis::steps::Steps;
 use crate::audio::loudness::{Loudness, matching_gains};
 use crate::audio::peaks::{Peaks, peaks};
-use crate::data::Clip;
+use crate::data::{Clip, WordTime};
 use crate::studio::composer::GroupId;
 use crate::takes::TakeId;
 
@@ -22,6 +22,8 @@ pub enum Alignment {
     Time,
     /// Equal percentages of the clips.
     Percentage,
+    /// As far into the same word, if both clips have the same words; else at the same time.
+    Word,
 }
 
 /// Identifies a pinned clip.
@@ -53,6 +55,8 @@ pub struct PinnedClip {
     pub clip: Arc<Clip>,
     /// Its steps, if it was analysed before it was pinned; otherwise none.
     pub steps: Steps,
+    /// When its words are spoken; empty if that is not known.
+    pub words: Vec<WordTime>,
     /// Peaks of its waveform.
     pub peaks: Peaks,
     pub spectrogram: Arc<MelSpectrogram>,
@@ -65,7 +69,7 @@ impl PinnedClip {
         let peaks = peaks(&clip.audio, clip.sample_rate);
         let loudness = Loudness::measure(&clip.audio, clip.sample_rate);
         let spectrogram = Arc::new(MelSpectrogram::measure(&clip.audio, clip.sample_rate));
-        Self { key, name, clip, steps: Steps::default(), peaks, spectrogram, loudness }
+        Self { key, name, clip, steps: Steps::default(), words: Vec::new(), peaks, spectrogram, loudness }
     }
 }
 

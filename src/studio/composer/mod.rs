@@ -376,7 +376,7 @@ impl Composer {
         let unspoken: Vec<TurnId> = unspoken.map(|turn| turn.id).filter(|id| !self.will_speak(*id)).collect();
         match unspoken.len() {
             0 => {}
-            1 => cx.effects.notify("the turn before it is spoken first"),
+            1 => cx.effects.notify("The turn before it is spoken first"),
             n => cx.effects.notify(format!("{n} turns before it are spoken first")),
         }
         self.queue.extend(unspoken.into_iter().map(|turn| QueuedTurn::new(turn, with_context)));
@@ -387,7 +387,7 @@ impl Composer {
     fn speak_conversation(&mut self, cx: &mut ComposerContext<'_>) {
         let unspoken: Vec<TurnId> = self.conversation.unspoken().collect();
         if unspoken.is_empty() {
-            return cx.effects.notify("every turn has been spoken");
+            return cx.effects.notify("Every turn has been spoken");
         }
         self.queue.extend(unspoken.into_iter().map(|turn| QueuedTurn::new(turn, true)));
         self.speak_next(cx);

@@ -119,7 +119,7 @@ impl CurrentClip {
     }
 
     /// The take that the current clip is, if it can be made again.
-    pub(super) fn reproducible(&self) -> Option<TakeId> {
+    pub fn reproducible(&self) -> Option<TakeId> {
         self.take.clone().filter(|_| self.clip.origin.is_complete())
     }
 }

@@ -104,6 +104,13 @@ pub enum InspectorCommand {
     TakesDeleted(Vec<(TakeId, String)>),
     /// Select frame and codebook; `None` follows the newest frame or the playhead.
     Select(Option<(usize, usize)>),
+    /// Select the token this many frames and codebooks away from the one whose draw is shown.
+    MoveSelection {
+        frames: i32,
+        codebooks: i32,
+        /// The frame and codebook of the draw that is shown.
+        from: (usize, usize),
+    },
     /// Codebook of the plots.
     SelectCodebook(usize),
     /// The visible part of the clip.
@@ -192,6 +199,13 @@ impl Owner for Inspector {
                 }
             }
             InspectorCommand::Select(cell) => self.select(cell, cx),
+            InspectorCommand::MoveSelection { frames, codebooks, from } => {
+                let codes = &self.current.clip.codes;
+                let moved =
+                    |at: usize, by: i32, end: usize| at.saturating_add_signed(by as isize).min(end.saturating_sub(1));
+                let cell = (moved(from.0, frames, codes.len()), moved(from.1, codebooks, codes.codebooks()));
+                self.select(Some(cell), cx);
+            }
             InspectorCommand::SelectCodebook(codebook) => self.view.codebook = codebook,
             InspectorCommand::SetAxis(axis) => self.view.axis = axis,
             InspectorCommand::ShowMap(content) => self.view.map = content,

@@ -12,8 +12,9 @@ use super::session::{Owner, Session, StudioPaths};
 use super::settings::Settings;
 use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use super::test_bench::TestBench;
+use crate::analysis::alignment::same_place;
 use crate::audio::player::{Player, Sink};
-use crate::data::{CodebookMask, Codes};
+use crate::data::{CodebookMask, Codes, WordTime};
 use crate::error::Result;
 use crate::worker::CancelToken;
 
@@ -297,6 +298,19 @@ impl Monitor {
         }
     }
 
+    /// The loudest sample that was played in the last tenth of a second; `None` for a source whose samples are the player's alone.
+    pub fn level(&self, inspector: &Inspector, comparison: &Comparison) -> Option<f32> {
+        const SPAN: f64 = 0.1;
+        let clip = match &self.source {
+            PlaybackSource::CurrentClip => &inspector.current.clip,
+            PlaybackSource::Pinned(key) => &comparison.pins.get(key)?.clip,
+            PlaybackSource::MaskedClip | PlaybackSource::Audition | PlaybackSource::Sound => return None,
+        };
+        let at = |seconds: f64| ((seconds.max(0.0) * clip.sample_rate as f64) as usize).min(clip.audio.len());
+        let played = &clip.audio[at(self.player.position() - SPAN)..at(self.player.position())];
+        Some(played.iter().fold(0.0, |level, sample| level.max(sample.abs())))
+    }
+
     // --- Sources ---
 
     fn switch_to(&mut self, source: PlaybackSource, cx: &MonitorContext<'_>) {
@@ -313,24 +327,32 @@ impl Monitor {
             return;
         }
         let clip = &cx.inspector.current.clip;
-        self.align(clip.seconds(), cx);
+        self.align(clip.seconds(), &cx.inspector.current.words, cx);
         self.player.switch(clip.audio.clone(), clip.sample_rate, cx.tasks.is_active(SPEAK));
         (self.source, self.mixer) = (PlaybackSource::CurrentClip, CodebookMixer::default());
     }
 
     fn switch_to_pinned(&mut self, key: PinKey, cx: &MonitorContext<'_>) {
         let Some((samples, rate)) = cx.comparison.pins.audio(&key) else { return };
-        self.align(samples.len() as f64 / rate.max(1) as f64, cx);
+        let words = cx.comparison.pins.get(&key).map_or(&[][..], |pinned| &pinned.words);
+        self.align(samples.len() as f64 / rate.max(1) as f64, words, cx);
         self.player.switch(samples, rate, false);
         self.source = PlaybackSource::Pinned(key);
     }
 
-    /// Moves the position to the same share of a clip of `length` seconds, if positions are percentages.
-    fn align(&mut self, length: f64, cx: &MonitorContext<'_>) {
-        let before = self.player.seconds();
-        if cx.comparison.pins.alignment == Alignment::Percentage && before > 0.0 {
-            self.player.jump(self.player.position() / before * length);
-        }
+    /// Moves the position to the same place in a clip of `length` seconds with `words`.
+    fn align(&mut self, length: f64, words: &[WordTime], cx: &MonitorContext<'_>) {
+        let (position, before) = (self.player.position(), self.player.seconds());
+        let here = match &self.source {
+            PlaybackSource::Pinned(key) => cx.comparison.pins.get(key).map_or(&[][..], |pinned| &pinned.words),
+            _ => &cx.inspector.current.words,
+        };
+        let to = match cx.comparison.pins.alignment {
+            Alignment::Time => None,
+            Alignment::Percentage => (before > 0.0).then(|| position / before * length),
+            Alignment::Word => same_place(here, words, position),
+        };
+        to.into_iter().for_each(|to| self.player.jump(to));
     }
 
     fn end_audition(&mut self, cx: &mut MonitorContext<'_>) {

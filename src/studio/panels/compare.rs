@@ -46,6 +46,8 @@ impl Panel for Compare {
             ui.selectable_value(&mut alignment, Alignment::Time, "time");
             let share = ui.selectable_value(&mut alignment, Alignment::Percentage, "percentage");
             share.on_hover_text("For clips of different length: the same percentage of each");
+            let word = ui.selectable_value(&mut alignment, Alignment::Word, "word");
+            word.on_hover_text("As far into the same word, for takes of one text whose words are known");
             if alignment != session.comparison.pins.alignment {
                 commands.push(ComparisonCommand::SetAlignment(alignment));
             }

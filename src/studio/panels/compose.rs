@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Button, ComboBox, DragValue, Id, RichText, Slider, TextEdit, Ui, vec2};
+use egui::{Button, ComboBox, DragValue, Id, Rect, RichText, Sense, Slider, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::checkpoint::Checkpoint;
 use crate::data::{Backend, Dtype, Mode, ModelInfo, PARAMS, Param, ParamKind, RangeGuard, Sampling, Stage};
 use crate::studio::command::{Command, Commands, VARIANTS, key_of};
-use crate::studio::composer::{Composer, ComposerCommand, TurnDraft, TurnId};
+use crate::studio::composer::{Composer, ComposerCommand, TurnDraft, TurnId, VoicePrompt};
 use crate::studio::library::Export;
 use crate::studio::memo::Memo;
 use crate::studio::preferences::PreferencesCommand;
@@ -338,9 +338,10 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     });
     if let Some(prompt) = &session.composer.conversation.prompt {
         let (mut text, mut speaker, mut part) = (prompt.text.clone(), prompt.speaker, prompt.part);
-        let state = prompt.codes.as_ref().map_or("encoding…".into(), |f| format!("{} frames", f.len()));
+        let seconds = prompt.samples.len() as f64 / session.models.sample_rate() as f64;
+        let state = if prompt.codes.is_some() { format!("{seconds:.1} s") } else { "encoding…".into() };
         let name = prompt.path.file_name().unwrap_or_default().to_string_lossy();
-        ui.label(format!("{name}: {state}"));
+        ui.label(format!("{name} · {state}"));
         let edit = TextEdit::singleline(&mut text).hint_text("What the recording says");
         ui.add(edit).accessible_name("Text of the voice prompt");
         ui.horizontal(|ui| {
@@ -359,6 +360,7 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             let to = DragValue::new(&mut part.1).range(part.0..=f64::MAX).speed(0.02).fixed_decimals(2).suffix(" s");
             ui.add(to).accessible_name("End of the voice prompt");
         });
+        part_ui(ui, prompt, session.models.sample_rate(), &mut part);
         if let Some(mismatch) = length_mismatch(&text, part.1 - part.0).filter(|_| !text.is_empty()) {
             ui.small(format!("⚠ The recording {mismatch}"));
         }
@@ -367,6 +369,52 @@ fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         }
         if part != prompt.part {
             commands.push(ComposerCommand::TrimVoicePrompt { from: part.0, to: part.1 });
+        }
+    }
+}
+
+/// The recording's waveform, with a handle at each end of the part that is used.
+fn part_ui(ui: &mut Ui, prompt: &VoicePrompt, rate: usize, part: &mut (f64, f64)) {
+    const HEIGHT: f32 = 48.0;
+    const HANDLE: f32 = 8.0;
+    let length = prompt.samples.len() as f64 / rate as f64;
+    if length == 0.0 {
+        return;
+    }
+    let palette = Palette::of(ui.visuals());
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());
+    let x = |seconds: f64| rect.left() + (seconds / length) as f32 * rect.width();
+    ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
+    let columns = rect.width().max(1.0) as usize;
+    let loudest = prompt.samples.iter().fold(0.05f32, |most, s| most.max(s.abs()));
+    let mut mesh = egui::Mesh::default();
+    for column in 0..columns {
+        let at = |column: usize| column * prompt.samples.len() / columns;
+        let level = prompt.samples[at(column)..at(column + 1)].iter().fold(0f32, |most, s| most.max(s.abs()));
+        let left = rect.left() + column as f32;
+        let seconds = f64::from(column as u32) / columns as f64 * length;
+        let colour = if (part.0..=part.1).contains(&seconds) { palette.accent } else { palette.tertiary };
+        let half = (level / loudest * 0.46 * HEIGHT).max(0.5);
+        mesh.add_colored_rect(
+            Rect::from_x_y_ranges(left..=left + 1.0, rect.center().y - half..=rect.center().y + half),
+            colour,
+        );
+    }
+    ui.painter().add(mesh);
+    for (n, (name, seconds)) in [("Start", part.0), ("End", part.1)].into_iter().enumerate() {
+        let handle = Rect::from_center_size(egui::pos2(x(seconds), rect.center().y), vec2(HANDLE, HEIGHT));
+        let response = ui.interact(handle, ui.scope_id().with(("part", n)), Sense::drag());
+        response.widget_info(|| egui::WidgetInfo::slider(true, seconds, format!("{name} of the part that is used")));
+        let response = response.on_hover_cursor(egui::CursorIcon::ResizeHorizontal);
+        let strong = response.hovered() || response.dragged() || response.has_focus();
+        ui.painter().vline(x(seconds), rect.y_range(), (if strong { 3.0 } else { 1.5 }, palette.text));
+        if let Some(pointer) = response.interact_pointer_pos().filter(|_| response.dragged()) {
+            let to = f64::from(((pointer.x - rect.left()) / rect.width()).clamp(0.0, 1.0)) * length;
+            if n == 0 {
+                part.0 = to.min(part.1);
+            } else {
+                part.1 = to.max(part.0);
+            }
         }
     }
 }

@@ -287,7 +287,7 @@ fn percent(share: f32) -> String {
 }
 
 /// A plot that neither scrolls nor zooms.
-fn still_plot<'a>(name: &'static str) -> Plot<'a> {
+pub(super) fn still_plot<'a>(name: &'static str) -> Plot<'a> {
     Plot::new(name).allow_scroll(false).allow_drag(false).allow_zoom(false).allow_boxed_zoom(false)
 }
 

@@ -299,45 +299,97 @@ fn first_codebooks_ui(ui: &Ui, lane: Lane, session: &Session, all: usize) -> Opt
     (wanted != played).then(|| CodebookMixer::first(wanted, all))
 }
 
-/// Mute and solo of every codebook, in the margin of the map.
-fn mixer_ui(ui: &Ui, lane: Lane, session: &Session, commands: &mut Commands) {
+/// Mute and solo of every codebook, in the margin of the map; a menu where the rows are too low for buttons.
+fn mixer_ui(ui: &mut Ui, lane: Lane, session: &Session, commands: &mut Commands) {
+    /// Height of a row below which it has no buttons.
+    const LEAST_ROW: f32 = 14.0;
     let all = session.inspector.current.clip.codes.codebooks();
     if all == 0 {
         return;
     }
     let row = lane.rect.height() / all as f32;
-    let font = FontId::proportional(10.0f32.min(row - 1.0).max(6.0));
-    let mut changed = first_codebooks_ui(ui, lane, session, all);
-    for codebook in 0..all {
-        let top = lane.rect.top() + codebook as f32 * row;
-        for (at, letter, what) in [(0.0, "M", "Mute"), (17.0, "S", "Solo")] {
-            let left = lane.rect.left() - MARGIN + 4.0 + at;
+    let mut mixer = session.monitor.mixer.clone();
+    if row < LEAST_ROW {
+        let at = Rect::from_min_size(pos2(lane.rect.left() - MARGIN + 2.0, lane.rect.top()), vec2(34.0, 22.0));
+        let menu = egui::containers::menu::MenuButton::new(egui::RichText::new("M/S").small());
+        let menu = menu.config(
+            egui::containers::menu::MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside),
+        );
+        // A child of its own takes no room from the lanes below.
+        let mut child = ui.new_child(egui::UiBuilder::new().max_rect(at));
+        let (button, _) = menu.ui(&mut child, |ui| mixer_menu_ui(ui, &mut mixer, all));
+        button.on_hover_text("Mute and solo codebooks").accessible_name("Mute and solo codebooks");
+    } else {
+        for codebook in 0..all {
+            let middle = lane.rect.top() + (codebook as f32 + 0.5) * row;
+            let left = lane.rect.left() - MARGIN + 11.5;
             let size = vec2(15.0, row.min(18.0) - 1.0);
-            let rect = Rect::from_center_size(pos2(left + 7.5, top + 0.5 * row), size);
-            let is_mute = letter == "M";
-            let mixer = &session.monitor.mixer;
-            let on = if is_mute { mixer.is_muted(codebook) } else { mixer.is_solo(codebook) };
-            let response = ui.interact(rect, ui.scope_id().with((letter, codebook)), Sense::click());
-            let name = format!("{what} codebook {codebook}");
-            response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, on, &name));
-            let visuals = ui.style().interact_selectable(&response, on);
-            if on || response.hovered() || response.has_focus() {
-                ui.painter().rect_filled(rect, 2.0, visuals.bg_fill);
+            let rects = [0.0, 17.0].map(|at| Rect::from_center_size(pos2(left + at, middle), size));
+            switches_ui(ui, &mut mixer, codebook, rects);
+        }
+    }
+    let changed = first_codebooks_ui(ui, lane, session, all).or((mixer != session.monitor.mixer).then_some(mixer));
+    changed.into_iter().for_each(|mixer| commands.push(MonitorCommand::SetMixer(mixer)));
+}
+
+/// Switches of all codebooks.
+fn mixer_menu_ui(ui: &mut Ui, mixer: &mut CodebookMixer, all: usize) {
+    const COLUMNS: usize = 4;
+    ui.horizontal(|ui| {
+        if ui.button("All").clicked() {
+            *mixer = CodebookMixer::default();
+        }
+        for first in [1, 4, 8, 16].into_iter().filter(|first| *first < all) {
+            if ui.button(format!("First {first}")).clicked() {
+                *mixer = CodebookMixer::first(first, all);
             }
-            let colour = if on { visuals.text_color() } else { ui.visuals().weak_text_color() };
-            ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, font.clone(), colour);
-            if response.on_hover_text(name).clicked() {
-                let mut mixer = mixer.clone();
-                if is_mute {
-                    mixer.toggle_mute(codebook);
-                } else {
-                    mixer.toggle_solo(codebook);
-                }
-                changed = Some(mixer);
+        }
+    });
+    let rows = all.div_ceil(COLUMNS);
+    egui::Grid::new("codebook switches").spacing([14.0, 4.0]).show(ui, |ui| {
+        for row in 0..rows {
+            for codebook in (row..all).step_by(rows) {
+                ui.horizontal(|ui| {
+                    let (number, _) = ui.allocate_exact_size(vec2(22.0, 24.0), Sense::hover());
+                    let colour = ui.visuals().text_color();
+                    ui.painter().text(
+                        number.right_center(),
+                        Align2::RIGHT_CENTER,
+                        codebook,
+                        FontId::proportional(12.0),
+                        colour,
+                    );
+                    let rects = [(); 2].map(|()| ui.allocate_exact_size(vec2(24.0, 24.0), Sense::hover()).0);
+                    switches_ui(ui, mixer, codebook, rects);
+                });
+            }
+            ui.end_row();
+        }
+    });
+}
+
+/// Mute and solo of a codebook, in these two places.
+fn switches_ui(ui: &Ui, mixer: &mut CodebookMixer, codebook: usize, rects: [Rect; 2]) {
+    for (rect, (letter, what)) in rects.into_iter().zip([("M", "Mute"), ("S", "Solo")]) {
+        let is_mute = letter == "M";
+        let on = if is_mute { mixer.is_muted(codebook) } else { mixer.is_solo(codebook) };
+        let response = ui.interact(rect, ui.scope_id().with((letter, codebook)), Sense::click());
+        let name = format!("{what} codebook {codebook}");
+        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, on, &name));
+        let visuals = ui.style().interact_selectable(&response, on);
+        if on || response.hovered() || response.has_focus() {
+            ui.painter().rect_filled(rect, 2.0, visuals.bg_fill);
+        }
+        let colour = if on { visuals.text_color() } else { ui.visuals().weak_text_color() };
+        ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, FontId::proportional(10.0), colour);
+        if response.on_hover_text(name).clicked() {
+            if is_mute {
+                mixer.toggle_mute(codebook);
+            } else {
+                mixer.toggle_solo(codebook);
             }
         }
     }
-    changed.into_iter().for_each(|mixer| commands.push(MonitorCommand::SetMixer(mixer)));
 }
 
 /// The name of a lane, in the margin.
@@ -426,12 +478,22 @@ fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
             false => format!("{name}: not certain. The model's attention passes over it"),
         };
         let response = response.on_hover_text(tip);
+        let frame =
+            ((word.start * model.dims.frame_rate + 1e-9) as usize).min(current.clip.codes.len().saturating_sub(1));
+        response.context_menu(|ui| {
+            if ui.button("Loop this word").clicked() {
+                commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: true });
+            }
+            let again = current.reproducible().is_some() && session.models.is_ready();
+            let again = ui.add_enabled(again, egui::Button::new("Regenerate from this word"));
+            if again.on_hover_text("A new take: unchanged up to this word, then another seed").clicked() {
+                commands.push(InspectorCommand::Reseed(frame));
+            }
+        });
         if response.double_clicked() {
             commands.push(MonitorCommand::SelectRegion { from: word.start, to: word.end });
         } else if response.clicked() {
-            let frame = (word.start * model.dims.frame_rate + 1e-9) as usize;
-            let last = current.clip.codes.len().saturating_sub(1);
-            commands.push(InspectorCommand::Select(Some((frame.min(last), session.inspector.view.codebook))));
+            commands.push(InspectorCommand::Select(Some((frame, session.inspector.view.codebook))));
             commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: false });
         }
     }

@@ -85,7 +85,7 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(takes::Takes::default()),
         Box::new(clip::ClipPanel::default()),
         Box::new(draw::DrawPanel::default()),
-        Box::new(statistics::Statistics),
+        Box::new(statistics::Statistics::default()),
         Box::new(problems::Problems::default()),
         Box::new(sound::SoundPanel::default()),
         Box::new(what_if::WhatIfPanel),

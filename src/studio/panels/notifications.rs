@@ -51,7 +51,7 @@ fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
                         if notification.count > 1 { format!(" (×{})", notification.count) } else { String::new() };
                     ui.horizontal_top(|ui| {
                         ui.label(RichText::new(sign).size(16.0).color(colour));
-                        ui.add(Label::new(format!("{}{times}", notification.text)).wrap());
+                        ui.add(Label::new(format!("{}{times}", sentence(&notification.text))).wrap());
                     });
                     ui.horizontal(|ui| {
                         let dismiss = ui.small_button("Dismiss");
@@ -67,4 +67,28 @@ fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
             }
         });
     });
+}
+
+/// `text` with a capital letter, unless it begins with the name of a file.
+fn sentence(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_word = first.trim_end_matches([':', ',', '.']).chars().all(char::is_alphabetic);
+    let mut characters = text.chars();
+    match characters.next().filter(|_| is_word) {
+        Some(letter) => letter.to_uppercase().chain(characters).collect(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_begins_with_a_capital() {
+        assert_eq!(sentence("no end within 12 frames"), "No end within 12 frames");
+        for same in ["voice.wav: 3 s", "/a/b: no folder", "Done", "3 takes", ""] {
+            assert_eq!(sentence(same), same);
+        }
+    }
 }

@@ -139,6 +139,7 @@ impl Panel for Takes {
             PanelRequest::PreviousTake => self.step(-1, session, commands),
             PanelRequest::ShowTab(_)
             | PanelRequest::OpenTab(_)
+            | PanelRequest::FocusPanel(_)
             | PanelRequest::ToggleKeys
             | PanelRequest::TogglePalette
             | PanelRequest::SearchCommands(_) => {}

@@ -72,13 +72,17 @@ pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, command
             }
         });
         let mut spectrograms = session.inspector.view.spectrograms;
-        let toggle = ui.toggle_value(&mut spectrograms, "Mel");
+        let toggle = ui.toggle_value(&mut spectrograms, "Spectrogram");
         if toggle.on_hover_text("Mel spectrograms instead of waveforms (M)").clicked() {
             commands.push(InspectorCommand::ToggleSpectrograms);
         }
         shown.response.on_hover_text("What the map shows").accessible_name("What the map shows");
         legend_ui(ui, session, map);
-        if session.inspector.view.cell.is_some() && ui.button("Follow").on_hover_text("The newest frame (F)").clicked()
+        if session.inspector.view.cell.is_some()
+            && ui
+                .button("Follow")
+                .on_hover_text("Show the draw of the newest frame, or under the playhead (F)")
+                .clicked()
         {
             commands.push(InspectorCommand::Select(None));
         }

@@ -78,6 +78,8 @@ fn transport_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             }
         }
         ui.add_space(8.0);
+        level_ui(ui, session);
+        ui.add_space(8.0);
         let mut volume = session.preferences.settings.volume;
         ui.label(RichText::new(icon::VOLUME).size(16.0).color(palette.secondary));
         ui.spacing_mut().slider_width = 88.0;
@@ -98,6 +100,22 @@ fn transport_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         source_ui(ui, session, commands);
     });
     ui.add_space(4.0);
+}
+
+/// The level of what is played: its loudest sample of the last tenth of a second, -60 to 0 dB of full scale.
+fn level_ui(ui: &mut Ui, session: &Session) {
+    const FLOOR: f32 = -60.0;
+    const HOT: f32 = -3.0;
+    let (palette, player) = (Palette::of(ui.visuals()), &session.monitor.player);
+    let level = session.monitor.level(&session.inspector, &session.comparison).filter(|_| player.is_playing());
+    let decibels = level.map_or(FLOOR, |level| 20.0 * level.max(1e-6).log10());
+    let (rect, response) = ui.allocate_exact_size(vec2(72.0, 8.0), egui::Sense::hover());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, "Level"));
+    response.on_hover_text(format!("Level of the sound, {FLOOR:.0} to 0 dB of full scale, before the volume"));
+    ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
+    let share = ((decibels - FLOOR) / -FLOOR).clamp(0.0, 1.0);
+    let bar = egui::Rect::from_min_size(rect.min, vec2(rect.width() * share, rect.height()));
+    ui.painter().rect_filled(bar, 2.0, if decibels > HOT { palette.warning } else { palette.ok });
 }
 
 /// The playback source if it is not the current clip, and a button that returns to it.
