@@ -39,7 +39,7 @@ pub enum Error {
     InvalidFile {
         /// Path of the file or folder.
         path: PathBuf,
-        /// What is wrong with it and what was expected.
+        /// The problem, and what was expected.
         problem: String,
         /// The parser's error, if one reported it.
         source: Option<BoxError>,
@@ -72,9 +72,9 @@ pub enum Error {
     /// The machine lacks something: a library, a device, memory.
     #[error("{what}{}; {hint}", cause(source))]
     Unavailable {
-        /// What is missing, and for what.
+        /// The missing thing, and its purpose.
         what: String,
-        /// What to do about it.
+        /// The remedy.
         hint: String,
         /// The system's error, if there is one.
         source: Option<BoxError>,
@@ -102,7 +102,7 @@ pub enum Error {
     Download {
         /// The repository or file.
         what: String,
-        /// What happened and what to do.
+        /// The problem and the remedy.
         problem: String,
     },
     /// The user cancelled the task before it had a result.

@@ -147,7 +147,7 @@ pub(crate) fn with_home(path: &Path) -> Cow<'_, Path> {
     }
 }
 
-/// What `path` is as an output.
+/// The kind of output that `path` is.
 pub(crate) fn destination(path: &Path) -> io::Result<Destination> {
     let path = &*with_home(path);
     if path == Path::new(STANDARD_OUTPUT) {
@@ -189,7 +189,7 @@ pub(crate) fn persist(
     match destination {
         Destination::File { target, folder } => {
             file.persist(target).map_err(|e| (e.error, e.file))?;
-            // The file is there; that the folder cannot be synced harms after a power cut only.
+            // The file is written; a folder that cannot be synced matters only after a power cut.
             sync_folder(folder).ok();
             Ok(())
         }

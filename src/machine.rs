@@ -1,4 +1,4 @@
-//! What the machine has.
+//! Memory and device of the machine.
 
 use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
@@ -10,7 +10,7 @@ use crate::data::{Backend, Dtype, Mode};
 pub struct Memory {
     /// All memory of the machine, in bytes.
     pub total: u64,
-    /// Free, or held by caches that give way.
+    /// Free, or held by caches that can be evicted.
     pub available: u64,
 }
 
@@ -22,7 +22,7 @@ pub fn memory() -> Option<Memory> {
     (memory.total > 0).then_some(memory)
 }
 
-/// What MLX computes on.
+/// The device of MLX.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Device {
     /// The processor.
@@ -30,17 +30,17 @@ pub enum Device {
     Cpu,
     /// A GPU.
     Gpu {
-        /// Its name, if MLX tells.
+        /// Its name, if MLX reports it.
         name: Option<String>,
-        /// The bytes that it can work with without paging, if MLX tells.
+        /// Bytes that it can use without paging, if MLX reports them.
         working_set: Option<u64>,
     },
 }
 
-/// What MLX says about itself.
+/// Version and device of MLX.
 #[derive(Clone, Debug, Default)]
 pub struct MlxFacts {
-    /// What it computes on.
+    /// Its device.
     pub device: Device,
     /// Its version, such as 0.32.2.
     pub version: Option<String>,
@@ -53,7 +53,7 @@ pub fn set_mlx(facts: MlxFacts) {
     MLX.get_or_init(|| facts);
 }
 
-/// What MLX computes on: the processor, until MLX has been asked.
+/// Device of MLX: the processor, until MLX has been asked.
 pub fn device() -> &'static Device {
     MLX.get().map_or(&Device::Cpu, |facts| &facts.device)
 }
@@ -68,13 +68,13 @@ pub fn operating_system() -> Option<String> {
     sysinfo::System::long_os_version().ok()
 }
 
-/// What MLX computes the language model on in this precision. Float32 is the processor's, also where there is a GPU: it reads weights
+/// The device of the language model on MLX in this precision. Float32 is the processor's, also where there is a GPU: it reads weights
 /// as they are stored, and GPUs have faster and less exact ways to compute in float32.
 pub fn device_for(precision: Dtype) -> &'static Device {
     if precision == Dtype::Float32 && !graph_wanted() { &Device::Cpu } else { device() }
 }
 
-/// What computes the language model in this mode and precision. PyTorch computes on the processor.
+/// The device of the language model in this mode and precision. PyTorch computes on the processor.
 pub fn device_of(mode: Mode, precision: Dtype) -> &'static Device {
     match mode.info().backend {
         Backend::Mlx => device_for(precision),

@@ -341,7 +341,7 @@ fn storage(id: PickleValue) -> Result<PickleValue, String> {
     }
 }
 
-/// What calling `function` would give, for the functions that build dictionaries and tensors. Others are not called.
+/// The result that calling `function` would give, for the functions that build dictionaries and tensors. Others are not called.
 fn reduced(function: PickleValue, arguments: PickleValue) -> Result<PickleValue, String> {
     let (PickleValue::Global(function), PickleValue::Tuple(arguments, _)) = (function, arguments) else {
         return Err("calls something without a name".into());
@@ -390,7 +390,7 @@ fn tensor(arguments: &[PickleValue]) -> Result<PickleValue, String> {
 mod tests {
     use super::*;
 
-    /// `{"w": tensor}` as protocol 2 writes it, with a class that must not be called beside it.
+    /// `{"w": tensor}` as protocol 2 writes it, with a class next to it that must not be called.
     fn example() -> Vec<u8> {
         let mut bytes = b"\x80\x02}q\x00(X\x01\x00\x00\x00w".to_vec();
         bytes.extend(

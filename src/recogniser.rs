@@ -56,7 +56,7 @@ impl Recogniser {
         }
     }
 
-    /// What the command prints on its standard output for the content of a WAV file. Ends early, with nothing, once `cancelled` says so.
+    /// Standard output of the command for the content of a WAV file. Ends early, with nothing, once `cancelled` says so.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the command cannot be started, fails, takes more than five minutes or prints no text.
@@ -79,7 +79,7 @@ impl Recogniser {
             }
             std::thread::sleep(LOOK);
         };
-        // What it has started may outlive it and hold its output open.
+        // A child of the recogniser may outlive it and hold its output open.
         let ended = Instant::now();
         while !(said.is_finished() && complaints.is_finished()) {
             if ended.elapsed() > LINGER {
@@ -106,7 +106,7 @@ impl Recogniser {
         let words: Vec<String> = self.words.iter().map(|word| word.replace(PLACEHOLDER, &path)).collect();
         let mut command = Command::new(&self.program);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own, which can be ended as a whole.
+        // A separate process group, which can be killed as a whole.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command

@@ -35,7 +35,7 @@ fn token_files_are_analysed_in_every_format() {
     let table = std::fs::read_to_string(dir.at("r.csv")).unwrap();
     assert!(table.lines().nth(1).unwrap().starts_with("native1.json,0,0,"), "{table:.200}");
     assert_eq!(table.lines().filter(|l| l.starts_with("native1.json,")).count(), frames * 6);
-    assert!(table.contains("pause"), "labels stand beside the ids");
+    assert!(table.contains("pause"), "labels are next to the ids");
     let page = std::fs::read_to_string(dir.at("r.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("data:image/png;base64,") && page.contains("pause"));
     assert!(!page.contains("src=\"http") && !page.contains("href="), "nothing is fetched");

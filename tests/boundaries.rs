@@ -335,7 +335,7 @@ fn no_layer_has_a_cycle_inside() {
         let known = (0..=path.len()).rev().find_map(|n| Some((n, reexports.get(&path[..n].to_vec())?)));
         known.map_or(path.to_vec(), |(n, to)| to.iter().chain(&path[n..]).cloned().collect())
     };
-    // Owners name each other's commands: together with those who carry them they are one unit, which has a rule of its own below.
+    // Owners name each other's commands: together with those who carry them they are one unit, which has its own rule below.
     let unit = |module: &[String]| {
         let carries = |name: &String| {
             OWNERS.iter().any(|(owner, _)| owner == name)

@@ -303,7 +303,7 @@ fn audio_that_cannot_be_written_goes_to_the_temporary_folder() {
     let kept = std::fs::read_dir(dir.at("tmp")).unwrap().next().unwrap().unwrap().path();
     assert!(text.contains(kept.to_str().unwrap()), "{text}");
     assert!(recording::samples(&kept, 24_000).unwrap().len() > 24_000);
-    // A folder that is not there is told before anything is spoken.
+    // A missing folder is reported before anything is spoken.
     let out = dir.csm(&[HELLO, &["--output", "no/such/folder/a.wav", "--debug"]].concat());
     let text = String::from_utf8(out.stderr).unwrap();
     assert_eq!(out.status.code(), Some(3), "{text}");

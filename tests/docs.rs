@@ -1,9 +1,12 @@
 //! README and guides: links lead somewhere, the front page stays short, and the commands in it are commands.
 
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::repository;
+use crate::support::test_dir::{TestDir, assert_success};
 
 /// README and every guide.
 fn documents() -> Vec<PathBuf> {
@@ -97,4 +100,67 @@ fn commands_and_flags_in_the_documents_exist() {
         }
     }
     assert!(checked > 20, "{checked}");
+}
+
+/// The reader of assets/docs/data-formats.md reads every format that it lists, as this version writes it.
+#[test]
+fn the_python_reader_reads_every_format() {
+    let dir = TestDir::new();
+    let csm = |line: &str| assert_success(&dir.csm(&line.split(' ').collect::<Vec<_>>()));
+    for (seed, name) in [(1, "a"), (2, "b")] {
+        csm(&format!(
+            "generate --text Morning. --seed {seed} --output {name}.wav --take=takes --words {name}.json --dump-tokens {name}-tokens.json"
+        ));
+    }
+    csm("listen new --kind abx --trials 2 --seed 1 --condition a=a.wav --condition b=b.wav --output test.json");
+    let mut listener = dir
+        .program("csm")
+        .args(["listen", "run", "test.json", "--results", "results.json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    listener.stdin.take().unwrap().write_all(b"q\n").unwrap();
+    listener.wait().unwrap();
+    let takes = std::fs::read_dir(dir.at("takes")).unwrap().map(|entry| entry.unwrap().path());
+    let take = takes.filter(|path| path.join("take.json").exists()).min().unwrap();
+
+    let output = Command::new("python3")
+        .arg(repository("assets/docs/read_files.py"))
+        .args([OsStr::new("--wav"), dir.at("").as_os_str(), take.as_os_str()])
+        .args(["a-tokens.json", "a.json", "test.json", "results.json"].map(|name| dir.at(name)))
+        .output()
+        .expect("python3, which bundle/setup installs");
+    let said = assert_success(&output);
+    let kinds: Vec<&str> = said.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    assert_eq!(kinds, ["take", "tokens", "word times", "listening test", "results"], "{said}");
+    assert!(said.contains("'Morning.'") && said.contains("exact") && said.contains("2 trials, 2 sounds"), "{said}");
+    for name in ["000", "001"] {
+        let sounds = std::fs::read_dir(dir.at("")).unwrap().map(|entry| entry.unwrap().path());
+        let is_sound = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(name);
+        let sound = std::fs::read(sounds.filter(is_sound).min().unwrap()).unwrap();
+        assert!(sound.starts_with(b"RIFF") && sound.len() > 10_000, "{name}: {} bytes", sound.len());
+    }
+}
+
+/// Every program has a page and completions for each shell, and each page names the program's flags.
+#[test]
+fn the_manual_has_pages_and_completions() {
+    let dir = TestDir::new();
+    assert_success(&dir.csm(&["manual", "share"]));
+    let page = |name: &str| std::fs::read_to_string(dir.at(&format!("share/man/man1/{name}.1"))).unwrap();
+    for (name, flag) in [("csm-generate", "top\\-k"), ("csm-generate-mlx", "top\\-k"), ("csm-studio", "model\\-path")] {
+        assert!(page(name).contains(flag), "{name}");
+    }
+    assert!(page("csm").contains("csm\\-doctor(1)") && page("csm-listen-new").contains("repeats"));
+    for program in ["csm", "csm-generate-mlx", "csm-studio"] {
+        for file in [
+            format!("bash-completion/completions/{program}.bash"),
+            format!("fish/vendor_completions.d/{program}.fish"),
+            format!("zsh/site-functions/_{program}"),
+        ] {
+            let text = std::fs::read_to_string(dir.at("share").join(&file)).unwrap();
+            assert!(text.contains("--model-path"), "{file}");
+        }
+    }
 }

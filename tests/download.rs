@@ -157,7 +157,7 @@ fn answer(
     Some(())
 }
 
-/// The golden `mini` as sesame/csm-1b is published: weights named by the config, and copies beside them that nobody needs.
+/// The golden `mini` as sesame/csm-1b is published: weights named by the config, and unneeded copies next to them.
 fn repository() -> Files {
     let folder = Golden::read("mini").build();
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
@@ -227,7 +227,7 @@ fn only_what_is_needed_is_fetched_and_found_offline() {
     assert_eq!(again.unwrap().received, 0);
     let gone = Server { endpoint: "http://127.0.0.1:9".into(), requests: Arc::default() };
     assert_eq!(run(&gone, cache.path()).0.unwrap().received, 0);
-    // SAFETY: nextest gives this test a process of its own.
+    // SAFETY: nextest gives this test its own process.
     unsafe { std::env::set_var("HF_HUB_CACHE", cache.path()) };
     Checkpoint::resolve(&CheckpointSpec { path: Some("csm-1b".into()), ..CheckpointSpec::default() }).unwrap();
 }

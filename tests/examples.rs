@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::test_dir::{TestDir, assert_success};
 
-/// cargo puts examples beside the `deps` folder of the test binary.
+/// cargo puts examples next to the `deps` folder of the test binary.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();

@@ -1,4 +1,4 @@
-//! Inputs as people have them: each test is a kind of input, with cases of its own that are wrong or unusual in one way.
+//! Inputs as people have them: each test is a kind of input, with its own cases that are wrong or unusual in one way.
 
 use std::fs;
 use std::io::Write;

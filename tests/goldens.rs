@@ -194,7 +194,7 @@ fn exact_demo_voice() {
     sampled_clips_are_equal(&Golden::read("demo"), &checkpoint, &mut csm, Mode::Exact);
 }
 
-/// The same in hybrid mode: our PyTorch engine is transformers' to the token, and its logits are those that were stored.
+/// Hybrid mode: our PyTorch engine is transformers' to the token, and its logits are those that were stored.
 macro_rules! hybrid {
     ($($test:ident $name:ident),*) => { $(#[test] #[cfg(feature = "torch")] fn $test() {
         let golden = Golden::read(stringify!($name));

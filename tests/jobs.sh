@@ -1,52 +1,19 @@
 #!/usr/bin/env bash
 # tests/jobs.sh [JOB…]: does what people do with the window, in the real one under Xvfb and by keyboard alone, and checks what it leaves
 # on the disk; pictures under target/looks/jobs are to be looked at. Needs what look.sh needs, and jq. Without names, all jobs.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-program=$PWD/target/release
+# shellcheck source=tests/window.sh
+. "$(dirname "${BASH_SOURCE[0]}")/window.sh"
 pictures=$PWD/target/looks/jobs
 mkdir -p "$pictures"
-export DISPLAY=:76
-Xvfb "$DISPLAY" -noreset -screen 0 1280x800x24 >/dev/null 2>&1 &
-display=$!
-trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
-sleep 1
+open_display 76 1280x800
 
-# Begins a job with empty folders.
-begin() {
-  home=$(mktemp -d)
-  export XDG_CACHE_HOME=$home/cache XDG_DATA_HOME=$home/data XDG_CONFIG_HOME=$home/config XDG_RUNTIME_DIR=$home
-  takes=$XDG_DATA_HOME/csm-studio/takes
-  mkdir -p "$home/config/csm-studio" "$takes"
-  echo '{"theme": "dark", "random_seed": false, "autoplay": false}' >"$home/config/csm-studio/settings.json"
-  if [ ! -e /dev/snd ]; then
-    printf 'pcm.!default { type file slave.pcm null file /dev/null format raw }\npcm.null { type null }\n' >"$home/asound.conf"
-    export ALSA_CONFIG_PATH=$home/asound.conf
-  fi
-}
-# Opens a window and waits until it is there.
-window() {
-  "$program/csm-studio" "$@" >>"$home/studio.log" 2>&1 &
-  studio=$!
-  id=$(xdotool search --sync --onlyvisible --pid "$studio" --name "CSM Studio" | tail -1)
-  xdotool windowmove "$id" 0 0 windowsize "$id" 1280 800
-  front "$id"
-  sleep 3
-}
-front() { xdotool windowraise "$1" windowfocus "$1" && sleep 0.5; }
+begin() { new_home '{"theme": "dark", "random_seed": false, "autoplay": false}'; }
+window() { open_window 1280x800 "$@"; }
 close() { kill "$studio" && wait "$studio" 2>/dev/null || true; }
 picture() { sleep 1 && import -window root "$pictures/$job-$1.png"; }
-keys() { xdotool key --delay 60 "$@"; }
-type() { xdotool type --delay 25 "$1"; }
-command() {
-  keys ctrl+k && sleep 0.5
-  type "$1" && sleep 0.5
-  keys Return && sleep 0.7
-}
 # Gives the keys without Ctrl to the window: the text loses the focus.
 leave_text() { command "switch to the current clip" && keys Tab Tab; }
-count() { find "$takes" -name take.json | wc -l; }
-made() { # waits until there are so many takes
+made() { # waits until there are N takes
   for ((n = 0; n < 120; n++)); do
     [ "$(count)" -ge "$1" ] && return
     sleep 0.5
@@ -119,7 +86,7 @@ many_takes() { # 10,000 takes: the window is there within a second, and search f
   done
   local begun
   begun=$(date +%s%N)
-  "$program/csm-studio" >>"$home/studio.log" 2>&1 &
+  "$PROGRAM/csm-studio" >>"$home/studio.log" 2>&1 &
   studio=$!
   # xdotool's own --sync looks twice a second.
   until id=$(xdotool search --onlyvisible --pid "$studio" --name "CSM Studio" 2>/dev/null | tail -1) && [ -n "$id" ]; do sleep 0.01; done
@@ -127,10 +94,10 @@ many_takes() { # 10,000 takes: the window is there within a second, and search f
   xdotool windowmove "$id" 0 0 windowsize "$id" 1280 800 && front "$id" && sleep 3
   keys ctrl+f && type "Copy 7777" && picture found
 }
-killed_test() { # a listening test that is killed loses the open question only, and goes on there
+killed_test() { # a listening test that is killed loses the open question only, and resumes there
   local n
-  for n in 1 2; do "$program/csm" generate --text "The boat sailed." --seed "$n" --output "$home/$n.wav" 2>/dev/null >&2; done
-  "$program/csm" listen new --kind preference --trials 6 --condition "one=$home/1.wav" --condition "two=$home/2.wav" \
+  for n in 1 2; do "$PROGRAM/csm" generate --text "The boat sailed." --seed "$n" --output "$home/$n.wav" 2>/dev/null >&2; done
+  "$PROGRAM/csm" listen new --kind preference --trials 6 --condition "one=$home/1.wav" --condition "two=$home/2.wav" \
     --output "$home/test.json" >/dev/null
   window "$home/test.json" && picture asked
   answers() { jq '.answers | length' "$home/test.results.json"; }
@@ -144,7 +111,7 @@ killed_test() { # a listening test that is killed loses the open question only, 
   [ "$(answers)" = 6 ] || { echo "$job: $(answers) answers after the kill, expected 6" && exit 1; }
   picture end
 }
-no_speech() { # a text that cannot be spoken is told, and nothing is lost
+no_speech() { # a text that cannot be spoken is reported, and nothing is lost
   window && type "..." && keys ctrl+Return && picture told
   command "light theme" && picture light
 }
@@ -159,4 +126,3 @@ for job in "${@:-replace_frame three_modes conversation draft two_windows missin
     echo "$job: done"
   done
 done
-kill "$display"

@@ -109,7 +109,7 @@ fn a_borrowed_codec_is_named() {
     fs::remove_file(folder.path().join(MIMI)).unwrap();
     write(&folder.path().join("model.safetensors"), &mlx(&tensors, HEADS));
     let hub = TempDir::new().unwrap();
-    // SAFETY: nextest gives this test a process of its own.
+    // SAFETY: nextest gives this test its own process.
     unsafe { std::env::set_var("HF_HUB_CACHE", hub.path()) };
     let error = Checkpoint::open(folder.path()).err().unwrap().to_string();
     assert!(error.contains(MIMI) && error.contains("csm download kyutai/"), "{error}");
@@ -158,7 +158,7 @@ fn quantised_weights_are_what_mlx_makes_of_them() {
         write(&folder.path().join("model.safetensors"), &packed);
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
         assert_eq!(checkpoint.tensors.quantisations().len(), 1);
-        // The same numbers written out, for comparison: MLX's own dequantisation, in the layout's row order.
+        // Equal numbers written out, for comparison: MLX's own dequantisation, in the layout's row order.
         let unpacked = original_folder(base.path(), &tensors);
         write(&unpacked.path().join("model.safetensors"), &dequantised(&packed, &dense, bits, group));
         let reference = Checkpoint::open(unpacked.path()).unwrap();
@@ -285,7 +285,7 @@ fn pefts_adapters_are_merged() {
     let rs = serde_json::json!({"r": 4, "lora_alpha": 8, "use_rslora": true, "alpha_pattern": {"mlp.down_proj": 2}});
     let folder = adapter(&[("adapter_model.safetensors", &weights)], &rs);
     assert_close(&with_adapter(base.path(), folder.path(), 1.0).unwrap(), &expect([4.0, 1.0]));
-    // The same adapter on the checkpoint in MLX's layout, whose rows are in another order.
+    // This adapter on the checkpoint in MLX's layout, whose rows are in another order.
     let original = original_folder(base.path(), &tensors);
     write(&original.path().join("model.safetensors"), &mlx(&tensors, HEADS));
     assert_close(&with_adapter(original.path(), folder.path(), 1.0).unwrap(), &expect([4.0, 1.0]));
@@ -439,7 +439,7 @@ fn a_model_that_is_dropped_gives_its_memory_back() {
     assert!(after < before + (20 << 20), "{} MB, then {} MB", before >> 20, after >> 20);
 }
 
-/// Marvis' and MisoTTS' sizes are told by torchtune's flavours or by the shapes.
+/// Marvis' and MisoTTS' sizes follow from torchtune's flavours or by the shapes.
 #[test]
 fn other_sizes_are_told_by_flavours_and_shapes() {
     let list = fs::read_to_string(repository("tests/goldens/checkpoints/csm-mlx.tsv")).unwrap();
@@ -464,7 +464,7 @@ fn other_sizes_are_told_by_flavours_and_shapes() {
         assert_eq!(by_shapes.config, by_flavours.config, "{name}");
         let backbone = &by_shapes.config.backbone;
         assert_eq!([backbone.num_hidden_layers, backbone.hidden_size], sizes.0[..2], "{name}");
-        // What does not fit is said before it is loaded, and loaded all the same where the user wants that.
+        // A model that does not fit is reported before it is loaded, and loaded if the user insists.
         let (_, needed) = by_shapes.tensors.size("", Dtype::Float32);
         let free = csm_studio::machine::memory().unwrap().available;
         let fits = by_shapes.check_memory(Dtype::Float32, false);

@@ -150,7 +150,7 @@ fn a_foreign_format_is_recognised_by_its_tensors() {
     assert_mentions(&open_error(folder.path()), &["model.layers.0.mlp.weight", "not those of a CSM"]);
 }
 
-/// Older configs have `rope_theta` beside `rope_scaling`.
+/// Older configs have `rope_theta` next to `rope_scaling`.
 #[test]
 fn older_rope_fields_are_read() {
     let older = |c: &mut serde_json::Value| {

@@ -1,4 +1,4 @@
-//! One binary, so that libtorch and MLX are linked once. nextest gives every test a process of its own, which MLX needs.
+//! One binary, so that libtorch and MLX are linked once. nextest gives every test its own process, which MLX needs.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -142,7 +142,7 @@ fn streaming_equals_the_whole_clip_for_any_chunks() {
                 pieces.extend(mimi.decode(&mut stream, &chunk).unwrap());
                 (at, n) = (end, n + 1);
             }
-            // The same sums in other orders; the signal is of size 1.
+            // Equal sums in other orders; the signal is of size 1.
             let difference = max_difference(&whole, &pieces);
             assert!(difference < 1e-5, "{name}, {sizes:?}: {difference}");
         }

@@ -58,7 +58,7 @@ fn words_begin_where_the_voices_codes_say() {
 fn random_weights_follow_no_text() {
     let folder = Golden::read("mini").build();
     let home = tempfile::tempdir().unwrap();
-    // SAFETY: nextest gives this test a process of its own.
+    // SAFETY: nextest gives this test its own process.
     unsafe { std::env::set_var("XDG_CACHE_HOME", home.path()) };
     let checkpoint = Arc::new(Checkpoint::open(folder.path()).unwrap());
     let worker = WorkerHandle::start(checkpoint.clone(), || {}).unwrap();
@@ -72,7 +72,7 @@ fn random_weights_follow_no_text() {
 fn calibration_finds_the_demo_voices_heads() {
     let checkpoint = Arc::new(Checkpoint::demo().unwrap());
     let home = tempfile::tempdir().unwrap();
-    // SAFETY: nextest gives this test a process of its own.
+    // SAFETY: nextest gives this test its own process.
     unsafe { std::env::set_var("XDG_CACHE_HOME", home.path()) };
     let worker = WorkerHandle::start(checkpoint.clone(), || {}).unwrap();
     let found = calibrate(&checkpoint, &worker, &CancelToken::default(), |_, _| {}).unwrap();

@@ -119,7 +119,7 @@
     const switching = playing !== null && playing.button !== n;
     const position = stop();
     const buffer = buffers[sounds()[n]];
-    // Another button goes on at the same moment; the same one begins again.
+    // Another button continues at the same moment; the same one begins again.
     start(buffer, n, switching && position < buffer.duration ? position : 0, switching ? FADE : 0);
     current.last = n;
     mark();
@@ -177,14 +177,14 @@
   /// Asks before answers of another listener are deleted.
   function startOver(listener) {
     stop();
-    if (!results.answers.length || saved) return anew(listener);
+    if (!results.answers.length || saved) return startOver(listener);
     screenOf(t("startOver"));
     element("p", t("startOverConfirm", { n: results.answers.length, listener: results.listener }), screen);
-    button(t("saveFirst"), screen, () => { saveFile(); anew(listener); }, "primary");
-    button(t("discard"), screen, () => anew(listener));
+    button(t("saveFirst"), screen, () => { saveFile(); startOver(listener); }, "primary");
+    button(t("discard"), screen, () => startOver(listener));
     button(t("cancel"), screen, () => { screen.replaceChildren(); welcome(); });
   }
-  function anew(listener) {
+  function startOver(listener) {
     results = { ...empty(), listener };
     begun = false;
     keep();
@@ -315,7 +315,7 @@
       mark();
     };
     input.addEventListener("input", set);
-    // A click on the middle moves nothing and is a rating all the same; so is Enter.
+    // A click on the middle moves nothing, but is a rating; so is Enter.
     input.addEventListener("pointerup", set);
     input.addEventListener("keydown", (event) => { if (event.key === "Enter" && !input.disabled) { set(); event.preventDefault(); } });
     input.rate = (value) => { input.value = value; set(); };

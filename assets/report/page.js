@@ -4,7 +4,7 @@
   const palette = JSON.parse(document.getElementById("palette").textContent);
   const clips = [];
 
-  // The same colour for a token as in CSM Studio: ids have no order, so neighbours in number are far apart in colour.
+  // A token has its colour of CSM Studio: ids have no order, so neighbours in number are far apart in colour.
   function tokenColour(id) {
     const hue = (id * 0.618033988749895) % 1;
     const s = 0.35 + 0.2 * (Math.floor(id / 7) % 3), v = 0.45 + 0.2 * (Math.floor(id / 3) % 3);

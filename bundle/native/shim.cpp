@@ -60,7 +60,7 @@ Sgemm openblas_sgemm() {
 }
 
 // Threads cost more than they save on products of less than a millisecond, where they mostly wait for each other; and as they
-// spin while they wait, beside a busy core the wait becomes many times the work. MLX runs all products on one thread, so a plain
+// spin while they wait, next to a busy core the wait becomes many times the work. MLX runs all products on one thread, so a plain
 // variable suffices.
 void set_threads_for(double products) {
   constexpr double worth_sharing = 1 << 23;

@@ -6,7 +6,7 @@ use super::alignment::warp;
 use super::pitch::fundamental;
 use super::spectrum::{SpectrumFrames, mel_energies, power_spectra};
 
-/// Mel bands, and the places of the cepstral coefficients of them that are compared: those that mel-cepstral-distance
+/// Mel bands, and the places of the cepstral coefficients of them that are compared, as mel-cepstral-distance
 /// takes unless told otherwise.
 const BANDS: usize = 20;
 const CEPSTRA: std::ops::Range<usize> = 1..16;
@@ -18,7 +18,7 @@ const FLOOR_DECIBELS: f64 = 80.0;
 /// The frame of [`fundamental`] whose centre is that of the first power spectrum.
 const PITCH_OFFSET: usize = 2;
 
-/// What two clips are compared by.
+/// Acoustic features by which two clips are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoundFeatures {
     mel: SpectrumFrames,

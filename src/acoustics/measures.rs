@@ -176,7 +176,7 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
         title: "Voiced",
         unit: "%",
         digits: 0,
-        definition: "Share of voiced frames among those that sound: as many as Praat finds, within 5 points",
+        definition: "Share of voiced frames among those with sound, within 5 points of Praat's",
         measure: |sound| sound.voiced_share.map(|share| 100.0 * share),
     },
 ];
@@ -193,7 +193,7 @@ impl SoundMeasure {
     }
 }
 
-/// What the measures say of a clip, in the order of [`SOUND_MEASURES`]; a value that the sound does not have is `None`.
+/// The measures of a clip, in the order of [`SOUND_MEASURES`]; a value that the sound does not have is `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoundValues(pub [Option<f64>; SOUND_MEASURES.len()]);
 

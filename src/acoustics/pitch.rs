@@ -16,7 +16,7 @@ const VOICED: f64 = 0.4;
 const AUDIBLE: f64 = 0.02;
 
 /// Fundamental frequency every 8 ms, Hz, 50 to 500; `None` if the frame is unvoiced. A frame is voiced if it is no softer than -34 dB of
-/// the loudest one and a trough of the cumulative mean normalised difference lies below 0.4, which finds as many voiced frames as
+/// the loudest one and a trough of the cumulative mean normalised difference lies below 0.4, which finds the same share of voiced frames as
 /// Praat's autocorrelation does; its period is the first trough below 0.15, else the deepest one (YIN: de Cheveigné and Kawahara 2002,
 /// equation 8; parabolic interpolation as in librosa). The frame at `t` is centred at `t` times the hop.
 pub fn fundamental(samples: &[f32], rate: usize) -> Vec<Option<f64>> {

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::files::{read_own_json, write_own_json};
 use crate::worker::{CancelToken, Event, WorkerHandle};
 
-/// What calibration speaks: a dozen sentences of different lengths.
+/// Texts of the calibration: a dozen sentences of different lengths.
 const SENTENCES: [&str; 12] = [
     "The children walked slowly along the river.",
     "Every window in the house was open.",
@@ -109,7 +109,7 @@ pub fn calibrate(
     Ok(heads)
 }
 
-/// What follows the words of `spec`, whose prompt is `prompt`; `None` if no head follows the text.
+/// The tracking of the words of `spec`, whose prompt is `prompt`; `None` if no head follows the text.
 ///
 /// # Errors
 /// Returns the errors of [`Checkpoint::prompt_words`].

@@ -193,7 +193,7 @@ impl HeadScores {
         }
     }
 
-    /// The heads that follow the text best, in ascending order; none if none does. `heads` are those that the clips had.
+    /// The heads that follow the text best, in ascending order; none if no head does. `heads` are the heads of the clips.
     pub fn best(&self, heads: &[AttentionHead]) -> Vec<AttentionHead> {
         let clips = self.clips.max(1) as f64;
         let scores = self.sums.iter().map(|(mass, follows)| mass / clips * follows / clips);

@@ -72,7 +72,7 @@ pub fn trials_needed(p: f64, wanted: f64, alpha: f64, sides: Sides) -> Option<u6
     needed
 }
 
-/// Holm's correction of several p-values (Holm 1979): as many, in the same order. A rate of false positives over all of them is kept.
+/// Holm's correction of several p-values (Holm 1979), in the same order. It bounds the rate of false positives over all of them.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));

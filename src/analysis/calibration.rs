@@ -39,7 +39,7 @@ impl RankHistogram {
     }
 }
 
-/// Surprise of a codebook's tokens against what was to be expected: if tokens were drawn from the sampler's distribution, the mean of their
+/// Surprisal of a codebook's tokens against its expectation: if tokens were drawn from the sampler's distribution, the mean of their
 /// surprisal there is its mean entropy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
@@ -93,7 +93,7 @@ mod tests {
         assert!((histogram.share(0) - 2.0 / 7.0).abs() < 1e-12);
     }
 
-    /// Tokens that are drawn from the distribution are calibrated; those that are always the most likely are not.
+    /// Tokens drawn from the distribution are calibrated; always taking the most likely one is not.
     #[test]
     fn tokens_that_are_not_drawn_are_noticed() {
         let sampling = Sampling::new(Mode::Exact, SamplingParams::new(1.0, 16), 0, Dtype::Float32);

@@ -5,7 +5,7 @@ use super::steps::{Candidate, candidates};
 use super::top_ids;
 use crate::data::{Logits, Sampling};
 
-/// What a draw chose from.
+/// The candidates of a draw.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DrawDistribution {
     /// The most likely tokens, the drawn one among them.
@@ -70,7 +70,7 @@ pub fn probability_stack(
 ) -> ProbabilityStack {
     let (_, q) = distributions(logits.row(codebook), sampling.params_for(codebook), sampling.guard);
     let share = q.get(taken as usize).copied().unwrap_or(0.0);
-    // Of equal probabilities the smaller id comes first, as in the shares.
+    // With equal probabilities the smaller id comes first, as in the shares.
     let above = |(id, other): &(usize, &f32)| **other > share || (**other == share && *id < taken as usize);
     let below = q.iter().enumerate().filter(above).map(|(_, other)| other).sum();
     let shares = top_ids(&q, n.min(q.len())).into_iter().map(|id| q[id]).filter(|share| *share > 0.0).collect();

@@ -11,7 +11,7 @@ use crate::data::Codes;
 /// Two groups of clips (two modes, two settings), in one codebook or in all of them together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupComparison {
-    /// The codebook; `None` for all, each with ids of its own.
+    /// The codebook; `None` for all, whose ids are counted separately.
     pub codebook: Option<usize>,
     /// Clips of the two groups.
     pub clips: (usize, usize),
@@ -40,7 +40,7 @@ pub struct GroupComparison {
 /// A clip of a group.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupedClip<'a> {
-    /// What it is of: clips of one item have the same text and settings. Items are compared and exchanged only within themselves.
+    /// Index of the item: clips of one item have the same text and settings. Items are compared and exchanged only within themselves.
     pub item: usize,
     /// Its seed.
     pub seed: u64,

@@ -24,7 +24,7 @@ pub struct Vote {
     pub value: f64,
 }
 
-/// What the conclusion of a test holds for.
+/// The population that the conclusion of a test holds for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -53,7 +53,7 @@ impl Scope {
 /// A mean, tested against 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MeanTest {
-    /// What the conclusion holds for.
+    /// The population of the conclusion.
     pub scope: Scope,
     /// Listeners who voted.
     pub listeners: usize,
@@ -80,7 +80,7 @@ pub struct MeanTest {
 /// Over listeners, items or trials alone: a sign-flip test of the units' means, and a t interval (Fisher 1935; Good 2005). Over
 /// listeners and items: the quasi-F test of two crossed random effects (Clark 1973, after Cornfield and Tukey 1956) in its t form,
 /// with variance components by the method of moments, which also fits incomplete designs. Its p-value is never below the smallest one of
-/// a sign-flip test over as many listeners, or as many items, which bounds what few units can prove.
+/// a sign-flip test over that number of listeners or items, which bounds what few units can prove.
 pub fn test_mean(votes: &[Vote], scope: Scope) -> Option<MeanTest> {
     if votes.is_empty() {
         return None;
@@ -220,7 +220,7 @@ fn crossed_variance(cells: &[(usize, usize, f64)], mean: f64) -> (f64, f64) {
     let determinant = a * d - b * c;
     let (of_listeners, of_items) = match determinant.abs() > 1e-9 {
         true => ((l_sum * d - i_sum * b) / determinant, (i_sum * a - l_sum * c) / determinant),
-        false => (l_sum / a.max(1e-9), 0.0), // every listener has items of their own
+        false => (l_sum / a.max(1e-9), 0.0), // every listener has their own items
     };
     let of_rest = rest_variance / total;
     let by_listener = (of_listeners * l_squared / (total * total) + of_rest).max(0.0);

@@ -8,7 +8,7 @@ const DRAWN: usize = 999;
 /// Relabellings up to which all are tried.
 const ALL: usize = 1 << 12;
 
-/// What a clip is of, and its histogram.
+/// The item of a clip, and its histogram.
 #[derive(Clone, Debug)]
 pub(super) struct LabelledHistogram {
     /// Text and settings: clips of different items are never exchanged.
@@ -28,7 +28,7 @@ pub(super) struct PermutationTest {
 /// far apart as the real labels, the real one included, so never 0. `None` with fewer than two clips per group.
 ///
 /// Clips of the same item and seed in both groups are relabelled together, and where every clip has such a partner nothing else is:
-/// all swaps are tried up to 2^12, else 999 drawn ones. Without partners the clips of each item are dealt out anew, by 999 drawn deals.
+/// all swaps are tried up to 2^12, else 999 drawn ones. Without partners the clips of each item are dealt out again, by 999 drawn deals.
 pub(super) fn permutation_test(a: &[LabelledHistogram], b: &[LabelledHistogram]) -> Option<PermutationTest> {
     if a.len() < 2 || b.len() < 2 {
         return None;

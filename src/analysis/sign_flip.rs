@@ -52,7 +52,7 @@ impl Distance {
         let farther = sum.abs() - self.sum.abs();
         farther > self.tolerance
             || farther >= -self.tolerance && {
-                // Of mirror images the signs of both sums turn together.
+                // Mirror images change the signs of both sums together.
                 let turned = |sum: f64, roots: f64| if sum < 0.0 { -roots } else { roots };
                 let (own, other) = (turned(self.sum, self.roots), turned(sum, roots));
                 if self.sum.abs() <= self.tolerance { true } else { other >= own - self.tolerance }

@@ -22,7 +22,7 @@ pub struct StudyDesign {
     pub items_per_listener: usize,
 }
 
-/// What is true of two conditions.
+/// The true difference of two conditions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Truth {
     /// How an answer comes about.

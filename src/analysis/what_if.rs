@@ -1,4 +1,4 @@
-//! What other settings would have drawn: the same logits and the same noise, another temperature, top-k or range guard. No model is
+//! Counterfactual tokens of other settings: the same logits and the same noise, another temperature, top-k or range guard. No model is
 //! needed. It is exact up to the first token that differs; after that the model would have seen other tokens.
 
 use std::borrow::Borrow;

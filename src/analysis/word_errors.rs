@@ -44,7 +44,7 @@ impl std::fmt::Display for AlignedWord {
 /// A transcript compared with the spoken text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WordErrors {
-    /// What the recogniser wrote.
+    /// The recogniser's transcript.
     pub transcript: String,
     /// Word error rate: substitutions, deletions and insertions over the words that were said; 0 and up, above 1 with many insertions.
     pub word_error_rate: f64,

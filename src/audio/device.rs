@@ -149,10 +149,10 @@ where
     )
 }
 
-/// What happens to a stream's errors.
+/// Handles a stream's errors.
 fn on_error(on_end: impl Fn(String) + Send + 'static) -> impl FnMut(cpal::Error) + Send + 'static {
     move |e: cpal::Error| {
-        // Of all errors only these end a stream; after the others it continues.
+        // Only these errors end a stream; after any other it continues.
         use cpal::ErrorKind::{DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
         match e.kind() {
             DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated => on_end(e.to_string()),

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-/// What is above `pass_hertz` * 8 / 7, relative to what is below `pass_hertz`: less than -60 dB. So 3.5 kHz gives the low anchor of
+/// The level above `pass_hertz` * 8 / 7 is at least 60 dB below that under `pass_hertz`. So 3.5 kHz gives the low anchor of
 /// ITU-R BS.1534-3 (5.1), which is flat within 0.1 dB up to 3.5 kHz, 25 dB down at 4 kHz and 50 dB down at 4.5 kHz.
 pub fn low_pass(samples: &[f32], rate: usize, pass_hertz: f64) -> Vec<f32> {
     let (pass, stop) = (pass_hertz / rate as f64, pass_hertz * 8.0 / 7.0 / rate as f64);

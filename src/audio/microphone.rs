@@ -124,7 +124,7 @@ fn record(source: &MicrophoneSource, path: &Path, shared: &Shared) -> Result<Pat
     }
     file.finish(&WavInfo::default())?;
     match lost {
-        // What was recorded until then is used.
+        // The recording up to that point is used.
         Some(reason) => tracing::warn!("the microphone stopped: {reason}"),
         None if shared.samples.load(Ordering::Relaxed) == 0 => {
             return Err(Error::unavailable("the microphone gave no sound", "check the system's permission for it"));

@@ -31,7 +31,7 @@ pub enum Sink {
     },
 }
 
-/// What asks for samples; dropping it stops that.
+/// The stream that asks for samples; dropping it ends the stream.
 enum ActiveSink {
     /// Its thread ends the stream once this is dropped.
     Device {
@@ -103,7 +103,7 @@ pub struct Player {
     failed: Arc<DeviceFailure>,
 }
 
-/// What a device says when it is gone.
+/// The error of a device that was removed.
 #[derive(Default)]
 struct DeviceFailure {
     reason: Mutex<Option<String>>,
@@ -200,7 +200,7 @@ impl Player {
         self.buffering = Buffering::new(seconds);
     }
 
-    /// Starts playing the growing clip as soon as enough of it is there. The device is opened at once.
+    /// Starts playing the growing clip as soon as enough of it has arrived. The device is opened at once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it cannot be opened.
@@ -472,7 +472,7 @@ impl Player {
                 self.rate = opened.rate;
                 self.transport.seek((position * self.rate as f64) as usize);
                 self.active = Some((opened.active, opened.sender));
-                // What a device asked for before it had a clip is not an underrun.
+                // Requests before the device has a clip are not underruns.
                 self.known_underrun = self.transport.underrun_samples.load(Ordering::Relaxed);
                 self.reload();
                 self.send_region();
@@ -617,7 +617,7 @@ mod tests {
         player.wait_until_end().unwrap();
         assert!((player.position() - 0.88).abs() < 1e-3, "{}", player.position());
         player.begin(24_000);
-        assert_eq!(player.underruns(), 0, "a new clip counts anew");
+        assert_eq!(player.underruns(), 0, "a new clip starts from zero");
     }
 
     #[test]

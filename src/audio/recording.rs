@@ -60,7 +60,7 @@ pub struct Recording {
     pub samples: Vec<f32>,
     /// Whether every sample of the file is 0.
     pub silent: bool,
-    /// What the user should know about it, each with the file's name.
+    /// Notes for the user, each with the file's name.
     pub warnings: Vec<String>,
 }
 
@@ -172,7 +172,7 @@ impl NativeRecording {
         Self { samples, channels, rate, warnings: Vec::new() }
     }
 
-    /// What the user should know about it and about what was changed.
+    /// Notes for the user about the recording and about changes to it.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -213,7 +213,7 @@ impl NativeRecording {
         Self { samples: self.each_channel(|channel| resample(channel, from, rate)), rate, ..self }
     }
 
-    /// What `change` makes of each channel, interleaved.
+    /// The channels, each changed by `change`, interleaved.
     pub fn each_channel(&self, change: impl Fn(&[f32]) -> Vec<f32>) -> Vec<f32> {
         if self.channels == 1 {
             return change(&self.samples);

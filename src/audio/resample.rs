@@ -52,7 +52,9 @@ impl StreamResampler {
         while self.pending.len() - used >= resampler.input_frames_next() {
             let n = resampler.input_frames_next();
             let input = SequentialSlice::new(&self.pending[used..used + n], 1, n).expect("one channel");
-            out.extend(resampler.process(&input, None).expect("as many as it asked for").take_data());
+            out.extend(
+                resampler.process(&input, None).expect("the input has the length that it asked for").take_data(),
+            );
             used += n;
         }
         self.pending.drain(..used);

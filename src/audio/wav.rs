@@ -15,7 +15,7 @@ use crate::files::write_atomically;
 /// A WAV's metadata (RIFF INFO).
 #[derive(Clone, Debug, Default)]
 pub struct WavInfo {
-    /// What is said: INAM.
+    /// The text: INAM.
     pub title: String,
     /// Model and speaker, in the IART field.
     pub artist: String,

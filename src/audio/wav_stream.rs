@@ -196,7 +196,7 @@ mod tests {
         let mut stream = WavStream::create(&path, 24_000).unwrap();
         stream.push(&[0.25; 1_000]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        // What a crash would leave can be played.
+        // A crash would leave a playable file.
         let part = std::fs::read_dir(folder.path()).unwrap().flatten().find(|e| e.path() != path).unwrap().path();
         assert!(part.file_name().unwrap().to_string_lossy().starts_with("a.wav."));
         assert_eq!(recording::samples(&part, 24_000).unwrap().len(), 1_000);

@@ -53,7 +53,7 @@ impl FromStr for AdapterSpec {
     }
 }
 
-/// What an adapter does to one tensor.
+/// The change of one tensor by an adapter.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     kind: AdapterKind,
@@ -316,7 +316,7 @@ impl Adapter {
         Ok(Self { folder, strength: spec.strength, files, config, config_path })
     }
 
-    /// What it does, by the model's names of the tensors; its files will be numbered from `first_file`.
+    /// Its changes, by the model's names of the tensors; its files will be numbered from `first_file`.
     pub(super) fn changes(&self, first_file: usize) -> Result<Vec<(String, Change)>> {
         let mut modules: BTreeMap<String, Module> = BTreeMap::new();
         for (n, file) in self.files.iter().enumerate() {
@@ -371,7 +371,7 @@ impl Adapter {
             let scale = self.peft_scale(module, a.shape.first())?;
             low_rank((a, false), (b, false), scale)
         } else if let Some(a) = find(&["lora_embedding_A"]) {
-            // Of an embedding, A is [r, rows] and B [d, r]: the change is (B A)^T.
+            // For an embedding, A is [r, rows] and B [d, r]: the change is (B A)^T.
             let b = find(&["lora_embedding_B"]).ok_or_else(incomplete)?;
             let scale = self.peft_scale(module, a.shape.first())?;
             low_rank((b, true), (a, true), scale)

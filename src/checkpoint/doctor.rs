@@ -1,4 +1,4 @@
-//! What a checkpoint is and what is wrong with it: the examination behind `csm doctor`.
+//! Format and problems of a checkpoint: the examination behind `csm doctor`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ pub struct Examination {
     pub folder: PathBuf,
     pub usable: bool,
     pub formats: Vec<String>,
-    /// What MLX computes on.
+    /// The device of MLX.
     pub device: String,
-    /// Bytes that the GPU can work with without paging, if there is one that tells.
+    /// Bytes that the GPU can use without paging, if it reports them.
     pub gpu_working_set_bytes: Option<u64>,
     /// The operating system and its version.
     pub operating_system: Option<String>,
@@ -120,7 +120,7 @@ pub fn examine(spec: &CheckpointSpec) -> Result<Examination> {
             let all = open_files(&source, file.as_deref(), None).map(|opened| opened.found.problems(&opened.config));
             match all {
                 Ok(all) if !all.is_empty() => found.problems.extend(all),
-                // Of a file that is not what its name says, both the look at the folder and the opening tell.
+                // A file that is not what its name says is found by the look at the folder and by the opening.
                 _ if found.problems.iter().any(|known| e.to_string().ends_with(known)) => {}
                 _ => found.problems.push(e.to_string()),
             }
@@ -209,7 +209,7 @@ impl Examination {
         self.warnings.clone_from(&checkpoint.warnings);
     }
 
-    /// What to do next.
+    /// The next step.
     fn advise(&mut self) {
         let advice = match (self.usable, self.problems.is_empty()) {
             (true, true) => "it is ready: `csm generate`, `csm verify` and the window open it as it is",

@@ -19,7 +19,7 @@ const LISTED: usize = 8;
 const DEPTH_TABLE: &str = "depth_decoder.model.embed_tokens.weight";
 const BACKBONE_TABLE: &str = "backbone_model.embed_tokens.embed_audio_tokens.weight";
 
-/// What the files hold for one tensor of the model.
+/// Data in the files for one tensor of the model.
 #[derive(Default)]
 struct Gathered {
     /// Name in the file.
@@ -32,7 +32,7 @@ struct Gathered {
     changes: Vec<Change>,
 }
 
-/// What a name's last part says that the tensor is.
+/// The role of a tensor, by the last part of its name.
 #[derive(Clone, Copy)]
 enum AdapterPart {
     Weight,
@@ -66,11 +66,11 @@ pub(super) struct Gatherer {
     pub(super) formats: BTreeSet<&'static str>,
     /// Sizes that these formats know by name.
     pub(super) flavours: Vec<&'static Flavour>,
-    /// Whether one of them keeps the codec in a file of its own.
+    /// Whether one of them keeps the codec in a separate file.
     pub(super) separate_codec: bool,
     /// Whether one of them lets the tokenizer be borrowed.
     pub(super) separate_tokenizer: bool,
-    /// What identifies the adapters in addition to their files: their strengths.
+    /// Strengths of the adapters, which identify them in addition to their files.
     strengths: Vec<f32>,
 }
 
@@ -241,7 +241,7 @@ impl Gatherer {
         Ok(store)
     }
 
-    /// What is missing, surplus or of another shape or number type.
+    /// Missing and surplus tensors, and those of another shape or number type.
     pub(super) fn problems(&self, config: &CsmConfig) -> Vec<String> {
         let expected = expected(config);
         let mut problems = Vec::new();
@@ -288,7 +288,7 @@ pub(super) fn expected(config: &CsmConfig) -> Vec<(String, Vec<usize>)> {
 }
 
 impl Gathered {
-    /// What is wrong with it as the tensor `name` of this shape.
+    /// Its problem as the tensor `name` of this shape.
     fn problem(&self, name: &str, shape: &[usize]) -> Option<String> {
         let Some(weight) = &self.weight else {
             return Some(format!("{name}: missing, only its scales or an adapter's factors are stored"));

@@ -58,7 +58,7 @@ pub(super) fn find(id: &Path) -> Result<Option<PathBuf>> {
     current_snapshot(&repository).map(Some).ok_or_else(|| missing("has no complete snapshot (refs/main leads nowhere)"))
 }
 
-/// The file `name` in the current snapshot of the repository `id`, if it is there.
+/// The file `name` in the current snapshot of the repository `id`, if it exists.
 pub(super) fn file(id: &str, name: &str) -> Option<PathBuf> {
     let (owner, repository) = repository(id)?;
     let path = current_snapshot(&cached(owner, repository)?)?.join(name);

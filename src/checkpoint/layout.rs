@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Kyutai's file of Mimi, under its published name and under those that people give it.
+/// Kyutai's file of Mimi, under its published name and common other ones.
 pub(crate) const CODEC_FILES: [&str; 3] = [MIMI_FILE, "mimi.safetensors", "codec.safetensors"];
 const MIMI_FILE: &str = "tokenizer-e351c8d8-checkpoint125.safetensors";
 /// A folder next to the weights with nothing but the codec, where mlx-audio does not look.
@@ -54,7 +54,7 @@ pub(super) fn config(source: &Source) -> Result<(Option<Value>, Source)> {
     Ok((None, source.clone()))
 }
 
-/// The files with the model's weights: those that `transformers_weights` of config.json names, else `model.safetensors`, else the
+/// The files with the model's weights: the ones that `transformers_weights` of config.json names, else `model.safetensors`, else the
 /// shards of its index, else another weight file. Their tensors identify their content.
 pub(super) fn weight_files(source: &Source, config: Option<&Value>) -> Result<Vec<WeightFile>> {
     if let Some(named) = config.and_then(|c| c.get("transformers_weights")).filter(|named| !named.is_null()) {
@@ -139,7 +139,7 @@ pub(super) fn codec_file(source: &Source) -> Result<(WeightFile, Option<String>)
         }
     }
     let problem = format!(
-        "missing: the checkpoint has no codec; expected Mimi in {MIMI_FILE} beside the weights, or {} in Hugging Face's cache \
+        "missing: the checkpoint has no codec; expected Mimi in {MIMI_FILE} next to the weights, or {} in Hugging Face's cache \
          (`csm download {}` fetches it)",
         CODEC_REPOSITORIES.map(|(repository, _)| repository).join(" or "),
         CODEC_REPOSITORIES[0].0

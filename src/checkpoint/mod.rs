@@ -55,11 +55,11 @@ pub struct Checkpoint {
     pub(crate) config_json: Value,
     /// The weights, checked and not yet read.
     pub tensors: TensorStore,
-    /// What the user should know about the checkpoint's files: settings that are not followed.
+    /// Warnings for the user: settings that are not followed.
     pub warnings: Vec<String>,
-    /// What was borrowed from elsewhere or completed.
+    /// Parts that were borrowed or completed.
     pub notes: Vec<String>,
-    /// What the voice can read.
+    /// The characters that the voice can read.
     pub text_profile: TextProfile,
     /// Names of the formats that its files are in.
     pub formats: Vec<&'static str>,
@@ -73,7 +73,7 @@ pub struct Checkpoint {
     sha256: OnceLock<String>,
 }
 
-/// What a user names: a checkpoint, and an adapter for it.
+/// The user's choice: a checkpoint, and an adapter for it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckpointSpec {
     /// A folder, a weight file, the id of a repository in Hugging Face's cache, or a LoRA adapter's folder; nothing

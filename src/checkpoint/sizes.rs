@@ -12,7 +12,7 @@ const MAX_POSITIONS: usize = 2_048;
 /// `config.json` as transformers writes it, from what the file says and the weights show.
 ///
 /// # Errors
-/// What is missing, in words.
+/// The missing setting, in words.
 pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, String> {
     let mut config = given.unwrap_or_else(|| json!({}));
     let Some(fields) = config.as_object_mut() else { return Err("expected an object".into()) };
@@ -56,7 +56,7 @@ pub(super) fn complete(given: Option<Value>, found: &Gatherer) -> Result<Value, 
     }
     let Some(fields) = config.as_object_mut() else { return Err("expected an object".into()) };
     if found.knows_sizes() {
-        // mlx-audio's configs may have a model type of their own, and one table is all these layouts can hold.
+        // mlx-audio's configs may have their own model type, and one table is all these layouts can hold.
         fields.remove("model_type");
         fields.insert("tie_codebooks_embeddings".into(), true.into());
     }
@@ -83,7 +83,7 @@ fn stack(named: Option<&Value>, found: &Gatherer, prefix: &str, field: &str) -> 
     found.flavours.iter().copied().find(fits).ok_or_else(|| {
         format!(
             "config.json does not say the sizes, and {prefix} with {layers} layers of width {width} and feed-forward {ffn} is none of {}; \
-             put the checkpoint's config.json beside its weights",
+             put the checkpoint's config.json next to its weights",
             names()
         )
     })

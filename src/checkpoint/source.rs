@@ -79,7 +79,7 @@ impl Source {
     }
 }
 
-/// What a file is that begins like this and holds no weights that can be read.
+/// The type of a file without readable weights that begins with these bytes.
 pub(super) fn foreign_content(start: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&start[..start.len().min(256)]).trim_start().to_lowercase();
     let saved_page = "is a web page saved as weights, not the weights: the download was answered by a log-in or error page; \

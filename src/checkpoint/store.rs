@@ -25,7 +25,7 @@ pub(super) struct StoredTensor {
     /// Whether a head's rows come in pairs.
     pub(super) paired_rows: bool,
     pub(super) quantisation: Option<Quantisation>,
-    /// What adapters do to it, in order.
+    /// Changes by adapters, in order.
     pub(super) changes: Vec<Change>,
 }
 

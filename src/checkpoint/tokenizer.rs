@@ -31,7 +31,7 @@ pub(super) struct TextTokenizer {
     positions: usize,
 }
 
-/// What a layout says about the tokenizer.
+/// The tokenizer's settings in a layout.
 pub(super) struct TokenizerRules<'a> {
     /// Whether it may be borrowed from another repository and completed.
     pub(super) separate: bool,
@@ -222,7 +222,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer> {
     guarded(|| Tokenizer::from_bytes(&bytes)).ok_or_else(|| not(&"reading it fails"))?.map_err(|e| not(&e))
 }
 
-/// What `call` gives, unless it panics: tokenizer files can make the library do so.
+/// The result of `call`, unless it panics: tokenizer files can make the library do so.
 fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(call)).ok()
 }
@@ -266,7 +266,7 @@ impl Growth {
                 }
                 let is_text = normalizer.pointer("/pattern/String").is_some();
                 let times = content.chars().count().div_ceil(if is_text { pattern.chars().count() } else { 1 }).max(1);
-                // What an earlier step wrote may be replaced again: then the factors multiply.
+                // The output of an earlier step may be replaced again: then the factors multiply.
                 let again = !is_text || self.written.contains(pattern);
                 self.factor = if again { self.factor.max(1) * times } else { self.factor.max(times) };
                 self.write(content);

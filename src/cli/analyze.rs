@@ -99,7 +99,7 @@ fn is_recording(path: &Path) -> bool {
     EXTENSIONS.contains(&ending.as_str()) && !path.is_dir()
 }
 
-/// A recording as a clip without tokens, with the text of the file beside it, if there is one.
+/// A recording as a clip without tokens, with the text of a .txt file of the same name, if one exists.
 fn read_sound(path: &Path, checkpoint: &Checkpoint) -> Result<Clip> {
     let dims = checkpoint.dims();
     let recording = read_recording(path, dims.sample_rate, Length::Whole)?;
@@ -121,7 +121,7 @@ fn tokens_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("tokens.json") } else { path.to_owned() }
 }
 
-/// The last parts of each path, as many as it takes for all names to differ; a path that is there twice gets a number.
+/// The shortest tails of the paths for which all names differ; a repeated path gets a number.
 fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
     let parts: Vec<Vec<String>> = paths
         .iter()
@@ -145,7 +145,7 @@ fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
     named.collect()
 }
 
-/// What the model computed of a clip: its waveform, its draws or why there are none, and the candidates of its draws.
+/// Data that the model computed for a clip: its waveform, its draws or why there are none, and the candidates of its draws.
 struct Computed {
     clip: Clip,
     stats: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,

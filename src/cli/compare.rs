@@ -133,7 +133,7 @@ fn clip_spec(args: &CompareArgs, checkpoint: &Checkpoint, mode: Mode, seed: u64)
     Ok(ClipSpec::new(&*args.text, args.speaker, sampling))
 }
 
-/// What was made with one seed.
+/// The clips of one seed.
 #[derive(Default)]
 struct SeedClips {
     clips: Vec<ObservedClip>,

@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 /// Flags of `csm doctor`.
 #[derive(clap::Args, Debug)]
 pub struct DoctorArgs {
-    /// A checkpoint: a folder, a weight file, an adapter, or the id of a repository in Hugging Face's cache
+    /// A checkpoint: a folder, a weight file, an adapter, or the id of a repository in Hugging Face's cache [default: the embedded
+    /// demo voice]
     #[arg(value_name = "PATH|ID")]
-    path: PathBuf,
+    path: Option<PathBuf>,
     /// A LoRA adapter for it
     #[arg(long, value_name = "DIR[:STRENGTH]")]
     adapter: Option<AdapterSpec>,
@@ -24,7 +25,7 @@ pub struct DoctorArgs {
 
 /// Examines a checkpoint. One that cannot be used is a failed check.
 pub(super) fn run(args: &DoctorArgs) -> Result<Outcome> {
-    let spec = CheckpointSpec { path: Some(args.path.clone()), adapter: args.adapter.clone(), load_anyway: true };
+    let spec = CheckpointSpec { path: args.path.clone(), adapter: args.adapter.clone(), load_anyway: true };
     let found = examine(&spec)?;
     if args.json {
         let json = serde_json::to_string(&found).map_err(|e| Error::write("(standard output)", e))?;
@@ -79,7 +80,9 @@ fn text(found: &Examination) -> String {
     let working_set =
         found.gpu_working_set_bytes.map(|bytes| format!(", which can work with {}", gigabytes(bytes as usize)));
     rows.push(("MLX computes on", format!("{}{}", found.device, working_set.unwrap_or_default())));
-    let versions = [found.operating_system.clone(), found.mlx_version.as_ref().map(|v| format!("MLX {v}"))];
+    let program = concat!("CSM Studio ", env!("CARGO_PKG_VERSION")).to_owned();
+    let mlx = found.mlx_version.as_ref().map(|v| format!("MLX {v}"));
+    let versions = [Some(program), found.operating_system.clone(), mlx];
     rows.push(("versions", versions.into_iter().flatten().collect::<Vec<_>>().join(", ")));
     if let (Some(total), Some(free)) = (found.machine_memory_bytes, found.available_memory_bytes) {
         rows.push((

@@ -9,6 +9,7 @@ mod download;
 mod generate;
 mod keep_takes;
 mod listen;
+mod manual;
 mod output;
 mod param_args;
 mod progress;
@@ -24,7 +25,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::audio::recording::{self, Length, Recording};
 use crate::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
@@ -78,9 +79,30 @@ enum CliCommand {
     Listen(listen::ListenCommand),
     /// List the voices of a checkpoint
     Voices(voices::VoicesArgs),
+    /// Write manual pages and completions for bash, fish and zsh
+    Manual(manual::ManualArgs),
 }
 
-/// What has to be set before anything else runs, in every program.
+/// The program `csm-generate-mlx`.
+#[derive(Parser)]
+#[command(name = "csm-generate-mlx", version, about = "Speak a text into a WAV file (the same as `csm generate`)")]
+struct GenerateProgram {
+    #[command(flatten)]
+    args: generate::GenerateArgs,
+}
+
+/// The program `csm-studio`.
+#[derive(Parser)]
+#[command(name = "csm-studio", version, about = "Speak, listen, and see what sampling does")]
+struct StudioProgram {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// What to open: folders of takes, token files, WAV files
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Process-wide settings, made before anything else runs in every program.
 fn prepare_process() {
     // Past a file size limit a write is to fail like one on a full disk, which loses nothing; by default the signal ends the program.
     #[cfg(unix)]
@@ -120,19 +142,16 @@ pub fn csm() -> ExitCode {
         CliCommand::Quantize(args) => quantize::run(&args),
         CliCommand::Listen(command) => listen::run(&command),
         CliCommand::Voices(args) => voices::run(&args),
+        CliCommand::Manual(args) => {
+            manual::run(&args, [Cli::command(), GenerateProgram::command(), StudioProgram::command()])
+        }
     })
 }
 
 /// `csm-generate-mlx`: the ancestor's name for `csm generate`.
 pub fn csm_generate_mlx() -> ExitCode {
     prepare_process();
-    #[derive(Parser)]
-    #[command(name = "csm-generate-mlx", version, about = "Speak a text into a WAV file (the same as `csm generate`)")]
-    struct Program {
-        #[command(flatten)]
-        args: generate::GenerateArgs,
-    }
-    let args = Program::parse().args;
+    let args = GenerateProgram::parse().args;
     diagnostics::start(args.debug());
     find_device();
     exit(generate::run(&args))
@@ -140,17 +159,8 @@ pub fn csm_generate_mlx() -> ExitCode {
 
 /// Runs the program `csm-studio`.
 pub fn csm_studio() -> ExitCode {
-    #[derive(Parser)]
-    #[command(name = "csm-studio", version, about = "Speak, listen, and see what sampling does")]
-    struct Program {
-        #[command(flatten)]
-        model: ModelArgs,
-        /// What to open: folders of takes, token files, WAV files
-        #[arg(value_name = "FILE")]
-        files: Vec<PathBuf>,
-    }
     prepare_process();
-    let args = Program::parse();
+    let args = StudioProgram::parse();
     diagnostics::start(false);
     find_device();
     exit(crate::studio::run(args.model.spec(), args.files).map(|()| Outcome::Done))

@@ -16,7 +16,7 @@ pub struct AttentionHead {
 pub struct PromptWords {
     /// The positions of the text to speak.
     pub text: Range<usize>,
-    /// Its words, in order; those that the voice leaves out are not there.
+    /// Its words, in order, without those that the voice leaves out.
     pub words: Vec<PromptWord>,
 }
 

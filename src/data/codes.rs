@@ -37,7 +37,7 @@ impl Codes {
     /// Frames one by one.
     ///
     /// # Errors
-    /// What is wrong with the first frame that has another length than frame 0.
+    /// The error for the first frame whose length is not that of frame 0.
     pub fn from_frames<F: AsRef<[u32]>>(frames: impl IntoIterator<Item = F>) -> Result<Self, String> {
         let mut codes: Option<Self> = None;
         for (t, frame) in frames.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What can be wrong with a clip: one list, with the limits from which each issue counts.
+//! Problems of a clip: one list, with the limits from which each issue counts.
 
 use std::ops::Range;
 
@@ -214,7 +214,7 @@ impl Issue {
         }
     }
 
-    /// What `stop` says is wrong with a clip of `frames` frames.
+    /// The problem that `stop` implies for a clip of `frames` frames.
     pub fn of_stop(stop: FinishReason, frames: usize) -> Option<Self> {
         match stop {
             FinishReason::Eos => (frames == 0).then_some(Self::Empty),

@@ -21,7 +21,7 @@ pub enum Mode {
     Hybrid,
 }
 
-/// What computes the logits.
+/// The backend that computes the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// The language model runs on MLX.
@@ -59,7 +59,7 @@ pub struct ModeInfo {
     pub summary: &'static str,
     /// How a token is drawn, for `--debug`.
     pub sampler: &'static str,
-    /// What computes the logits.
+    /// The backend that computes the logits.
     pub backend: Backend,
     /// Where the randomness comes from.
     pub noise: NoiseSource,

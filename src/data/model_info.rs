@@ -23,10 +23,10 @@ pub struct Voice {
     pub description: String,
 }
 
-/// What each code says: K lists of strings, "" if nothing is known (`code_labels.json`).
+/// The label of each code: K lists of strings, "" if nothing is known (`code_labels.json`).
 pub type Labels = Vec<Vec<String>>;
 
-/// What front ends and reports know of a model.
+/// A model, as front ends and reports know it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
     /// Name of the checkpoint, from its folder or config.
@@ -37,7 +37,7 @@ pub struct ModelInfo {
     /// Its named speakers; empty if the checkpoint names none.
     #[serde(skip)]
     pub voices: Vec<Voice>,
-    /// What each code says, if known.
+    /// The label of each code, if known.
     #[serde(skip)]
     pub labels: Option<Labels>,
 }

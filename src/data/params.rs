@@ -53,7 +53,7 @@ impl Stage {
     }
 }
 
-/// What kind of number a setting is.
+/// The kind of number of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamKind {
     /// A real number, shown with two decimals.

@@ -115,7 +115,7 @@ impl<'a> Fetcher<'a> {
         // Retries are reported by `with_retries`, bytes from inside an attempt.
         let observer = std::cell::RefCell::new(observer);
         let mut report = |progress: Progress| (observer.borrow_mut())(progress);
-        // What was fetched was wrong and is thrown away: that is not progress, and not worth a third attempt.
+        // The fetched file was wrong and is deleted: that is not progress, and not worth a third attempt.
         let mut restart = |problem: String, progress: &mut bool| {
             restarts += 1;
             *progress = false;
@@ -220,7 +220,7 @@ fn continues_at(response: &ureq::http::Response<ureq::Body>, start: u64) -> bool
     response.status().as_u16() == 206 && range.is_some_and(|r| r.starts_with(&format!("bytes {start}-")))
 }
 
-/// Whether the file's bytes are those that the repository lists.
+/// Whether the file matches the size and hash that the repository lists.
 fn matches(part: &mut File, file: &RepositoryFile) -> std::io::Result<bool> {
     part.seek(SeekFrom::Start(0))?;
     let hex = |digest: &[u8]| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();

@@ -1,4 +1,4 @@
-//! What the server says: a repository's files, and why it refuses.
+//! Answers of the server: a repository's files, and reasons of refusal.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) struct RepositoryFile {
     pub(super) digest: Digest,
 }
 
-/// What a file's bytes are checked against; it is the blob's name in the cache.
+/// The hash that a file is checked against; it is the blob's name in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Digest {
     /// SHA-256 of a large file.

@@ -16,7 +16,7 @@ use crate::checkpoint::{files_of_borrowed, hub_cache, needed_repositories};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file, read_text, write_atomically};
 
-/// What to fetch and how.
+/// Repository, revision and options of a download.
 #[derive(Clone, Debug)]
 pub struct DownloadSpec {
     /// Repository `owner/name`, or the short name `csm-1b`.
@@ -96,7 +96,7 @@ pub enum Progress {
     },
 }
 
-/// What a download gave.
+/// The result of a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downloaded {
     /// Folder of the downloaded snapshot.
@@ -147,7 +147,7 @@ fn repository(
     let root = spec.cache.join(format!("models--{owner}--{name}"));
     let listing = match hub.listing(&id, cancelled, observer) {
         Ok(listing) => listing,
-        // Once it is there, it needs no network.
+        // A repository in the cache needs no network.
         Err(e @ Error::Download { .. }) => {
             return match hub_cache::current_snapshot(&root) {
                 Some(snapshot) if spec.revision == "main" => {

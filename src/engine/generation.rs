@@ -117,7 +117,7 @@ pub struct GeneratedFrame {
     pub sampling: Sampling,
 }
 
-/// What one turn of the loop did to one clip.
+/// The result of one turn of the loop for one clip.
 #[derive(Clone, Debug)]
 pub enum LoopEvent {
     /// A frame was generated and appended to the clip.
@@ -205,7 +205,7 @@ impl<'a> Generation<'a> {
     /// frame or takes over from another.
     ///
     /// # Errors
-    /// What the engine reports.
+    /// Errors of the engine.
     pub fn next_frames(&mut self, engines: &mut dyn EngineProvider) -> Result<Vec<(usize, LoopEvent)>> {
         let mut events = Vec::new();
         for n in 0..self.clips.len() {
@@ -298,7 +298,7 @@ fn check_edit(edit: &Edit, dims: &ModelDims) -> Result<()> {
 /// A whole clip: its frames and, if the request is observed, the logits they were drawn from.
 ///
 /// # Errors
-/// What the engine reports.
+/// Errors of the engine.
 pub fn observed_clip(
     request: &GenerationRequest,
     dims: &ModelDims,

@@ -87,8 +87,8 @@ pub trait Engine {
     /// [`crate::error::Error::Engine`] with the error of MLX or PyTorch.
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()>;
 
-    /// Generates the next frame of each sequence. After [`Engine::prefill`] there may be as many as one likes, all with the same
-    /// prompt; later as many as before, or as [`Engine::select`] left. They may differ in seed and forced tokens.
+    /// Generates the next frame of each sequence. After [`Engine::prefill`] their number is free, all with the same
+    /// prompt; later it is the number before, or the one that [`Engine::select`] left. They may differ in seed and forced tokens.
     ///
     /// # Errors
     /// [`crate::error::Error::Engine`] with the error of MLX or PyTorch.
@@ -117,7 +117,7 @@ pub trait Engine {
     }
 }
 
-/// What tells loaded engines of one checkpoint apart.
+/// The settings in which loaded engines of one checkpoint differ.
 pub type EngineKey = (Backend, Dtype);
 
 /// The engine that `sampling` asks for.
@@ -130,7 +130,7 @@ pub trait EngineProvider {
     /// The engine that `sampling` asks for, loaded if need be.
     ///
     /// # Errors
-    /// What loading it reports.
+    /// Errors of loading it.
     fn engine(&mut self, sampling: &Sampling) -> Result<&mut dyn Engine>;
 }
 

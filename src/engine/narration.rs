@@ -44,7 +44,7 @@ impl Narration {
     /// The clip of the next piece; `None` after the last. `prompt` tokenises a spec for a model of these sizes.
     ///
     /// # Errors
-    /// What `prompt` reports; [`Error::ContextTooLong`] for a piece that does not fit and cannot be split.
+    /// Errors of `prompt`; [`Error::ContextTooLong`] for a piece that does not fit and cannot be split.
     pub fn next(
         &mut self,
         dims: &ModelDims,

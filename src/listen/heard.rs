@@ -18,7 +18,7 @@ impl Heard {
         self.playing = Some((button, from.max(0.0), now));
     }
 
-    /// What plays stops.
+    /// Stops playback.
     pub(super) fn stop(&mut self, now: f64, lengths: &[f64]) {
         let Some((button, from, started)) = self.playing.take() else { return };
         let end = (from + now - started).min(lengths.get(button).copied().unwrap_or(0.0));

@@ -100,7 +100,7 @@ pub struct TestKindInfo {
     pub can_repeat_sounds: bool,
     /// Alternative of the test of a pair of conditions against even chances.
     pub sides: Sides,
-    /// What a vote says of two conditions, between their names.
+    /// The words between the names of two conditions in a vote.
     pub(super) relation: &'static str,
 }
 
@@ -245,7 +245,7 @@ impl TestKindInfo {
         self.sounds.contains(&sounds) && x_fits && expected_fits
     }
 
-    /// Whether a trial may have an open reference, beside which the same sound stands hidden among the others.
+    /// Whether a trial may have an open reference, with the same sound hidden among the others.
     pub fn can_have_reference(&self) -> bool {
         self.form_has_sliders()
     }

@@ -20,7 +20,7 @@ const STYLE: &str = include_str!("../../assets/listen/page.css");
 /// where the test says.
 ///
 /// Which sounds a trial has, and which one is X, is not readable in its source: the sounds are in a drawn order, and the lists are
-/// scrambled with the test's hash. That is no secret from someone who runs the page's program by hand; it is one from someone who looks.
+/// scrambled with the test's hash. That hides them from a listener who looks at the source, not from one who runs the page's code by hand.
 pub fn test_page(test: &ListeningTest) -> String {
     let mut random = RepeatableRandom::new(test.seed ^ 0x7061_6765);
     let mut order: Vec<usize> = (0..test.stimuli.len()).collect();

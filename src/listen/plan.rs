@@ -1,6 +1,6 @@
 //! The trials of a test, and the lists: which trials a listener has, in which order, with the sounds in which places.
 //!
-//! Each listener has a list of their own, so that effects of order, fatigue and practice do not fall on the same trials for all.
+//! Each listener has their own list, so that effects of order, fatigue and practice do not fall on the same trials for all.
 
 use super::kind::{TestKind, TestKindInfo};
 use super::stimulus::Stimulus;
@@ -10,7 +10,7 @@ use crate::data::RepeatableRandom;
 /// Lists of a test, unless more listeners are planned.
 pub(super) const LISTS: usize = 24;
 
-/// What the trials are made of.
+/// The material of the trials.
 pub(super) struct TrialPlan<'a> {
     pub(super) kind: TestKind,
     pub(super) stimuli: &'a [Stimulus],
@@ -48,7 +48,7 @@ impl TrialPlan<'_> {
         self.stimuli[trial.stimuli[0]].item
     }
 
-    /// The trials in a drawn order: those that count, their repeats, practice, checks of attention.
+    /// The trials in random order: those that count, their repeats, practice, checks of attention.
     pub(super) fn trials(&self, random: &mut RepeatableRandom) -> Vec<Trial> {
         let mut trials = self.counted();
         random.shuffle(&mut trials);
@@ -206,7 +206,7 @@ fn turned(trial: &Trial) -> Trial {
 }
 
 /// Rows of Williams squares, one after the other: in a square every symbol is in each place equally often and follows every other one
-/// equally often (Williams 1949). The symbols of each square are drawn anew.
+/// equally often (Williams 1949). Each square has newly drawn symbols.
 #[derive(Default)]
 struct Rows(Vec<Vec<usize>>);
 

@@ -1,4 +1,4 @@
-//! What a test can find, in words: to be read before it.
+//! The power of a test, in words.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub struct PowerPlan {
 }
 
 impl PowerPlan {
-    /// What the test can find, in words.
+    /// The power of the test, in words.
     pub fn describe(&self) -> String {
         let (design, spread) = (self.design, self.spread);
         if self.kind.info().sides == Sides::One {
@@ -42,7 +42,7 @@ impl PowerPlan {
             Some(_) => DIFFERENCES.map(|d| (format!("difference of {d} SD"), Effect::Difference(d))).into(),
         };
         let found = effects.into_iter().map(|(name, effect)| {
-            // Of one listener or one item the conclusion is of that one: how others differ has no part in it.
+            // With one listener or one item the conclusion is about that one: how others differ plays no part.
             let of = |units: usize| if units > 1 { spread } else { 0.0 };
             let truth = Truth { effect, listener_spread: of(design.listeners), item_spread: of(design.items) };
             format!("a true {name} with a power of {:.0} %", 100.0 * simulated_power(design, truth))
@@ -55,7 +55,7 @@ impl PowerPlan {
         )
     }
 
-    /// What the design cannot do, whatever the answers are; `None` if it can be significant.
+    /// The limit of the design, whatever the answers are; `None` if it can be significant.
     pub fn warning(&self) -> Option<String> {
         let design = self.design;
         if self.kind.info().sides == Sides::One {

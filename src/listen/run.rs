@@ -63,7 +63,7 @@ impl HeadphoneCheck {
     }
 }
 
-/// What a listener said in a whole test, or as far as they came.
+/// The answers of a listener, complete or not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// The format's name and version.
@@ -72,7 +72,7 @@ pub struct Results {
     pub test_sha256: String,
     /// Name of the listener.
     pub listener: String,
-    /// What they listened with.
+    /// Their headphones or loudspeakers.
     pub device: String,
     /// Version of the program that asked.
     pub version: String,
@@ -146,7 +146,7 @@ impl Results {
         }
     }
 
-    /// Trials that were answered, of those that were to be.
+    /// Numbers of answered trials and of all trials.
     pub fn progress(&self, test: &ListeningTest) -> (usize, usize) {
         let wanted = self.presentations(test);
         let answered: BTreeSet<usize> = self.answers.iter().map(|answer| answer.trial).collect();
@@ -255,7 +255,7 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
         Some(stimulus)
     }
 
-    /// What plays stops.
+    /// Stops playback.
     pub fn stop(&mut self, now: f64) {
         self.heard.stop(now, &self.lengths());
     }
@@ -310,7 +310,7 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
         self.results.listener = name.into();
     }
 
-    /// What was said so far.
+    /// The answers so far.
     pub fn results(&self) -> &Results {
         &self.results
     }
@@ -378,7 +378,7 @@ mod tests {
         run.answer(Choice::First, 0, 1.0, 10.0).unwrap();
         let first = run.results().answers[0].clone();
         assert_eq!((first.trial, first.heard), (test.list(3)[0].trial, vec![0.5, 0.5, 0.5]));
-        assert!(!run.can_answer(99.0) && run.progress() == (1, 4), "the next trial is played anew");
+        assert!(!run.can_answer(99.0) && run.progress() == (1, 4), "the next trial starts unplayed");
         assert!(run.undo() && run.progress() == (0, 4) && run.can_answer(10.0) && run.trial() == Some(&trial));
         run.answer(Choice::Second, 0, 1.0, 10.0).unwrap();
         assert_eq!(run.results().answers[0].choice, Choice::Second);

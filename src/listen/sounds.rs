@@ -127,7 +127,7 @@ pub(super) fn unify(conditions: &mut [Condition], warnings: &mut Vec<String>) ->
     Ok(())
 }
 
-/// Ends the sounds of each item with silence where they are shorter than the longest; or says which differ, as their length tells them
+/// Ends the sounds of each item with silence where they are shorter than the longest; or says which differ, as their length would reveal them
 /// apart.
 pub(super) fn pad(conditions: &mut [Condition], pad: bool, warnings: &mut Vec<String>) {
     let items = conditions.first().map_or(0, |(_, sounds)| sounds.len());

@@ -8,7 +8,7 @@ use crate::data::Sampling;
 /// A sound of a test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stimulus {
-    /// What it is of, from 0: the same text in every condition.
+    /// Index of the item, from 0: the same text in every condition.
     pub item: usize,
     /// Its condition, from 0.
     pub condition: usize,

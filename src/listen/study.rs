@@ -1,4 +1,4 @@
-//! What surrounds the trials: what listeners read and are asked, how they are screened, and what was decided before anybody listened.
+//! Everything around the trials: what listeners read and are asked, how they are screened, and what was decided before anybody listened.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::texts::Language;
 /// Instructions, checks and rules of a test. All of it is part of the test's hash.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Study {
-    /// What listeners read before the first trial; paragraphs by blank lines.
+    /// Text that listeners read before the first trial; paragraphs by blank lines.
     #[serde(default)]
     pub instructions: String,
     /// Whether listeners set their volume by a sound of the test first.
@@ -16,7 +16,7 @@ pub struct Study {
     /// Whether listeners have to pass the check for headphones (page only).
     #[serde(default)]
     pub headphone_check: bool,
-    /// What listeners are asked about themselves.
+    /// Questions about the listener.
     #[serde(default)]
     pub questionnaire: Vec<Question>,
     /// Trials between two breaks that are offered; no breaks if 0.
@@ -28,10 +28,10 @@ pub struct Study {
     /// Where the page sends the results; nowhere if empty.
     #[serde(default)]
     pub post: String,
-    /// What the page shows at its end, such as the code of a crowdsourcing platform; nothing if empty.
+    /// Text at the end of the page, such as the code of a crowdsourcing platform; none if empty.
     #[serde(default)]
     pub completion: String,
-    /// What the test is to show, stated before it.
+    /// The hypothesis, stated before the test.
     #[serde(default)]
     pub hypothesis: String,
     /// Listeners that are planned; 0 if that was not said.
@@ -105,7 +105,7 @@ pub(super) const LEAST_FOR_CONSTANT: usize = 8;
 /// Repeats that are needed before their share says something.
 pub(super) const LEAST_FOR_ALIKE: usize = 3;
 
-/// What a test has for its rules to look at.
+/// The parts of a test that its rules use.
 pub(super) struct Screened {
     pub(super) anchor: bool,
     pub(super) reference: bool,
@@ -115,7 +115,7 @@ pub(super) struct Screened {
 }
 
 impl Screening {
-    /// Its rules in words, those that apply to a test.
+    /// The rules that apply to a test, in words.
     pub(super) fn rules(&self, test: &Screened) -> Vec<String> {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         let rules = [

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Condition, PlannedSound};
 use crate::error::{Error, Result};
 
-/// What tells the conditions of a test apart.
+/// The setting by which the conditions of a test differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Template {
     /// Each take is a condition.
@@ -58,7 +58,7 @@ impl Template {
     }
 
     /// The conditions of these takes, each with the same items in the same order, and what was left out. Takes are compared that are alike
-    /// in everything but what tells the conditions apart; where a condition has one more often than another, the ones that are too many
+    /// in every setting except the one by which the conditions differ; where a condition has one more often than another, the ones that are too many
     /// are left out.
     ///
     /// # Errors
@@ -96,14 +96,14 @@ impl Template {
         Ok((chosen.into_iter().map(|(name, takes)| (name, sounds(takes))).collect(), warnings))
     }
 
-    /// What a take has to share with the takes that it is compared with: everything but what tells the conditions apart. Of takes as
+    /// Settings that a take has to share with the takes that it is compared with: every setting except the one by which the conditions differ. Of takes as
     /// conditions each one is asked about, whatever it says.
     fn item(self, take: &TakeSound) -> String {
         let shared = self.shared(take);
         shared.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// The settings of a take, but for what tells the conditions apart.
+    /// The settings of a take, without the one by which the conditions differ.
     fn shared(self, take: &TakeSound) -> Vec<(&'static str, String)> {
         if self == Self::Takes {
             return Vec::new();

@@ -36,23 +36,23 @@ pub struct ListeningTest {
     pub question: String,
     /// Names of the conditions; a listener does not see them.
     pub conditions: Vec<String>,
-    /// Sounds of the test, by their index. Their order is drawn, so that an index tells nothing.
+    /// Sounds of the test, by their index. Their order is drawn, so that an index reveals nothing.
     pub stimuli: Vec<Stimulus>,
     /// The trials.
     pub trials: Vec<Trial>,
-    /// For each listener a list: trials in an order of their own, with sounds in places of their own. Who has no number has a drawn one.
+    /// For each listener a list: trials in their own order, with sounds in their own places. A listener without a number gets a random list.
     #[serde(default)]
     pub lists: Vec<Vec<Presentation>>,
-    /// What surrounds the trials.
+    /// Instructions, checks and rules.
     #[serde(default)]
     pub study: Study,
-    /// What orders and places were drawn from.
+    /// Seed of the orders and places.
     pub seed: u64,
     /// Version of the program that made it.
     pub version: String,
 }
 
-/// What a test is made of.
+/// The design of a test.
 #[derive(Clone, Debug)]
 pub struct TestPlan {
     /// Kind of the test.
@@ -82,9 +82,9 @@ pub struct TestPlan {
     pub pad: bool,
     /// Items that each listener hears; all if `None`.
     pub items_per_listener: Option<usize>,
-    /// What surrounds the trials.
+    /// Instructions, checks and rules.
     pub study: Study,
-    /// What orders and places are drawn from.
+    /// Seed of the orders and places.
     pub seed: u64,
 }
 
@@ -152,7 +152,7 @@ impl TestPlan {
 pub struct MadeTest {
     /// The test itself.
     pub test: ListeningTest,
-    /// What the user should know of its sounds, each by its source.
+    /// Notes for the user about its sounds, each by its source.
     pub warnings: Vec<String>,
 }
 
@@ -639,7 +639,7 @@ pub(super) mod tests {
         assert_eq!(repeated, [2, 2, 2]);
     }
 
-    /// The reference has a button of its own and stands among the others.
+    /// The reference has its own button and is also among the others.
     #[test]
     fn a_reference_is_open_and_hidden() {
         let test = made(&TestPlan { reference: Some("condition 1".into()), ..plan(TestKind::Rating, 3, 2, 1) });

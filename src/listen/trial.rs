@@ -61,7 +61,7 @@ pub(super) fn letter(place: usize) -> String {
     char::from(b'A' + (place % 26) as u8).to_string()
 }
 
-/// A trial as one listener meets it: which one, with its sounds in an order of its own.
+/// A trial as one listener gets it: its index, and the order of its sounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presentation {
     /// The trial, from 0.

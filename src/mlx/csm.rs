@@ -34,7 +34,7 @@ pub struct MlxCsm {
     stream: Stream,
     /// Input that the backbone has not seen yet, (B, T, d).
     next_input: Option<Array>,
-    /// Of the sequences whose mode takes PyTorch's noise.
+    /// Noise streams of the sequences whose mode uses PyTorch's noise.
     noise: Vec<NoisePrefetcher>,
 }
 
@@ -43,7 +43,7 @@ impl MlxCsm {
     /// where there is a GPU: it reads weights as they are stored, and GPUs have faster and less exact ways to compute in float32.
     ///
     /// # Errors
-    /// What reading the weights or MLX reports.
+    /// Errors of reading the weights, and of MLX.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         if precision == Dtype::Float32
             && !machine::graph_wanted()

@@ -1,4 +1,4 @@
-//! What MLX computes on.
+//! The device of MLX.
 
 use std::ffi::{CStr, c_char};
 use std::sync::LazyLock;
@@ -30,7 +30,7 @@ pub fn find_device() -> Result<()> {
     Ok(())
 }
 
-/// In an application's bundle MLX's kernels lie in `Resources`; elsewhere MLX finds them beside its library.
+/// In an application's bundle MLX's kernels lie in `Resources`; elsewhere MLX finds them next to its library.
 #[cfg(target_os = "macos")]
 fn use_kernels_of_the_app() -> Result<()> {
     let program = std::env::current_exe().ok();
@@ -122,7 +122,7 @@ fn version() -> Option<String> {
 mod tests {
     use super::*;
 
-    /// nextest runs each test in a process of its own.
+    /// nextest runs each test in its own process.
     #[test]
     fn mlx_is_refused_while_tf32_is_on() {
         // SAFETY: no other thread of this process runs.

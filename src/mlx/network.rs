@@ -31,7 +31,7 @@ pub(super) trait Network {
     fn record_attention(&mut self, heads: &[AttentionHead]);
     /// The recorded attention of the last position of sequence `row`, once the frame is evaluated: weights of all positions, by head.
     fn attention(&self, row: usize) -> Vec<Vec<f32>>;
-    /// What has to be evaluated with a frame besides what follows from its tokens.
+    /// Arrays to evaluate with a frame, besides those that its tokens depend on.
     fn arrays(&self) -> Vec<Array>;
 }
 
@@ -59,7 +59,7 @@ pub(super) struct GraphNetwork {
     caches: Vec<KvCache>,
     depth_caches: Vec<KvCache>,
     recorded: Vec<AttentionHead>,
-    /// Of the recorded heads, (B, positions) float32 each.
+    /// Attention of the recorded heads, (B, positions) float32 each.
     attention: Vec<Array>,
 }
 
@@ -67,7 +67,7 @@ impl GraphNetwork {
     /// The language model of `checkpoint` in `precision`.
     ///
     /// # Errors
-    /// What reading the weights or MLX reports.
+    /// Errors of reading the weights, and of MLX.
     pub(super) fn load(checkpoint: &Checkpoint, precision: Dtype) -> error::Result<(Self, Embeddings)> {
         let c = &checkpoint.config;
         let weights = CsmWeights::load(&mut ArraySource::new(&checkpoint.tensors, precision), c)?;

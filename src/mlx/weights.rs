@@ -65,6 +65,6 @@ impl ArraySource<'_> {
 /// An array of these bytes, whose number the store has checked.
 pub(super) fn array(bytes: &[u8], shape: &[usize], dtype: Dtype) -> Array {
     let shape: Vec<i32> = shape.iter().map(|n| *n as i32).collect();
-    // SAFETY: the store has checked that `bytes` holds as many numbers of this type as the shape says; MLX copies them.
+    // SAFETY: the store has checked that the length of `bytes` fits the shape and type; MLX copies them.
     unsafe { Array::from_raw_data(bytes.as_ptr().cast::<c_void>(), &shape, dtype) }
 }

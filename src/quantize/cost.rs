@@ -1,4 +1,4 @@
-//! What quantisation costs: a float checkpoint's logits and a quantised one's on the same tokens, and clips from the same noise.
+//! The cost of quantisation: a float checkpoint's logits and a quantised one's on the same tokens, and clips from the same noise.
 
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub struct Cost {
 /// Measures `quantised` against `float` on `texts`, in *exact* mode. One model is in memory at a time.
 ///
 /// # Errors
-/// What loading and the engines report.
+/// Errors of loading and of the engines.
 pub fn measure(float: &Checkpoint, quantised: &Checkpoint, texts: &[&str]) -> Result<Cost> {
     let spec = |n: usize, text: &&str| {
         let sampling = float.suggested_sampling(Mode::Exact, FIRST_SEED + n as u64);

@@ -48,7 +48,7 @@ const WEIGHTS: &str = "model.safetensors";
 /// the codec in its own folder, which mlx-audio passes over.
 ///
 /// # Errors
-/// What reading reports, [`Error::InvalidValue`] for a folder that holds something, [`Error::Write`], [`Error::Cancelled`]. Nothing
+/// Errors of reading, [`Error::InvalidValue`] for a folder that holds something, [`Error::Write`], [`Error::Cancelled`]. Nothing
 /// is left in the folder then.
 pub fn quantize(
     checkpoint: &Checkpoint,
@@ -68,7 +68,7 @@ pub fn quantize(
     fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
     let result = write_all(checkpoint, folder, spec, cancelled);
     if result.is_err() {
-        // What is there is this call's own and not whole.
+        // This call created the folder, and it is incomplete.
         fs::remove_dir_all(folder).ok();
     }
     result

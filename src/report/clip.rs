@@ -59,7 +59,7 @@ impl Serialize for StepsUnavailable {
 pub struct ClipReport {
     /// Its name in the report.
     pub name: String,
-    /// What is said, if known.
+    /// The text, if known.
     pub text: Option<String>,
     /// Speaker number, if recorded.
     pub speaker: Option<u32>,
@@ -92,7 +92,7 @@ pub struct ClipReport {
     /// Statistics of its draws, `[T][K]`.
     #[serde(skip)]
     pub steps: Option<Vec<Vec<TokenStats>>>,
-    /// What its sound is compared with others by.
+    /// Acoustic features for comparison with other clips.
     #[serde(skip)]
     pub(super) features: Option<SoundFeatures>,
     /// Its sound, for a page that plays it.
@@ -160,7 +160,7 @@ impl ClipReport {
         self
     }
 
-    /// What counts against the clip when clips are ranked.
+    /// Problems that count when clips are ranked.
     pub fn issues(&self) -> Vec<Issue> {
         let measured = |key: &str| self.acoustics.as_ref().and_then(|values| values.get(key));
         let ended = self.stop.and_then(|stop| Issue::of_stop(stop, self.frames));

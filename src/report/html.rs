@@ -19,7 +19,7 @@ const COMMON: usize = 5;
 /// HTML with every plot inside: opening it fetches nothing.
 ///
 /// # Errors
-/// What drawing the plots reports.
+/// Errors of drawing the plots.
 pub fn html(report: &Report) -> PlotResult<String> {
     let title = format!("Token report: {}", report.model.name);
     let figures = plots(report).iter().map(figure).collect::<PlotResult<Vec<_>>>()?;

@@ -1,4 +1,4 @@
-//! What a page needs of a clip beyond its statistics.
+//! Content of a page besides a clip's statistics.
 
 use crate::analysis::steps::{Candidate, candidates};
 use crate::audio::peaks::{Peaks, peaks};

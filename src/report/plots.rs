@@ -69,7 +69,7 @@ impl Plot<'_> {
     /// Renders the plot as SVG.
     ///
     /// # Errors
-    /// What the plotting library reports.
+    /// Errors of the plotting library.
     pub fn svg(&self) -> PlotResult<String> {
         font();
         let mut out = String::new();
@@ -84,7 +84,7 @@ impl Plot<'_> {
     /// As a PNG file's bytes.
     ///
     /// # Errors
-    /// What the plotting library reports.
+    /// Errors of the plotting library.
     pub fn png(&self) -> PlotResult<Vec<u8>> {
         font();
         let (w, h) = self.size;

@@ -14,7 +14,7 @@ use crate::data::ModelInfo;
 pub struct Table {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
-    /// What the columns mean, a line each.
+    /// The meaning of each column, one line each.
     pub(super) legend: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl Table {
         &self.rows
     }
 
-    /// What its columns mean, a line each; empty if their headings say all.
+    /// The meaning of each column, one line each; empty if their headings say all.
     pub fn legend(&self) -> &[String] {
         &self.legend
     }
@@ -76,7 +76,7 @@ impl Table {
     }
 }
 
-/// What the columns of [`Table::modes`] mean.
+/// The meaning of the columns of [`Table::modes`].
 const MODES_LEGEND: &str = "between: pairs of clips from both modes; within: pairs of one mode with different seeds, the \
                                        baseline of chance. Use the permutation p-value, corrected for the number of codebooks by \
                                        Holm's method: tokens of one clip are not independent, which chi-square assumes.";

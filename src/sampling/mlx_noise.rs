@@ -7,7 +7,7 @@
 
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 
-/// What MLX's key of a draw is made of: seed, frame and codebook mixed by SplitMix64's finaliser (Steele et al. 2014), so that any frame can
+/// Source of MLX's key of a draw: seed, frame and codebook mixed by SplitMix64's finaliser (Steele et al. 2014), so that any frame can
 /// be made again without the ones before it.
 pub fn native_seed(seed: u64, frame: usize, codebook: usize) -> u64 {
     let mix = |x: u64| {

@@ -9,7 +9,7 @@ pub trait LogitOps {
     type Row;
     /// A single logit.
     type Scalar;
-    /// What the backend reports.
+    /// Errors of the backend.
     type Error;
 
     /// `logits / divisor`.
@@ -44,7 +44,7 @@ impl Cut {
     /// The smallest logit that is kept, for logits that are divided by the temperature.
     ///
     /// # Errors
-    /// What the backend reports.
+    /// Errors of the backend.
     pub fn floor<O: LogitOps>(self, ops: &O, logits: &O::Row, params: SamplingParams) -> Result<O::Scalar, O::Error> {
         match self {
             Self::TopK => ops.kth_largest(logits, params.top_k),
@@ -56,7 +56,7 @@ impl Cut {
 /// top-k keeps k allowed ids. For a greedy draw only the guard applies.
 ///
 /// # Errors
-/// What the backend reports.
+/// Errors of the backend.
 pub fn warp<O: LogitOps>(
     ops: &O,
     logits: O::Row,

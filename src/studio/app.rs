@@ -27,12 +27,12 @@ enum Closing {
     No,
     /// The user is asked.
     Asked,
-    /// What was made until now is being kept; then the window closes.
+    /// The window closes once the unfinished take is stored.
     Ending,
     Confirmed,
 }
 
-/// What is done with a file that is dropped on the window: a recording is a voice prompt, everything else is opened.
+/// The use of a file that is dropped on the window: a recording is a voice prompt, everything else is opened.
 fn command_of_dropped(path: &Path) -> Command {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     match EXTENSIONS.contains(&extension.as_str()) {
@@ -51,7 +51,7 @@ pub struct Studio {
     closing: Closing,
     /// Whether the system has asked the program to end (SIGTERM, SIGINT, SIGHUP).
     terminated: Arc<AtomicBool>,
-    /// Once the window is there; tests have none.
+    /// Set once the window exists; tests have none.
     platform: Option<Platform>,
     /// Frames painted so far.
     pub repaints: u64,
@@ -167,7 +167,7 @@ impl Studio {
         self.session.is_speaking() || self.session.composer.microphone.is_some()
     }
 
-    /// Does what the system asks, and tells it whether the program is at work.
+    /// Does what the system asks, and reports whether the program is busy.
     fn serve_system(&mut self, ctx: &Context) {
         let making = self.is_making();
         let Some(platform) = &mut self.platform else { return };

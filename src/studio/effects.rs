@@ -1,4 +1,4 @@
-//! What an owner asks of the rest of the window.
+//! Requests of an owner to the rest of the window.
 
 use std::collections::VecDeque;
 

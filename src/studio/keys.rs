@@ -34,7 +34,7 @@ impl PressedKey {
                 let pinned = session.comparison.pins.clips().get(*n)?;
                 Some(MonitorCommand::SwitchTo(PlaybackSource::Pinned(pinned.key.clone())).into())
             }
-            // What is made ends first, then what is played.
+            // Generation ends first, then playback.
             Self::Escape if session.is_speaking() || session.waiting_takes() > 0 => Some(ComposerCommand::Stop.into()),
             Self::Escape => Some(MonitorCommand::Pause.into()),
         }

@@ -8,7 +8,7 @@ use super::session::Session;
 
 /// Height of the panel below the clip.
 const DETAIL: f32 = 264.0;
-/// Its share of a low window, and its least height; without room for that it takes turns with the clip.
+/// Its share of a low window, and its least height; without room for that it alternates with the clip.
 const DETAIL_SHARE: f32 = 0.36;
 const LEAST_DETAIL: f32 = 150.0;
 /// Width of the window below which only one panel stands next to the clip.
@@ -30,7 +30,7 @@ pub(super) struct Layout {
 /// Places that can be focused, in their order.
 const PLACES: [Slot; 6] = [Slot::Top, Slot::Left, Slot::Centre, Slot::Detail, Slot::Right, Slot::Bottom];
 
-/// What is drawn, and the commands it gives.
+/// Panels to draw, and the commands they return.
 pub(super) struct Frame<'a> {
     pub(super) panels: &'a mut [Box<dyn Panel>],
     pub(super) session: &'a Session,

@@ -55,7 +55,7 @@ pub enum ModelsCommand {
     Open(CheckpointSpec),
 }
 
-/// What [`Models`] may read.
+/// Data that [`Models`] may read.
 pub struct ModelsContext<'a> {
     tasks: &'a mut Tasks,
     effects: &'a mut Effects,
@@ -199,7 +199,7 @@ impl Models {
         self.info().map_or(0.08, |info| info.dims.seconds(1))
     }
 
-    /// What follows the words of a clip of `spec`; `None` if it is not known which heads follow the text.
+    /// The tracking of the words of a clip of `spec`; `None` if it is not known which heads follow the text.
     pub(super) fn tracking(&self, spec: &ClipSpec, prompt: &Prompt) -> Option<WordTracking> {
         let tracking = self.checkpoint().map(|checkpoint| tracking(checkpoint, &self.heads, spec, prompt));
         tracking?.inspect_err(|e| tracing::warn!("words are not tracked: {e}")).ok().flatten()
@@ -220,7 +220,7 @@ impl Models {
         self.is_ready() || self.is_loading()
     }
 
-    /// What the model is doing if takes cannot be made.
+    /// The model's activity if takes cannot be made.
     pub fn status(&self) -> Option<String> {
         match &self.state {
             ModelState::Reading(progress) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How long information stays.
 const INFORMATION: Duration = Duration::from_secs(8);
 
-/// What an error is about. Once that works, the error is no longer true.
+/// The subject of an error. Success in it withdraws the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Opening a checkpoint and loading it.
@@ -22,7 +22,7 @@ pub enum Cause {
 pub struct Notification {
     pub text: String,
     pub error: bool,
-    /// What it is about, if success in that ends it.
+    /// Its subject, if success in that withdraws it.
     cause: Option<Cause>,
     /// How often it came.
     pub count: usize,

@@ -36,7 +36,7 @@ pub enum PreferencesCommand {
     RememberModel(PathBuf),
 }
 
-/// What [`Preferences`] may read.
+/// Data that [`Preferences`] may read.
 pub struct PreferencesContext<'a> {
     composer: &'a Composer,
     models: &'a Models,

@@ -56,7 +56,7 @@ impl StudioPaths {
     }
 }
 
-/// What earlier sessions have stored: takes, settings and the draft. Reading it takes time, so that another thread does it.
+/// Stored data of earlier sessions: takes, settings and the draft. Reading it takes time, so that another thread does it.
 pub struct Stored {
     /// The takes.
     pub store: Store,
@@ -266,7 +266,7 @@ impl Session {
         self.composer.waiting_takes(self.tasks.queued(SPEAK))
     }
 
-    /// How much of the language model has been loaded for the take that is being made; `None` once its first frame is there.
+    /// How much of the language model has been loaded for the take that is being made; `None` from its first frame on.
     pub fn load_progress(&self) -> Option<String> {
         let is_loading = self.is_speaking() && self.inspector.current.clip.codes.is_empty();
         let tensors = &self.models.checkpoint().filter(|_| is_loading)?.tensors;

@@ -58,7 +58,7 @@ pub struct Settings {
     pub recent_models: Vec<PathBuf>,
 }
 
-/// Writes paths; those that are not Unicode have no form in JSON and are forgotten.
+/// Writes paths; paths that are not Unicode have no form in JSON and are not stored.
 fn only_unicode<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(paths.iter().filter_map(|path| path.to_str()))
 }
@@ -82,7 +82,7 @@ impl Default for Settings {
     }
 }
 
-/// What the system's own choice of a device is called.
+/// The label of the system's default device.
 pub const DEFAULT_DEVICE: &str = "default device";
 
 impl Settings {

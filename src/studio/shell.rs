@@ -22,7 +22,7 @@ const REVEAL: Key = Key("reveal");
 /// A dialog that ends sooner was not closed by a person.
 const TOO_SOON: Duration = Duration::from_millis(200);
 
-/// What a dialog asks for.
+/// The purpose of a dialog.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Dialog {
     /// A recording for the voice prompt.
@@ -49,7 +49,7 @@ impl Dialog {
         })
     }
 
-    /// What to do with the path that was chosen.
+    /// Action for the chosen path.
     fn command(self, path: PathBuf) -> Command {
         match self {
             Self::VoicePrompt => ComposerCommand::SetVoicePrompt(path).into(),
@@ -115,7 +115,7 @@ pub struct Shell {
     to_copy: bool,
 }
 
-/// What [`Shell`] may read.
+/// Data that [`Shell`] may read.
 pub struct ShellContext<'a> {
     composer: &'a Composer,
     tasks: &'a mut Tasks,

@@ -87,7 +87,7 @@ struct ActiveJob {
     discarded: bool,
 }
 
-/// What a step of a worker's task did.
+/// The result of a step of a worker's task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum JobState {
     Waiting,

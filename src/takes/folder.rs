@@ -24,7 +24,7 @@ pub(super) const SESSION: &str = ".session-";
 const LOCK: &str = "lock";
 const TRASH: &str = "deleted";
 pub(super) const UNFINISHED: &str = "unfinished";
-/// What earlier versions left: deleted takes, and the prefix of unfinished ones.
+/// Leftovers of earlier versions: deleted takes, and the prefix of unfinished ones.
 const OLD_TRASH: &str = ".deleted";
 const OLD_UNFINISHED: &str = ".unfinished-";
 

@@ -58,7 +58,7 @@ impl LogitsCache {
         steps
     }
 
-    /// Stores the logits of `steps` and evicts those that were used longest ago.
+    /// Stores the logits of `steps` and evicts the least recently used ones.
     ///
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.

@@ -17,7 +17,7 @@ pub struct NewTake<'a> {
     pub clip: &'a Clip,
     /// Time of generating it, seconds.
     pub seconds: f64,
-    /// What is wrong with it.
+    /// Its problems.
     pub issues: &'a [Issue],
     /// When its words are spoken; empty if that is not known.
     pub words: &'a [WordTime],

@@ -320,7 +320,7 @@ mod tests {
         store.apply(store.start_scan().changes().unwrap())
     }
 
-    /// What the store itself has done while its folder was looked through stays.
+    /// Changes that the store made during the scan stay.
     #[test]
     fn changes_that_are_older_than_the_store_are_left_out() {
         let folder = tempfile::tempdir().unwrap();

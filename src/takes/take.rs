@@ -45,7 +45,7 @@ pub struct ClipSummary {
     pub seconds: f64,
     /// Time of computing over duration.
     pub real_time_factor: f64,
-    /// What is wrong with it.
+    /// Its problems.
     #[serde(default, rename = "findings")]
     pub issues: Vec<Issue>,
     /// Tokens that the range guard changed.

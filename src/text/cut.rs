@@ -16,7 +16,7 @@ const ABBREVIATIONS: &[&str] = &[
     "fig", "vol",
 ];
 
-/// Pieces of a cleaned text that a voice speaks one by one: sentences, and of those that are longer than `longest` characters when they
+/// Pieces of a cleaned text that a voice speaks one by one: sentences, and parts of sentences that are longer than `longest` characters when they
 /// are `read` clauses, and where a clause is still too long, words.
 pub(super) fn pieces(text: &str, longest: usize, read: &impl Fn(&str) -> Reading) -> Vec<String> {
     sentences(text).into_iter().flat_map(|sentence| shortened(sentence, longest, read)).collect()

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PlainText {
     pub(super) text: String,
-    /// What was left out, for the user.
+    /// Parts that were left out, for the user.
     pub(super) notes: Vec<String>,
 }
 

@@ -40,7 +40,7 @@ pub fn expected_seconds(text: &str) -> f64 {
     text.chars().count() as f64 / CHARACTERS_A_SECOND + BEFORE_AND_AFTER
 }
 
-/// What is wrong with a recording of `seconds` if it says `text`; `None` if the two can belong together. A prompt whose words are not all
+/// The problem of a recording of `seconds` that should say `text`; `None` if the two can belong together. A prompt whose words are not all
 /// in its text is the commonest reason for speech that goes wrong.
 pub fn length_mismatch(text: &str, seconds: f64) -> Option<String> {
     let expected = expected_seconds(text);

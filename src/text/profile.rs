@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-/// What a voice can read, as `text_profile.json` next to its weights says. Without the file a text is left as it is.
+/// The characters that a voice can read, as `text_profile.json` next to its weights says. Without the file a text is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextProfile {

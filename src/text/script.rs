@@ -29,7 +29,7 @@ pub struct Piece {
 pub struct Script {
     /// Its pieces, each with something that the voice can read.
     pub pieces: Vec<Piece>,
-    /// What the user should know, each once a text: marks and words that are left out, speakers in the text, what is read in words.
+    /// Notes for the user, each once per text: marks and words that are left out, speakers in the text, what is read in words.
     pub messages: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub struct ScriptRules<'a> {
     pub speaker: u32,
     /// Whether that speaker overrules those of the text.
     pub fixed: bool,
-    /// What the voice can read.
+    /// The characters that the voice can read.
     pub profile: &'a TextProfile,
     /// Name of the voice, for messages.
     pub voice: &'a str,
@@ -227,7 +227,7 @@ static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:https?://|www\.)[^/?#]+"));
 
-/// The texts without those that were there before.
+/// The texts that are new.
 fn each_once(texts: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     texts.into_iter().filter(|text| seen.insert(text.clone())).collect()

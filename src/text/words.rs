@@ -13,7 +13,7 @@ pub struct SpokenWord {
 
 /// The words of `written` and where each is in `read`, the same text as a voice reads it. Words are parts between spaces. Those that are equal
 /// in both but for case and marks belong together, by the longest common subsequence; what lies between two such pairs belongs
-/// together, word by word if both sides have as many. Words that are not read are left out.
+/// together, word by word if both sides have equally many. Words that are not read are left out.
 pub fn spoken_words(written: &str, read: &str) -> Vec<SpokenWord> {
     let (ours, theirs) = (spans(written), spans(read));
     let letters = |text: &str, spans: &[Range<usize>]| -> Vec<String> {

@@ -41,7 +41,7 @@ impl TorchCsm {
     /// Loads the language model of `checkpoint` in `precision`.
     ///
     /// # Errors
-    /// What reading the weights or PyTorch reports.
+    /// Errors of reading the weights, and of PyTorch.
     pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         let c = &checkpoint.config;
         if c.backbone.hidden_size < SHARED_FROM_WIDTH {

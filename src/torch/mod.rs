@@ -26,7 +26,7 @@ pub const VERSION: &str = "2.13.0";
 /// Loads the PyTorch engine for `checkpoint`.
 ///
 /// # Errors
-/// What reading the weights or PyTorch reports; without the cargo feature `torch`, how to get it.
+/// Errors of reading the weights, and of PyTorch; without the cargo feature `torch`, how to get it.
 #[cfg(feature = "torch")]
 pub fn load(checkpoint: &Checkpoint, precision: Dtype) -> Result<Box<dyn Engine>> {
     Ok(Box::new(TorchCsm::load(checkpoint, precision)?))

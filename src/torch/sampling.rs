@@ -54,7 +54,7 @@ pub(super) fn sample_token(
     if guard.is_none() {
         return Ok((probabilities(None)?.f_multinomial(1, false)?, None));
     }
-    // What multinomial does for one sample, so that both draws have the same noise.
+    // As multinomial does for one sample, so that both draws have the same noise.
     let noise = logits.f_empty_like()?.f_exponential_(1.0)?;
     let token = |guard| probabilities(guard)?.f_div(&noise)?.f_argmax(-1, true);
     Ok((token(guard)?, Some(token(None)?)))

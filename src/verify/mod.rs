@@ -27,7 +27,7 @@ pub use free_running::ClipDivergence;
 /// Texts of the whole-clip checks, fixed so that results can be compared. The demo voice takes about 40 frames for each.
 pub const TEXTS: &str = include_str!("texts.txt");
 
-/// What to check, and how much.
+/// Scope of the checks.
 #[derive(Clone, Debug)]
 pub struct VerifyConfig {
     /// Only the checks that concern this mode; `None` for all.
@@ -81,7 +81,7 @@ impl VerifyConfig {
 pub struct CheckLine {
     /// Name of the check.
     pub check: &'static str,
-    /// What was compared with what.
+    /// The two sides of the comparison.
     pub what: String,
     /// Number of comparisons, with their unit.
     pub count: String,
@@ -181,7 +181,7 @@ impl Check {
 /// Runs the checks of `config` on `checkpoint`; `on_line` receives each line as it is known.
 ///
 /// # Errors
-/// What the engines report; a failed check is not an error but a line.
+/// Errors of the engines; a failed check is not an error but a line.
 pub fn run(
     checkpoint: &Checkpoint,
     config: &VerifyConfig,

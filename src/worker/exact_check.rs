@@ -18,7 +18,7 @@ const TOLERANCE: f32 = 1e-4;
 
 static PASSED: OnceLock<ExactCheck> = OnceLock::new();
 
-/// What the check compared.
+/// Scope of the check.
 #[derive(Clone, Debug)]
 pub struct ExactCheck {
     /// Draws, all equal to PyTorch's.
@@ -64,7 +64,7 @@ struct Stored {
     settings: (f64, usize, f64, usize),
     /// Tokens by frame.
     frames: Vec<Vec<u32>>,
-    /// Of the first draw.
+    /// Logits of the first draw.
     logits: Vec<f32>,
 }
 

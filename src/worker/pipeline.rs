@@ -63,7 +63,7 @@ impl Pipeline {
     /// Loads the codec; engines load when needed.
     ///
     /// # Errors
-    /// What reading the weights or MLX reports.
+    /// Errors of reading the weights, and of MLX.
     pub fn new(checkpoint: Arc<Checkpoint>) -> Result<Self> {
         let mimi = Mimi::load(&checkpoint)?;
         let engines = Engines { checkpoint: checkpoint.clone(), loaded: HashMap::new() };
@@ -89,7 +89,7 @@ impl Pipeline {
     /// The waveform of `codes`.
     ///
     /// # Errors
-    /// What MLX reports, and [`Error::Cancelled`].
+    /// Errors of MLX, and [`Error::Cancelled`].
     pub fn decode(&self, codes: &Codes, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
         self.decode_in_chunks(codes, DECODE_CHUNK, cancelled)
     }
@@ -136,7 +136,7 @@ impl Pipeline {
     /// Generates the clip of `job`. `cancelled` is asked before every frame; what was made until then is kept.
     ///
     /// # Errors
-    /// What the backends report, and settings or edits that do not fit the model.
+    /// Errors of the backends, and settings or edits that do not fit the model.
     pub fn generate(
         &mut self,
         job: &GenerateJob,

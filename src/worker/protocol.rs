@@ -27,7 +27,7 @@ pub enum Event {
     Audio(Vec<f32>),
     /// The clip did not end well and starts again with `seed`: discard every event received so far.
     Retry {
-        /// What was wrong with the clip.
+        /// Problems of the clip.
         issue: Issue,
         /// The next attempt's seed.
         seed: u64,
@@ -53,7 +53,7 @@ pub struct FrameEvent {
 pub struct GeneratedClip {
     /// The clip. The seed in its origin is that of the attempt that was kept.
     pub clip: Clip,
-    /// What is wrong with it.
+    /// Its problems.
     pub issues: Vec<Issue>,
     /// Tokens that the range guard changed.
     pub guarded: usize,

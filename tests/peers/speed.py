@@ -4,7 +4,7 @@
     python3 speed.py CSM full [--rounds 3]     # transformers, mlx-audio, candle-transformers; CSM-1B's shapes, random weights
 
 CSM is the program, target/release/csm. Peers and checkpoints are set up in --work on the first call (7 GB for demo, 25 for full;
-pip and cargo fetch them). Every turn is a process of its own that loads, warms up and then makes one clip; loading is not counted.
+pip and cargo fetch them). Every turn is a separate process that loads, warms up and then makes one clip; loading is not counted.
 `--busy` keeps one core busy meanwhile. Prints milliseconds a frame, median and range, and their ratio to transformers'.
 """
 
@@ -56,7 +56,7 @@ def full_size(python, folder, layout):
 
 
 class Contestants:
-    """What takes turns: name and a function of the seed that gives seconds and frames."""
+    """The alternating programs: name and a function of the seed that gives seconds and frames."""
 
     def __init__(self, args):
         self.args = args
@@ -134,7 +134,7 @@ def main():
             for name, turn in contestants.items():
                 result = turn(seed)
                 times[name].append(1_000 * result["seconds"] / result["frames"])
-                print(f"round {seed}: {name}: {times[name][-1]:.1f} ms a frame", file=sys.stderr, flush=True)
+                print(f"round {seed}: {name}: {times[name][-1]:.1f} ms per frame", file=sys.stderr, flush=True)
     finally:
         if busy:
             busy.kill()
@@ -142,7 +142,7 @@ def main():
     print(f"{args.suite}, {args.frames} frames, {args.threads} threads, {args.rounds} rounds{', a core busy' if busy else ''}")
     for name, values in times.items():
         median = statistics.median(values)
-        print(f"{name:16} {median:8.1f} ms a frame ({min(values):.1f} to {max(values):.1f}), {median / base:.2f} of transformers'")
+        print(f"{name:16} {median:8.1f} ms per frame ({min(values):.1f} to {max(values):.1f}), {median / base:.2f} of transformers'")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def speak_peer(a) -> Path:
 
 
 def speak_ours(a) -> Path:
-    """The folder of our clips, made anew: the program may have changed."""
+    """The folder of our clips, made again: the program may have changed."""
     if not os.access(a.program, os.X_OK):
         raise Missing(f"our program: {a.program} (cargo build --release)")
     folder = a.work / f"ours.{a.sampling}.t{a.temperature}.k{a.topk}.{a.cap_ms}ms"

@@ -28,7 +28,7 @@ fn pinned_takes_are_switched_while_they_play() {
     let player = &window.state().session.monitor.player;
     assert!(player.is_playing() && player.position() >= before && player.position() < before + 0.5);
     assert!((player.seconds() - window.state().session.comparison.pins.clips()[2].clip.seconds()).abs() < 1e-3);
-    // While another take is made, the pinned one goes on, and what is made does not get in its way.
+    // While another take is made, the pinned one keeps playing undisturbed.
     let first = window.state().session.comparison.pins.clips()[0].key.take().unwrap().clone();
     window.state_mut().session.run(LibraryCommand::RegenerateVariants { take: first, takes: 1 });
     let playing = window.state().session.monitor.player.is_playing();
@@ -39,7 +39,7 @@ fn pinned_takes_are_switched_while_they_play() {
 }
 
 /// A test of pinned takes is written, opened, and gone through by keyboard: only what was heard is answered, an answer can be taken back,
-/// and a window that is closed in the middle goes on at the same trial.
+/// and a window that is closed in the middle resumes at the same trial.
 #[test]
 fn a_listening_test_is_done_by_keyboard() {
     let folder = TempDir::new().unwrap();
@@ -212,7 +212,7 @@ fn the_sound_is_measured_and_recognised() {
     assert!(recognised.contains("33.3 % of words") && recognised.contains("[→ away]"), "{recognised}");
 }
 
-/// Some codebooks of a clip and a file that is no take are pinned, heard beside the whole, measured, and shown as spectrograms.
+/// Some codebooks of a clip and a file that is not a take are pinned, played next to the whole, measured, and shown as spectrograms.
 #[test]
 fn any_sound_is_compared() {
     let folder = TempDir::new().unwrap();

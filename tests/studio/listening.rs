@@ -4,7 +4,7 @@ use csm_studio::studio::inspector::CurrentClip;
 
 use super::*;
 
-/// Every lane selects the same frame at the same place, and what is selected is heard; Play goes on from there.
+/// Every lane selects the same frame at the same place and plays the selection; Play continues from there.
 #[test]
 fn a_click_in_any_lane_is_heard_and_play_goes_on_there() {
     let folder = TempDir::new().unwrap();
@@ -114,7 +114,7 @@ fn the_last_frame_is_heard_by_itself() {
     assert!((window.state().session.monitor.player.position() - from).abs() < 1e-3);
 }
 
-/// A codebook that is muted is decoded without it, and heard at once in the place of the clip; the badge leads back.
+/// A muted codebook is left out of the sound at once; the badge restores the clip.
 #[test]
 fn codebooks_are_muted_and_heard() {
     let folder = TempDir::new().unwrap();
@@ -126,7 +126,7 @@ fn codebooks_are_muted_and_heard() {
     assert!(window.query_by_label("Mute codebook 1").is_some());
     click(&mut window, "Switch to the current clip");
     assert_eq!(window.state().session.monitor.source, PlaybackSource::CurrentClip);
-    // What is no longer wanted is not heard when it is decoded.
+    // What is no longer wanted is not played when it is decoded.
     let session = &mut window.state_mut().session;
     session.run(MonitorCommand::SetMixer(CodebookMixer::first(1, 6)));
     session.run(MonitorCommand::SetMixer(CodebookMixer::default()));
@@ -138,7 +138,7 @@ fn codebooks_are_muted_and_heard() {
     assert!(!window.state().session.monitor.mixer.plays(1) && window.state().session.monitor.mixer.plays(0));
 }
 
-/// What other settings would have drawn is told without the model: a greedy draw flips what was not the most likely token, and the
+/// *What if* answers without the model: a greedy draw flips what was not the most likely token, and the
 /// take's own settings flip nothing.
 #[test]
 fn other_settings_are_asked_about() {

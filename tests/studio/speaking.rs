@@ -3,7 +3,7 @@
 use super::*;
 
 /// A longer text is spoken in pieces, one after another with the piece before as context; the text stays as it was typed. A speaker's
-/// number at the start of it is its speaker, and what is read in words is told.
+/// number at the start of it is its speaker, and the parts that are read in words are reported.
 #[test]
 fn a_longer_text_is_spoken_in_pieces() {
     let folder = TempDir::new().unwrap();
@@ -115,7 +115,7 @@ fn every_mode_has_a_button() {
     }
 }
 
-/// Three takes with a seed each, made side by side: the first is on view, and each is what its seed gives alone.
+/// Three takes with a seed each, made side by side: the first becomes current, and each equals the take of its seed alone.
 #[test]
 fn several_takes_are_made_at_once() {
     let folder = TempDir::new().unwrap();

@@ -33,7 +33,7 @@ fn a_take_is_deleted_restored_and_found_again_after_a_restart() {
     assert!(clip.steps.iter().flat_map(|step| &step.stats).all(|stats| stats[probability] > 0.0));
 }
 
-/// Another checkpoint in the running window, and its takes beside the first one's: all can be heard.
+/// Another checkpoint in the running window, and its takes next to the first one's: all can be played.
 #[test]
 fn takes_of_another_model_can_be_heard() {
     let folder = TempDir::new().unwrap();

@@ -24,7 +24,7 @@ fn a_failed_load_is_reported_and_not_waited_for() {
     generate(&mut window);
 }
 
-/// Opening another model keeps the take that is being made, and what the prompt's recording says; the prompt is encoded anew.
+/// Opening another model keeps the take that is being made, and what the prompt's recording says; the prompt is encoded again.
 #[test]
 fn another_model_is_opened_once_the_take_is_kept() {
     let folder = TempDir::new().unwrap();
@@ -104,7 +104,7 @@ fn a_command_is_run_from_the_palette() {
     assert!(window.query_by_label("Search commands").is_none());
 }
 
-/// In a small window with large text nothing of the clip lies under what stands beside it, and text and takes are both at hand.
+/// In a small window with large text nothing of the clip is covered, and text and takes are both within reach.
 #[test]
 fn a_small_window_with_large_text_hides_nothing() {
     let folder = TempDir::new().unwrap();
@@ -115,7 +115,7 @@ fn a_small_window_with_large_text_hides_nothing() {
     assert!(screen.width() < 860.0);
     let text = window.get_by_label("Text of turn 1").rect();
     let map = window.get_by_label("Token map").rect();
-    assert!(map.left() >= text.right() && map.right() <= screen.right(), "{map:?} beside {text:?}");
+    assert!(map.left() >= text.right() && map.right() <= screen.right(), "{map:?} and {text:?}");
     assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("Play").rect().top());
     assert!(window.get_by_label("Overview").rect().bottom() <= window.get_by_label("Draw").rect().top());
     // Lower still, the clip and what is about it take turns.
@@ -148,7 +148,7 @@ fn at_rest_nothing_is_repainted() {
     }
 }
 
-/// Pictures of the window with a take of a fixed seed; made anew with UPDATE_SNAPSHOTS=1, and then to be looked at.
+/// Pictures of the window with a take of a fixed seed; made again with UPDATE_SNAPSHOTS=1, and then to be looked at.
 #[test]
 fn the_window_looks_as_it_should() {
     let folder = TempDir::new().unwrap();
@@ -260,7 +260,7 @@ fn the_window_asks_before_it_ends_a_take() {
     assert!(!close(&mut window).contains(&egui::ViewportCommand::CancelClose), "it has been confirmed");
 }
 
-/// No command brings the window down while there is no clip: each runs alone, and frames are drawn after it.
+/// No command ends the window without a clip: each runs alone, and frames are drawn after it.
 #[test]
 fn every_command_is_safe_in_an_empty_window() {
     let folder = TempDir::new().unwrap();
@@ -307,8 +307,8 @@ fn the_draw_follows_the_playhead() {
     assert!(matches!(window.state().session.draw(), Some((Followed::Playhead, (_, 2)))));
 }
 
-/// A window begins with what the last one had: the voice prompt with its entries, and the take on view. Another window that is open at the
-/// same time has a draft of its own.
+/// A window begins with the last one's state: the voice prompt with its entries, and the current take. Another window that is open at the
+/// same time has its own draft.
 #[test]
 fn a_window_begins_where_the_last_one_ended() {
     let folder = TempDir::new().unwrap();

@@ -87,7 +87,7 @@ pub struct Sampled {
     pub ended: bool,
 }
 
-/// A turn of the demo voice that follows one of its own.
+/// A turn of the demo voice that follows another one of it.
 #[derive(Deserialize)]
 pub struct Reply {
     pub before: String,
@@ -129,7 +129,7 @@ impl Golden {
         folder
     }
 
-    /// The same with something wrong in it; also gives the SHA-256 of its weights.
+    /// A copy with an error in it; also gives the SHA-256 of its weights.
     pub fn build_wrong(&self, wrong: &Wrong<'_>) -> (TempDir, String) {
         let folder = tempfile::tempdir().unwrap();
         let mut config = self.manifest.config.clone();

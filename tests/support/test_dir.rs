@@ -1,11 +1,11 @@
-//! The programs, run in a folder of their own, with a data folder of their own.
+//! The programs, run in their own folder, with their own data folder.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// A folder of its own, to run programs in.
+/// A temporary folder to run programs in.
 pub struct TestDir(TempDir);
 
 impl TestDir {

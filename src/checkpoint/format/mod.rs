@@ -35,26 +35,26 @@ impl TensorSlot {
 
 /// A way of naming a model's tensors.
 pub(super) trait Format: Sync {
-    /// What it is called, for people.
+    /// Its name for people.
     fn name(&self) -> &'static str;
 
     /// Where the tensor `name` goes; `None` for a name that is not of this format.
     fn place(&self, name: &str) -> Option<Placement>;
 
-    /// What its checkpoints keep elsewhere or leave out.
+    /// Parts that its checkpoints keep elsewhere or leave out.
     fn layout(&self) -> FormatLayout {
         FormatLayout::SELF_CONTAINED
     }
 }
 
-/// What the checkpoints of a format keep elsewhere or leave out.
+/// Parts that the checkpoints of a format keep elsewhere or leave out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FormatLayout {
     /// Names of the file with the weights, besides `model.safetensors` and its shards.
     pub(super) weight_files: &'static [&'static str],
     /// Sizes of models whose `config.json` may be missing or name a flavour; empty if the config has the sizes.
     pub(super) flavours: &'static [Flavour],
-    /// Whether the codec is in a file of its own, or borrowed from another repository.
+    /// Whether the codec is in a separate file, or borrowed from another repository.
     pub(super) separate_codec: bool,
     /// Whether the tokenizer may be borrowed from another repository and completed.
     pub(super) separate_tokenizer: bool,
@@ -85,7 +85,7 @@ pub(super) fn weight_files() -> impl Iterator<Item = &'static str> {
 /// Formats of whole models and language models.
 pub(super) static MODEL_FORMATS: &[&dyn Format] = &[&transformers::Transformers, &torchtune::Torchtune, &mlx::Mlx];
 
-/// Formats of the codec in a file of its own.
+/// Formats of the codec in a separate file.
 pub(super) static CODEC_FORMATS: &[&dyn Format] =
     &[&transformers::Transformers, &kyutai::Kyutai, &transformers::TransformersMimi];
 
@@ -97,7 +97,7 @@ const UNREADABLE: &[(&str, &str)] = &[
     (".weight_scale", "an FP8 checkpoint"),
 ];
 
-/// What a checkpoint with this tensor is, if it cannot be read.
+/// The unsupported format that has this tensor, if any.
 pub(super) fn unreadable(name: &str) -> Option<&'static str> {
     UNREADABLE.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, what)| *what)
 }

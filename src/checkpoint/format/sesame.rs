@@ -1,4 +1,4 @@
-//! What torchtune's and MLX's names have in common: the tensors outside the layers, the stacks' names, and RoPE on pairs of rows.
+//! Common parts of torchtune's and MLX's names: the tensors outside the layers, the stacks' names, and RoPE on pairs of rows.
 
 use super::{Flavour, FormatLayout, Placement, TensorSlot, rename};
 

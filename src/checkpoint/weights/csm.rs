@@ -25,7 +25,7 @@ impl<T> CsmWeights<T> {
     /// Loads every tensor of the language model.
     ///
     /// # Errors
-    /// What the source reports.
+    /// Errors of the source.
     pub fn load<S: WeightSource<Tensor = T>>(source: &mut S, config: &CsmConfig) -> Result<Self, S::Error> {
         let (k, v) = (config.num_codebooks, config.vocab_size);
         let (backbone, depth) = (&config.backbone, &config.depth_decoder_config.llama);
@@ -48,7 +48,7 @@ impl<T> CsmWeights<T> {
 /// Loads every tensor of the codec.
 ///
 /// # Errors
-/// What the source reports.
+/// Errors of the source.
 pub fn codec_weights<S: WeightSource>(source: &mut S, config: &CsmConfig) -> Result<MimiWeights<S::Tensor>, S::Error> {
     MimiWeights::load(source, "codec_model", &config.codec_config)
 }

@@ -56,7 +56,7 @@ pub struct GenerateArgs {
     /// Turns before this one: a recording (WAV, FLAC, MP3, M4A, Ogg, AIFF), or a token file whose codes are used unchanged
     #[arg(long, value_name = "FILE", num_args = 1..)]
     context_audio: Vec<PathBuf>,
-    /// What is said in each of them
+    /// The text of each recording
     #[arg(long, value_name = "TEXT", num_args = 1..)]
     context_text: Vec<String>,
     /// Who speaks in each of them

@@ -37,7 +37,7 @@ pub(super) struct SpokenClips {
     beyond_codec: usize,
     guarded: usize,
     issues: Vec<Issue>,
-    /// Of all clips, in seconds from the start of the first.
+    /// Word times of all clips, in seconds from the start of the first.
     words: Vec<WordTime>,
     /// Texts whose words have no known times.
     unaligned: usize,
@@ -127,7 +127,7 @@ impl<'a> Speaker<'a> {
                 path.display()
             );
         }
-        // What the speech leaves of the model's positions; the text takes some of it too.
+        // Positions that the speech leaves free; the text takes some of it too.
         let room = info.dims.seconds(info.dims.max_positions.saturating_sub(plan.max_frames));
         let length = self.args.context_trim.map_or(Length::AtMost(room), |seconds| Length::First(seconds.min(room)));
         let recording = read_recording(path, info.dims.sample_rate, length)?.of_speech(path)?;

@@ -7,7 +7,7 @@ mod run;
 use super::Outcome;
 use crate::error::Result;
 
-/// What to do with listening tests.
+/// Commands for listening tests.
 #[derive(clap::Subcommand, Debug)]
 pub enum ListenCommand {
     /// Make a test: one file, and a page for listeners without this program

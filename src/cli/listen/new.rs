@@ -72,7 +72,7 @@ struct DesignArgs {
     /// Texts that each listener hears, if not all; every text is heard by equally many
     #[arg(long, value_name = "N")]
     items_per_listener: Option<usize>,
-    /// Listeners that are planned: each has an order of their own, and the power is theirs
+    /// Listeners that are planned: each has their own order, and the power is theirs
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u16).range(..=1000))]
     listeners: u16,
     /// How much listeners and texts differ, for the power: standard deviation of the logit of a share, or in standard deviations of an
@@ -96,7 +96,7 @@ struct DesignArgs {
     attention: Vec<AttentionFile>,
 }
 
-/// What is done to the sounds.
+/// Processing of the sounds.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Sounds")]
 struct SoundArgs {
@@ -112,12 +112,12 @@ struct SoundArgs {
     /// Do not match loudness
     #[arg(long)]
     own_loudness: bool,
-    /// End the shorter sounds of a text with silence, so that no length tells them apart
+    /// End the shorter sounds of a text with silence, so that their length does not reveal the condition
     #[arg(long)]
     pad: bool,
 }
 
-/// What surrounds the trials.
+/// Instructions, checks and rules.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Study")]
 struct StudyArgs {
@@ -260,7 +260,7 @@ pub(super) fn new(args: &NewArgs) -> Result<Outcome> {
         files.map(PathBuf::as_path),
     )?;
     if args.output.exists() {
-        let problem = "it is there already, and results of it could no longer be read; choose another name";
+        let problem = "it already exists, and replacing it would orphan its results; choose another name";
         return Err(Error::file(&args.output, problem));
     }
     let (conditions, notes) = match args.by {

@@ -18,7 +18,7 @@ pub struct RunArgs {
     /// File of the listening test
     #[arg(value_name = "TEST")]
     test: PathBuf,
-    /// File of the answers; if it is there already, the test is resumed
+    /// File of the answers; an existing one is resumed
     #[arg(long, value_name = "FILE", default_value = "results.json")]
     results: PathBuf,
     /// Name of the listener [default: anonymous, or whose results are resumed]

@@ -12,7 +12,7 @@ use crate::listen::{AnswerForm, Choice, ListeningTest, Results};
 /// Confidence of the intervals.
 const CONFIDENCE: f64 = 0.95;
 
-/// What an estimate is.
+/// The quantity of an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Estimate {
@@ -27,9 +27,9 @@ pub enum Estimate {
 /// A question about two conditions and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// What was asked: "exact better than native".
+    /// The question: "exact better than native".
     pub question: String,
-    /// What the conclusion holds for.
+    /// The population of the conclusion.
     pub scope: Scope,
     /// Listeners who answered.
     pub listeners: usize,
@@ -41,7 +41,7 @@ pub struct Finding {
     pub trials: u64,
     /// Votes for neither.
     pub ties: u64,
-    /// What `estimate` and `interval` are.
+    /// The quantity of `estimate` and `interval`.
     pub measure: Estimate,
     /// The estimate: the mean over listeners and items.
     pub estimate: f64,
@@ -66,7 +66,7 @@ pub struct ConditionScore {
     pub condition: String,
     /// Number of values given.
     pub votes: usize,
-    /// What the interval holds for.
+    /// The population of the interval.
     pub scope: Scope,
     /// Mean over listeners and items.
     pub mean: f64,
@@ -139,7 +139,7 @@ fn answer_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<P
             // A comparison says how much better the second is.
             (AnswerForm::Buttons(_), [second]) => vec![vote(0, 1, -second)],
             _ => {
-                // What a rating has twice is a vote once.
+                // A sound that a rating has twice is one vote.
                 let places: Vec<usize> = (0..values.len()).filter(|n| trial.first_place(*n).is_none()).collect();
                 let pairs = places.iter().enumerate().flat_map(|(n, a)| places[n + 1..].iter().map(move |b| (*a, *b)));
                 pairs.map(|(a, b)| vote(a, b, values[a] - values[b])).collect()
@@ -148,7 +148,7 @@ fn answer_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<P
     }
 }
 
-/// The values of an answer by condition; none of answers that are no values of single sounds.
+/// The values of an answer by condition; empty for answers without values of single sounds.
 pub(super) fn value_votes(test: &ListeningTest, listener: usize, answer: &Answer) -> Vec<(usize, Vote)> {
     let Choice::Values(values) = &answer.choice else { return Vec::new() };
     let trial = answer.presented(test);
@@ -196,7 +196,7 @@ pub(super) fn findings(
                 .map(|vote| Vote { listener: vote.listener, item: vote.item, value: vote.value })
                 .collect();
             let widest = match (Scope::widest(&of_pair), test.kind.info().has_x) {
-                // Of one listener every answer is a coin of its own, whatever the item.
+                // With one listener every answer is an independent coin, whatever the item.
                 (Scope::Items, true) => Scope::Trials,
                 (widest, _) => widest,
             };
@@ -248,7 +248,7 @@ fn finding(test: &ListeningTest, group: &str, pair: (usize, usize), votes: &[Vot
         },
     };
     if info.sides == Sides::One {
-        // Of a listener who guesses every answer is a coin of its own, whoever it is and whatever the item.
+        // Every answer of a listener who guesses is an independent coin, whoever it is and whatever the item.
         finding.p = binomial_p(trials, successes, Sides::One);
         finding.smallest_p = binomial_p(trials, trials, Sides::One);
         finding.method = "exact binomial test against guessing";

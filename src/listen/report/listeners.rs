@@ -20,7 +20,7 @@ const HASTY: f64 = 0.5;
 pub struct ListenerSummary {
     /// Name of the listener.
     pub listener: String,
-    /// What they listened with, as they said.
+    /// Their headphones or loudspeakers, as they said.
     pub device: String,
     /// Number of their list; `None` if the trials were asked as they are in the test.
     pub list: Option<usize>,
@@ -172,7 +172,7 @@ fn is_alike(test: &ListeningTest, first: &Answer, again: &Answer, close: &dyn Fn
     let turned = first_trial.stimuli != again_trial.stimuli;
     let info = test.kind.info();
     if info.has_x {
-        // Of X a listener is consistent who is right both times, or wrong both times.
+        // With an X, a listener is consistent if both answers are right or both are wrong.
         let right = |answer: &Answer, x: Option<usize>| {
             matches!((&answer.choice, x), (Choice::First, Some(0)) | (Choice::Second, Some(1)))
         };

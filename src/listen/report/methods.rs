@@ -1,4 +1,4 @@
-//! What a paper and a preregistration say of a test, and the script that fits mixed models to its table.
+//! Texts for a paper and a preregistration, and the script that fits mixed models to its table.
 
 use super::ListeningReport;
 use super::findings::Estimate;
@@ -40,7 +40,7 @@ pub(super) fn paragraph(test: &ListeningTest, report: &ListeningReport) -> Strin
             if out == 1 { "1 was".into() } else { format!("{out} were") },
         ),
         format!(
-            "Each listener had up to {} in an order of their own, drawn with the places of the sounds from seed {} as one of {} lists.",
+            "Each listener had up to {} in their own order, drawn with the places of the sounds from seed {} as one of {} lists.",
             plural(test.trials_per_listener(), "trial"),
             test.seed,
             test.lists.len().max(1)
@@ -87,7 +87,7 @@ fn conditions(test: &ListeningTest) -> String {
     format!("{} ({})", plural(test.compared().len(), "condition"), test.compared().join(", "))
 }
 
-/// What was decided before the first answer, as Markdown; `spread` as in [`crate::listen::PowerPlan`].
+/// The preregistration as Markdown; `spread` as in [`crate::listen::PowerPlan`].
 pub fn preregistration(test: &ListeningTest, date: &str, spread: f64) -> String {
     let study = &test.study;
     let stated = |text: &str| if text.is_empty() { "(none stated)".to_owned() } else { text.to_owned() };

@@ -1,4 +1,4 @@
-//! What the answers of all listeners say.
+//! The results of all listeners.
 
 mod findings;
 mod listeners;
@@ -19,7 +19,7 @@ pub(in crate::listen) use self::text::{p_number, plural};
 use super::{ListeningTest, Results, TestKind};
 use crate::analysis::mean_test::Scope;
 
-/// What is left out of a report, and what is not.
+/// Options of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportOptions {
     /// Whether answers of listeners who did not finish are tested, too.
@@ -37,7 +37,7 @@ pub struct ListeningReport {
     pub conditions: Vec<String>,
     /// How orders and places were drawn.
     pub design: String,
-    /// All listeners, those that are left out included.
+    /// All listeners, excluded ones too.
     pub listeners: Vec<ListenerSummary>,
     /// The questions of the test, one per pair of conditions, over listeners and items as far as both are several.
     pub findings: Vec<Finding>,

@@ -117,7 +117,7 @@ fn a_70_percent_listener_is_found_as_often_as_promised() {
     for (kind, sides) in [(TestKind::Abx, Sides::One), (TestKind::Preference, Sides::Two)] {
         let test = made(&lenient(plan(kind, 2, 1, 37)));
         let mut listener = |test: &ListeningTest, trial: &Trial, random: &mut RepeatableRandom| {
-            // Of a preference the "right" answer is the second condition.
+            // In a preference test the "right" answer is the second condition.
             let second = test.stimuli[trial.stimuli[0]].condition;
             biased(70, &Trial { x: trial.x.or(Some(1 - second)), ..trial.clone() }, random)
         };

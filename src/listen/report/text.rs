@@ -106,7 +106,7 @@ impl ListeningReport {
 }
 
 impl Finding {
-    /// What the conclusion holds for, in words.
+    /// The population of the conclusion, in words.
     pub fn scope(&self) -> String {
         let (listeners, items) = (plural(self.listeners, "listener"), plural(self.items, "item"));
         match self.scope {
@@ -117,7 +117,7 @@ impl Finding {
         }
     }
 
-    /// What the test counts, with numbers.
+    /// The units that the test counts, with their numbers.
     fn units(&self) -> String {
         let (listeners, items) = (plural(self.listeners, "listener"), plural(self.items, "item"));
         match self.scope {

@@ -1,6 +1,6 @@
 //! Dot products of stored numbers with float32 activations, in the widest instructions that the processor has. However many
 //! activations share a row of weights, each sum is added up in the same order: a clip's tokens do not depend on what is computed
-//! beside it. NEON adds in the order of AVX-512, so that Apple's processors give its sums to the bit.
+//! next to it. NEON adds in the order of AVX-512, so that Apple's processors give its sums to the bit.
 
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::*;
@@ -60,7 +60,7 @@ impl Stored for f16 {
 /// Several float32 numbers that are computed at once.
 ///
 /// # Safety
-/// Of all its functions: the processor has the instructions, and [`Register::WIDTH`] numbers lie at a pointer.
+/// For all functions: the processor has the instructions, and [`Register::WIDTH`] numbers lie at a pointer.
 pub(super) trait Register: Copy {
     const WIDTH: usize;
     /// Whether a tile of two rows and four activations fits into the processor's registers.

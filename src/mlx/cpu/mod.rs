@@ -79,7 +79,7 @@ impl HostNetwork {
     /// The language model with its weights as they are stored; `None` if a matrix is stored in a way that needs MLX.
     ///
     /// # Errors
-    /// What reading the weights reports.
+    /// Errors of reading the weights.
     pub(super) fn load(checkpoint: &Checkpoint) -> Result<Option<(Self, Embeddings)>> {
         // Asked before anything is read: else all weights would be read twice.
         if checkpoint.tensors.quantisations().iter().any(|(bits, ..)| !matches!(bits, 4 | 8)) {

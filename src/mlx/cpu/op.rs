@@ -9,7 +9,7 @@ use mlx_sys::{mlx_array, mlx_stream};
 
 use crate::mlx::nn::Result;
 
-/// What an operation computes: float32 inputs, and the output to be filled.
+/// The function of an operation: float32 inputs, and the output to fill.
 type Function = Box<dyn Fn(&[&[f32]], &mut [f32]) + Send + Sync>;
 
 type HostFunction = extern "C" fn(*mut c_void, *const *const f32, *const usize, usize, *mut f32, usize);

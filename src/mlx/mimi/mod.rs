@@ -88,7 +88,7 @@ impl Mimi {
     /// Loads the codec of `checkpoint`.
     ///
     /// # Errors
-    /// What reading the weights or MLX reports.
+    /// Errors of reading the weights, and of MLX.
     pub fn load(checkpoint: &Checkpoint) -> Result<Self> {
         let c = &checkpoint.config.codec_config;
         let w = codec_weights(&mut ArraySource::new(&checkpoint.tensors, Dtype::Float32), &checkpoint.config)?;

@@ -36,7 +36,7 @@ impl ResidualVectorQuantizer {
         })
     }
 
-    /// `codes`: (n, T) of the first n codebooks; those that `mask` leaves out add nothing. Returns (T, d).
+    /// `codes`: (n, T) of the first n codebooks; codebooks that `mask` excludes add nothing. Returns (T, d).
     fn decode(&self, codes: &Array, mask: &[bool]) -> Result<Array> {
         let mut sum: Option<Array> = None;
         for (n, codebook) in self.codebooks.iter().enumerate().take(codes.dim(0) as usize).filter(|(n, _)| mask[*n]) {

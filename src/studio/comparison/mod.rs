@@ -104,7 +104,7 @@ pub enum ComparisonCommand {
     StopMeasuring,
 }
 
-/// What [`Comparison`] may read.
+/// Data that [`Comparison`] may read.
 pub struct ComparisonContext<'a> {
     settings: &'a Settings,
     models: &'a Models,

@@ -137,7 +137,7 @@ impl Pins {
         self.pin(pinned);
     }
 
-    /// Whether clips of `group` would replace those that are pinned.
+    /// Whether clips of `group` would replace the pinned ones.
     pub fn is_new_group(&self, group: GroupId) -> bool {
         self.group != Some(group)
     }

@@ -68,7 +68,7 @@ fn one_or_several<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<V
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VoicePrompt {
     pub path: PathBuf,
-    /// What the recording says.
+    /// The transcript of the recording.
     pub text: String,
     /// Speaker number of the recorded voice.
     pub speaker: u32,

@@ -1,4 +1,4 @@
-//! The draft of the conversation, which survives a restart. Each window has one of its own.
+//! The draft of the conversation, which survives a restart. Each window has its own.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 use crate::files::{read_own_json, write_own_json};
 use crate::takes::TakeId;
 
-/// The draft of a conversation, and what was on view.
+/// The draft of a conversation, and the current take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Draft {
     pub turns: Vec<TurnDraft>,
     /// The voice prompt before them.
     #[serde(default)]
     pub prompt: Option<SavedPrompt>,
-    /// The take on view.
+    /// The current take.
     #[serde(default)]
     pub viewed: Option<TakeId>,
 }

@@ -66,11 +66,11 @@ pub struct Composer {
     recordings: PathBuf,
     saved_draft: Draft,
     draft_file: DraftFile,
-    /// What the last session had, until there is a model to restore it with.
+    /// The last session's draft, until a model is ready to restore it.
     to_restore: Option<Draft>,
     /// The entries of a voice prompt that is being read again.
     restored_prompt: Option<SavedPrompt>,
-    /// The take on view.
+    /// The current take.
     viewed: Option<TakeId>,
     draft_saved_at: Instant,
 }
@@ -120,7 +120,7 @@ pub enum ComposerCommand {
     RemoveVoicePrompt,
     /// Change text and speaker of the voice prompt.
     EditVoicePrompt {
-        /// What the recording says.
+        /// The transcript of the recording.
         text: String,
         speaker: u32,
     },
@@ -150,7 +150,7 @@ pub enum ComposerCommand {
     ClearQueue,
 }
 
-/// What [`Composer`] may read.
+/// Data that [`Composer`] may read.
 pub struct ComposerContext<'a> {
     settings: &'a Settings,
     models: &'a Models,
@@ -273,7 +273,7 @@ impl Composer {
         turns != self.conversation.turns() || *viewed != self.viewed || *prompt != self.draft_prompt()
     }
 
-    /// What the next session begins with.
+    /// The draft for the next session.
     fn draft(&self) -> Draft {
         let turns = self.conversation.turns().to_vec();
         Draft { turns, prompt: self.draft_prompt(), viewed: self.viewed.clone() }
@@ -304,7 +304,7 @@ impl Composer {
         }
     }
 
-    /// Takes that wait to be made, given those that wait for the worker.
+    /// Number of waiting takes, given the number that waits for the worker.
     pub(super) fn waiting_takes(&self, for_worker: usize) -> usize {
         for_worker + self.queue.iter().map(QueuedTurn::remaining).sum::<usize>()
     }

@@ -50,7 +50,7 @@ pub struct TakeRequest {
     pub group: Option<GroupId>,
 }
 
-/// What takes are made for.
+/// The purpose of a take.
 #[derive(Clone, Debug, Default)]
 pub struct TakePurpose {
     /// The turn of the first take.

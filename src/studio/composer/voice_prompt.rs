@@ -42,7 +42,7 @@ impl Composer {
         if let Some(info) = cx.models.info().filter(|info| !info.supports_voice_prompt()) {
             cx.effects.notify(format!("{} takes no voice from a recording; it will have no useful effect", info.name));
         }
-        // What was entered for the same recording stays.
+        // Entries for the same recording stay.
         let saved = self.restored_prompt.take();
         let known = self.conversation.prompt.take().map(|prompt| SavedPrompt::of(&prompt)).or(saved);
         let known = known.filter(|prompt| prompt.path == path);

@@ -1,11 +1,11 @@
-//! What of the current clip is selected and visible.
+//! Selection and visible range of the current clip.
 
 use super::TimeAxis;
 use super::current_clip::CurrentClip;
 use crate::analysis::statistics::Stat;
 use crate::studio::comparison::PinKey;
 
-/// What the token map shows.
+/// The statistic that the token map shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MapContent {
     Tokens,
@@ -24,7 +24,7 @@ impl Default for MapContent {
     }
 }
 
-/// What the draw that is shown follows.
+/// The position that the displayed draw follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
     /// The newest frame of a clip that is being made.
@@ -35,7 +35,7 @@ pub enum Followed {
     Selected,
 }
 
-/// What of the clip is selected and visible; shared by everything that shows it.
+/// Selection and visible range of the clip, shared by all panels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClipView {
     /// The selected frame and codebook; `None` follows the newest frame or the playhead.
@@ -44,7 +44,7 @@ pub struct ClipView {
     pub codebook: usize,
     /// The visible part of the clip.
     pub axis: TimeAxis,
-    /// What the token map shows.
+    /// The statistic that the token map shows.
     pub map: MapContent,
     /// Whether lanes of sound show mel spectrograms instead of waveforms.
     pub spectrograms: bool,

@@ -50,9 +50,9 @@ pub type StatisticsKey = (u64, Vec<PinKey>);
 
 pub struct Inspector {
     pub current: CurrentClip,
-    /// What of it is selected and visible.
+    /// Its selection and visible range.
     pub view: ClipView,
-    /// What other settings would have drawn.
+    /// Tokens that other settings would have drawn.
     pub what_if: WhatIfQuestion,
     /// Statistics of the clip's tokens, and of the pinned modes.
     pub statistics: Derived<StatisticsKey, Tables>,
@@ -115,7 +115,7 @@ pub enum InspectorCommand {
     SelectCodebook(usize),
     /// The visible part of the clip.
     SetAxis(TimeAxis),
-    /// What the token map shows.
+    /// The statistic that the token map shows.
     ShowMap(MapContent),
     /// Show the token map without differences.
     ForgetDifference,
@@ -152,7 +152,7 @@ pub enum InspectorCommand {
     RecomputeLogits,
 }
 
-/// What [`Inspector`] may read.
+/// Data that [`Inspector`] may read.
 pub struct InspectorContext<'a> {
     composer: &'a Composer,
     models: &'a Models,
@@ -513,7 +513,7 @@ impl Inspector {
 
     // --- Statistics ---
 
-    /// What the statistics depend on.
+    /// Inputs of the statistics.
     pub fn statistics_key(&self, comparison: &Comparison) -> StatisticsKey {
         (self.current.version, comparison.pins.keys())
     }

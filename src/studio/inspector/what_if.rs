@@ -1,4 +1,4 @@
-//! What other settings would have drawn.
+//! Tokens that other settings would have drawn.
 
 use super::current_clip::CurrentClip;
 use super::{Inspector, InspectorContext};

@@ -18,7 +18,7 @@ use crate::takes::{TakeFolder, TakeId};
 
 const EXPORT: Key = Key("export");
 
-/// What of a take can be exported.
+/// A form in which a take can be exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportKind {
     Wav,
@@ -52,7 +52,7 @@ impl ExportKind {
     }
 }
 
-/// What can be exported.
+/// The forms of export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Export {
     Take(TakeId, ExportKind),

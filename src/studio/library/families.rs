@@ -1,4 +1,4 @@
-//! Families: takes with those that were made from them.
+//! Families: takes with their children.
 
 use std::collections::HashMap;
 

@@ -52,7 +52,7 @@ pub struct Library {
 pub struct NewTakes {
     /// The clips; the first one may be a turn's.
     pub made: Vec<GeneratedClip>,
-    /// What they were made for.
+    /// Their purpose.
     pub purpose: TakePurpose,
 }
 
@@ -106,7 +106,7 @@ pub enum LibraryCommand {
     UseSettings(TakeId),
 }
 
-/// What [`Library`] may read.
+/// Data that [`Library`] may read.
 pub struct LibraryContext<'a> {
     models: &'a Models,
     composer: &'a Composer,

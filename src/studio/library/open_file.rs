@@ -17,7 +17,7 @@ use crate::worker::CancelToken;
 const OPEN_FILE: Key = Key("open file");
 const DECODE_FILE: Key = Key("decode file");
 
-/// What a file that was opened contains.
+/// The content of an opened file.
 enum OpenedFile {
     /// A clip with its waveform, and what the user should know about it.
     Clip(Box<Clip>, Vec<String>),

@@ -36,7 +36,7 @@ impl Outlines {
         !self.known.contains_key(take)
     }
 
-    /// Records that outlines are being read; returns those that were not before.
+    /// Records that outlines are being read; returns the new ones.
     pub(super) fn request(&mut self, takes: Vec<TakeId>) -> Vec<TakeId> {
         let missing: Vec<TakeId> = takes.into_iter().filter(|take| self.is_missing(take)).collect();
         self.known.extend(missing.iter().map(|take| (take.clone(), None)));

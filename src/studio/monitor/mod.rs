@@ -25,7 +25,7 @@ const LIST_DEVICES: Key = Key("list devices");
 const AUDITION_BEFORE: usize = 4;
 const AUDITION_AFTER: usize = 4;
 
-/// What the player has.
+/// The content of the player.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PlaybackSource {
     #[default]
@@ -41,7 +41,7 @@ pub enum PlaybackSource {
 
 pub struct Monitor {
     pub player: Player,
-    /// What the player has.
+    /// The content of the player.
     pub source: PlaybackSource,
     /// Mute and solo of the current clip's codebooks.
     pub mixer: CodebookMixer,
@@ -127,7 +127,7 @@ pub enum MonitorCommand {
     GainsChanged,
 }
 
-/// What [`Monitor`] may read.
+/// Data that [`Monitor`] may read.
 pub struct MonitorContext<'a> {
     settings: &'a Settings,
     models: &'a Models,

@@ -71,7 +71,7 @@ impl Panel for ClipPanel {
     }
 }
 
-/// What a new session offers.
+/// The empty state.
 fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     const WIDTH: f32 = 420.0;
     let palette = Palette::of(ui.visuals());

@@ -114,7 +114,7 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     ui.add_space(4.0);
 }
 
-/// What is being made, for the button that stops it.
+/// The current task, for the button that stops it.
 fn progress(session: &Session) -> String {
     if !session.is_speaking() {
         return "Stop".into();

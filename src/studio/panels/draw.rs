@@ -37,7 +37,7 @@ pub(super) struct DrawPanel {
     logarithmic: bool,
 }
 
-/// What a picture was computed from.
+/// Inputs of a picture.
 #[derive(PartialEq)]
 struct PictureKey {
     logits: ByAddress<Logits>,
@@ -130,7 +130,7 @@ impl Columns {
     }
 }
 
-/// What is followed, the codebook, and what can be done from here.
+/// The followed position, the codebook, and actions from here.
 fn header_ui(
     ui: &mut Ui,
     session: &Session,
@@ -291,7 +291,7 @@ pub(super) fn still_plot<'a>(name: &'static str) -> Plot<'a> {
     Plot::new(name).allow_scroll(false).allow_drag(false).allow_zoom(false).allow_boxed_zoom(false)
 }
 
-/// The bars, row by row beside the labels.
+/// The bars, row by row next to the labels.
 fn bars_ui(ui: &mut Ui, picture: &Picture, width: f32, logarithmic: bool) {
     let palette = Palette::of(ui.visuals());
     let draw = &picture.draw;

@@ -315,7 +315,7 @@ fn mixer_ui(ui: &mut Ui, lane: Lane, session: &Session, commands: &mut Commands)
         let menu = menu.config(
             egui::containers::menu::MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside),
         );
-        // A child of its own takes no room from the lanes below.
+        // A separate child takes no room from the lanes below.
         let mut child = ui.new_child(egui::UiBuilder::new().max_rect(at));
         let (button, _) = menu.ui(&mut child, |ui| mixer_menu_ui(ui, &mut mixer, all));
         button.on_hover_text("Mute and solo codebooks").accessible_name("Mute and solo codebooks");
@@ -544,7 +544,7 @@ fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32
 }
 
 /// Entropy of the chosen codebook, with the range that most codebooks are in; the surprisal of its tokens as stems; the probability that
-/// the speech ends, on a scale of its own.
+/// the speech ends, on its own scale.
 fn statistics_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, bands: &mut Bands) {
     const NAMES: usize = 4;
     let (current, view) = (&session.inspector.current, &session.inspector.view);

@@ -146,7 +146,7 @@ fn answers_ui(ui: &mut Ui, test: &OpenTest, commands: &mut Commands) {
     }
 }
 
-/// Values of the sliders; `None` for those that have not been moved.
+/// Values of the sliders; `None` until a slider is moved.
 fn values(test: &OpenTest) -> Vec<Option<f64>> {
     let all = test.run().trial().map_or(0, |trial| trial.stimuli.len());
     (0..all).map(|button| test.values.get(button).copied().flatten()).collect()

@@ -21,7 +21,7 @@ pub(super) struct Statistics {
     plots: Memo<(u64, usize), Plots>,
 }
 
-/// What the plots show.
+/// Data of the plots.
 struct Plots {
     ranks: RankHistogram,
     /// By codebook.

@@ -65,7 +65,7 @@ type Rows = Rc<[(usize, usize)]>;
 #[derive(Default)]
 pub(super) struct Takes {
     query: Query,
-    /// What a query finds in a version of the store.
+    /// Matches of a query in a version of the store.
     found: Memo<(Query, u64), Rows>,
     /// Takes that are selected for a command on several.
     selected: BTreeSet<TakeId>,
@@ -442,7 +442,7 @@ fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
     ui.painter().add(mesh);
 }
 
-/// What tells a take from its parent, if their names do not.
+/// The difference between a take and its parent, if their names do not say it.
 fn difference_from_parent(take: &Take, session: &Session) -> Option<String> {
     let parent = session.library.store.get(take.parent.as_ref()?).filter(|parent| parent.name == take.name)?;
     let (own, its) = (take.sampling?, parent.sampling?);

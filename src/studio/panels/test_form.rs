@@ -81,7 +81,7 @@ fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
         ui.end_row();
         ui.label("Planned listeners");
         ui.add(DragValue::new(&mut request.listeners).range(0..=MOST))
-            .on_hover_text("Each has an order of their own. 0: not planned");
+            .on_hover_text("Each has their own order. 0: not planned");
         ui.end_row();
         ui.label("Checks");
         ui.vertical(|ui| {

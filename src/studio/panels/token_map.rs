@@ -30,7 +30,7 @@ pub(super) struct TokenMap {
     common: Vec<u32>,
 }
 
-/// What a texture was drawn from.
+/// Inputs of a texture.
 #[derive(PartialEq)]
 struct DrawnMap {
     clip: u64,

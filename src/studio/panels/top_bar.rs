@@ -28,7 +28,7 @@ impl Panel for TopBar {
         ui.add_space(4.0);
         ui.horizontal(|ui| {
             ui.heading("CSM Studio");
-            // The buttons at the right come first, so that a long name gives way to them.
+            // The buttons at the right come first, so that a long name is cut rather than the buttons.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 settings_ui(ui, session, commands);
                 let keys = ui.add(icon_button(icon::KEYBOARD)).on_hover_text("Shortcuts (F1)");
@@ -50,7 +50,7 @@ impl Panel for TopBar {
     }
 }
 
-/// What the model is doing.
+/// The model's activity.
 fn status_ui(ui: &mut Ui, session: &Session) {
     let palette = Palette::of(ui.visuals());
     let clip = &session.inspector.current;

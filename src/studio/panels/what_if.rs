@@ -1,4 +1,4 @@
-//! What other settings would have drawn of the current clip.
+//! Tokens that other settings would have drawn in the current clip.
 
 use egui::{Button, ComboBox, Grid, Slider, Ui};
 
@@ -98,7 +98,7 @@ fn guard_ui(ui: &mut Ui, asked: &mut Sampling, model: &ModelInfo) {
     }
 }
 
-/// What the settings would have changed, and a button that makes the take.
+/// The changed tokens, and a button that makes the take.
 fn answer_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, asked: Sampling, commands: &mut Commands) {
     let clip = &session.inspector.current;
     let Some(answer) = session.inspector.what_if.answer() else {

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::studio::command::COMMANDS;
 use crate::studio::menu::MENUS;
 
-/// What the system has asked since the last frame. AppKit calls back without any context of ours.
+/// Requests of the system since the last frame. AppKit calls back without any context of ours.
 static REQUESTS: Mutex<Vec<SystemRequest>> = Mutex::new(Vec::new());
 /// Whether something is being made, which a quit would lose.
 static WORKING: AtomicBool = AtomicBool::new(false);
@@ -253,7 +253,7 @@ pub(in crate::studio) fn note_recent(path: &Path) {
     NSDocumentController::sharedDocumentController(main_thread).noteNewRecentDocumentURL(&url);
 }
 
-/// Shows why the program cannot start to those who started it in Finder, where nobody reads its errors.
+/// Shows why the program cannot start in a box: nobody sees standard error of a program that Finder started.
 pub(in crate::studio) fn show_failure(error: &Error) {
     const LAUNCHD: u32 = 1;
     if std::os::unix::process::parent_id() == LAUNCHD {

@@ -1,4 +1,4 @@
-//! What the system expects of a program beyond its window: a menu bar, files that are opened elsewhere, a question before it quits,
+//! The system's expectations of a program beyond its window: a menu bar, files that are opened elsewhere, a question before it quits,
 //! no naps while it works. On Linux all of this is the window's own.
 
 #[cfg(target_os = "macos")]
@@ -11,7 +11,7 @@ pub(super) use macos::{Platform, before_run, note_recent, show_failure};
 #[cfg(not(target_os = "macos"))]
 pub(super) use other::{Platform, before_run, note_recent, show_failure};
 
-/// What the system asks of the window.
+/// A request of the system to the window.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "macos"), expect(dead_code, reason = "Linux asks nothing"))]
 pub(super) enum SystemRequest {

@@ -16,11 +16,11 @@ const USUAL_SPREAD: f64 = 0.5;
 /// A test that is being planned.
 #[derive(Clone, Debug)]
 pub struct TestForm {
-    /// What is asked for so far.
+    /// The entries so far.
     pub request: TestRequest,
     /// Ways to sort the clips into conditions.
     pub templates: Vec<TemplateChoice>,
-    /// What the test can find, and what it cannot, once that is computed.
+    /// Power and limits of the test, once computed.
     pub power: Option<(String, Option<String>)>,
     /// The file of the test, once it is made.
     pub made: Option<PathBuf>,
@@ -74,7 +74,7 @@ impl TestBench {
         let form = TestForm { request, templates, power: None, made: None };
         let plan = form.plan();
         let before = self.form.replace(form).and_then(|form| form.power);
-        // What was shown stays until the new power is there, so that nothing flickers.
+        // The old power stays until the new one is computed, so that nothing flickers.
         if let Some(form) = &mut self.form {
             form.power = before;
         }

@@ -26,7 +26,7 @@ const WRITE_TEST: Key = Key("write test");
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestRequest {
     pub kind: TestKind,
-    /// What its conditions are.
+    /// Its conditions.
     pub template: Template,
     /// Takes and pinned clips.
     pub clips: Vec<PinKey>,
@@ -184,7 +184,7 @@ impl TestBench {
     }
 }
 
-/// What a test can know of a clip without its waveform.
+/// Metadata of a clip without its waveform.
 fn describe_clip(key: &PinKey, library: &Library, comparison: &Comparison) -> TakeSound {
     let take = key.take().and_then(|take| library.store.get(take));
     let pinned = comparison.pins.get(key);

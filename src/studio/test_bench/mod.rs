@@ -49,7 +49,7 @@ pub enum TestBenchCommand {
     Open(PathBuf),
     /// Play the sound of a button of the open trial: another one at the same moment, the same one from its start.
     PlayButton(usize),
-    /// Values of the sliders; `None` for those that have not been moved.
+    /// Values of the sliders; `None` until a slider is moved.
     SetValues(Vec<Option<f64>>),
     /// Answer the open trial.
     Answer(Choice),
@@ -61,7 +61,7 @@ pub enum TestBenchCommand {
     Close,
 }
 
-/// What [`TestBench`] may read.
+/// Data that [`TestBench`] may read.
 pub struct TestBenchContext<'a> {
     settings: &'a Settings,
     models: &'a Models,

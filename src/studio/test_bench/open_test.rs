@@ -21,7 +21,7 @@ pub struct OpenTest {
     trial_started: f64,
     /// The button that was pressed last.
     pub button: Option<usize>,
-    /// Values of the sliders, in the order of their sounds; `None` for those that have not been moved.
+    /// Values of the sliders, in the order of their sounds; `None` until a slider is moved.
     pub values: Vec<Option<f64>>,
 }
 

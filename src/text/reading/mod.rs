@@ -19,9 +19,9 @@ use super::profile::{Language, TextProfile};
 pub struct Reading {
     /// The text in words.
     pub text: String,
-    /// What was spelled out: as written, as read.
+    /// Parts that were spelled out: as written, as read.
     pub changes: Vec<(String, String)>,
-    /// What the voice cannot read and leaves out.
+    /// Parts that the voice cannot read and leaves out.
     pub left_out: Vec<String>,
     /// Byte ranges of the written text that are read as one: a number, a date, an address.
     pub tokens: Vec<Range<usize>>,
@@ -53,14 +53,14 @@ pub(super) fn stands_before_numbers(word: &str) -> bool {
     tables::BEFORE_NUMBERS.iter().any(|(known, _)| *known == word)
 }
 
-/// What a rule found.
+/// A match of a rule.
 struct Token {
     range: Range<usize>,
     read: String,
     reported: bool,
 }
 
-/// The finds of all rules from left to right; of those that begin at one place the longest.
+/// The finds of all rules from left to right; if several begin at one place, the longest.
 fn tokens(text: &str) -> Vec<Token> {
     let mut next: Vec<Option<Token>> = RULES.iter().map(|rule| find(rule, text, 0)).collect();
     let mut tokens = Vec::new();

@@ -12,7 +12,7 @@ use super::tables::{
 };
 use super::words;
 
-/// What may stand beside a find.
+/// Characters that may touch a find.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside {
     Anything,
@@ -113,7 +113,7 @@ const NUMBER: &str = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:['’ ]\d{3})
 const QUANTITY: &str = r"(?:\d{1,3} )?\d{1,2}/\d{1,2}|(?:\d+\s?)?[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]|\d{1,3}(?:,\d{3})+(?:\.\d+)?|[1-9]\d{0,2}(?:['’ ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|\d+,\d{1,2}";
 /// A hyphen or minus sign.
 const MINUS: &str = "[-‐‑−–]";
-/// What joins the ends of a range.
+/// Words and signs that join the ends of a range.
 const TO: &str = r"\s?[-‐‑−–—]\s?";
 const SCALE: &str = r"thousand|million|billion|trillion|[kK]|[mM]n?|[bB]n?";
 const ORDINAL: &str = "(?i:st|nd|rd|th)";
@@ -754,7 +754,7 @@ fn counted(rules: &mut Rules<'_>) {
         let parts: Vec<String> = f.all().split(',').map(decimal).collect();
         Some(parts.join(", "))
     });
-    // A number beside letters: `B12`, `3D`, `F-16`.
+    // A number next to letters: `B12`, `3D`, `F-16`.
     rules.add(Beside::Anything, &format!(r"([A-Za-z][-‐‑]?)?({NUMBER})([A-Za-z])?"), |f| {
         let n = f.group(2);
         let joined = f.group(1).len() > 1 && f.group(1).ends_with(['-', '‐', '‑']);
@@ -827,7 +827,7 @@ fn units() -> String {
     not_starts_of_words(UNITS.iter().map(|(unit, ..)| *unit))
 }
 
-/// What quantities are counted by, not the start of a word.
+/// Words that quantities are counted by, not at the start of a word.
 fn per() -> String {
     not_starts_of_words(PER.iter().map(|(written, _)| *written))
 }

@@ -1,4 +1,4 @@
-//! What signs, units and abbreviations are called in English.
+//! English names of signs, units and abbreviations.
 
 /// A currency: sign or code, one unit, several, one hundredth, several.
 pub(super) struct Currency {
@@ -181,7 +181,7 @@ pub(super) const UNITS: &[(&str, &str, &str)] = &[
     ("V", "volt", "volts"),
 ];
 
-/// What follows a slash after a quantity: `$5/month`, `20 l/100 km`.
+/// Units after a slash that follows a quantity: `$5/month`, `20 l/100 km`.
 pub(super) const PER: &[(&str, &str)] = &[
     ("hour", "hour"),
     ("hr", "hour"),
@@ -381,7 +381,7 @@ pub(super) const GREEK: &[(char, &str)] = &[
 pub(super) const NUMBERED: &str = "Chapter|Part|Act|Scene|Volume|Vol\\.|Book|Section|Appendix|Article|Type|Phase|Stage|Class|\
      War|Mark|Title|Level|Episode|Psalm|Symphony|Season|Super Bowl|Apollo|Rocky|Figure|Table|Grade|Group|Category|Version";
 
-/// Names of rulers and popes, before the number that tells them apart: `Henry VIII`.
+/// Names of rulers and popes, before their number: `Henry VIII`.
 pub(super) const RULERS: &str = "Henry|Louis|Elizabeth|George|Edward|Charles|James|William|Richard|Paul|Pius|Benedict|Napoleon|\
      Philip|Francis|Frederick|Wilhelm|Nicholas|Alexander|Ivan|Peter|Catherine|Leo|Gregory|Innocent|Urban|Clement|Otto|Ferdinand|\
      Ramses|Ptolemy|Mary|Albert|Leopold|Gustav|Christian|Harald|Olaf|Malcolm|Robert|Xerxes|Darius|Sixtus|Julius|Adrian|Boniface|\
