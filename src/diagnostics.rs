@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::files::create_private_folder;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -20,7 +21,7 @@ pub fn log_folder() -> Option<PathBuf> {
 /// that cannot be written is not a reason to stop: the program runs without it.
 pub fn start(debug: bool) {
     let file = log_folder().and_then(|folder| {
-        std::fs::create_dir_all(&folder).ok()?;
+        create_private_folder(&folder).ok()?;
         let builder = RollingFileAppender::builder().rotation(Rotation::DAILY).max_log_files(KEPT);
         builder.filename_prefix("csm-studio").filename_suffix("log").build(folder).ok()
     });

@@ -72,9 +72,19 @@ pub(crate) fn read_own_json<T: Default + DeserializeOwned>(path: &Path, what: &s
 pub(crate) fn write_own_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::write(path, e))?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|e| Error::write(path, e))?;
+        create_private_folder(folder).map_err(|e| Error::write(path, e))?;
     }
     write_atomically(path, &bytes)
+}
+
+/// Creates a folder of the user's own data with all folders above it, which nobody else may read: takes, recordings, drafts and logs say what
+/// somebody has said. An existing folder keeps its permissions.
+pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Opens a regular file without waiting for a FIFO's writer.
@@ -247,6 +257,18 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_user_reads_their_own_folders() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("data/takes");
+        create_private_folder(&own).unwrap();
+        create_private_folder(&own).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&own), mode(own.parent().unwrap())), (0o700, 0o700));
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_litter() {

@@ -11,9 +11,9 @@ use crate::support::repository;
 /// source needs any more.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
-    ("diagnostics", &[]),
     ("pickle", &[]),
     ("files", &["error"]),
+    ("diagnostics", &["files"]),
     ("text", &["error", "files"]),
     ("data", &["error", "files", "pickle"]),
     ("machine", &["data"]),

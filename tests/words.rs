@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use csm_studio::alignment::{calibrate, known_heads, tracking};
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::data::{AttentionHead, ClipSpec, Codes, Dtype, Mode, WordTime};
+use csm_studio::data::{AttentionHead, ClipSpec, Codes, Dtype, Edit, Mode, TokenFile, WordTime};
 use csm_studio::engine::{Engine, FrameRequest, GenerationRequest};
 use csm_studio::mlx::MlxCsm;
 use csm_studio::worker::{CancelToken, WorkerHandle};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::support::golden::Golden;
 use crate::support::repository;
+use crate::support::test_dir::{TestDir, assert_success};
 
 /// A clip of the demo voice with the true beginnings of its words, from its own codes (tests/words/truth.py).
 #[derive(Deserialize)]
@@ -143,4 +144,61 @@ fn clips_of_a_batch_have_their_own_words() {
         assert_eq!(a.len(), 7);
         assert!(a.iter().zip(&b).all(|(a, b)| (a.start - b.start).abs() < 1e-3), "{a:?} {b:?}");
     }
+}
+
+/// A word is spoken again: everything before it stays to the token, what follows is the clip's own, and the token file makes all of it
+/// again. The last word has nothing after it.
+#[test]
+fn a_word_is_spoken_again_and_everything_around_it_stays() {
+    let dir = TestDir::new();
+    let csm = |line: &str| dir.csm(&line.split(' ').collect::<Vec<_>>());
+    let read = |name: &str| TokenFile::read(&dir.at(name), &Checkpoint::demo().unwrap().dims()).unwrap();
+    let speak = dir.csm(&[
+        "generate",
+        "--text",
+        "The little boat sailed across the quiet lake.",
+        "--seed",
+        "3",
+        "--sampling",
+        "exact",
+        "--dump-tokens",
+        "a.json",
+    ]);
+    assert_success(&speak);
+    let clip = read("a.json");
+    let mut changed = 0;
+    for (seed, word) in [(1, "boat"), (2, "sailed"), (3, "quiet"), (4, "the:2"), (5, "lake")] {
+        let again = format!(
+            "generate --again a.json --retake-word {word} --seed {seed} --dump-tokens b.json --output b.wav --json"
+        );
+        let result: serde_json::Value = serde_json::from_str(&assert_success(&csm(&again))).unwrap();
+        let retaken = read("b.json");
+        let Some(Edit::Seed { frame: from, seed: used }) = retaken.edits.first() else { panic!("{:?}", retaken.edits) };
+        assert!(*used >= seed && *from > 0, "{:?}", retaken.edits);
+        assert_eq!(retaken.frames.prefix(*from), clip.frames.prefix(*from), "{word}");
+        assert_eq!(retaken.stop, clip.stop);
+        if word == "lake" {
+            assert_eq!((retaken.edits.len(), &result["seam"]), (1, &serde_json::Value::Null));
+        } else {
+            let Some(Edit::Frames { frame: joint, frames }) = retaken.edits.last() else {
+                panic!("{:?}", retaken.edits)
+            };
+            let rest = retaken.frames.len() - joint;
+            assert_eq!(frames.len(), rest + 1, "the rest of the clip, and its end");
+            assert_eq!(retaken.frames.part(*joint..usize::MAX), clip.frames.part(clip.frames.len() - rest..usize::MAX));
+            assert_eq!(result["seam"]["frame"], *joint);
+            let bits = result["seam"]["bits"].as_f64().unwrap();
+            assert!(bits.is_finite() && bits < 200.0, "{word}: {bits}");
+        }
+        changed += usize::from(retaken.frames != clip.frames);
+        assert_success(&csm("generate --again b.json --dump-tokens c.json --output c.wav"));
+        assert_eq!(read("c.json"), retaken, "{word}: the token file makes the clip again");
+    }
+    assert!(changed >= 4, "{changed} of 5 words changed");
+    let missing = csm("generate --again a.json --retake-word ship --seed 1 --output d.wav");
+    let error = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(
+        missing.status.code() == Some(2) && error.contains("--retake-word") && error.contains("quiet lake."),
+        "{error}"
+    );
 }

@@ -41,10 +41,33 @@
       }
       this.audio?.addEventListener("play", () => { clips.forEach((c) => c !== this && c.audio?.pause()); this.tick(); });
       addEventListener("resize", () => this.draw());
+      this.words = this.data.words.map(([word, start, end]) => this.addWord(section.querySelector(".words"), word, start, end));
       this.draw();
     }
 
+    // A button over the part of the time axis in which the word is spoken; it plays the word.
+    addWord(lane, word, start, end) {
+      const button = document.createElement("button");
+      button.textContent = word;
+      button.title = `${word}, ${start.toFixed(2)} to ${end.toFixed(2)} s`;
+      button.style.left = `${100 * start / this.seconds}%`;
+      button.style.width = `${100 * (end - start) / this.seconds}%`;
+      button.addEventListener("click", () => {
+        this.choose(Math.min(this.data.frames.length - 1, Math.floor(start / this.data.frameSeconds)), this.chosen?.[1] ?? 0);
+        if (!this.audio) return;
+        this.until = end;
+        this.audio.currentTime = start;
+        this.audio.play();
+      });
+      lane.appendChild(button);
+      return { button, start, end };
+    }
+
     tick() {
+      if (this.until && this.audio.currentTime >= this.until) {
+        this.until = null;
+        this.audio.pause();
+      }
       this.draw();
       if (!this.audio.paused) requestAnimationFrame(() => this.tick());
     }
@@ -55,6 +78,7 @@
       const frame = Math.min(frames.length - 1, Math.floor((event.clientX - box.left) / box.width * frames.length));
       const row = Math.floor((event.clientY - box.top) / box.height * frames[0].length);
       this.choose(frame, canvas === this.map ? row : this.chosen?.[1] ?? 0);
+      this.until = null;
       if (this.audio) this.audio.currentTime = frame * this.data.frameSeconds;
     }
 
@@ -103,6 +127,8 @@
     draw() {
       const frames = this.data.frames.length, books = this.data.frames[0].length;
       const position = this.audio ? this.audio.currentTime / this.seconds : 0;
+      const now = position * this.seconds;
+      for (const { button, start, end } of this.words ?? []) button.classList.toggle("spoken", now > 0 && start <= now && now < end);
       const cursor = (g, canvas) => {
         if (!this.audio) return;
         g.fillStyle = "#e63c3c";

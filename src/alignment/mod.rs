@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use self::formats::WordFormat;
 use crate::analysis::alignment::HeadScores;
 use crate::checkpoint::Checkpoint;
-use crate::data::{AttentionHead, ClipSpec, Mode, Prompt, WordTracking};
+use crate::data::{AttentionHead, ClipSpec, Codes, Mode, Prompt, WordTime, WordTracking};
 use crate::engine::GenerationRequest;
 use crate::error::Result;
 use crate::files::{read_own_json, write_own_json};
@@ -107,6 +107,25 @@ pub fn calibrate(
         tracing::warn!("the calibration is not kept: {e}");
     }
     Ok(heads)
+}
+
+/// When the words of a clip with `codes` are spoken, by computing its attention again; `None` if the attention does not follow the text.
+///
+/// # Errors
+/// Returns the errors of [`tracking`] and of the worker, and [`crate::error::Error::Cancelled`].
+pub fn word_times(
+    checkpoint: &Checkpoint,
+    worker: &WorkerHandle,
+    heads: &[AttentionHead],
+    spec: &ClipSpec,
+    codes: &Codes,
+    cancel: &CancelToken,
+) -> Result<Option<Vec<WordTime>>> {
+    let prompt = checkpoint.prompt(spec)?;
+    let Some(tracking) = tracking(checkpoint, heads, spec, &prompt)? else { return Ok(None) };
+    let request = GenerationRequest { observe: false, ..GenerationRequest::teacher_forced(spec, prompt, codes) };
+    let made = worker.generate(request.tracked(Some(tracking)), cancel.clone())?.wait(|_| {})?;
+    if cancel.is_cancelled() { Err(crate::error::Error::Cancelled) } else { Ok(made.words) }
 }
 
 /// The tracking of the words of `spec`, whose prompt is `prompt`; `None` if no head follows the text.

@@ -87,6 +87,11 @@ impl WordTracker {
     }
 }
 
+/// The frame at which the attention is at what sounds at `seconds`, with frames of `frame_seconds`.
+pub fn attention_frame(seconds: f64, frame_seconds: f64) -> usize {
+    ((seconds - LEAD) / frame_seconds).round().max(0.0) as usize
+}
+
 /// The place in a clip with `there` that is the same as `seconds` in a clip with `here`: as far into the same word. `None` if the clips do not
 /// have the same words.
 pub fn same_place(here: &[WordTime], there: &[WordTime], seconds: f64) -> Option<f64> {

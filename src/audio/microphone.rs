@@ -11,6 +11,7 @@ use super::device::{self, InputStream};
 use super::wav::WavInfo;
 use super::wav_stream::WavStream;
 use crate::error::{Error, Result};
+use crate::files::create_private_folder;
 
 /// How often the thread writes what has come.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -105,7 +106,7 @@ fn record(source: &MicrophoneSource, path: &Path, shared: &Shared) -> Result<Pat
     let (mut input, rate) = Input::open(source)?;
     shared.rate.store(rate, Ordering::Relaxed);
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+        create_private_folder(folder).map_err(|e| Error::write(folder, e))?;
     }
     let mut file = WavStream::create(path, rate)?;
     let begun = Instant::now();

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use super::output::{check_apart, message, print_line};
 use super::run_job::{cancel_on_signals, start_worker};
 use super::{ModelArgs, Outcome, warn_of_other_model};
-use crate::alignment::{WordFormat, calibrate, known_heads, tracking};
+use crate::alignment::{WordFormat, calibrate, known_heads, word_times};
 use crate::checkpoint::Checkpoint;
 use crate::data::{AttentionHead, TokenFile};
-use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::worker::{CancelToken, WorkerHandle};
@@ -39,14 +38,10 @@ pub(super) fn run(args: &AlignArgs) -> Result<Outcome> {
     let spec = clip.origin.spec_of_file(&path)?;
     let (worker, cancel) = (start_worker(&checkpoint)?, cancel_on_signals());
     let heads = heads(&checkpoint, &worker, &cancel)?;
-    let prompt = checkpoint.prompt(&spec)?;
-    let tracking = tracking(&checkpoint, &heads, &spec, &prompt)?.ok_or_else(|| no_heads(&checkpoint))?;
-    let request = GenerationRequest { observe: false, ..GenerationRequest::teacher_forced(&spec, prompt, &clip.codes) };
-    let made = worker.generate(request.tracked(Some(tracking)), cancel.clone())?.wait(|_| {})?;
-    if cancel.is_cancelled() {
-        return Err(Error::Cancelled);
+    if heads.is_empty() {
+        return Err(no_heads(&checkpoint));
     }
-    let Some(words) = made.words else {
+    let Some(words) = word_times(&checkpoint, &worker, &heads, &spec, &clip.codes, &cancel)? else {
         message!("no alignment found: the attention does not follow the text of {}", path.display());
         return Ok(Outcome::CheckFailed);
     };

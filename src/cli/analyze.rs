@@ -7,13 +7,14 @@ use super::output::message;
 use super::report_args::ReportArgs;
 use super::run_job::{cancel_on_signals, run_observed, start_worker};
 use super::{ModelArgs, Outcome, read_recording};
+use crate::alignment::{known_heads, tracking};
 use crate::analysis::divergence::Divergence;
 use crate::analysis::logit_diff::LogitDiff;
 use crate::analysis::statistics::TokenStats;
 use crate::analysis::steps::Steps;
 use crate::audio::recording::{EXTENSIONS, Length};
 use crate::checkpoint::Checkpoint;
-use crate::data::{Clip, ClipOrigin, ClipSpec, Codes, Dtype, Mode, Sampling, TokenFile};
+use crate::data::{Clip, ClipOrigin, ClipSpec, Codes, Dtype, Mode, Sampling, TokenFile, WordTime};
 use crate::engine::GenerationRequest;
 use crate::error::{Error, Result};
 use crate::files::read_text;
@@ -80,12 +81,13 @@ fn analyze_files(args: &AnalyzeArgs, checkpoint: &Arc<Checkpoint>) -> Result<Rep
     let (mut clips, cancel) = (Vec::new(), cancel_on_signals());
     let names = distinct_names(&args.files);
     for ((path, clip), name) in files.into_iter().zip(names) {
-        let Computed { clip, stats, candidates } = match &worker {
+        let Computed { clip, stats, candidates, words } = match &worker {
             _ if is_recording(path) => Computed::nothing(clip, StepsUnavailable::NoTokens),
             None => Computed::nothing(clip, StepsUnavailable::NotRequested),
             Some(worker) => teacher_force(worker, checkpoint, clip, path, &cancel)?,
         };
-        clips.push(args.output.clip_report(name, &clip, stats, candidates, &checkpoint.info, &cancel)?);
+        let report = args.output.clip_report(name, &clip, stats, candidates, &checkpoint.info, &cancel)?;
+        clips.push(report.with_words(&words, checkpoint.dims().seconds(1)));
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -145,16 +147,17 @@ fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
     named.collect()
 }
 
-/// Data that the model computed for a clip: its waveform, its draws or why there are none, and the candidates of its draws.
+/// Data that the model computed for a clip: its waveform, its draws or why there are none, their candidates, and its words.
 struct Computed {
     clip: Clip,
     stats: Result<Vec<Vec<TokenStats>>, StepsUnavailable>,
     candidates: Vec<FrameCandidates>,
+    words: Vec<WordTime>,
 }
 
 impl Computed {
     fn nothing(clip: Clip, reason: StepsUnavailable) -> Self {
-        Self { clip, stats: Err(reason), candidates: Vec::new() }
+        Self { clip, stats: Err(reason), candidates: Vec::new(), words: Vec::new() }
     }
 }
 
@@ -175,7 +178,9 @@ fn teacher_force(
         Ok(spec) => spec,
         Err(e) => return Ok(Computed::nothing(clip, StepsUnavailable::NotReproducible(e.to_string()))),
     };
-    let request = GenerationRequest::teacher_forced_clip(&spec, checkpoint.prompt(&spec)?, &clip);
+    let prompt = checkpoint.prompt(&spec)?;
+    let tracking = tracking(checkpoint, &known_heads(checkpoint)?.unwrap_or_default(), &spec, &prompt)?;
+    let request = GenerationRequest::teacher_forced_clip(&spec, prompt, &clip).tracked(tracking);
     let (mut stats, mut candidates) = (Vec::new(), Vec::new());
     let mut codes = clip.codes.frames();
     let computed = run_observed(worker, request, cancel.clone(), |step| {
@@ -186,7 +191,8 @@ fn teacher_force(
     })?;
     let frame = stats.len();
     let stats = if frame == clip.codes.len() { Ok(stats) } else { Err(StepsUnavailable::Incomplete { frame }) };
-    Ok(Computed { clip: Clip { audio: computed.clip.audio, ..clip }, stats, candidates })
+    let words = computed.words.unwrap_or_default();
+    Ok(Computed { clip: Clip { audio: computed.clip.audio, ..clip }, stats, candidates, words })
 }
 
 fn compare_checkpoints(args: &AnalyzeArgs, a: &Arc<Checkpoint>, other: &Path, text: &str) -> Result<Report> {

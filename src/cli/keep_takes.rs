@@ -38,6 +38,7 @@ impl TakeKeeper {
             words: made.words.as_deref().unwrap_or_default(),
             guarded: made.guarded,
             beyond_codec: made.beyond_codec,
+            seam: made.seam,
             parent: None,
             device: sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision))),
             model: &self.model,

@@ -14,7 +14,7 @@ pub struct Turn {
 }
 
 /// A change in the course of a clip.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Edit {
     /// New settings from a frame on. The seed stays as it is: the clip's, or that of an [`Edit::Seed`].
@@ -40,13 +40,23 @@ pub enum Edit {
         /// Seed of the noise from that frame on.
         seed: u64,
     },
+    /// Frames taken instead of drawn ones from a frame on. A last frame of zeros ends the clip.
+    Frames {
+        /// First frame that is taken.
+        frame: usize,
+        /// The frames.
+        frames: Codes,
+    },
 }
 
 impl Edit {
     /// The frame at which the edit takes effect.
     pub fn frame(&self) -> usize {
         match self {
-            Self::Sampling { frame, .. } | Self::Token { frame, .. } | Self::Seed { frame, .. } => *frame,
+            Self::Sampling { frame, .. }
+            | Self::Token { frame, .. }
+            | Self::Seed { frame, .. }
+            | Self::Frames { frame, .. } => *frame,
         }
     }
 }
@@ -73,5 +83,23 @@ impl ClipSpec {
     pub fn new(text: impl Into<String>, speaker: u32, sampling: Sampling) -> Self {
         let prompt_style = PromptStyle::default();
         Self { text: text.into(), speaker, context: Vec::new(), prompt_style, sampling, edits: Vec::new() }
+    }
+
+    /// Frames that are taken from elsewhere end before `frame`, so that a change at `frame` has an effect. Returns the tokens that were taken
+    /// in `frame`; none if it was drawn.
+    pub fn cut_taken_frames(&mut self, frame: usize) -> Vec<u32> {
+        let mut cut = Vec::new();
+        self.edits.retain_mut(|edit| match edit {
+            Edit::Frames { frame: at, frames } => {
+                let n = frame.saturating_sub(*at);
+                if let Some(tokens) = frames.get(n).filter(|_| frame >= *at) {
+                    cut = tokens.to_vec();
+                }
+                *frames = frames.prefix(n);
+                !frames.is_empty()
+            }
+            Edit::Sampling { .. } | Edit::Token { .. } | Edit::Seed { .. } => true,
+        });
+        cut
     }
 }

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use serde::de::{self, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -32,6 +34,18 @@ impl Codes {
             0 => Ok(Self { codebooks, ids }),
             rest => Err(rest),
         }
+    }
+
+    /// The frames of a range, as far as they exist.
+    pub fn part(&self, frames: Range<usize>) -> Self {
+        let end = frames.end.min(self.len());
+        let ids = self.ids.get(frames.start.min(end) * self.codebooks..end * self.codebooks).unwrap_or_default();
+        Self { codebooks: self.codebooks, ids: ids.to_vec() }
+    }
+
+    /// Appends frames of equally many codebooks.
+    pub fn extend(&mut self, frames: &Self) {
+        frames.frames().for_each(|frame| self.push(frame));
     }
 
     /// Frames one by one.

@@ -19,6 +19,7 @@ mod model_info;
 mod params;
 mod prompt;
 mod random;
+mod retake;
 mod token_array;
 mod token_file;
 
@@ -39,4 +40,5 @@ pub use model_info::{Labels, ModelId, ModelInfo, Voice};
 pub use params::{PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
 pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
 pub use random::{RepeatableRandom, random_seed};
+pub use retake::{Seam, WordRetake};
 pub use token_file::{FORMAT, TOKEN_FILE_EXTENSIONS, TokenFile, VERSION};

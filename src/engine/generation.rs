@@ -2,7 +2,8 @@
 
 use super::{EngineKey, EngineProvider, FrameOutput, FrameRequest, engine_key};
 use crate::data::{
-    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, WordTracking, is_end_frame,
+    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, WordRetake, WordTracking,
+    is_end_frame,
 };
 use crate::error::{Error, Result};
 
@@ -23,6 +24,8 @@ pub struct GenerationRequest {
     pub observe: bool,
     /// Heads whose attention frames carry, and the words that they are about.
     pub tracking: Option<WordTracking>,
+    /// A word of another clip of the spec to speak again. The worker finds its frames; seeds are those of the word.
+    pub retake: Option<WordRetake>,
 }
 
 impl GenerationRequest {
@@ -36,6 +39,7 @@ impl GenerationRequest {
             forced: None,
             observe: false,
             tracking: None,
+            retake: None,
         }
     }
 
@@ -66,8 +70,10 @@ impl GenerationRequest {
 
     /// Whether several clips of this request can be generated side by side: one engine makes all of each, and makes several at once.
     pub fn can_batch(&self) -> bool {
-        let changes = self.spec.edits.iter().any(|edit| !matches!(edit, Edit::Token { .. }));
-        self.spec.sampling.mode.info().backend == Backend::Mlx && !changes
+        let forces = |edit: &Edit| matches!(edit, Edit::Token { .. } | Edit::Frames { .. });
+        self.spec.sampling.mode.info().backend == Backend::Mlx
+            && self.spec.edits.iter().all(forces)
+            && self.retake.is_none()
     }
 
     /// Settings of `frame` in a clip that starts with `start`: those of the last edit at or before it; likewise its seed.
@@ -77,7 +83,7 @@ impl GenerationRequest {
         let change = |now: Sampling, edit: &&Edit| match edit {
             Edit::Sampling { sampling, .. } => Sampling { seed: now.seed, ..*sampling },
             Edit::Seed { seed, .. } => Sampling { seed: *seed, ..now },
-            Edit::Token { .. } => now,
+            Edit::Token { .. } | Edit::Frames { .. } => now,
         };
         edits.iter().fold(start, change)
     }
@@ -89,11 +95,17 @@ impl GenerationRequest {
         }
         let mut forced = Vec::new();
         for edit in &self.spec.edits {
-            if let Edit::Token { frame: at, codebook, token } = edit
-                && *at == frame
-            {
-                forced.resize(codebooks, None);
-                forced[*codebook] = Some(*token);
+            match edit {
+                Edit::Token { frame: at, codebook, token } if *at == frame => {
+                    forced.resize(codebooks, None);
+                    forced[*codebook] = Some(*token);
+                }
+                Edit::Frames { frame: at, frames } => {
+                    if let Some(tokens) = frame.checked_sub(*at).and_then(|n| frames.get(n)) {
+                        forced = tokens.iter().copied().map(Some).collect();
+                    }
+                }
+                Edit::Token { .. } | Edit::Sampling { .. } | Edit::Seed { .. } => {}
             }
         }
         forced
@@ -291,6 +303,7 @@ fn check_edit(edit: &Edit, dims: &ModelDims) -> Result<()> {
             let expected = format!("codebook below {}, token below {}", dims.codebooks, dims.vocab);
             Err(Error::invalid("edits", expected, format!("{codebook}, {token}")))
         }
+        Edit::Frames { frames, .. } => frames.check("edits", dims),
         Edit::Token { .. } | Edit::Seed { .. } => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use crate::analysis::clip::{CodebookStats, RepetitionStats, trailing_silence};
 use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
 use crate::analysis::word_errors::{WordErrors, words};
 use crate::data::issue::{LONG_SILENCE, REPEATED_FRAMES};
-use crate::data::{Clip, Codes, FinishReason, Issue, ModelId, ModelInfo, SILENCE_LEVEL, Sampling};
+use crate::data::{Clip, Codes, FinishReason, Issue, ModelId, ModelInfo, SILENCE_LEVEL, Sampling, WordTime};
 
 /// Why a clip's draws have no statistics.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +86,9 @@ pub struct ClipReport {
     pub means: Option<Vec<TokenMeans>>,
     /// Why they were not.
     pub steps_unavailable: Option<StepsUnavailable>,
+    /// Its words, if their times are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordReport>,
     /// Codes of the clip, `[T][K]`.
     #[serde(skip)]
     pub codes: Codes,
@@ -101,6 +104,23 @@ pub struct ClipReport {
     /// Candidates of its draws, `[T][K]`, for a page that lists them.
     #[serde(skip)]
     pub candidates: Option<Vec<FrameCandidates>>,
+}
+
+/// A word of a clip.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WordReport {
+    /// The word as it is written.
+    pub word: String,
+    /// Its beginning in seconds.
+    pub start: f64,
+    /// Its end in seconds.
+    pub end: f64,
+    /// Share of the attention that is near the word while it is spoken, 0 to 1.
+    pub confidence: f64,
+    /// Mean surprisal of its tokens in bits, over all codebooks, if the draws were computed.
+    pub surprisal_bits: Option<f64>,
+    /// Mean entropy of its draws in bits.
+    pub entropy_bits: Option<f64>,
 }
 
 /// Means of the statistics that tables show, in the table's order.
@@ -144,6 +164,7 @@ impl ClipReport {
             codebooks: codebooks.clone().map(|k| CodebookStats::measure(&codes, k, &model.dims)).collect(),
             means: steps.as_deref().map(|s| codebooks.map(|k| means(s, k)).collect()),
             steps_unavailable,
+            words: Vec::new(),
             codes,
             steps,
             features: None,
@@ -157,6 +178,24 @@ impl ClipReport {
         let said = self.text.as_deref().map(|text| words(text).len()).filter(|words| *words > 0);
         self.acoustics = Some(SoundValues::measure(&Sound::new(audio, rate, said)));
         self.features = Some(SoundFeatures::new(audio, rate));
+        self
+    }
+
+    /// Adds the words with their times, in frames of `frame_seconds`.
+    pub fn with_words(mut self, words: &[WordTime], frame_seconds: f64) -> Self {
+        let report = |word: &WordTime| {
+            let frame = |seconds: f64| (seconds / frame_seconds).round() as usize;
+            let (first, end) = (frame(word.start), frame(word.end).max(frame(word.start) + 1));
+            let mean = |stat: Stat| {
+                let draws = self.steps.iter().flat_map(|steps| steps.iter().take(end).skip(first)).flatten();
+                let values: Vec<f64> = draws.map(|draw| draw[stat]).filter(|value| value.is_finite()).collect();
+                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            };
+            let (surprisal_bits, entropy_bits) = (mean(Stat::Surprisal), mean(Stat::Entropy));
+            let WordTime { word, start, end, confidence, .. } = word.clone();
+            WordReport { word, start, end, confidence, surprisal_bits, entropy_bits }
+        };
+        self.words = words.iter().map(report).collect();
         self
     }
 

@@ -67,6 +67,7 @@ fn clip_section(clip: &ClipReport, model: &ModelInfo) -> Markup {
             @if let Some(reason) = &clip.steps_unavailable { br; "No statistics of draws: " (reason.to_string()) }
         }
         (clip_player(clip, model))
+        @if !clip.words.is_empty() { (table(&Table::words(clip))) }
         @if !clip.codes.is_empty() { (table(&Table::codebooks(clip, model, COMMON))) }
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
                     }
                 }
             }
+            @if !clip.words.is_empty() { div class="words" {} }
             canvas class="wave" style="height:110px" role="img" aria-label="Waveform, entropy and surprisal over time" {}
             canvas class="map" style=(format!("height:{height}px")) role="img" aria-label="Tokens over time, one row per codebook" {}
             @if clip.steps.is_some() {
@@ -98,6 +99,7 @@ fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
         "draws": draws,
         "end": end,
         "endColour": css(END_PROBABILITY_COLOUR),
+        "words": clip.words.iter().map(|word| json!([word.word, rounded(word.start), rounded(word.end)])).collect::<Value>(),
         "peaks": sound.map_or(Value::Array(Vec::new()), |peaks| peaks.collect()),
     })
 }

@@ -1,6 +1,6 @@
 //! The tables of a report, made once for text and HTML.
 
-use super::clip::ClipReport;
+use super::clip::{ClipReport, WordReport};
 use super::model::{CheckpointComparison, ModeComparison, SeedPair};
 use crate::analysis::clip::CODEBOOK_STATISTICS;
 use crate::analysis::divergence::Divergence;
@@ -53,6 +53,25 @@ impl Table {
             row
         };
         Self { columns, rows: clip.codebooks.iter().map(row).collect(), legend: Vec::new() }
+    }
+
+    /// A clip's words: times, means over their draws, and the word itself.
+    pub(super) fn words(clip: &ClipReport) -> Self {
+        let columns = ["start, s", "end, s", "confidence", "surprisal, bits", "entropy, bits", "word"];
+        let optional = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.2}"));
+        let row = |word: &WordReport| {
+            vec![
+                format!("{:.2}", word.start),
+                format!("{:.2}", word.end),
+                format!("{:.2}", word.confidence),
+                optional(word.surprisal_bits),
+                optional(word.entropy_bits),
+                word.word.clone(),
+            ]
+        };
+        let legend = "surprisal and entropy: means over the tokens of the word, all codebooks";
+        let columns = columns.map(str::to_owned).into();
+        Self { columns, rows: clip.words.iter().map(row).collect(), legend: vec![legend.into()] }
     }
 
     /// Two modes as groups, a row per codebook and one for all.

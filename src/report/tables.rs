@@ -12,7 +12,9 @@ pub fn tables(report: &Report) -> Vec<(String, Table)> {
         (caption, Table::codebooks(clip, &report.model, TOP_IN_TABLES))
     };
     let groups = report.groups.iter().map(|groups| (describe_groups(groups), Table::modes(groups)));
-    report.clips.iter().map(clip).chain(groups).chain(sound_tables(report)).collect()
+    let words = |clip: &&ClipReport| !clip.words.is_empty();
+    let words = report.clips.iter().filter(words).map(|clip| (format!("{}: words", clip.name), Table::words(clip)));
+    report.clips.iter().map(clip).chain(words).chain(groups).chain(sound_tables(report)).collect()
 }
 
 /// Most common ids in a row of a table.

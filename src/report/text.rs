@@ -40,6 +40,9 @@ fn render_clip(clip: &ClipReport, model: &ModelInfo) -> String {
         return out + "\n";
     }
     out += &render_table(&Table::codebooks(clip, model, COMMON));
+    if !clip.words.is_empty() {
+        out += &render_table(&Table::words(clip));
+    }
     if let Some(reason) = &clip.steps_unavailable {
         out += &format!("  no statistics of draws: {reason}\n");
     }

@@ -130,6 +130,9 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Play all codebooks", None, |_| to(MonitorCommand::SetMixer(CodebookMixer::default()))),
     named("Previous problem", key(SHIFT, Key::N), |_| to(InspectorCommand::PreviousIssue)),
     named("Next problem", key(NONE, Key::N), |_| to(InspectorCommand::NextIssue)),
+    named("Say the selected word again", key(SHIFT, Key::R), |s| {
+        to(InspectorCommand::RetakeWord { word: selected_word(s)?, takes: VARIANTS })
+    }),
     named("Regenerate from the selected frame with a new seed", key(NONE, Key::R), |s| {
         to(InspectorCommand::Reseed(selected_frame(s)?))
     }),
@@ -217,6 +220,20 @@ fn take(session: &Session) -> Option<crate::takes::TakeId> {
 
 fn selected_frame(session: &Session) -> Option<usize> {
     session.inspector.view.cell.map(|(frame, _)| frame)
+}
+
+/// Number of the word at the selected frame, or at the playhead, in a take whose words can be spoken again.
+fn selected_word(session: &Session) -> Option<usize> {
+    let seconds = match selected_frame(session) {
+        Some(frame) => (frame as f64 + 0.5) * session.models.frame_seconds(),
+        None => session.monitor.player.position(),
+    };
+    let words = session.inspector.current.words.iter();
+    words
+        .enumerate()
+        .find(|(_, word)| (word.start..word.end).contains(&seconds))
+        .map(|(n, _)| n)
+        .filter(|_| session.can_retake_words())
 }
 
 fn pins(session: &Session) -> usize {

@@ -199,6 +199,11 @@ impl Models {
         self.info().map_or(0.08, |info| info.dims.seconds(1))
     }
 
+    /// Whether takes can be made whose words have known times.
+    pub fn knows_heads(&self) -> bool {
+        self.is_ready() && !self.heads.is_empty()
+    }
+
     /// The tracking of the words of a clip of `spec`; `None` if it is not known which heads follow the text.
     pub(super) fn tracking(&self, spec: &ClipSpec, prompt: &Prompt) -> Option<WordTracking> {
         let tracking = self.checkpoint().map(|checkpoint| tracking(checkpoint, &self.heads, spec, prompt));

@@ -238,6 +238,12 @@ impl Session {
         self.tasks.is_active(SPEAK)
     }
 
+    /// Whether words of the current clip can be spoken again: it is a take of this model with known settings and word times.
+    pub fn can_retake_words(&self) -> bool {
+        let current = &self.inspector.current;
+        self.models.knows_heads() && current.reproducible().is_some() && !current.words.is_empty()
+    }
+
     /// The draw that is shown, and what it follows; `None` if no draw is known.
     pub fn draw(&self) -> Option<(Followed, (usize, usize))> {
         let (inspector, player) = (&self.inspector, &self.monitor.player);

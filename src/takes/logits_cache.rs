@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::analysis::steps::{Step, Steps};
 use crate::data::{Codes, Logits, Sampling};
 use crate::error::{Error, Result};
-use crate::files::{read_file, write_atomically};
+use crate::files::{create_private_folder, read_file, write_atomically};
 
 /// Largest file that is read: two minutes of CSM-1B.
 const LARGEST: u64 = 1 << 30;
@@ -63,7 +63,7 @@ impl LogitsCache {
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
     pub fn write(&self, key: &str, steps: &Steps) -> Result<()> {
-        std::fs::create_dir_all(&self.folder).map_err(|e| Error::write(&self.folder, e))?;
+        create_private_folder(&self.folder).map_err(|e| Error::write(&self.folder, e))?;
         let path = self.path(key);
         let bytes = serialise(steps).map_err(|e| Error::write(&path, e))?;
         if bytes.len() as u64 > self.bound {

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{ClipSummary, Take, TakeFolder, TakeId};
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{Clip, Issue, ModelDims, ModelId, TokenFile, WordTime};
+use crate::data::{Clip, Issue, ModelDims, ModelId, Seam, TokenFile, WordTime};
 use crate::error::Result;
 
 /// Characters of a take's first name: the start of its text.
@@ -25,6 +25,8 @@ pub struct NewTake<'a> {
     pub guarded: usize,
     /// Ids past the codec's size, decoded as 0.
     pub beyond_codec: usize,
+    /// The joint after a word that was spoken again.
+    pub seam: Option<Seam>,
     /// The take that it was made from.
     pub parent: Option<TakeId>,
     /// Name of the device that computed it.
@@ -58,6 +60,7 @@ impl TakeFolder {
                 issues: new.issues.to_vec(),
                 guarded: new.guarded,
                 beyond_codec: new.beyond_codec,
+                seam: new.seam,
             },
             text,
             speaker: clip.origin.speaker.unwrap_or(0),

@@ -9,6 +9,7 @@ use super::folder::{FolderChanges, FolderScan, begin_session, modified, remove_l
 use super::{Take, TakeFolder, TakeId};
 use crate::data::TokenFile;
 use crate::error::{Error, Result};
+use crate::files::create_private_folder;
 
 /// All takes, newest first. Reading and changing the list touches no file, except in methods that say so.
 pub struct Store {
@@ -34,7 +35,7 @@ impl Store {
     /// # Errors
     /// [`Error::Read`] or [`Error::Write`] if the folder itself cannot be used.
     pub fn open(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
+        create_private_folder(folder).map_err(|e| Error::write(folder, e))?;
         let (session, lock) = begin_session(folder)?;
         remove_leftovers(folder, &session);
         let mut store = Self {

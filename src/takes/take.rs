@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::data::{FinishReason, Issue, ModelId, Sampling, WordTime};
+use crate::data::{FinishReason, Issue, ModelId, Sampling, Seam, WordTime};
 
 /// Identifies a take: the name of its folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct ClipSummary {
     /// Ids past the codec's size.
     #[serde(default)]
     pub beyond_codec: usize,
+    /// The joint after a word that was spoken again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seam: Option<Seam>,
 }
 
 /// A clip that is kept: the content of `take.json`.

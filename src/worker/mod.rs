@@ -6,6 +6,7 @@ mod pipeline;
 mod protocol;
 mod task;
 mod termination_guard;
+mod word_retake;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::exact_check::check_exact;
 use super::protocol::{Event, FrameEvent, GenerateJob, GeneratedClip};
 use super::termination_guard::TerminationGuard;
+use super::word_retake::retake_word;
 use crate::analysis::alignment::WordTracker;
 use crate::checkpoint::Checkpoint;
 use crate::data::{
@@ -143,7 +144,7 @@ impl Pipeline {
         cancelled: &dyn Fn() -> bool,
         observer: &mut dyn FnMut(Event),
     ) -> Result<GeneratedClip> {
-        let seeds = [job.request.spec.sampling.seed];
+        let seeds = [job.request.retake.as_ref().map_or(job.request.spec.sampling.seed, |retake| retake.seed)];
         let clip = self.generate_batch(job, &seeds, cancelled, &mut |_, event| observer(event))?.pop();
         clip.ok_or_else(|| Error::Engine { backend: "the model", source: "it gave no clip".into() })
     }
@@ -193,14 +194,26 @@ impl Pipeline {
         observer: &mut dyn FnMut(usize, Event),
     ) -> Result<Vec<GeneratedClip>> {
         let dims = self.checkpoint.dims();
-        let mut generation = Generation::new(&job.request, seeds, &dims)?;
-        generation.load(&mut self.engines)?;
         let started = Instant::now();
+        let (retaken, mut seam) = match (&job.request.retake, seeds) {
+            (Some(retake), [seed]) => {
+                let engines = &mut self.engines;
+                let (made, seam) = retake_word(&job.request, retake, *seed, &dims, engines, cancelled)?;
+                (Some(made), seam)
+            }
+            _ => (None, None),
+        };
+        let request = retaken.as_ref().unwrap_or(&job.request);
+        let own_seed = [request.spec.sampling.seed];
+        let seeds = if retaken.is_some() { &own_seed } else { seeds };
+        let mut generation = Generation::new(request, seeds, &dims)?;
+        generation.load(&mut self.engines)?;
+        let started = if retaken.is_some() { started } else { Instant::now() };
         // Only of a single clip does somebody wait for the first sound.
         let chunk = if seeds.len() == 1 { 1 } else { DECODE_CHUNK };
         let mut clips = Vec::new();
         for n in 0..seeds.len() {
-            let tracking = job.request.tracking.as_ref().filter(|_| job.request.history.is_empty());
+            let tracking = request.tracking.as_ref().filter(|_| request.history.is_empty());
             let mut clip = ClipInProgress::new(&self.mimi, &dims, chunk, tracking.map(WordTracker::new));
             clip.begin(generation.codes(n), &mut |event| observer(n, event))?;
             clips.push(clip);
@@ -239,6 +252,7 @@ impl Pipeline {
         for made in &mut finished {
             let share = if seeds.len() == 1 { 1.0 } else { made.clip.codes.len() as f64 / frames.max(1) as f64 };
             made.seconds = share * seconds;
+            made.seam = seam.take();
         }
         Ok(finished)
     }
@@ -360,6 +374,7 @@ impl<'a> ClipInProgress<'a> {
             clip,
             guarded: self.guarded,
             words: self.tracker.and_then(|tracker| tracker.words(self.dims.seconds(1))),
+            seam: None,
             end_frame: self.end_frame,
             seconds: 0.0,
         })

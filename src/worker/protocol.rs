@@ -1,6 +1,6 @@
 //! Jobs and results of the worker: plain data.
 
-use crate::data::{Clip, Issue, WordTime};
+use crate::data::{Clip, Issue, Seam, WordTime};
 use crate::engine::{GeneratedFrame, GenerationRequest};
 
 /// A clip to generate, with its retries.
@@ -61,6 +61,8 @@ pub struct GeneratedClip {
     pub beyond_codec: usize,
     /// When its words are spoken, if they are tracked and the attention follows the text.
     pub words: Option<Vec<WordTime>>,
+    /// The joint after a word that was spoken again.
+    pub seam: Option<Seam>,
     /// The end-of-speech frame, if the model ended the clip.
     pub end_frame: Option<GeneratedFrame>,
     /// Time of generating it, in seconds. Clips that are generated side by side share the time by their frames.

@@ -15,7 +15,9 @@ use self::speaker::{Speaker, SpokenClips, save_wav};
 use super::align::format_of;
 use super::output::{check_apart, check_folders, check_wav_name, is_stdout, print_line};
 use super::param_args::ParamArgs;
-use super::values::{Seeds, dtype_parser, mode_parser, parse_guard, parse_seconds, parse_seeds, style_parser};
+use super::values::{
+    Seeds, WordChoice, dtype_parser, mode_parser, parse_guard, parse_seconds, parse_seeds, style_parser,
+};
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
 use crate::audio::wav_stream::WavStream;
@@ -121,6 +123,10 @@ pub struct GenerateArgs {
     /// Make the clip of this token file again: its text, speaker, context, settings and edits; setting flags override
     #[arg(long, value_name = "FILE", conflicts_with_all = ["context_audio", "edits", "speaker", "voice"])]
     again: Option<PathBuf>,
+    /// With --again: speak one word of the clip again with the seed (or each of the seeds), and keep everything around it. The word as it is
+    /// written; `WORD:2` is its second occurrence
+    #[arg(long, value_name = "WORD[:N]", requires = "again", conflicts_with_all = ["force_tokens", "text", "stdin", "whole", "retries"])]
+    retake_word: Option<WordChoice>,
     /// Teacher forcing: take the tokens of this file; logits are still computed
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     force_tokens: Option<PathBuf>,

@@ -6,7 +6,9 @@ use super::GenerateArgs;
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
 use crate::cli::{read_stdin, warn_of_other_model};
-use crate::data::{ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable, random_seed};
+use crate::data::{
+    Clip, ClipSpec, Codes, Edit, Mode, PromptStyle, Sampling, TokenFile, Turn, is_speakable, random_seed,
+};
 use crate::engine::Narration;
 use crate::error::{Error, Result};
 use crate::text::{Piece, Pronunciations};
@@ -33,6 +35,8 @@ pub(super) struct GeneratePlan {
     pub(super) forced: Option<Codes>,
     pub(super) edits: Vec<Edit>,
     pub(super) prompt_style: PromptStyle,
+    /// The clip of which a word is spoken again, without its sound, and the seed of the word.
+    pub(super) retaken: Option<(Clip, u64)>,
 }
 
 impl GeneratePlan {
@@ -93,7 +97,17 @@ impl GeneratePlan {
             let expected = format!("at least {:.0} (one frame)", 1_000.0 * dims.seconds(1));
             return Err(Error::invalid("max_audio_length_ms", expected, args.max_audio_length_ms));
         }
-        let sampling = sampling(args, checkpoint, again.as_ref().map(|a| a.sampling))?;
+        let before = again.as_ref().map(|a| a.sampling);
+        let mut sampling = sampling(args, checkpoint, before)?;
+        let retaken = match (&args.retake_word, &args.again, before) {
+            // The seed of the command is the word's; the clip keeps its own.
+            (Some(_), Some(path), Some(before)) => {
+                let seed = if args.seed.is_some() { sampling.seed } else { random_seed()? };
+                sampling.seed = before.seed;
+                Some((TokenFile::read(path, &dims)?.into_clip(Vec::new(), dims.sample_rate), seed))
+            }
+            _ => None,
+        };
         let prompt_style = args.prompt_style.or(again.as_ref().map(|a| a.prompt_style)).unwrap_or_default();
         let (turns, edits) = again.map(|a| (a.context, a.edits)).unwrap_or_default();
         Ok(Self {
@@ -106,6 +120,7 @@ impl GeneratePlan {
             forced: read(&args.force_tokens)?.map(|f| f.frames),
             edits: read(&args.edits)?.map_or(edits, |f| f.edits),
             prompt_style,
+            retaken,
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::plan::{ContextFile, GeneratePlan};
 use super::{GenerateArgs, warn_beyond_codec};
-use crate::alignment::{known_heads, tracking};
+use crate::alignment::{known_heads, tracking, word_times};
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording::Length;
 use crate::audio::wav::{self, WavInfo};
@@ -18,8 +18,8 @@ use crate::cli::output::message;
 use crate::cli::read_recording;
 use crate::cli::run_job::{cancel_on_signals, run_batch, run_job, start_worker};
 use crate::data::{
-    AttentionHead, Clip, ClipOrigin, Codes, FinishReason, Issue, Mode, Sampling, TOKEN_FILE_EXTENSIONS, TokenFile,
-    Turn, WordTime,
+    AttentionHead, Clip, ClipOrigin, Codes, FinishReason, Issue, Mode, Sampling, Seam, TOKEN_FILE_EXTENSIONS,
+    TokenFile, Turn, WordRetake, WordTime,
 };
 use crate::engine::{GenerationRequest, Narration};
 use crate::error::{Error, Result};
@@ -37,6 +37,7 @@ pub(super) struct SpokenClips {
     beyond_codec: usize,
     guarded: usize,
     issues: Vec<Issue>,
+    seam: Option<Seam>,
     /// Word times of all clips, in seconds from the start of the first.
     words: Vec<WordTime>,
     /// Texts whose words have no known times.
@@ -57,6 +58,7 @@ impl SpokenClips {
         self.beyond_codec += made.beyond_codec;
         self.guarded += made.guarded;
         self.issues.extend(made.issues);
+        self.seam = made.seam.or(self.seam);
         self.last = made.clip.stop.zip(made.clip.origin.sampling);
     }
 
@@ -84,13 +86,13 @@ impl<'a> Speaker<'a> {
         let takes = TakeKeeper::open(args.take.as_ref(), &checkpoint)?;
         let worker = start_worker(&checkpoint)?;
         let cancel = cancel_on_signals();
-        let heads = match (&args.words, &args.take) {
-            (Some(_), _) => match align::heads(&checkpoint, &worker, &cancel)? {
+        let heads = match (args.words.is_some() || args.retake_word.is_some(), &args.take) {
+            (true, _) => match align::heads(&checkpoint, &worker, &cancel)? {
                 none if none.is_empty() => return Err(align::no_heads(&checkpoint)),
                 heads => heads,
             },
-            (None, Some(_)) => known_heads(&checkpoint)?.unwrap_or_default(),
-            (None, None) => Vec::new(),
+            (false, Some(_)) => known_heads(&checkpoint)?.unwrap_or_default(),
+            (false, None) => Vec::new(),
         };
         let player = args.play.then(|| open_player(checkpoint.dims().sample_rate)).flatten();
         Ok(Self { args, checkpoint, worker, cancel, player, takes, underruns: 0, heads })
@@ -146,6 +148,7 @@ impl<'a> Speaker<'a> {
 
     pub(super) fn speak(&mut self, plan: &GeneratePlan, request: GenerationRequest, n: usize) -> Result<GeneratedClip> {
         let observe = self.args.dump_logits.is_some();
+        let request = self.with_retake(plan, request)?;
         let tracking = tracking(&self.checkpoint, &self.heads, &request.spec, &request.prompt)?;
         let request = GenerationRequest { forced: plan.forced.clone(), observe, tracking, ..request };
         self.log_request(&request);
@@ -164,6 +167,24 @@ impl<'a> Speaker<'a> {
             self.write_logits(&numbered(path, plan, n), &logits, made.clip.codes.len())?;
         }
         Ok(made)
+    }
+
+    /// `request` with the word that is to be spoken again, if the user asked for one.
+    pub(super) fn with_retake(&self, plan: &GeneratePlan, request: GenerationRequest) -> Result<GenerationRequest> {
+        let (Some(choice), Some((clip, seed))) = (&self.args.retake_word, &plan.retaken) else { return Ok(request) };
+        let words = word_times(&self.checkpoint, &self.worker, &self.heads, &request.spec, &clip.codes, &self.cancel)?;
+        let words =
+            words.ok_or_else(|| Error::invalid("retake_word", "a clip whose attention follows its text", "another"))?;
+        let word = choice.find(&words)?;
+        let retake = WordRetake {
+            codes: clip.codes.clone(),
+            ended: clip.stop == Some(FinishReason::Eos),
+            word,
+            time: words[word].start..words[word].end,
+            seed: *seed,
+        };
+        let max_frames = request.max_frames.max(2 * clip.codes.len());
+        Ok(GenerationRequest { retake: Some(retake), max_frames, ..request })
     }
 
     /// Generates a piece once with each of `seeds`.
@@ -282,7 +303,7 @@ impl<'a> Speaker<'a> {
             "pieces": plan.pieces.len(), "frames": spoken.frames, "seconds": seconds, "stop": stop, "seed": sampling.seed,
             "sampling": plan.sampling, "real_time_factor": factor, "beyond_codec": spoken.beyond_codec,
             "guarded": spoken.guarded, "underruns": self.args.play.then_some(self.underruns), "findings": spoken.issues, "model": self.checkpoint.info.name,
-            "exact_check": checked.map(ExactCheck::summary),
+            "exact_check": checked.map(ExactCheck::summary), "seam": spoken.seam,
         });
         let words = format!(
             "{}: {seconds:.2} s, {} frames, {} sampling, seed {}, {}, real-time factor {factor:.2}",
@@ -295,6 +316,10 @@ impl<'a> Speaker<'a> {
         self.args.print_result(&json, &words)?;
         if let Some(check) = checked {
             message!("exact: {}", check.summary());
+        }
+        if let Some(seam) = spoken.seam {
+            let at = self.checkpoint.dims().seconds(seam.frame);
+            message!("the frames of the clip follow from {at:.2} s; the joint costs {:+.1} bits", seam.bits);
         }
         for issue in &spoken.issues {
             message!("warning: {}", issue.describe());

@@ -38,6 +38,7 @@ pub(super) fn speak(
     let mut speaker = Speaker::start(args, checkpoint)?;
     let context = speaker.context(&plan)?;
     let Some(next) = speaker.next_piece(&mut plan.narration(&context))? else { return Ok(Outcome::Done) };
+    let next = speaker.with_retake(&plan, next)?;
     let mut outcome = Outcome::Done;
     // Written batch by batch: a failure loses nothing that was made before it.
     for part in seeds.chunks(BATCH) {

@@ -521,21 +521,24 @@ impl Composer {
 
     /// Makes takes from another take. They may become as long as that one.
     fn make_takes(&mut self, request: TakeRequest, cx: &mut ComposerContext<'_>) {
-        let TakeRequest { spec, more_seeds, parent, group } = request;
+        let TakeRequest { spec, more_seeds, retake, parent, group } = request;
         let Some(checkpoint) = cx.models.checkpoint() else {
             return cx.effects.notify(cx.models.status().unwrap_or_default());
         };
         let dims = checkpoint.dims();
         // One frame more, so that a clip that the model ended can end again.
         let frames = cx.library.store.get(&parent).map_or(0, |take| take.measures.frames + 1);
+        let frames = if retake.is_some() { 2 * frames } else { frames };
         let max_frames = longest_frames(cx.settings, &dims).max(frames);
         let prompt =
             checked_prompt(&spec, checkpoint).and_then(|prompt| prompt.check_fits(max_frames, &dims).map(|()| prompt));
         let Some(prompt) = cx.effects.or_notify_of(Cause::Speaking, prompt) else { return self.queue.clear() };
         cx.effects.resolve(Cause::Speaking);
-        let seeds = std::iter::once(spec.sampling.seed).chain(more_seeds).collect();
+        let seed = retake.as_ref().map_or(spec.sampling.seed, |retake| retake.seed);
+        let seeds = std::iter::once(seed).chain(more_seeds).collect();
         let purpose = TakePurpose { turn: None, parent: Some(parent), group };
-        self.generate(GenerationRequest::new(&spec, prompt, max_frames), seeds, purpose, cx);
+        let request = GenerationRequest { retake, ..GenerationRequest::new(&spec, prompt, max_frames) };
+        self.generate(request, seeds, purpose, cx);
     }
 
     /// Queues takes of one request, one for each of `seeds`.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::conversation::TurnId;
-use crate::data::ClipSpec;
+use crate::data::{ClipSpec, WordRetake};
 use crate::engine::Narration;
 use crate::takes::TakeId;
 
@@ -44,6 +44,8 @@ pub struct TakeRequest {
     pub spec: ClipSpec,
     /// Seeds of further takes of the same, generated side by side with it.
     pub more_seeds: Vec<u64>,
+    /// The word that they speak again, if everything else is to stay; seeds are then those of the word.
+    pub retake: Option<WordRetake>,
     /// The take that they are made from.
     pub parent: TakeId,
     /// The group in which they are compared.

@@ -13,7 +13,7 @@ pub use self::current_clip::CurrentClip;
 pub use self::time_axis::TimeAxis;
 pub use self::what_if::WhatIfQuestion;
 use super::comparison::{Comparison, ComparisonCommand, PinKey};
-use super::composer::{Composer, ComposerCommand, TakeRequest};
+use super::composer::{Composer, ComposerCommand, GroupId, TakeRequest};
 use super::effects::Effects;
 use super::library::Library;
 use super::memo::Derived;
@@ -24,7 +24,9 @@ use super::shell::{PanelRequest, ShellCommand};
 use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::analysis::alignment::WordTracker;
-use crate::data::{Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, WordTime, WordTracking, random_seed};
+use crate::data::{
+    Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, WordRetake, WordTime, WordTracking, random_seed,
+};
 use crate::engine::{GeneratedFrame, GenerationRequest};
 use crate::error::Result;
 use crate::report::{self, ClipReport, Report, StepsUnavailable, Table};
@@ -138,6 +140,12 @@ pub enum InspectorCommand {
     },
     /// Make a take that is unchanged before this frame and has another seed from it on.
     Reseed(usize),
+    /// Make takes that speak a word again, each with another seed; everything around it stays.
+    RetakeWord {
+        /// Number of the word in the clip.
+        word: usize,
+        takes: usize,
+    },
     /// Make a take with this token, which is unchanged before it and has the same noise after it.
     UseToken {
         /// Frame of the token.
@@ -222,6 +230,7 @@ impl Owner for Inspector {
             InspectorCommand::Resume(frame) => self.resume(frame, cx.composer.sampling, cx),
             InspectorCommand::ResumeWith { frame, sampling } => self.resume(frame, sampling, cx),
             InspectorCommand::Reseed(frame) => self.reseed(frame, cx),
+            InspectorCommand::RetakeWord { word, takes } => self.retake_word(word, takes, cx),
             InspectorCommand::UseToken { frame, codebook, token } => self.use_token(frame, codebook, token, cx),
             InspectorCommand::ComputeStatistics => self.compute_statistics(cx),
             InspectorCommand::RecomputeLogits => {
@@ -478,13 +487,14 @@ impl Inspector {
             return;
         };
         change(&mut spec);
-        let request = TakeRequest { spec, more_seeds: Vec::new(), parent, group: None };
+        let request = TakeRequest { spec, more_seeds: Vec::new(), retake: None, parent, group: None };
         cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
     }
 
     fn resume(&self, frame: usize, sampling: Sampling, cx: &mut InspectorContext<'_>) {
         self.remake(cx, |spec| {
             spec.edits.retain(|edit| edit.frame() < frame);
+            spec.cut_taken_frames(frame);
             let sampling = Sampling { seed: spec.sampling.seed, ..sampling };
             spec.edits.push(Edit::Sampling { frame, sampling });
         });
@@ -494,19 +504,49 @@ impl Inspector {
         let Some(seed) = cx.effects.or_notify(random_seed()) else { return };
         self.remake(cx, |spec| {
             spec.edits.retain(|edit| match edit {
-                Edit::Token { frame: at, .. } | Edit::Seed { frame: at, .. } => *at < frame,
+                Edit::Token { frame: at, .. } | Edit::Seed { frame: at, .. } | Edit::Frames { frame: at, .. } => {
+                    *at < frame
+                }
                 Edit::Sampling { frame: at, .. } => *at <= frame,
             });
+            spec.cut_taken_frames(frame);
             spec.edits.push(Edit::Seed { frame, seed });
         });
+    }
+
+    fn retake_word(&self, word: usize, takes: usize, cx: &mut InspectorContext<'_>) {
+        let clip = &self.current.clip;
+        let (Some(parent), Ok(spec), Some(time)) =
+            (self.current.reproducible(), clip.origin.spec(), self.current.words.get(word))
+        else {
+            return;
+        };
+        let seeds: Result<Vec<u64>> = (0..takes.max(1)).map(|_| random_seed()).collect();
+        let Some(mut seeds) = cx.effects.or_notify(seeds) else { return };
+        let retake = WordRetake {
+            codes: clip.codes.clone(),
+            ended: clip.stop == Some(FinishReason::Eos),
+            word,
+            time: time.start..time.end,
+            seed: seeds.remove(0),
+        };
+        let group = Some(GroupId::new());
+        let request = TakeRequest { spec, more_seeds: seeds, retake: Some(retake), parent, group };
+        cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
     }
 
     fn use_token(&self, frame: usize, codebook: usize, token: u32, cx: &mut InspectorContext<'_>) {
         self.remake(cx, |spec| {
             spec.edits.retain(|edit| match edit {
                 Edit::Token { frame: at, codebook: k, .. } => (*at, *k) < (frame, codebook),
-                Edit::Sampling { frame: at, .. } | Edit::Seed { frame: at, .. } => *at <= frame,
+                Edit::Sampling { frame: at, .. } | Edit::Seed { frame: at, .. } | Edit::Frames { frame: at, .. } => {
+                    *at <= frame
+                }
             });
+            // Codebooks before this one keep their tokens.
+            for (k, token) in spec.cut_taken_frames(frame).into_iter().enumerate().take(codebook) {
+                spec.edits.push(Edit::Token { frame, codebook: k, token });
+            }
             spec.edits.push(Edit::Token { frame, codebook, token });
         });
     }
@@ -523,12 +563,13 @@ impl Inspector {
         let Some(info) = cx.models.info().cloned().filter(|_| !cx.tasks.is_running(STATISTICS)) else { return };
         let key = self.statistics_key(cx.comparison);
         self.statistics.request(key.clone());
-        let CurrentClip { clip, steps, .. } = &self.current;
-        let (clip, steps) = (clip.clone(), steps.clone());
+        let CurrentClip { clip, steps, words, .. } = &self.current;
+        let (clip, steps, words) = (clip.clone(), steps.clone(), words.clone());
         let pinned = cx.comparison.pins.clips().to_vec();
         let compute = move |_: &_| {
             let stats = if steps.cover(&clip.codes) { Ok(steps.stats()) } else { Err(StepsUnavailable::NotComputed) };
             let report = ClipReport::new("The current clip".into(), &clip, stats, &info);
+            let report = report.with_words(&words, info.dims.seconds(1));
             let mut tables = report::tables(&Report::new((*info).clone(), vec![report]));
             tables.extend(super::comparison::mode_tables(&pinned, &info));
             tables

@@ -162,11 +162,13 @@ impl Library {
         let is_known = current.take.as_ref() == Some(take) && current.is_analysed();
         let steps = is_known.then(|| current.steps.clone());
         let name = self.store.get(take).map_or_else(|| take.to_string(), |take| take.name.clone());
+        let words = self.store.get(take).map_or(Vec::new(), |take| take.words.clone());
         let (folder, take) = (self.store.folder().clone(), take.clone());
         Ok(move || {
             let clip = folder.read_tokens(&take, &info.dims)?.into_clip(Vec::new(), info.dims.sample_rate);
             let stats = steps.map_or(Err(StepsUnavailable::NotComputed), |steps| Ok(steps.stats()));
-            Ok(Report::new((*info).clone(), vec![ClipReport::new(name, &clip, stats, &info)]))
+            let report = ClipReport::new(name, &clip, stats, &info).with_words(&words, info.dims.seconds(1));
+            Ok(Report::new((*info).clone(), vec![report]))
         })
     }
 
@@ -189,6 +191,7 @@ impl Library {
                     if steps.cover(&clip.codes) { Ok(steps.stats()) } else { Err(StepsUnavailable::NotComputed) };
                 let report = ClipReport::new(pinned.name.clone(), clip, stats, &info);
                 let report = report.with_acoustics(&clip.audio, clip.sample_rate);
+                let report = report.with_words(&pinned.words, info.dims.seconds(1));
                 clips.push(match pinned.key.take() {
                     Some(take) => with_page_content(report, &folder, take, clip.sample_rate, page_steps)?,
                     None => {

@@ -147,14 +147,17 @@ impl Owner for Library {
                 if seed == RegenerateSeed::New {
                     spec.sampling.seed = random_seed()?;
                 }
-                make_takes(TakeRequest { spec, more_seeds: Vec::new(), parent, group: None }, effects);
+                make_takes(TakeRequest { spec, more_seeds: Vec::new(), retake: None, parent, group: None }, effects);
                 Ok(())
             }),
             LibraryCommand::RegenerateVariants { take, takes } => {
                 self.with_spec(take, cx, move |parent, mut spec, effects| {
                     spec.sampling.seed = random_seed()?;
                     let more_seeds = (1..takes).map(|_| random_seed()).collect::<Result<_>>()?;
-                    make_takes(TakeRequest { spec, more_seeds, parent, group: Some(GroupId::new()) }, effects);
+                    make_takes(
+                        TakeRequest { spec, more_seeds, retake: None, parent, group: Some(GroupId::new()) },
+                        effects,
+                    );
                     Ok(())
                 });
             }
@@ -208,6 +211,7 @@ impl Library {
                     words: made.words.as_deref().unwrap_or_default(),
                     guarded: made.guarded,
                     beyond_codec: made.beyond_codec,
+                    seam: made.seam,
                     parent: parent.clone(),
                     device,
                     model: &model,
@@ -352,7 +356,10 @@ impl Library {
                 let precision = checkpoint.default_precision(info.mode);
                 let sampling = Sampling { mode: info.mode, precision, ..spec.sampling };
                 let spec = ClipSpec { sampling, ..spec.clone() };
-                make_takes(TakeRequest { spec, more_seeds: Vec::new(), parent: parent.clone(), group }, effects);
+                make_takes(
+                    TakeRequest { spec, more_seeds: Vec::new(), retake: None, parent: parent.clone(), group },
+                    effects,
+                );
             }
             Ok(())
         });

@@ -10,7 +10,7 @@ use super::token_map::{TokenMap, token_map_ui};
 use crate::analysis::statistics::Stat;
 use crate::audio::peaks::samples_per_peak;
 use crate::data::{Clip, Edit, Logits, ModelInfo};
-use crate::studio::command::Commands;
+use crate::studio::command::{Commands, VARIANTS};
 use crate::studio::comparison::PinnedClip;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, TimeAxis};
 use crate::studio::memo::ByAddress;
@@ -444,12 +444,26 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
     name_ui(ui, lane, "seconds", colour);
 }
 
-/// The words of the clip: a click plays one, a double click selects it. Those that the attention passes over are faint.
+/// Height of the line under a word that shows its surprisal, and the mean surprisal in bits per token at the end of the ramp.
+const SURPRISAL_LINE: f32 = 3.0;
+const BRIGHTEST_WORD: f64 = 5.0;
+
+/// Mean surprisal in bits of the tokens of `frames`, over all codebooks, if their draws are known.
+fn mean_surprisal(current: &CurrentClip, frames: &std::ops::Range<usize>) -> Option<f64> {
+    let steps = frames.clone().filter_map(|t| current.steps.get(t));
+    let values = steps.flat_map(|step| step.stats.iter().map(|draw| draw[Stat::Surprisal])).filter(|v| v.is_finite());
+    let (n, sum) = values.fold((0usize, 0.0), |(n, sum), value| (n + 1, sum + value));
+    (n > 0).then(|| sum / n as f64)
+}
+
+/// The words of the clip: a click plays one, a double click selects it. Those that the attention passes over are faint; the line below a word
+/// is its surprisal.
 fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Commands) {
     const CERTAIN: f64 = 0.3;
     let (palette, painter) = (Palette::of(ui.visuals()), ui.painter().with_clip_rect(lane.rect));
     let (current, position) = (&session.inspector.current, session.monitor.player.position());
     name_ui(ui, lane, "words", ui.visuals().text_color());
+    let frame_of = |seconds: f64| (seconds * model.dims.frame_rate).round() as usize;
     for (n, word) in current.words.iter().enumerate() {
         let rect = Rect::from_x_y_ranges(lane.x(word.start)..=lane.x(word.end), lane.rect.y_range());
         let visible = rect.intersect(lane.rect);
@@ -469,18 +483,29 @@ fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
         painter.vline(rect.left(), lane.rect.y_range(), (1.0, palette.tertiary));
         let colour = if certain { ui.visuals().text_color() } else { palette.tertiary };
         let text = painter.layout_no_wrap(word.word.clone(), FontId::proportional(11.0), colour);
+        let bits = mean_surprisal(current, &(frame_of(word.start)..frame_of(word.end)));
+        if let Some(bits) = bits {
+            let line = Rect::from_x_y_ranges(inner.x_range(), inner.bottom() - SURPRISAL_LINE..=inner.bottom());
+            painter.rect_filled(line, 1.0, palette.ramp(bits / BRIGHTEST_WORD));
+        }
         // A word that does not fit is left out rather than cut.
         if text.size().x + 6.0 <= visible.width() {
             painter.galley(visible.left_center() + vec2(4.0, -0.5 * text.size().y), text, colour);
         }
+        let bits = bits.map_or(String::new(), |bits| format!(", surprisal {bits:.1} bits per token"));
         let tip = match certain {
-            true => format!("{name}. Click plays it, double click selects it"),
+            true => format!("{name}{bits}. Click plays it, double click selects it"),
             false => format!("{name}: not certain. The model's attention passes over it"),
         };
         let response = response.on_hover_text(tip);
         let frame =
             ((word.start * model.dims.frame_rate + 1e-9) as usize).min(current.clip.codes.len().saturating_sub(1));
         response.context_menu(|ui| {
+            if ui.button("Zoom to this word").clicked() {
+                let mut axis = TimeAxis::default();
+                axis.show(word.start - 0.2, word.end + 0.2);
+                commands.push(InspectorCommand::SetAxis(axis));
+            }
             if ui.button("Loop this word").clicked() {
                 commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: true });
             }
@@ -488,6 +513,12 @@ fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
             let again = ui.add_enabled(again, egui::Button::new("Regenerate from this word"));
             if again.on_hover_text("A new take: unchanged up to this word, then another seed").clicked() {
                 commands.push(InspectorCommand::Reseed(frame));
+            }
+            let can_retake = session.can_retake_words();
+            let retake =
+                ui.add_enabled(can_retake, egui::Button::new(format!("Say this word again ({VARIANTS} takes)")));
+            if retake.on_hover_text("New takes with this word from other seeds; everything around it stays").clicked() {
+                commands.push(InspectorCommand::RetakeWord { word: n, takes: VARIANTS });
             }
         });
         if response.double_clicked() {
@@ -507,6 +538,7 @@ pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {
         }
         Edit::Sampling { sampling, .. } => format!("{} from here, {at}", sampling.summary()),
         Edit::Seed { seed, .. } => format!("seed {seed} from here, {at}"),
+        Edit::Frames { .. } => format!("frames of the parent take from here, {at}"),
     }
 }
 

@@ -1,0 +1,221 @@
+//! Speaks a word of a clip again: the frames before it stay, the word is drawn with another seed until the attention reaches the next
+//! word, and the frames after it follow where they surprise the model least. The result is one sequence of codes and one stream of the
+//! codec, so there is no splice in the waveform.
+
+use crate::analysis::alignment::attention_frame;
+use crate::data::{Codes, Edit, ModelDims, Seam, WordRetake};
+use crate::engine::{EngineProvider, FrameRequest, Generation, GenerationRequest, LoopEvent};
+use crate::error::{Error, Result};
+
+/// Frames after the attention has reached the next word within which the joint may lie. The attention is two frames ahead of the sound.
+const AFTER: usize = 3;
+/// Frames by which the rest of the parent may begin earlier or later than at the same place of its word.
+const SHIFTS: [isize; 3] = [0, -1, 1];
+/// Frames after the joint whose surprisal is its price.
+const PRICED: usize = 6;
+/// Frames in a row that attend to the next word before the word counts as finished.
+const CONFIRMED: usize = 2;
+/// Seeds that are tried, one after another, for a word that is not finished.
+const ATTEMPTS: u64 = 5;
+
+/// The request whose clip speaks the word again, and its joint; no joint if the word is the last one.
+///
+/// # Errors
+/// [`Error::InvalidValue`] without words to track and for a word that is not finished with any of five seeds; [`Error::Cancelled`]; errors of
+/// the engines.
+pub(super) fn retake_word(
+    request: &GenerationRequest,
+    retake: &WordRetake,
+    seed: u64,
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(GenerationRequest, Option<Seam>)> {
+    let no_words = || Error::invalid("retake", "a voice whose attention follows the text", "none");
+    let tracking = request.tracking.as_ref().ok_or_else(no_words)?;
+    let words = &tracking.prompt.words;
+    if retake.word >= words.len() || retake.codes.is_empty() {
+        let expected = format!("one of the {} words of the text", words.len());
+        return Err(Error::invalid("retake", expected, format!("word {}", retake.word + 1)));
+    }
+    let last = retake.codes.len() - 1;
+    let from = ((retake.time.start * dims.frame_rate + 1e-9) as usize).min(last);
+    let next = words.get(retake.word + 1).map(|word| word.positions.start - tracking.prompt.text.start);
+    for attempt in 0..ATTEMPTS {
+        let mut spec = request.spec.clone();
+        spec.edits
+            .retain(|edit| edit.frame() < from || (edit.frame() == from && matches!(edit, Edit::Sampling { .. })));
+        spec.cut_taken_frames(from);
+        spec.edits.push(Edit::Seed { frame: from, seed: seed.wrapping_add(attempt) });
+        let history = retake.codes.part(0..from);
+        let draw = GenerationRequest { spec, history, retake: None, observe: false, forced: None, ..request.clone() };
+        let Some(drawn) = draw_word(&draw, next, retake, dims, engines, cancelled)? else { continue };
+        let (joint, rest, seam) = match next {
+            None => (drawn.codes.len(), Codes::new(dims.codebooks), None),
+            Some(_) => {
+                let (joint, start, bits) = cheapest_joint(&draw, &drawn, retake, dims, engines, cancelled)?;
+                (joint, retake.codes.part(start..retake.codes.len()), Some(Seam { frame: joint, bits }))
+            }
+        };
+        let ended = if next.is_some() { retake.ended } else { drawn.ended };
+        let (mut codes, mut spec, mut tail) = (drawn.codes.part(0..joint), draw.spec, rest);
+        if ended {
+            tail.push(&vec![0; dims.codebooks]);
+        }
+        codes.extend(&tail);
+        if seam.is_some() {
+            spec.edits.push(Edit::Frames { frame: joint, frames: tail });
+        }
+        let max_frames = codes.len();
+        let made = GenerationRequest { spec, forced: Some(codes), retake: None, max_frames, ..request.clone() };
+        return Ok((made, seam));
+    }
+    let expected = "a word that the model finishes; try a lower temperature or another seed";
+    Err(Error::invalid("retake", expected, format!("{ATTEMPTS} seeds from {seed} on that do not reach the next word")))
+}
+
+/// Frames with the word, from the start of the clip.
+struct DrawnWord {
+    codes: Codes,
+    /// First frame that attends to the next word; the end of the clip if the word is the last one.
+    crossing: usize,
+    /// Whether the model ended the clip.
+    ended: bool,
+}
+
+/// Draws the word: until [`AFTER`] frames after the attention reaches position `next` of the text, or to the end of the clip if the word is
+/// the last one. `None` if the word is not finished.
+fn draw_word(
+    draw: &GenerationRequest,
+    next: Option<usize>,
+    retake: &WordRetake,
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Option<DrawnWord>> {
+    // A word may take three times as long as it did, and two seconds more.
+    let longest = ((3.0 * (retake.time.end - retake.time.start) + 2.0) * dims.frame_rate) as usize;
+    let from = draw.history.len();
+    let draw = GenerationRequest { max_frames: draw.max_frames.min(from + longest), ..draw.clone() };
+    let mut generation = Generation::new(&draw, &[draw.spec.sampling.seed], dims)?;
+    let (mut beyond, mut crossing) = (0, None);
+    loop {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
+        match generation.next_frame(engines)? {
+            LoopEvent::Frame(frame) => {
+                let is_beyond = next.is_some_and(|next| most_attended(&frame.attention) >= Some(next));
+                beyond = if is_beyond { beyond + 1 } else { 0 };
+                if beyond == CONFIRMED && crossing.is_none() {
+                    crossing = Some(frame.frame + 1 - CONFIRMED);
+                }
+                if crossing.is_some_and(|crossing| frame.frame >= crossing + AFTER) {
+                    break;
+                }
+            }
+            LoopEvent::EndOfSpeech(frame) => {
+                let codes = generation.codes(0).clone();
+                return Ok(next.is_none().then_some(DrawnWord { codes, crossing: frame.frame, ended: true }));
+            }
+            LoopEvent::Finished(_) => return Ok(None),
+        }
+    }
+    Ok(crossing.map(|crossing| DrawnWord { codes: generation.codes(0).clone(), crossing, ended: false }))
+}
+
+/// The position of the text that the heads attend to most; `None` without attention.
+fn most_attended(attention: &[Vec<f32>]) -> Option<usize> {
+    let positions = attention.iter().map(Vec::len).min().filter(|n| *n > 0)?;
+    let sum = |position: &usize| attention.iter().map(|weights| f64::from(weights[*position])).sum::<f64>();
+    (0..positions).max_by(|a, b| sum(a).total_cmp(&sum(b)))
+}
+
+/// The frame at which the rest of the parent follows, the parent's first frame of it, and the price in bits: the least over the frames
+/// around the end of the word.
+fn cheapest_joint(
+    draw: &GenerationRequest,
+    drawn: &DrawnWord,
+    retake: &WordRetake,
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(usize, usize, f64)> {
+    let old = &retake.codes;
+    let old_crossing = attention_frame(retake.time.end, dims.seconds(1)).clamp(draw.history.len(), old.len() - 1);
+    let first = old_crossing.saturating_sub(1);
+    let after = old.part(first..first + AFTER + 2 + PRICED);
+    let in_parent = surprisals(draw, &old.part(0..first), &after, engines)?;
+    let history = drawn.codes.part(0..drawn.crossing);
+    let mut best: Option<(f64, usize, usize)> = None;
+    for kept in 0..=AFTER {
+        for shift in SHIFTS {
+            if cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let Some(start) =
+                (old_crossing + kept).checked_add_signed(shift).filter(|start| (first..old.len()).contains(start))
+            else {
+                continue;
+            };
+            let mut tokens = drawn.codes.part(drawn.crossing..drawn.crossing + kept);
+            tokens.extend(&old.part(start..start + PRICED));
+            let bits = surprisals(draw, &history, &tokens, engines)?;
+            let priced: f64 = bits[kept.min(bits.len())..].iter().sum();
+            let original: f64 = in_parent[start - first..].iter().take(tokens.len() - kept).sum();
+            let price = priced - original;
+            if best.is_none_or(|(least, ..)| price < least) {
+                best = Some((price, drawn.crossing + kept, start));
+            }
+        }
+    }
+    let nothing = || Error::invalid("retake", "a word with frames after it", "none");
+    best.map(|(bits, joint, start)| (joint, start, bits)).ok_or_else(nothing)
+}
+
+/// Surprisal in bits of each of `frames` after `history`, over all codebooks, before temperature and top-k.
+fn surprisals(
+    draw: &GenerationRequest,
+    history: &Codes,
+    frames: &Codes,
+    engines: &mut dyn EngineProvider,
+) -> Result<Vec<f64>> {
+    let sampling = draw.spec.sampling;
+    let engine = engines.engine(&sampling)?;
+    engine.prefill(&draw.prompt, history)?;
+    let mut bits = Vec::new();
+    for (n, frame) in frames.frames().enumerate() {
+        let forced: Vec<Option<u32>> = frame.iter().copied().map(Some).collect();
+        let request = FrameRequest { frame: history.len() + n, sampling: &sampling, forced: &forced, observe: true };
+        let Some(logits) = engine.next_frame(&request)?.logits else { break };
+        bits.push(frame.iter().zip(logits.rows()).map(|(token, row)| surprisal(row, *token)).sum());
+    }
+    Ok(bits)
+}
+
+/// `-log2` of the softmax of `row` at `token`.
+fn surprisal(row: &[f32], token: u32) -> f64 {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = row.iter().map(|value| f64::from(value - largest).exp()).sum();
+    (sum.ln() - f64::from(row.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY) - largest))
+        / std::f64::consts::LN_2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surprisal_is_that_of_the_softmax() {
+        assert!((surprisal(&[0.0; 8], 3) - 3.0).abs() < 1e-12);
+        assert!((surprisal(&[0.0, 3.0f32.ln()], 1) - (4.0f64 / 3.0).log2()).abs() < 1e-6);
+        assert_eq!(surprisal(&[0.0, f32::NEG_INFINITY], 1), f64::INFINITY);
+    }
+
+    #[test]
+    fn heads_attend_to_a_position_together() {
+        assert_eq!(most_attended(&[vec![0.6, 0.4, 0.0], vec![0.0, 0.5, 0.5]]), Some(1));
+        assert_eq!(most_attended(&[]), None);
+        assert_eq!(most_attended(&[vec![]]), None);
+    }
+}
