@@ -12,9 +12,9 @@
 //!   5   download   mlx   torch   takes   listen   report
 //!   4   analysis   checkpoint   acoustics
 //!   3   machine   sampling   engine   audio
-//!   2   text   data
+//!   2   diagnostics   text   data
 //!   1   files   recogniser
-//!   0   error   diagnostics   pickle   page
+//!   0   error   pickle   page
 //! ```
 //!
 //! A layer uses only layers below it. `tests/boundaries.rs` declares the graph, draws this picture, and fails on any other edge.

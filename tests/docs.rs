@@ -120,7 +120,7 @@ fn the_python_reader_reads_every_format() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    listener.stdin.take().unwrap().write_all(b"q\n").unwrap();
+    listener.stdin.take().unwrap().write_all(b"u\nq\n").unwrap();
     listener.wait().unwrap();
     let takes = std::fs::read_dir(dir.at("takes")).unwrap().map(|entry| entry.unwrap().path());
     let take = takes.filter(|path| path.join("take.json").exists()).min().unwrap();
@@ -149,10 +149,13 @@ fn the_manual_has_pages_and_completions() {
     let dir = TestDir::new();
     assert_success(&dir.csm(&["manual", "share"]));
     let page = |name: &str| std::fs::read_to_string(dir.at(&format!("share/man/man1/{name}.1"))).unwrap();
-    for (name, flag) in [("csm-generate", "top\\-k"), ("csm-generate-mlx", "top\\-k"), ("csm-studio", "model\\-path")] {
+    for (name, flag) in
+        [("csm-generate", "depth\\-topk"), ("csm-generate-mlx", "depth\\-topk"), ("csm-studio", "model\\-path")]
+    {
         assert!(page(name).contains(flag), "{name}");
     }
     assert!(page("csm").contains("csm\\-doctor(1)") && page("csm-listen-new").contains("repeats"));
+    assert!(!dir.at("share/man/man1/csm-help.1").exists());
     for program in ["csm", "csm-generate-mlx", "csm-studio"] {
         for file in [
             format!("bash-completion/completions/{program}.bash"),

@@ -143,10 +143,12 @@ fn docs_say_more_than_the_name() {
     let mut short = Vec::new();
     for file in walkdir::WalkDir::new(repository("src")).into_iter().map(Result::unwrap) {
         let Some(text) = std::fs::read_to_string(file.path()).ok().filter(|_| file.path().is_file()) else { continue };
-        for (n, line) in text.lines().enumerate() {
-            let Some(doc) = line.trim_start().strip_prefix("/// ").filter(|doc| !doc.starts_with(['#', '`'])) else {
-                continue;
-            };
+        let doc = |line: &str| line.trim_start().strip_prefix("///").map(|doc| doc.trim().to_owned());
+        let lines: Vec<&str> = text.lines().collect();
+        for (n, line) in lines.iter().enumerate() {
+            let is_alone =
+                (n == 0 || doc(lines[n - 1]).is_none()) && lines.get(n + 1).is_none_or(|next| doc(next).is_none());
+            let Some(doc) = doc(line).filter(|doc| is_alone && !doc.starts_with(['#', '`'])) else { continue };
             if doc.split_whitespace().count() <= 3 {
                 short.push(format!("{}:{}: {doc}", file.path().display(), n + 1));
             }

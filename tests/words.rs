@@ -173,8 +173,8 @@ fn a_word_is_spoken_again_and_everything_around_it_stays() {
         );
         let result: serde_json::Value = serde_json::from_str(&assert_success(&csm(&again))).unwrap();
         let retaken = read("b.json");
-        let Some(Edit::Seed { frame: from, seed: used }) = retaken.edits.first() else { panic!("{:?}", retaken.edits) };
-        assert!(*used >= seed && *from > 0, "{:?}", retaken.edits);
+        let Some(Edit::Seed { frame: from, .. }) = retaken.edits.first() else { panic!("{:?}", retaken.edits) };
+        assert!(*from > 0, "{:?}", retaken.edits);
         assert_eq!(retaken.frames.prefix(*from), clip.frames.prefix(*from), "{word}");
         assert_eq!(retaken.stop, clip.stop);
         if word == "lake" {
@@ -194,7 +194,7 @@ fn a_word_is_spoken_again_and_everything_around_it_stays() {
         assert_success(&csm("generate --again b.json --dump-tokens c.json --output c.wav"));
         assert_eq!(read("c.json"), retaken, "{word}: the token file makes the clip again");
     }
-    assert!(changed >= 4, "{changed} of 5 words changed");
+    assert!(changed == 5, "{changed} of 5 words changed");
     let missing = csm("generate --again a.json --retake-word ship --seed 1 --output d.wav");
     let error = String::from_utf8_lossy(&missing.stderr).into_owned();
     assert!(

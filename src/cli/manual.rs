@@ -27,7 +27,9 @@ const SHELLS: [(Shell, &str); 3] = [
 pub(super) fn run(args: &ManualArgs, programs: [clap::Command; 3]) -> Result<Outcome> {
     let pages = args.folder.join("man/man1");
     create(&pages)?;
-    for mut program in programs {
+    for program in programs {
+        // `csm help generate` is `csm generate --help`: no separate pages.
+        let mut program = without_help(program);
         let name = program.get_name().to_owned();
         for (shell, place) in SHELLS {
             let folder = args.folder.join(place);
@@ -41,6 +43,12 @@ pub(super) fn run(args: &ManualArgs, programs: [clap::Command; 3]) -> Result<Out
         pages.display()
     ))?;
     Ok(Outcome::Done)
+}
+
+fn without_help(program: clap::Command) -> clap::Command {
+    let program = program.disable_help_subcommand(true);
+    let names: Vec<String> = program.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    names.into_iter().fold(program, |program, name| program.mut_subcommand(name, without_help))
 }
 
 fn create(folder: &Path) -> Result<()> {

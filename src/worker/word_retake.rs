@@ -2,26 +2,31 @@
 //! word, and the frames after it follow where they surprise the model least. The result is one sequence of codes and one stream of the
 //! codec, so there is no splice in the waveform.
 
+use std::ops::RangeInclusive;
+
 use crate::analysis::alignment::attention_frame;
 use crate::data::{Codes, Edit, ModelDims, Seam, WordRetake};
 use crate::engine::{EngineProvider, FrameRequest, Generation, GenerationRequest, LoopEvent};
 use crate::error::{Error, Result};
 
-/// Frames after the attention has reached the next word within which the joint may lie. The attention is two frames ahead of the sound.
-const AFTER: usize = 3;
+/// Frames after the attention has reached the next word at which the joint may lie. The attention is two frames ahead of the sound: an
+/// earlier joint would keep the end of the old word.
+const JOINTS: RangeInclusive<usize> = 2..=4;
 /// Frames by which the rest of the parent may begin earlier or later than at the same place of its word.
 const SHIFTS: [isize; 3] = [0, -1, 1];
 /// Frames after the joint whose surprisal is its price.
 const PRICED: usize = 6;
 /// Frames in a row that attend to the next word before the word counts as finished.
 const CONFIRMED: usize = 2;
-/// Seeds that are tried, one after another, for a word that is not finished.
+/// Seeds that are tried, one after another, for a word that is not finished or that becomes what it was.
 const ATTEMPTS: u64 = 5;
+/// Distance of these seeds: far from the seeds that a user tries side by side (the golden ratio of 2^64).
+const NEXT_SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The request whose clip speaks the word again, and its joint; no joint if the word is the last one.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] without words to track and for a word that is not finished with any of five seeds; [`Error::Cancelled`]; errors of
+/// [`Error::InvalidValue`] without words to track and for a word that is not finished with the last of five seeds; [`Error::Cancelled`]; errors of
 /// the engines.
 pub(super) fn retake_word(
     request: &GenerationRequest,
@@ -46,7 +51,7 @@ pub(super) fn retake_word(
         spec.edits
             .retain(|edit| edit.frame() < from || (edit.frame() == from && matches!(edit, Edit::Sampling { .. })));
         spec.cut_taken_frames(from);
-        spec.edits.push(Edit::Seed { frame: from, seed: seed.wrapping_add(attempt) });
+        spec.edits.push(Edit::Seed { frame: from, seed: seed.wrapping_add(attempt.wrapping_mul(NEXT_SEED)) });
         let history = retake.codes.part(0..from);
         let draw = GenerationRequest { spec, history, retake: None, observe: false, forced: None, ..request.clone() };
         let Some(drawn) = draw_word(&draw, next, retake, dims, engines, cancelled)? else { continue };
@@ -63,6 +68,9 @@ pub(super) fn retake_word(
             tail.push(&vec![0; dims.codebooks]);
         }
         codes.extend(&tail);
+        if attempt + 1 < ATTEMPTS && codes.part(0..codes.len() - usize::from(ended)) == retake.codes {
+            continue; // nothing to hear
+        }
         if seam.is_some() {
             spec.edits.push(Edit::Frames { frame: joint, frames: tail });
         }
@@ -71,7 +79,11 @@ pub(super) fn retake_word(
         return Ok((made, seam));
     }
     let expected = "a word that the model finishes; try a lower temperature or another seed";
-    Err(Error::invalid("retake", expected, format!("{ATTEMPTS} seeds from {seed} on that do not reach the next word")))
+    Err(Error::invalid(
+        "retake",
+        expected,
+        format!("{ATTEMPTS} attempts from seed {seed} on that do not reach the next word"),
+    ))
 }
 
 /// Frames with the word, from the start of the clip.
@@ -83,7 +95,7 @@ struct DrawnWord {
     ended: bool,
 }
 
-/// Draws the word: until [`AFTER`] frames after the attention reaches position `next` of the text, or to the end of the clip if the word is
+/// Draws the word: until the last of [`JOINTS`] after the attention reaches position `next` of the text, or to the end of the clip if the word is
 /// the last one. `None` if the word is not finished.
 fn draw_word(
     draw: &GenerationRequest,
@@ -110,7 +122,7 @@ fn draw_word(
                 if beyond == CONFIRMED && crossing.is_none() {
                     crossing = Some(frame.frame + 1 - CONFIRMED);
                 }
-                if crossing.is_some_and(|crossing| frame.frame >= crossing + AFTER) {
+                if crossing.is_some_and(|crossing| frame.frame + 1 >= crossing + JOINTS.end()) {
                     break;
                 }
             }
@@ -144,11 +156,11 @@ fn cheapest_joint(
     let old = &retake.codes;
     let old_crossing = attention_frame(retake.time.end, dims.seconds(1)).clamp(draw.history.len(), old.len() - 1);
     let first = old_crossing.saturating_sub(1);
-    let after = old.part(first..first + AFTER + 2 + PRICED);
+    let after = old.part(first..first + JOINTS.end() + 2 + PRICED);
     let in_parent = surprisals(draw, &old.part(0..first), &after, engines)?;
     let history = drawn.codes.part(0..drawn.crossing);
     let mut best: Option<(f64, usize, usize)> = None;
-    for kept in 0..=AFTER {
+    for kept in JOINTS {
         for shift in SHIFTS {
             if cancelled() {
                 return Err(Error::Cancelled);

@@ -79,7 +79,7 @@ fn notifications_move_nothing() {
     window.state_mut().session.notify_error("another");
     window.run_steps(3);
     assert_eq!(window.get_by_label("Speak").rect(), before);
-    assert_eq!(window.query_all_by_label("the same trouble (×3)").count(), 1);
+    assert_eq!(window.query_all_by_label("The same trouble (×3)").count(), 1);
     click(&mut window, "Dismiss notification 1");
     assert_eq!(window.state().session.notifications.all().len(), 1);
 }
