@@ -81,7 +81,7 @@ pub struct CheckpointSpec {
     pub path: Option<PathBuf>,
     /// An adapter that changes its weights.
     pub adapter: Option<AdapterSpec>,
-    /// Load it even where memory seems too small for it.
+    /// Load the checkpoint even if memory seems too small for it.
     pub load_anyway: bool,
 }
 

@@ -16,12 +16,12 @@ use crate::worker::{CancelToken, WorkerHandle};
 /// Flags of `csm align`.
 #[derive(clap::Args, Debug)]
 pub struct AlignArgs {
-    /// A take's folder, or a token file that says its text
+    /// A take's folder, or a token file with its text
     #[arg(value_name = "TAKE|TOKENS.json")]
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// The file to write, in the format of its ending: .json, .srt, .vtt or .TextGrid (Praat) [default: JSON on standard output]
+    /// The file to write, in the format of its extension: .json, .srt, .vtt or .TextGrid (Praat) [default: JSON on standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

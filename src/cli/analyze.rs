@@ -28,7 +28,7 @@ const COMPARED_SECONDS: f64 = 10.0;
 #[derive(clap::Args, Debug)]
 pub struct AnalyzeArgs {
     /// Token files (.json, .npy, .safetensors), takes (folders), or recordings (WAV, FLAC …) whose sound is measured; the text of a
-    /// recording is read from a file of its name that ends in .txt
+    /// recording is read from a .txt file of the same name
     #[arg(value_name = "FILE", required_unless_present = "against", conflicts_with = "against")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub struct AnalyzeArgs {
     /// Compare with this checkpoint: both compute the same clip of --text, draw by draw
     #[arg(long, value_name = "DIR|ID", requires = "text")]
     against: Option<PathBuf>,
-    /// What to say, with --against
+    /// Text to speak, with --against
     #[arg(long, requires = "against", allow_hyphen_values = true)]
     text: Option<String>,
     /// Speaker number of the text

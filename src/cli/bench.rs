@@ -26,7 +26,7 @@ const STREAM: usize = 64 << 20;
 pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Sampling mode to be measured
+    /// Sampling mode to measure
     #[arg(long, value_parser = mode_parser(), value_name = "MODE", default_value = "exact")]
     sampling: Mode,
     /// Number type of the language model [default: the mode's]

@@ -57,7 +57,7 @@ struct Cli {
 enum CliCommand {
     /// Speak a text into a WAV file
     Generate(Box<generate::GenerateArgs>),
-    /// Say when the words of a clip are spoken
+    /// Align a clip with its text: when each word is spoken
     Align(align::AlignArgs),
     /// Inspect tokens: counts, entropy, surprisal, and distances between clips
     Analyze(analyze::AnalyzeArgs),
@@ -66,15 +66,15 @@ enum CliCommand {
     /// Check the sampling modes against each other and against PyTorch
     #[cfg(feature = "torch")]
     Verify(verify::VerifyArgs),
-    /// Measure how fast this machine speaks, and what that is made of
+    /// Measure the speed on this machine, and the time of each part of a frame
     Bench(bench::BenchArgs),
-    /// Say what a checkpoint is, whether it can be used, and what it needs
+    /// Examine a checkpoint: format, sizes, problems, and the memory that it needs
     Doctor(doctor::DoctorArgs),
-    /// Fetch a checkpoint from Hugging Face into its cache: only the files that are needed
+    /// Download a checkpoint from Hugging Face into its cache, without the files that are not needed
     Download(download::DownloadArgs),
-    /// Write a checkpoint quantised, in the form that mlx-audio reads, and say what it costs
+    /// Quantise a checkpoint in mlx-audio's form, and measure the loss
     Quantize(quantize::QuantizeArgs),
-    /// Make a listening test, listen, and see what the votes say
+    /// Make listening tests, run them, and report the results
     #[command(subcommand)]
     Listen(listen::ListenCommand),
     /// List the voices of a checkpoint
@@ -187,10 +187,10 @@ struct ModelArgs {
     /// cache such as `sesame/csm-1b` [default: the embedded demo voice]
     #[arg(long, value_name = "PATH|ID")]
     model_path: Option<PathBuf>,
-    /// A LoRA adapter for it, and how strongly it acts [default strength: 1]
+    /// A LoRA adapter for the checkpoint, and its strength [default: 1]
     #[arg(long, value_name = "DIR[:STRENGTH]")]
     adapter: Option<AdapterSpec>,
-    /// Load it even where memory seems too small for it
+    /// Load the checkpoint even if memory seems too small for it
     #[arg(long)]
     load_anyway: bool,
 }

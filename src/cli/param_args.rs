@@ -34,7 +34,8 @@ impl Args for ParamArgs {
                     Stage::Codebook0 => format!("{} [default: the checkpoint's, else {}]", param.help, param.default),
                     Stage::Depth => {
                         format!(
-                            "The same for codebooks 1 and up [default: as {}]",
+                            "{}, for codebooks 1 and up [default: as {}]",
+                            param.help,
                             flag(&param.key_of(Stage::Codebook0))
                         )
                     }

@@ -33,13 +33,13 @@ pub struct QuantizeArgs {
     /// Numbers per group, which share a scale
     #[arg(long, value_parser = ["32", "64"], default_value = "64")]
     group: String,
-    /// Leave modules as they are whose MLX name a pattern (a regular expression) matches, such as `decoder` or `down_proj$`
+    /// Do not quantise modules whose MLX name matches a pattern (a regular expression), such as `decoder` or `down_proj$`
     #[arg(long, value_name = "PATTERN", num_args = 1..)]
     keep: Vec<Regex>,
     /// A LoRA adapter to merge first
     #[arg(long, value_name = "DIR[:STRENGTH]")]
     adapter: Option<AdapterSpec>,
-    /// Do not measure what it costs
+    /// Do not measure the loss
     #[arg(long)]
     no_report: bool,
     /// Print the result as one line of JSON

@@ -16,7 +16,7 @@ use crate::verify::{VerifyConfig, run as verify};
 pub struct VerifyArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Only the checks that concern this mode; without a value all of them, which is also the default
+    /// Run only the checks of this mode [default: all checks]
     #[arg(long, visible_alias = "sampling", value_parser = mode_parser(), value_name = "MODE", num_args = 0..=1)]
     test_sampling: Option<Option<Mode>>,
     /// Shorthand for --test-sampling exact

@@ -30,7 +30,7 @@ use crate::error::Result;
 #[derive(clap::Args, Debug)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "stdin", "decode_tokens", "again"]))]
 pub struct GenerateArgs {
-    /// What to say. A longer text is spoken in pieces into one file, sentence by sentence, each with the one before it as
+    /// Text to speak. A longer text is spoken in pieces into one file, sentence by sentence, each with the one before it as
     /// context. `[1]` at the start of a line is its speaker if the text begins with one. Marks of Markdown, HTML, quoted mail and
     /// subtitles are not spoken
     #[arg(long, allow_hyphen_values = true)]
@@ -46,10 +46,10 @@ pub struct GenerateArgs {
     whole: bool,
     #[command(flatten)]
     model: ModelArgs,
-    /// Who speaks: the speaker's number [default: 0]
+    /// Speaker number [default: 0]
     #[arg(long, value_name = "N", conflicts_with = "voice")]
     speaker: Option<u32>,
-    /// Who speaks, by name (see `csm voices`)
+    /// Speaker by name (see `csm voices`)
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
     /// The WAV file to write; - is standard output
@@ -58,10 +58,10 @@ pub struct GenerateArgs {
     /// Turns before this one: a recording (WAV, FLAC, MP3, M4A, Ogg, AIFF), or a token file whose codes are used unchanged
     #[arg(long, value_name = "FILE", num_args = 1..)]
     context_audio: Vec<PathBuf>,
-    /// The text of each recording
+    /// Text of each recording
     #[arg(long, value_name = "TEXT", num_args = 1..)]
     context_text: Vec<String>,
-    /// Who speaks in each of them
+    /// Speaker number of each recording
     #[arg(long, value_name = "N", num_args = 1..)]
     context_speaker: Vec<u32>,
     /// Take only the first seconds of longer recordings
@@ -71,7 +71,7 @@ pub struct GenerateArgs {
     /// one context turn, and the speech its audio) [default: segments]
     #[arg(long, value_name = "STYLE", value_parser = style_parser())]
     prompt_style: Option<PromptStyle>,
-    /// Maximum length of each piece
+    /// Longest duration of each piece
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     max_audio_length_ms: u64,
     #[command(flatten)]
@@ -105,13 +105,13 @@ pub struct GenerateArgs {
     /// Play the sound while it is being made
     #[arg(long)]
     play: bool,
-    /// Write the tokens to this file (numbered where the text has several pieces)
+    /// Write the tokens to this file (numbered if the text has several pieces)
     #[arg(long, value_name = "FILE")]
     dump_tokens: Option<PathBuf>,
     /// Write the logits to this safetensors file: `logits`, float32 [frames, K, V]
     #[arg(long, value_name = "FILE")]
     dump_logits: Option<PathBuf>,
-    /// Write when each word is spoken to this file, in the format of its ending: .json, .srt, .vtt or .TextGrid (Praat)
+    /// Write the word times to this file, in the format of its extension: .json, .srt, .vtt or .TextGrid (Praat)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "decode_tokens"])]
     words: Option<PathBuf>,
     /// Also keep each clip as a take, with its tokens: in this folder, or in the one that the window shows

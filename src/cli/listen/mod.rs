@@ -10,11 +10,11 @@ use crate::error::Result;
 /// Commands for listening tests.
 #[derive(clap::Subcommand, Debug)]
 pub enum ListenCommand {
-    /// Make a test: one file, and a page for listeners without this program
+    /// Make a test: one file, and optionally a page for listeners without this program
     New(Box<new::NewArgs>),
-    /// Listen to a test in the terminal; an interrupted test is resumed
+    /// Run a test in the terminal, or resume it
     Run(run::RunArgs),
-    /// Pool the results of all listeners
+    /// Report the results of all listeners
     Report(report::ListenReportArgs),
 }
 

@@ -22,7 +22,7 @@ use crate::worker::CancelToken;
 /// Flags of `csm listen new`.
 #[derive(clap::Args, Debug)]
 pub struct NewArgs {
-    /// What is asked: which of two X is (abx), which is better (preference), how much better (comparison), how good each is (rating,
+    /// The question: which of two X is (abx), which is better (preference), how much better (comparison), how good each is (rating,
     /// opinion)
     #[arg(long, value_parser = kind_parser())]
     kind: TestKind,
@@ -32,7 +32,7 @@ pub struct NewArgs {
     /// Takes (folders), sorted into conditions by a setting; takes that are alike in everything else are compared with each other
     #[arg(value_name = "TAKE", requires = "by", conflicts_with = "conditions")]
     takes: Vec<PathBuf>,
-    /// What the conditions are: takes, or what they differ in. Codebook counts decode each take from an eighth, a quarter, half and
+    /// The conditions: takes, or the setting in which they differ. Codebook counts decode each take from an eighth, a quarter, half and
     /// all of its codebooks
     #[arg(long, value_name = "SETTING", value_parser = template_parser(), requires = "takes")]
     by: Option<Template>,
@@ -41,16 +41,16 @@ pub struct NewArgs {
     /// File of the listening test
     #[arg(long, value_name = "FILE", default_value = "test.json")]
     output: PathBuf,
-    /// Write the test as a page, too: it plays and asks offline, and saves its results as a file
+    /// Also write the test as a page, which works offline and saves its results as a file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
-    /// Write what is decided before the first answer: hash, hypothesis, listeners, rules
+    /// Write a preregistration, before the first answer: hash, hypothesis, listeners, rules
     #[arg(long, value_name = "FILE")]
     preregistration: Option<PathBuf>,
     /// The question as listeners read it [default: the usual one of its kind]
     #[arg(long, default_value = "", hide_default_value = true)]
     question: String,
-    /// Seed of orders and places [default: random, and recorded in the test]
+    /// Seed of the orders and button assignments [default: random, recorded in the test]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     #[command(flatten)]
@@ -69,7 +69,7 @@ struct DesignArgs {
     /// opinions; else enough for 16 of a pair, or 4 of a comparison]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     trials: Option<u16>,
-    /// Texts that each listener hears, if not all; every text is heard by equally many
+    /// Texts per listener, if not all; every text gets equally many listeners
     #[arg(long, value_name = "N")]
     items_per_listener: Option<usize>,
     /// Listeners that are planned: each has their own order, and the power is theirs
@@ -79,19 +79,19 @@ struct DesignArgs {
     /// answer
     #[arg(long, value_name = "SD", default_value_t = 0.5, value_parser = parse_spread)]
     spread: f64,
-    /// Trials that are asked once more, to see whether listeners agree with themselves
+    /// Repeated trials, to measure the consistency of each listener
     #[arg(long, value_name = "N", default_value_t = 0)]
     repeats: usize,
     /// Repeat one sound of each rating under another letter: an attentive listener rates both alike
     #[arg(long)]
     hidden_repeat: bool,
-    /// Trials for practice, which do not count
+    /// Practice trials, which do not count
     #[arg(long, value_name = "N", default_value_t = 0)]
     training: usize,
     /// Show this condition as an open reference in each rating, and hide it among the others
     #[arg(long, value_name = "NAME")]
     reference: Option<String>,
-    /// A sound that checks attention, such as a spoken instruction, and the opinion that is right
+    /// An attention check: a sound, such as a spoken instruction, and the right opinion
     #[arg(long = "attention", value_name = "FILE=ANSWER")]
     attention: Vec<AttentionFile>,
 }
@@ -121,10 +121,10 @@ struct SoundArgs {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Study")]
 struct StudyArgs {
-    /// Text file that listeners read first
+    /// A text file with instructions for listeners
     #[arg(long, value_name = "FILE")]
     instructions: Option<PathBuf>,
-    /// Have listeners set their volume first
+    /// Begin with a page for setting the volume
     #[arg(long)]
     volume_page: bool,
     /// Check that listeners wear headphones: which of three tones is the quietest, where one cancels out over loudspeakers (page)
@@ -142,10 +142,10 @@ struct StudyArgs {
     /// Have the page send the results there (HTTP POST of JSON); they are saved as a file if that fails
     #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
     post: String,
-    /// What the page shows at its end, such as a completion code or link
+    /// Text at the end of the page, such as a completion code or link
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     completion: String,
-    /// What the test is to show
+    /// The hypothesis of the test
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     hypothesis: String,
     /// A rule that leaves listeners out, of the shares of trials anchor, reference, alike and hasty, or of attention (failed checks):

@@ -24,7 +24,7 @@ pub struct RunArgs {
     /// Name of the listener [default: anonymous, or whose results are resumed]
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
-    /// What you listen with: headphones or loudspeakers
+    /// Your headphones or loudspeakers
     #[arg(long, value_name = "TEXT", default_value = "")]
     device: String,
     /// Number of the listener, from 1, which gives their list of trials [default: random]
