@@ -8,8 +8,8 @@ use super::spectrum::HOP;
 use crate::audio::loudness::{Loudness, decibels};
 use crate::data::SILENCE_LEVEL;
 
-/// How far below the loudest frame per frame is that counts as silence, dB (librosa.effects.split has 60 for music; speech in a room
-/// seldom has more than 40 between its vowels and its noise).
+/// Level below the loudest frame from which a frame counts as silent, dB. librosa.effects.split uses 60, for music; recorded speech
+/// seldom has more than 40 between vowels and noise.
 const SILENCE_DECIBELS: f64 = 40.0;
 /// Samples from here on are at full scale: the largest one of a 16-bit file.
 const FULL_SCALE: f32 = 32_767.0 / 32_768.0;
@@ -42,7 +42,7 @@ impl<'a> Sound<'a> {
         Self { samples, words, loudness, levels, silent, semitones, voiced_share }
     }
 
-    /// SpectrumFrames from the first that sounds to the last one.
+    /// Range from the first frame with sound to the last one.
     fn speech(&self) -> Option<std::ops::Range<usize>> {
         let first = self.silent.iter().position(|silent| !silent)?;
         let last = self.silent.iter().rposition(|silent| !silent)?;
@@ -67,7 +67,7 @@ fn levels(samples: &[f32], rate: usize) -> Vec<f64> {
     if samples.is_empty() { Vec::new() } else { (0..=samples.len() / hop).map(level).collect() }
 }
 
-/// A measure: how it is called, and how it is computed.
+/// A measure: its name, and its computation.
 pub struct SoundMeasure {
     /// Its key in JSON.
     pub key: &'static str,
@@ -121,7 +121,7 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
         title: "Level ±",
         unit: "dB",
         digits: 1,
-        definition: "Standard deviation of the same",
+        definition: "Standard deviation of this value",
         measure: |sound| deviation(&sound.sounding_decibels()),
     },
     SoundMeasure {
@@ -168,7 +168,7 @@ pub static SOUND_MEASURES: [SoundMeasure; 11] = [
         title: "F0 ±",
         unit: "semitones",
         digits: 1,
-        definition: "Standard deviation of the same",
+        definition: "Standard deviation of this value",
         measure: |sound| deviation(&sound.semitones),
     },
     SoundMeasure {

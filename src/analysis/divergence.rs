@@ -45,8 +45,8 @@ impl DivergenceCause {
         self.margin <= self.change + self.bound
     }
 
-    /// Compares candidate `a` (the other's token) with `b` (the reference's), given the shared `noise` `[V]`. If a cut keeps a
-    /// candidate in one computation and not in the other, its floor takes the place of the second candidate.
+    /// Compares candidate `a` (the other's token) with `b` (the reference's), given the shared `noise` `[V]`. If top-k keeps a
+    /// candidate in one computation only, the floor of the cut replaces the second candidate.
     pub fn measure(
         reference: &[f32],
         other: &[f32],

@@ -1,4 +1,4 @@
-//! Issues of a clip that its draws show: what was improbable, replaced, repeated or silent, and a strange end.
+//! Issues of a clip by its draws: improbable and replaced tokens, repetition, silence, and a strange end.
 
 use super::statistics::Stat;
 use super::steps::{Step, Steps};
@@ -9,7 +9,7 @@ use crate::data::issue::{
 use crate::data::{Clip, FinishReason, Issue};
 
 /// Issues of `clip` in the order of their frames. `steps` may be incomplete; `frame_samples` is the number of samples per frame, and
-/// `expected_seconds` how long the text is expected to take, 0 if that is not known.
+/// `expected_seconds` the expected duration of the text, 0 if unknown.
 pub fn find_issues(clip: &Clip, steps: &Steps, frame_samples: usize, expected_seconds: f64) -> Vec<Issue> {
     let mut found = improbable(steps);
     for (from, step) in steps.iter().enumerate() {

@@ -1,18 +1,18 @@
-//! When a clip that is still being made may start to play.
+//! Decides when playback of an unfinished clip may start.
 
 use std::time::{Duration, Instant};
 
-/// Sound that a device's own buffers and an irregular frame ask for.
+/// Seconds of sound in reserve, for the device's buffers and irregular frames.
 const LEAST_SECONDS: f64 = 0.25;
-/// Share of the speed so far that is counted on.
+/// Share of the speed so far that the estimate assumes for the rest.
 const CAUTION: f64 = 0.9;
 
-/// The sound that has come so far, and what is expected of the rest.
+/// The sound received so far, and the estimate for the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Buffering {
-    /// Seconds that the whole clip will probably have; 0 if nobody knows.
+    /// Expected duration of the whole clip in seconds; 0 if unknown.
     expected_seconds: f64,
-    /// When the first sound came, and how many seconds it was.
+    /// Time of the first sound, and its duration in seconds.
     first: Option<(Instant, f64)>,
 }
 
@@ -22,20 +22,20 @@ impl Buffering {
         Self { expected_seconds, first: None }
     }
 
-    /// Seconds that it will probably have.
+    /// Its expected duration in seconds.
     pub(super) fn expected_seconds(&self) -> f64 {
         self.expected_seconds
     }
 
-    /// Whether `seconds` of sound, all that there is at `now`, are enough to play without running dry.
+    /// Whether the `seconds` of sound received by `now` suffice to play without an underrun.
     pub(super) fn is_enough(&mut self, seconds: f64, now: Instant) -> bool {
         let (began, at_first) = *self.first.get_or_insert((now, seconds));
         seconds >= LEAST_SECONDS && suffices(seconds, seconds - at_first, now - began, self.expected_seconds)
     }
 }
 
-/// Whether `seconds` of sound will not be overtaken by playing where `made` of them came in `time` and the clip will have
-/// `expected`: the rest, made at that speed, has to be there when what comes before it has been played.
+/// Whether playback can start with `seconds` of sound, `made` of which took `time`, in a clip of `expected` seconds: at that speed the
+/// rest must arrive before playback reaches it.
 fn suffices(seconds: f64, made: f64, time: Duration, expected: f64) -> bool {
     let speed = CAUTION * made / time.as_secs_f64().max(1e-9);
     seconds >= expected * (1.0 - speed)

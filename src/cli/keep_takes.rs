@@ -18,14 +18,14 @@ pub(super) struct TakeKeeper {
 }
 
 impl TakeKeeper {
-    /// Opens `folder`, or the user's folder of takes, which the window shows, if none is named. `None` where takes are not kept.
+    /// Opens `folder`, or the user's folder of takes, which the window shows, if none is named. `None` if takes are not kept.
     pub(super) fn open(folder: Option<&Option<PathBuf>>, checkpoint: &Checkpoint) -> Result<Option<Self>> {
         let Some(folder) = folder else { return Ok(None) };
         let folder = folder.as_deref().map(Path::to_owned).map_or_else(users_folder, Ok)?;
         Ok(Some(Self { store: Store::open(&folder)?, model: checkpoint.id()?, dims: checkpoint.dims() }))
     }
 
-    /// Keeps a clip; says where. A clip without frames is not kept.
+    /// Stores a clip and prints the folder. A clip without frames is not kept.
     pub(super) fn keep(&mut self, made: &GeneratedClip) -> Result<()> {
         if made.clip.codes.is_empty() {
             return Ok(());

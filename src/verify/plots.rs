@@ -21,7 +21,7 @@ pub(super) fn write(results: &VerifyResults, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Histogram of p-values over ten bins; a flat one is right.
+/// Histogram of p-values over ten bins; flat if the sampler is right.
 fn p_values(values: &[f64], path: &Path) -> PlotResult {
     let mut counts = [0u32; 10];
     values.iter().for_each(|p| counts[((p * 10.0) as usize).min(9)] += 1);

@@ -1,4 +1,4 @@
-//! Whether *exact* is exact on this machine: before its first clip, the demo voice draws tokens that PyTorch's are known of.
+//! Whether *exact* is exact on this machine: before the first clip, the demo voice draws tokens whose PyTorch values are stored.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use crate::mlx::MlxCsm;
 /// The start of a clip of the demo voice by transformers on PyTorch, and the logits of its first draw (`tests/goldens/make.py`).
 const STORED: &str = include_str!("../../assets/voice/exact_check.json");
 
-/// Largest difference of a logit: three times what was seen, and less than a fifth of what turns a token of these draws.
+/// Largest difference of a logit: three times the largest one measured, and less than a fifth of what would change a token of these draws.
 const TOLERANCE: f32 = 1e-4;
 
 static PASSED: OnceLock<ExactCheck> = OnceLock::new();
