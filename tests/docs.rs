@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::golden::Golden;
 use crate::support::repository;
 use crate::support::test_dir::{TestDir, assert_success};
 
@@ -166,4 +167,64 @@ fn the_manual_has_pages_and_completions() {
             assert!(text.contains("model-path"), "{file}");
         }
     }
+}
+
+/// Commands of the guides that a test cannot run, and why.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("download", "needs the network"),
+    ("listen run", "needs a listener; tests/listen_page and tests/studio answer tests"),
+    ("listen report", "needs the answers of listeners; tests/listen_page makes some"),
+];
+
+/// The commands in the guides do what the guides say, on the demo voice; a small checkpoint stands in for CSM-1B.
+#[test]
+fn the_commands_of_the_guides_run() {
+    let dir = TestDir::new();
+    let csm = |line: &str| assert_success(&dir.csm(&line.split(' ').collect::<Vec<_>>()));
+    for (name, seed) in [("a", 1), ("b", 2), ("turn", 3), ("tokens", 4), ("voice", 5)] {
+        let text = ["generate", "--text", "Good morning.", "--seed", &seed.to_string(), "--output"].map(str::to_owned);
+        let files = [format!("{name}.wav"), "--dump-tokens".into(), format!("{name}.json")];
+        let line: Vec<String> = text.into_iter().chain(files).collect();
+        assert_success(&dir.csm(&line.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+    for (name, seed) in [("n1", 1), ("n2", 2), ("e1", 3), ("e2", 4)] {
+        csm(&format!("generate --text Morning. --seed {seed} --output {name}.wav"));
+    }
+    std::fs::write(dir.at("story.txt"), "The boat sailed.\nNobody said a word.\n").unwrap();
+    let small = Golden::read("mini").build();
+    let small = small.path().to_str().unwrap();
+    let mut ran = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for block in text.split("```sh\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default().replace("\\\n", " ");
+            for line in block.lines().filter_map(|line| line.strip_prefix("bundle/run ")) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let is_not_run = |(name, _): &(&str, &str)| words.join(" ").starts_with(name);
+                if words.first().is_none_or(|first| first.starts_with('#')) || NOT_RUN.iter().any(is_not_run) {
+                    continue;
+                }
+                // The small checkpoint has no adapter, and its matrices are too narrow to be quantised.
+                if line.contains("--adapter") || words[0] == "quantize" {
+                    continue;
+                }
+                let real =
+                    ["~/models/csm-1b", "csm-1b"].iter().fold(line.to_owned(), |line, name| line.replace(name, small));
+                let real =
+                    real.replace("--model-path A --against B", &format!("--model-path {small} --against {small}"));
+                let program = env!("CARGO_BIN_EXE_csm");
+                let output = Command::new("bash")
+                    .args(["-c", &format!("{program} {real}")])
+                    .current_dir(dir.at(""))
+                    .env("XDG_DATA_HOME", dir.at("data"))
+                    .stdin(Stdio::null())
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{}: {line}\n{said}", document.display());
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran >= 17, "{ran} commands");
 }
