@@ -352,3 +352,44 @@ fn a_voice_prompt_is_recorded() {
     assert!((0.5..3.0).contains(&(prompt.samples.len() as f64 / 24_000.0)));
     assert!(window.state().session.composer.microphone.is_none());
 }
+
+/// A word's menu and the palette speak the word again: three takes, which have the words around it from their parent, are pinned and can be
+/// played at the same word.
+#[test]
+fn a_word_is_said_again_in_its_place() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.preferences.settings.autoplay = false;
+    say(&mut window, "The little boat sailed across the lake.");
+    generate(&mut window);
+    settle(&mut window);
+    let parent = window.state().session.inspector.current.take.clone().unwrap();
+    let words = window.state().session.inspector.current.words.clone();
+    assert_eq!(
+        words.iter().map(|word| word.word.as_str()).collect::<Vec<_>>().join(" "),
+        "The little boat sailed across the lake."
+    );
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+    window.run_steps(3);
+    window.get_by_label("Search commands").type_text("sailed");
+    window.run_steps(2);
+    window.key_press(egui::Key::Enter);
+    window.run_steps(3);
+    let frame = (words[3].start * 12.5) as usize;
+    assert_eq!(window.state().session.inspector.view.cell, Some((frame, 0)), "the word is selected");
+    window.state_mut().session.run(InspectorCommand::RetakeWord { word: 3, takes: 3 });
+    wait(&mut window, "three takes", |s| s.session.library.store.takes().len() == 4 && !s.session.is_speaking());
+    wait(&mut window, "the pins", |s| s.session.comparison.pins.clips().len() == 3);
+    let s = &window.state().session;
+    let tokens = |id: &TakeId| TokenFile::read(&s.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap();
+    let original = tokens(&parent);
+    for take in s.library.store.takes().iter().filter(|take| take.id != parent) {
+        let seam = take.measures.seam.expect("a joint");
+        assert_eq!((take.parent.as_ref(), take.edited), (Some(&parent), true));
+        let again = tokens(&take.id).frames;
+        assert_eq!(again.prefix(frame), original.frames.prefix(frame));
+        let rest = again.part(seam.frame..again.len());
+        assert_eq!(rest, original.frames.part(original.frames.len() - rest.len()..original.frames.len()));
+        assert_eq!(take.words.len(), words.len());
+    }
+}
