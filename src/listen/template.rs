@@ -49,11 +49,16 @@ impl Template {
                 take.model.as_ref().map(|model| format!("{model}{precision}"))
             }
             Self::Voices => take.speaker.map(|speaker| format!("speaker {speaker}")),
-            Self::Codebooks => Some(match take.codebooks {
-                None => "all codebooks".into(),
-                Some(1) => "the first codebook".into(),
-                Some(n) => format!("the first {n} codebooks"),
-            }),
+            Self::Codebooks => Some(Self::codebook_condition(take.codebooks)),
+        }
+    }
+
+    /// The condition of takes that are decoded from their first `count` codebooks; `None` for all.
+    pub fn codebook_condition(count: Option<usize>) -> String {
+        match count {
+            None => "all codebooks".into(),
+            Some(1) => "the first codebook".into(),
+            Some(n) => format!("the first {n} codebooks"),
         }
     }
 

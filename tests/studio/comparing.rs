@@ -175,14 +175,23 @@ fn a_listening_test_is_made_of_codebook_counts() {
     let templates: Vec<Template> = templates.iter().map(|choice| choice.template).collect();
     assert_eq!(templates, [Template::Codebooks], "one take differs from itself in nothing else");
     let file = folder.path().join("codebooks.json");
-    let request =
-        TestRequest { low_anchor: true, ..TestRequest::new(TestKind::Rating, Template::Codebooks, key.to_vec()) };
+    let request = TestRequest {
+        low_anchor: true,
+        mid_anchor: true,
+        reference: Some("all codebooks".into()),
+        training: 1,
+        instructions: "Listen with headphones.".into(),
+        volume_page: true,
+        ..TestRequest::new(TestKind::Rating, Template::Codebooks, key.to_vec())
+    };
     session.run(TestBenchCommand::Make { request, to: file.clone() });
     wait(&mut window, "the test", |_| file.exists());
     let test = ListeningTest::read(&file).unwrap();
     let expected = ["the first codebook", "the first 2 codebooks", "the first 3 codebooks", "all codebooks"];
     assert_eq!(test.conditions[..4], expected);
-    assert!(test.conditions[4].contains("low anchor"));
+    assert!(test.conditions[4].contains("low anchor") && test.conditions[5].contains("mid anchor"));
+    assert_eq!(test.study.instructions, "Listen with headphones.");
+    assert!(test.study.volume_page && test.trials.iter().any(|trial| trial.training) && test.trials[0].x.is_some());
     let sound = |n: usize| {
         recording::decode(Path::new("a.wav"), &test.wav(n).unwrap(), 24_000, recording::Length::Whole).unwrap().samples
     };

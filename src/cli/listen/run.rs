@@ -50,6 +50,10 @@ pub(super) fn listen(args: &RunArgs) -> Result<Outcome> {
     }
     let sounds = (0..test.stimuli.len()).map(|n| decode(&test, n, &args.test)).collect::<Result<Vec<_>>>()?;
     let mut player = Player::new(Sink::Device(None));
+    // A machine without a device says so before the first question.
+    player.load(&[0.0; RATE / 100], RATE);
+    player.play(true)?;
+    player.play(false)?;
     let mut run = Run::new(&test, results);
     let clock = Instant::now();
     let now = || clock.elapsed().as_secs_f64();

@@ -34,8 +34,8 @@ pub(super) fn test_menu_ui(ui: &mut Ui, session: &Session, clips: &[PinKey], com
         ui.weak("A test needs two takes that differ in one setting only");
     }
     for choice in templates {
-        if ui.button(format!("{} ({})…", choice.title, choice.conditions)).clicked() {
-            let kind = if choice.conditions == 2 { TestKind::Preference } else { TestKind::Rating };
+        if ui.button(format!("{} ({})…", choice.title, choice.conditions.len())).clicked() {
+            let kind = if choice.conditions.len() == 2 { TestKind::Preference } else { TestKind::Rating };
             commands.push(TestBenchCommand::Plan(TestRequest::new(kind, choice.template, clips.to_vec())));
             ui.close();
         }

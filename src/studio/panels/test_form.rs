@@ -1,6 +1,6 @@
 //! The form in which a listening test is planned, over everything else.
 
-use egui::{Checkbox, ComboBox, DragValue, Grid, Modal, Ui};
+use egui::{Checkbox, ComboBox, DragValue, Grid, Modal, TextEdit, Ui};
 
 use super::{Panel, Slot};
 use crate::listen::TestKind;
@@ -51,13 +51,13 @@ fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
     ui.label(theme::heading("New listening test"));
     ui.add_space(8.0);
     let mut request = form.request.clone();
-    let conditions = form.template().map_or(0, |choice| choice.conditions);
+    let conditions = form.template().map_or(0, |choice| choice.conditions.len());
     Grid::new("form of a test").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
         ui.label("Conditions");
         let title = form.template().map_or(String::new(), |choice| format!("{} ({conditions})", choice.title));
         ComboBox::from_id_salt("conditions").selected_text(title).width(240.0).show_ui(ui, |ui| {
             for choice in &form.templates {
-                let text = format!("{} ({})", choice.title, choice.conditions);
+                let text = format!("{} ({})", choice.title, choice.conditions.len());
                 ui.selectable_value(&mut request.template, choice.template, text);
             }
         });
@@ -65,7 +65,7 @@ fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
         ui.label("Question");
         ui.vertical(|ui| {
             for info in TestKind::all() {
-                let with_anchor = conditions + usize::from(request.low_anchor);
+                let with_anchor = conditions + request.anchors().len();
                 ui.add_enabled_ui(info.allows(with_anchor), |ui| {
                     ui.radio_value(&mut request.kind, info.kind, info.question)
                         .on_disabled_hover_text("This kind of test is of another number of conditions");
@@ -85,8 +85,11 @@ fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
         ui.end_row();
         ui.label("Checks");
         ui.vertical(|ui| {
-            ui.add(Checkbox::new(&mut request.low_anchor, "Low anchor"))
-                .on_hover_text("Adds the first condition low-passed at 3.5 kHz, which is surely worse");
+            ui.add(Checkbox::new(&mut request.low_anchor, "Low anchor")).on_hover_text(
+                "Adds the first condition low-passed at 3.5 kHz: whoever does not rate it lowest was not listening",
+            );
+            ui.add(Checkbox::new(&mut request.mid_anchor, "Mid anchor"))
+                .on_hover_text("Adds the first condition low-passed at 7 kHz");
             ui.add_enabled(
                 request.kind.info().can_repeat_sounds,
                 Checkbox::new(&mut request.hidden_repeat, "Hidden repeat"),
@@ -94,7 +97,34 @@ fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
             .on_hover_text("One sound of each rating stands under two letters; an attentive listener rates both alike");
         });
         ui.end_row();
+        if request.kind.info().can_have_reference() {
+            ui.label("Open reference");
+            let chosen = request.reference.clone().unwrap_or_else(|| "None".into());
+            ComboBox::from_id_salt("reference").selected_text(chosen).width(240.0).show_ui(ui, |ui| {
+                ui.selectable_value(&mut request.reference, None, "None");
+                for name in form.template().map_or(&[][..], |choice| &choice.conditions) {
+                    ui.selectable_value(&mut request.reference, Some(name.clone()), name);
+                }
+            });
+            ui.end_row();
+        }
+        ui.label("Practice trials");
+        ui.add(DragValue::new(&mut request.training).range(0..=MOST)).on_hover_text("They come first and do not count");
+        ui.end_row();
+        let label = ui.label("Instructions");
+        ui.vertical(|ui| {
+            let instructions =
+                TextEdit::multiline(&mut request.instructions).desired_rows(2).desired_width(f32::INFINITY);
+            ui.add(instructions.hint_text("What listeners read first")).labelled_by(label.id);
+            ui.add(Checkbox::new(&mut request.volume_page, "Begin with a page for setting the volume"));
+        });
+        ui.end_row();
     });
+    // A reference is one of the conditions of this way to sort the clips.
+    let names = form.templates.iter().find(|choice| choice.template == request.template);
+    if request.reference.as_ref().is_some_and(|name| names.is_none_or(|choice| !choice.conditions.contains(name))) {
+        request.reference = None;
+    }
     if request != form.request {
         commands.push(TestBenchCommand::Plan(request.clone()));
     }

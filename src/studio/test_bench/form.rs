@@ -41,7 +41,7 @@ impl TestForm {
     /// Trials of a listener.
     pub fn trials(&self) -> usize {
         let (info, Some(choice)) = (self.request.kind.info(), self.template()) else { return 0 };
-        let conditions = choice.conditions + usize::from(self.request.low_anchor);
+        let conditions = choice.conditions.len() + self.request.anchors().len();
         let of_item = match (info.in_pairs, *info.sounds.end()) {
             (true, _) => conditions * (conditions - 1) / 2,
             (false, 1) => conditions,

@@ -30,20 +30,49 @@ pub struct TestRequest {
     pub template: Template,
     /// Takes and pinned clips.
     pub clips: Vec<PinKey>,
-    /// Whether a condition is added that is surely worse.
+    /// Whether the first condition, low-passed at 3.5 kHz, is added as a condition.
     pub low_anchor: bool,
+    /// Whether the first condition, low-passed at 7 kHz, is added as a condition.
+    pub mid_anchor: bool,
+    /// The condition that each rating also shows as an open reference, hidden among the others.
+    pub reference: Option<String>,
     /// Whether each rating has one of its sounds twice.
     pub hidden_repeat: bool,
     /// Trials of each text, or each text and pair of conditions; `None` for the kind's usual number.
     pub repetitions: Option<usize>,
     /// Listeners that are planned; 0 if that is open.
     pub listeners: usize,
+    /// Practice trials, which do not count.
+    pub training: usize,
+    /// Instructions that listeners read first; none if empty.
+    pub instructions: String,
+    /// Whether the page begins with a sound for setting the volume.
+    pub volume_page: bool,
 }
 
 impl TestRequest {
     /// A test of `clips` without checks.
     pub fn new(kind: TestKind, template: Template, clips: Vec<PinKey>) -> Self {
-        Self { kind, template, clips, low_anchor: false, hidden_repeat: false, repetitions: None, listeners: 0 }
+        Self {
+            kind,
+            template,
+            clips,
+            low_anchor: false,
+            mid_anchor: false,
+            reference: None,
+            hidden_repeat: false,
+            repetitions: None,
+            listeners: 0,
+            training: 0,
+            instructions: String::new(),
+            volume_page: false,
+        }
+    }
+
+    /// The anchors that are added.
+    pub fn anchors(&self) -> Vec<Anchor> {
+        let chosen = [(self.low_anchor, Anchor::Low), (self.mid_anchor, Anchor::Mid)];
+        chosen.into_iter().filter(|(chosen, _)| *chosen).map(|(_, anchor)| anchor).collect()
     }
 }
 
@@ -159,11 +188,18 @@ impl TestBench {
             }
             let (conditions, notes) = request.template.conditions(&sounds)?;
             let MadeTest { test, warnings } = ListeningTest::make(&TestPlan {
-                anchors: request.low_anchor.then_some(Anchor::Low).into_iter().collect(),
+                anchors: request.anchors(),
+                reference: request.reference.clone().filter(|_| request.kind.info().can_have_reference()),
+                training: request.training,
                 hidden_repeat: request.hidden_repeat && request.kind.info().can_repeat_sounds,
                 loudness: if match_loudness { LoudnessMatch::Test } else { LoudnessMatch::Off },
                 repetitions: request.repetitions,
-                study: Study { listeners: request.listeners, ..Study::default() },
+                study: Study {
+                    listeners: request.listeners,
+                    instructions: request.instructions.trim().to_owned(),
+                    volume_page: request.volume_page,
+                    ..Study::default()
+                },
                 ..TestPlan::new(request.kind, conditions, seed)
             })?;
             test.write(&path)?;
@@ -215,8 +251,8 @@ pub struct TemplateChoice {
     pub template: Template,
     /// Its title in menus.
     pub title: &'static str,
-    /// Conditions that it finds; at least two.
-    pub conditions: usize,
+    /// Names of the conditions that it finds; at least two.
+    pub conditions: Vec<String>,
     /// Items that each condition has.
     pub items: usize,
 }
@@ -229,22 +265,24 @@ pub fn templates_for(
     models: &Models,
 ) -> Vec<TemplateChoice> {
     let takes: Vec<TakeSound> = clips.iter().map(|key| describe_clip(key, library, comparison)).collect();
-    let counts = models.dims().map_or(0, |dims| Template::codebook_counts(dims.codebooks).len());
+    let counts = models.dims().map_or(Vec::new(), |dims| Template::codebook_counts(dims.codebooks));
+    let counts: Vec<String> = counts.into_iter().map(Template::codebook_condition).collect();
     let found = |template: Template| match template {
-        Template::Codebooks => (counts, takes.len()),
+        Template::Codebooks => (counts.clone(), takes.len()),
         Template::Takes
         | Template::Modes
         | Template::Seeds
         | Template::Temperatures
         | Template::Models
-        | Template::Voices => template
-            .conditions(&takes)
-            .map_or((0, 0), |(conditions, _)| (conditions.len(), conditions.first().map_or(0, |(_, s)| s.len()))),
+        | Template::Voices => template.conditions(&takes).map_or((Vec::new(), 0), |(conditions, _)| {
+            let items = conditions.first().map_or(0, |(_, sounds)| sounds.len());
+            (conditions.into_iter().map(|(name, _)| name).collect(), items)
+        }),
     };
     let all = Template::ALL.into_iter();
     let all = all.map(|(template, _, title)| {
         let (conditions, items) = found(template);
         TemplateChoice { template, title, conditions, items }
     });
-    all.filter(|choice| choice.conditions > 1).collect()
+    all.filter(|choice| choice.conditions.len() > 1).collect()
 }
