@@ -12,6 +12,7 @@ use super::sounds::{Anchor, Condition, LoudnessMatch, PlannedSound, pad, stimuli
 use super::stimulus::{Stimulus, hash};
 use super::study::Study;
 use super::trial::{Choice, Presentation, Trial};
+use crate::audio::recording::{self, Length};
 use crate::data::RepeatableRandom;
 use crate::error::{Error, Result};
 use crate::files::{MEDIA_LIMIT, open_regular, read_file, write_atomically};
@@ -374,6 +375,28 @@ impl ListeningTest {
     pub fn wav(&self, stimulus: usize) -> std::result::Result<Vec<u8>, base64::DecodeError> {
         STANDARD.decode(&self.stimuli[stimulus].wav)
     }
+
+    /// The sounds at the test's own rate, for the terminal and the window, which play mono. `path` is the test's file, for messages.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFile`] for sounds that cannot be decoded, and for stereo: mixing it down would change what is compared.
+    pub fn mono_sounds(&self, path: &Path) -> Result<Vec<(Vec<f32>, usize)>> {
+        let decode = |n: usize| {
+            let damaged =
+                |e: &dyn std::fmt::Display| Error::file(path, format!("sound {} cannot be decoded: {e}", n + 1));
+            let bytes = self.wav(n).map_err(|e| damaged(&e))?;
+            let sound = recording::decode_native(path, &bytes, Length::Whole).map_err(|e| damaged(&e))?;
+            if sound.channels != 1 {
+                let problem = format!(
+                    "its sounds have {} channels, and only its page plays more than one; open the page in a browser (`csm listen new --page`)",
+                    sound.channels
+                );
+                return Err(Error::file(path, problem));
+            }
+            Ok((sound.samples, sound.rate))
+        };
+        (0..self.stimuli.len()).map(decode).collect()
+    }
 }
 
 /// Checks that there are enough conditions with the same items, and that no two have one name, or one sound of an item: nobody could
@@ -503,10 +526,12 @@ pub(super) mod tests {
         let read = |made: &MadeTest, condition: usize| {
             let n = made.test.stimuli.iter().position(|s| s.condition == condition).unwrap();
             let bytes = made.test.wav(n).unwrap();
-            recording::decode_native(Path::new("a.wav"), &bytes, recording::Length::Whole).unwrap()
+            recording::decode_native(Path::new("a.wav"), &bytes, Length::Whole).unwrap()
         };
         let made = ListeningTest::make(&at(48_000, 2)).unwrap();
         assert_eq!((read(&made, 0).rate, read(&made, 0).channels, made.warnings.len()), (48_000, 2, 0));
+        let error = made.test.mono_sounds(Path::new("t.json")).unwrap_err().to_string();
+        assert!(error.contains("2 channels") && error.contains("page"), "{error}");
         let mut mixed = at(48_000, 2);
         (mixed.conditions[1].1[0].rate, mixed.conditions[1].1[0].channels) = (24_000, 1);
         mixed.pad = true;
@@ -584,8 +609,7 @@ pub(super) mod tests {
     fn sounds_are_equally_loud_over_the_test_and_tell_nothing() {
         let test = made(&plan(TestKind::Preference, 2, 2, 2));
         let loudness = |n: usize| {
-            let native =
-                recording::decode_native(Path::new("a.wav"), &test.wav(n).unwrap(), recording::Length::Whole).unwrap();
+            let native = recording::decode_native(Path::new("a.wav"), &test.wav(n).unwrap(), Length::Whole).unwrap();
             Loudness::measure(&native.samples, native.rate).integrated.unwrap()
         };
         assert!((1..4).all(|n| (loudness(n) - loudness(0)).abs() < 0.1));
@@ -665,7 +689,7 @@ pub(super) mod tests {
         assert_eq!(test.conditions[2], "low anchor (3.5 kHz)");
         let of = |condition: usize| {
             let n = test.stimuli.iter().position(|s| s.condition == condition).unwrap();
-            let length = recording::Length::Whole;
+            let length = Length::Whole;
             recording::decode(Path::new("sound.wav"), &test.wav(n).unwrap(), 24_000, length).unwrap().samples
         };
         let loudness = |condition: usize| Loudness::measure(&of(condition), 24_000).integrated.unwrap();

@@ -1,11 +1,10 @@
 //! `csm listen run`.
 
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::audio::player::{Player, Sink};
-use crate::audio::recording::{self, Length};
 use crate::cli::Outcome;
 use crate::cli::output::{message, print_line};
 use crate::data::{MIMI_SAMPLE_RATE as RATE, random_seed};
@@ -48,7 +47,7 @@ pub(super) fn listen(args: &RunArgs) -> Result<Outcome> {
         );
         return Err(Error::file(&args.results, problem));
     }
-    let sounds = (0..test.stimuli.len()).map(|n| decode(&test, n, &args.test)).collect::<Result<Vec<_>>>()?;
+    let sounds = test.mono_sounds(&args.test)?;
     let mut player = Player::new(Sink::Device(None));
     // A machine without a device says so before the first question.
     player.load(&[0.0; RATE / 100], RATE);
@@ -74,7 +73,8 @@ pub(super) fn listen(args: &RunArgs) -> Result<Outcome> {
         match parse(line.trim(), info, names.len()) {
             Some(Said::Play(button)) => {
                 if let Some(stimulus) = run.play(button, 0.0, now()) {
-                    player.load(&sounds[stimulus], RATE);
+                    let (samples, rate) = &sounds[stimulus];
+                    player.load(samples, *rate);
                     player.play(true)?;
                 }
             }
@@ -104,13 +104,6 @@ pub(super) fn listen(args: &RunArgs) -> Result<Outcome> {
     let rest = if answered < all { "; run it again to continue" } else { "" };
     print_line(&format!("{}: {answered} of {all} trials answered{rest}", args.results.display()))?;
     Ok(Outcome::Done)
-}
-
-fn decode(test: &ListeningTest, stimulus: usize, path: &Path) -> Result<Vec<f32>> {
-    let damaged = |e: String| Error::file(path, format!("sound {} cannot be decoded: {e}", stimulus + 1));
-    let bytes = test.wav(stimulus).map_err(|e| damaged(e.to_string()))?;
-    let sound = recording::decode(path, &bytes, RATE, Length::Whole).map_err(|e| damaged(e.to_string()))?;
-    Ok(sound.samples)
 }
 
 /// The inputs of a trial.

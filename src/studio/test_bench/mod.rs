@@ -150,10 +150,10 @@ impl TestBench {
         let is_playing = cx.monitor.player.is_playing();
         let switches = test.button.is_some_and(|before| before != button) && is_playing;
         let from = if switches { cx.monitor.player.position() } else { 0.0 };
-        let Some(samples) = test.play(button, from).map(<[f32]>::to_vec) else { return };
+        let Some((samples, rate)) = test.play(button, from).cloned() else { return };
         cx.effects.send(match switches {
-            true => MonitorCommand::SwitchSound { samples, rate: TEST_RATE },
-            false => MonitorCommand::PlaySound { samples, rate: TEST_RATE },
+            true => MonitorCommand::SwitchSound { samples, rate },
+            false => MonitorCommand::PlaySound { samples, rate },
         });
     }
 

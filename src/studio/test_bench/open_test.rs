@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::TEST_RATE;
-use crate::audio::recording::{self, Length};
 use crate::data::random_seed;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::listen::{AnswerForm, Choice, ListeningReport, ListeningTest, ReportOptions, Results, Run};
 
 /// A test, the answers of its listener, and the file of the answers.
 pub struct OpenTest {
     run: Run<Arc<ListeningTest>>,
-    sounds: Vec<Vec<f32>>,
+    sounds: Vec<(Vec<f32>, usize)>,
     results_path: PathBuf,
     /// When the test was opened: the zero of its clock.
     opened: Instant,
@@ -37,11 +35,7 @@ impl OpenTest {
             true => Results::read(&results_path, &test)?,
             false => Results::new(&test, "anonymous", device, random_seed()? as usize),
         };
-        let decode = |n: usize| {
-            let bytes = test.wav(n).map_err(|e| Error::parse(path, format!("sound {n} is damaged"), e))?;
-            recording::decode(path, &bytes, TEST_RATE, Length::Whole).map(|sound| sound.samples)
-        };
-        let sounds = (0..test.stimuli.len()).map(decode).collect::<Result<_>>()?;
+        let sounds = test.mono_sounds(path)?;
         let run = Run::new(test, results);
         let opened = Instant::now();
         Ok(Self { run, sounds, results_path, opened, trial_started: 0.0, button: None, values: Vec::new() })
@@ -84,7 +78,7 @@ impl OpenTest {
     }
 
     /// The sound of a button, which starts at the position `from`, seconds.
-    pub(super) fn play(&mut self, button: usize, from: f64) -> Option<&[f32]> {
+    pub(super) fn play(&mut self, button: usize, from: f64) -> Option<&(Vec<f32>, usize)> {
         let stimulus = self.run.play(button, from, self.now())?;
         self.button = Some(button);
         Some(&self.sounds[stimulus])
