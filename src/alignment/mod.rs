@@ -2,12 +2,14 @@
 //! [`crate::analysis::alignment`].
 
 mod formats;
+mod word_check;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::formats::WordFormat;
+pub use self::word_check::{WordProblem, WordProblemKind, check_words};
 use crate::analysis::alignment::HeadScores;
 use crate::checkpoint::Checkpoint;
 use crate::data::{AttentionHead, ClipSpec, Codes, Mode, Prompt, WordTime, WordTracking};

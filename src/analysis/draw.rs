@@ -77,6 +77,14 @@ pub fn probability_stack(
     ProbabilityStack { shares, taken: (below, share) }
 }
 
+/// Surprisal of `token` in bits under the logits `row`: `-log2` of their softmax, before temperature and top-k.
+pub fn surprisal(row: &[f32], token: u32) -> f64 {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = row.iter().map(|value| f64::from(value - largest).exp()).sum();
+    (sum.ln() - f64::from(row.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY) - largest))
+        / std::f64::consts::LN_2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +92,13 @@ mod tests {
 
     fn sampling(top_k: usize) -> Sampling {
         Sampling::new(Mode::Exact, SamplingParams::new(1.0, top_k), 0, Dtype::Float32)
+    }
+
+    #[test]
+    fn surprisal_is_that_of_the_softmax() {
+        assert!((surprisal(&[0.0; 8], 3) - 3.0).abs() < 1e-12);
+        assert!((surprisal(&[0.0, 3.0f32.ln()], 1) - (4.0f64 / 3.0).log2()).abs() < 1e-6);
+        assert_eq!(surprisal(&[0.0, f32::NEG_INFINITY], 1), f64::INFINITY);
     }
 
     #[test]

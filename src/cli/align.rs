@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::output::{check_apart, message, print_line};
 use super::run_job::{cancel_on_signals, start_worker};
 use super::{ModelArgs, Outcome, warn_of_other_model};
-use crate::alignment::{WordFormat, calibrate, known_heads, word_times};
+use crate::alignment::{WordFormat, WordProblem, calibrate, check_words, known_heads, word_times};
 use crate::checkpoint::Checkpoint;
 use crate::data::{AttentionHead, TokenFile};
 use crate::error::{Error, Result};
@@ -24,6 +24,13 @@ pub struct AlignArgs {
     /// The file to write, in the format of its extension: .json, .srt, .vtt or .TextGrid (Praat) [default: JSON on standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Instead of word times, report words that are left out, repeated, swapped or cut off, by the text that fits the tokens best. Takes
+    /// about four times as long per word as speaking the clip
+    #[arg(long, conflicts_with = "output")]
+    check: bool,
+    /// With --check: print the problems as JSON
+    #[arg(long, requires = "check")]
+    json: bool,
 }
 
 /// Computes the attention of the clip's draws again, and reads the words' times from it.
@@ -37,6 +44,10 @@ pub(super) fn run(args: &AlignArgs) -> Result<Outcome> {
     let clip = file.into_clip(Vec::new(), checkpoint.dims().sample_rate);
     let spec = clip.origin.spec_of_file(&path)?;
     let (worker, cancel) = (start_worker(&checkpoint)?, cancel_on_signals());
+    if args.check {
+        let problems = check_words(&checkpoint, &worker, &spec, &clip, &cancel, |_, _| {})?;
+        return report_problems(args, &problems);
+    }
     let heads = heads(&checkpoint, &worker, &cancel)?;
     if heads.is_empty() {
         return Err(no_heads(&checkpoint));
@@ -54,6 +65,18 @@ pub(super) fn run(args: &AlignArgs) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+fn report_problems(args: &AlignArgs, problems: &[WordProblem]) -> Result<Outcome> {
+    if args.json {
+        print_line(&serde_json::to_string(problems).map_err(|e| Error::write("(standard output)", e))?)?;
+    } else if problems.is_empty() {
+        print_line("every word is spoken once and in its place")?;
+    }
+    for problem in problems.iter().filter(|_| !args.json) {
+        print_line(&format!("{} {} ({:.0} bits)", problem.word, problem.kind.describe(), problem.bits))?;
+    }
+    Ok(if problems.is_empty() { Outcome::Done } else { Outcome::CheckFailed })
 }
 
 /// The format of a file by its ending; `flag` is the setting that names it.

@@ -5,6 +5,7 @@
 use std::ops::RangeInclusive;
 
 use crate::analysis::alignment::attention_frame;
+use crate::analysis::draw::surprisal;
 use crate::data::{Codes, Edit, ModelDims, Seam, WordRetake};
 use crate::engine::{EngineProvider, FrameRequest, Generation, GenerationRequest, LoopEvent};
 use crate::error::{Error, Result};
@@ -205,24 +206,9 @@ fn surprisals(
     Ok(bits)
 }
 
-/// `-log2` of the softmax of `row` at `token`.
-fn surprisal(row: &[f32], token: u32) -> f64 {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = row.iter().map(|value| f64::from(value - largest).exp()).sum();
-    (sum.ln() - f64::from(row.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY) - largest))
-        / std::f64::consts::LN_2
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn surprisal_is_that_of_the_softmax() {
-        assert!((surprisal(&[0.0; 8], 3) - 3.0).abs() < 1e-12);
-        assert!((surprisal(&[0.0, 3.0f32.ln()], 1) - (4.0f64 / 3.0).log2()).abs() < 1e-6);
-        assert_eq!(surprisal(&[0.0, f32::NEG_INFINITY], 1), f64::INFINITY);
-    }
 
     #[test]
     fn heads_attend_to_a_position_together() {
