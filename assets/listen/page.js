@@ -177,14 +177,14 @@
   /// Asks before answers of another listener are deleted.
   function startOver(listener) {
     stop();
-    if (!results.answers.length || saved) return startOver(listener);
+    if (!results.answers.length || saved) return deleteAndBegin(listener);
     screenOf(t("startOver"));
     element("p", t("startOverConfirm", { n: results.answers.length, listener: results.listener }), screen);
-    button(t("saveFirst"), screen, () => { saveFile(); startOver(listener); }, "primary");
-    button(t("discard"), screen, () => startOver(listener));
+    button(t("saveFirst"), screen, () => { saveFile(); deleteAndBegin(listener); }, "primary");
+    button(t("discard"), screen, () => deleteAndBegin(listener));
     button(t("cancel"), screen, () => { screen.replaceChildren(); welcome(); });
   }
-  function startOver(listener) {
+  function deleteAndBegin(listener) {
     results = { ...empty(), listener };
     begun = false;
     keep();

@@ -90,7 +90,7 @@ pub fn calibrate(
         let spec = ClipSpec::new(*text, 0, checkpoint.suggested_sampling(Mode::Native, SEED));
         let prompt = checkpoint.prompt(&spec)?;
         let tracking = WordTracking { heads: all.clone(), prompt: checkpoint.prompt_words(&spec, &prompt)? };
-        let request = GenerationRequest::new(&spec, prompt, max_frames).tracked(Some(tracking));
+        let request = GenerationRequest::new(&spec, prompt, max_frames).tracked(Some(tracking)).without_sound();
         let mut frames = Vec::new();
         worker.generate(request, cancel.clone())?.wait(|event| {
             if let Event::Frame(event) = event {
@@ -126,7 +126,8 @@ pub fn word_times(
     let prompt = checkpoint.prompt(spec)?;
     let Some(tracking) = tracking(checkpoint, heads, spec, &prompt)? else { return Ok(None) };
     let request = GenerationRequest { observe: false, ..GenerationRequest::teacher_forced(spec, prompt, codes) };
-    let made = worker.generate(request.tracked(Some(tracking)), cancel.clone())?.wait(|_| {})?;
+    let request = request.tracked(Some(tracking)).without_sound();
+    let made = worker.generate(request, cancel.clone())?.wait(|_| {})?;
     if cancel.is_cancelled() { Err(crate::error::Error::Cancelled) } else { Ok(made.words) }
 }
 

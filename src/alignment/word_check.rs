@@ -167,7 +167,7 @@ fn clip_bits(
     clip: &Clip,
     cancel: &CancelToken,
 ) -> Result<f64> {
-    let request = GenerationRequest::teacher_forced_clip(spec, checkpoint.prompt(spec)?, clip);
+    let request = GenerationRequest::teacher_forced_clip(spec, checkpoint.prompt(spec)?, clip).without_sound();
     let mut bits = 0.0;
     let mut add = |frame: &crate::engine::GeneratedFrame| {
         let rows = frame.logits.iter().flat_map(|logits| logits.rows());

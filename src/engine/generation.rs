@@ -22,6 +22,8 @@ pub struct GenerationRequest {
     pub forced: Option<Codes>,
     /// Whether frames carry their logits.
     pub observe: bool,
+    /// Whether the codec decodes the frames; without, the clip has no waveform.
+    pub sound: bool,
     /// Heads whose attention frames carry, and the words that they are about.
     pub tracking: Option<WordTracking>,
     /// A word of another clip of the spec to speak again. The worker finds its frames; seeds are those of the word.
@@ -38,6 +40,7 @@ impl GenerationRequest {
             history: Codes::default(),
             forced: None,
             observe: false,
+            sound: true,
             tracking: None,
             retake: None,
         }
@@ -46,6 +49,11 @@ impl GenerationRequest {
     /// Returns logits with every frame.
     pub fn observed(self) -> Self {
         Self { observe: true, ..self }
+    }
+
+    /// Leaves the waveform out, which takes most of the time of a small model.
+    pub fn without_sound(self) -> Self {
+        Self { sound: false, ..self }
     }
 
     /// Returns attention to the text's words with every frame.

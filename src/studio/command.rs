@@ -139,6 +139,9 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Regenerate from the selected frame with the current settings", None, |s| {
         to(InspectorCommand::Resume(selected_frame(s)?))
     }),
+    named("Check the words", None, |s| {
+        to(InspectorCommand::CheckWords).filter(|_| s.models.is_ready() && s.inspector.current.reproducible().is_some())
+    }),
     named("Follow the newest frame", key(NONE, Key::F), |_| to(InspectorCommand::Select(None))),
     named("Show the whole clip", key(COMMAND, Key::Num0), |_| to(InspectorCommand::SetAxis(TimeAxis::default()))),
     named("Waveforms or mel spectrograms", key(NONE, Key::M), |_| to(InspectorCommand::ToggleSpectrograms)),

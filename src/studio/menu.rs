@@ -38,6 +38,7 @@ pub(super) static MENUS: &[Menu] = &[
             "Regenerate from the selected frame with a new seed",
             "Regenerate from the selected frame with the current settings",
             "Say the selected word again",
+            "Check the words",
         ],
     },
     Menu {

@@ -24,7 +24,7 @@ enum ModelState {
     /// The files are read; the worker is loading the codec.
     Loading(Arc<Checkpoint>),
     /// Takes can be made.
-    Ready { checkpoint: Arc<Checkpoint>, worker: WorkerHandle },
+    Ready { checkpoint: Arc<Checkpoint>, worker: Arc<WorkerHandle> },
     /// There is no model, for this reason.
     Failed(String),
     /// Sizes and labels without weights: the window can be drawn, and nothing can be computed.
@@ -132,7 +132,7 @@ impl Models {
         };
         cx.tasks.run(LOAD_CODEC, load, |models: &mut Self, cx, loaded: Result<_>| match loaded {
             Ok((checkpoint, worker)) => {
-                models.state = ModelState::Ready { checkpoint, worker };
+                models.state = ModelState::Ready { checkpoint, worker: Arc::new(worker) };
                 if let Some(path) = models.spec.path.clone() {
                     cx.effects.send(PreferencesCommand::RememberModel(path));
                 }
@@ -211,7 +211,7 @@ impl Models {
     }
 
     /// The worker, once takes can be made.
-    pub(super) fn worker(&self) -> Option<&WorkerHandle> {
+    pub(super) fn worker(&self) -> Option<&Arc<WorkerHandle>> {
         if let ModelState::Ready { worker, .. } = &self.state { Some(worker) } else { None }
     }
 

@@ -214,7 +214,8 @@ impl Pipeline {
         let mut clips = Vec::new();
         for n in 0..seeds.len() {
             let tracking = request.tracking.as_ref().filter(|_| request.history.is_empty());
-            let mut clip = ClipInProgress::new(&self.mimi, &dims, chunk, tracking.map(WordTracker::new));
+            let tracker = tracking.map(WordTracker::new);
+            let mut clip = ClipInProgress::new(&self.mimi, &dims, chunk, request.sound, tracker);
             clip.begin(generation.codes(n), &mut |event| observer(n, event))?;
             clips.push(clip);
         }
@@ -275,6 +276,8 @@ struct ClipInProgress<'a> {
     stream: DecoderStream,
     /// Frames that are decoded at once.
     chunk: usize,
+    /// Whether frames are decoded.
+    sound: bool,
     /// Frames that wait to be decoded.
     waiting: Codes,
     history: usize,
@@ -288,8 +291,9 @@ struct ClipInProgress<'a> {
 }
 
 impl<'a> ClipInProgress<'a> {
-    fn new(mimi: &'a Mimi, dims: &ModelDims, chunk: usize, tracker: Option<WordTracker>) -> Self {
+    fn new(mimi: &'a Mimi, dims: &ModelDims, chunk: usize, sound: bool, tracker: Option<WordTracker>) -> Self {
         Self {
+            sound,
             mimi,
             dims: *dims,
             stream: mimi.stream(),
@@ -308,7 +312,7 @@ impl<'a> ClipInProgress<'a> {
     /// Decodes frames that exist already.
     fn begin(&mut self, history: &Codes, observer: &mut dyn FnMut(Event)) -> Result<()> {
         self.history = history.len();
-        if self.history > 0 {
+        if self.history > 0 && self.sound {
             let samples = self.mimi.decode(&mut self.stream, history)?;
             self.push_audio(samples, observer);
         }
@@ -322,7 +326,9 @@ impl<'a> ClipInProgress<'a> {
 
     /// Takes in the next frame.
     fn push(&mut self, frame: GeneratedFrame, started: Instant, observer: &mut dyn FnMut(Event)) -> Result<()> {
-        self.waiting.push(&frame.codes);
+        if self.sound {
+            self.waiting.push(&frame.codes);
+        }
         if self.waiting.len() >= self.chunk {
             self.decode_waiting()?;
         }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::acoustics::spectrogram::MelSpectrogram;
+use crate::alignment::WordProblem;
 use crate::analysis::alignment::WordTracker;
 use crate::analysis::issues::find_issues;
 use crate::analysis::steps::{Step, Steps, end_probability};
@@ -27,6 +28,8 @@ pub struct CurrentClip {
     pub steps: Steps,
     /// When its words are spoken; empty if that is not known.
     pub words: Vec<WordTime>,
+    /// Words that it does not say as its text has them, once they were checked.
+    pub word_problems: Option<Vec<WordProblem>>,
     /// Follows the words while the clip is being made.
     pub(super) tracking: Option<(WordTracker, PromptWords)>,
     /// Peaks of its waveform.

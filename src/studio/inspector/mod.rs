@@ -21,8 +21,9 @@ use super::models::Models;
 use super::monitor::{MonitorCommand, PlaybackSource};
 use super::session::{Owner, Session};
 use super::shell::{PanelRequest, ShellCommand};
-use super::tasks::{Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
+use super::tasks::{CancelFlag, Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
 use crate::acoustics::spectrogram::MelSpectrogram;
+use crate::alignment::{WordProblem, check_words};
 use crate::analysis::alignment::WordTracker;
 use crate::data::{
     Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, WordRetake, WordTime, WordTracking, random_seed,
@@ -38,6 +39,8 @@ const FIND_LOGITS: Key = Key("find logits");
 const STORE_LOGITS: Key = Key("store logits");
 const SPECTROGRAM: Key = Key("spectrogram");
 const STATISTICS: Key = Key("statistics");
+/// Checks the words of the current clip.
+pub(in crate::studio) const CHECK_WORDS: Key = Key("check words");
 
 /// Bytes of logits that are kept on disk: some five minutes of CSM-1B, hours of the demo voice.
 const CACHE_BOUND: u64 = 1 << 30;
@@ -154,6 +157,8 @@ pub enum InspectorCommand {
         codebook: usize,
         token: u32,
     },
+    /// Find the words that the current clip does not say as its text has them.
+    CheckWords,
     /// Compute the statistics of the current clip and the pinned modes.
     ComputeStatistics,
     /// Compute the logits again that an audition has interrupted.
@@ -230,6 +235,7 @@ impl Owner for Inspector {
             InspectorCommand::Resume(frame) => self.resume(frame, cx.composer.sampling, cx),
             InspectorCommand::ResumeWith { frame, sampling } => self.resume(frame, sampling, cx),
             InspectorCommand::Reseed(frame) => self.reseed(frame, cx),
+            InspectorCommand::CheckWords => self.check_words(cx),
             InspectorCommand::RetakeWord { word, takes } => self.retake_word(word, takes, cx),
             InspectorCommand::UseToken { frame, codebook, token } => self.use_token(frame, codebook, token, cx),
             InspectorCommand::ComputeStatistics => self.compute_statistics(cx),
@@ -300,6 +306,7 @@ impl Inspector {
     /// Replaces the current clip.
     fn replace(&mut self, clip: Clip, take: Option<TakeId>, name: String, cx: &mut InspectorContext<'_>) {
         self.id += 1;
+        cx.tasks.cancel_work(CHECK_WORDS);
         let (version, sound_version) = (self.current.version + 1, self.current.sound_version + 1);
         let stored = take.as_ref().and_then(|id| cx.library.store.get(id));
         let real_time_factor = stored.map_or(0.0, |take| take.measures.real_time_factor);
@@ -477,6 +484,36 @@ impl Inspector {
         let to = (frames.end + MARGIN).min(self.current.clip.codes.len()) as f64 * frame;
         cx.effects.send(MonitorCommand::SwitchTo(PlaybackSource::CurrentClip));
         cx.effects.send(MonitorCommand::PlayRegion { from, to, looping: false });
+    }
+
+    /// Compares the text with others that the clip may say instead; every one is a pass of the model.
+    fn check_words(&self, cx: &mut InspectorContext<'_>) {
+        let clip = self.current.clip.clone();
+        let (Some(checkpoint), Some(worker)) = (cx.models.checkpoint().cloned(), cx.models.worker().cloned()) else {
+            return cx.effects.notify(cx.models.status().unwrap_or_default());
+        };
+        let spec = match clip.origin.spec() {
+            Ok(spec) => spec,
+            Err(e) => return cx.effects.notify_error(e),
+        };
+        let id = self.id;
+        let check = move |cancelled: &CancelFlag| {
+            let cancel = CancelToken::default();
+            let stop = cancel.clone();
+            let progress = |_, _| {
+                if cancelled.is_set() {
+                    stop.cancel();
+                }
+            };
+            check_words(&checkpoint, &worker, &spec, &clip, &cancel, progress)
+        };
+        cx.tasks.run(CHECK_WORDS, check, move |inspector: &mut Self, cx, problems: Result<Vec<WordProblem>>| {
+            if let Some(problems) = cx.effects.or_notify(problems)
+                && inspector.id == id
+            {
+                inspector.current.word_problems = Some(problems);
+            }
+        });
     }
 
     // --- Takes from the current one ---

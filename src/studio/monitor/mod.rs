@@ -435,7 +435,8 @@ impl Monitor {
             cx.effects.send(InspectorCommand::RecomputeLogits);
         }
         let start = move |_: &mut Self, cx: &mut MonitorContext<'_>, cancel: CancelToken| {
-            let decode = |worker: &crate::worker::WorkerHandle| worker.decode_codebooks(codes, mask, cancel);
+            let decode =
+                |worker: &std::sync::Arc<crate::worker::WorkerHandle>| worker.decode_codebooks(codes, mask, cancel);
             cx.models.worker().map(decode).transpose()
         };
         let no_events = |_: &mut Self, _: &mut MonitorContext<'_>, _| {};

@@ -5,9 +5,44 @@ use egui::{Button, ScrollArea, Ui, vec2};
 use super::{Panel, Slot};
 use crate::data::Issue;
 use crate::studio::command::Commands;
-use crate::studio::inspector::InspectorCommand;
+use crate::studio::inspector::{CHECK_WORDS, InspectorCommand};
 use crate::studio::memo::Memo;
+use crate::studio::monitor::MonitorCommand;
 use crate::studio::session::Session;
+
+/// Words that the clip does not say as its text has them, and the button that looks for them.
+fn words_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+    let clip = &session.inspector.current;
+    let is_running = session.tasks.is_running(CHECK_WORDS);
+    ui.horizontal(|ui| {
+        let can_check = !is_running && session.models.is_ready() && clip.clip.origin.is_complete();
+        let check = ui.add_enabled(can_check && !clip.clip.codes.is_empty(), Button::new("Check the words"));
+        let check = check.on_hover_text(
+            "Looks for words that are left out, repeated, swapped or cut off, by the text that fits the tokens best. The model computes the \
+             clip about four times per word",
+        );
+        if check.clicked() {
+            commands.push(InspectorCommand::CheckWords);
+        }
+        match &clip.word_problems {
+            _ if is_running => drop(ui.weak("Checking …")),
+            None => {}
+            Some(problems) if problems.is_empty() => drop(ui.label("Every word is spoken once and in its place")),
+            Some(problems) => {
+                for problem in problems {
+                    let text = format!("“{}” {} ({:.0} bits)", problem.word, problem.kind.describe(), problem.bits);
+                    let time = clip.words.iter().find(|word| word.written == problem.written);
+                    let play = ui.add_enabled(time.is_some(), Button::new(text));
+                    if play.on_hover_text("Play it").clicked()
+                        && let Some(word) = time
+                    {
+                        commands.push(MonitorCommand::PlayRegion { from: word.start - 0.3, to: word.end + 0.3, looping: false });
+                    }
+                }
+            }
+        }
+    });
+}
 
 #[derive(Default)]
 pub(super) struct Problems {
@@ -39,6 +74,7 @@ impl Panel for Problems {
             }
             ui.weak("N plays the next one, Shift+N the previous one; R regenerates from the selected frame");
         });
+        words_ui(ui, session, commands);
         let selected = session.inspector.view.cell.map(|(t, _)| t);
         let can_regenerate = clip.take.is_some() && clip.clip.origin.is_complete() && session.models.is_ready();
         let scroll = ScrollArea::vertical().id_salt("problems").auto_shrink(false);
