@@ -82,7 +82,7 @@ const GLOSSARY: &[(&str, &[&str])] = &[
     ("range guard", &["id guard", "token guard", "guard range"]),
     ("surprisal", &["negative log probability", "information content"]),
     ("kept mass", &["retained mass", "remaining mass", "mass kept"]),
-    ("teacher forcing", &["forced decoding", "teacher-force ", "force-decod"]),
+    ("teacher forcing", &["forced decoding", "teacher-force ", "force-decode"]),
     ("current clip", &["clip on view", "viewed clip", "shown clip", "displayed clip"]),
     ("parent", &["ancestor take", "origin take", "source take"]),
     ("spectrogram", &["sonogram", "spectral picture"]),

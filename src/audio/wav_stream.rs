@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::wav::{WavInfo, quantise_sample, wav_spec};
 use crate::error::{Error, Result};
-use crate::files::{Destination, destination, persist, sync};
+use crate::files::{Destination, destination, open_regular, persist, sync};
 
 /// A WAV file being written, 16-bit mono.
 pub struct WavStream {
@@ -73,6 +73,8 @@ impl WavStream {
             Destination::Stream => named_temporary("csm.wav", None),
         };
         let part = file.and_then(|file| PendingFile::new(file, rate)).map_err(error)?;
+        // Held until the file is renamed or this process ends; a system without locks loses only the report of unfinished files.
+        part.file.as_file().try_lock().ok();
         Ok(Self { path: path.to_owned(), destination, rate, part, samples: 0, clipped: 0, failure: None })
     }
 
@@ -145,6 +147,23 @@ impl WavStream {
     }
 }
 
+/// Files that programs which ended early have left for the output `path`: the sound so far, which can be played. Sorted by name.
+pub fn unfinished(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Ok(Destination::File { folder, .. }) = destination(path) else { return Vec::new() };
+    let prefix = format!("{}.", shortened(&name));
+    let is_left = |found: &PathBuf| {
+        let found_name = found.file_name().unwrap_or_default().to_string_lossy();
+        found_name.starts_with(&prefix)
+            && found_name.ends_with(".part")
+            && open_regular(found).is_ok_and(|file| file.try_lock().is_ok())
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut left: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_left).collect();
+    left.sort_unstable();
+    left
+}
+
 /// Keeps the sound in the temporary folder.
 fn keep(mut file: NamedTempFile, path: &Path) -> Option<PathBuf> {
     if file.path().starts_with(std::env::temp_dir()) && file.path().extension().is_some_and(|e| e == "wav") {
@@ -208,6 +227,18 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         let clip: Vec<f32> = [vec![0.25; 1_000], vec![2.0; 10]].concat();
         assert_eq!(std::fs::read(&path).unwrap(), wav::encode(&clip, 24_000, &info).unwrap().0);
+    }
+
+    #[test]
+    fn what_an_ended_program_left_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let left = folder.path().join("a.wav.x1.part");
+        std::fs::write(&left, "RIFF").unwrap();
+        std::fs::write(folder.path().join("b.wav.x1.part"), "RIFF").unwrap();
+        let running = WavStream::create(&path, 24_000).unwrap();
+        assert_eq!(unfinished(&path), [left], "neither another output's nor a running program's");
+        drop(running);
     }
 
     #[test]

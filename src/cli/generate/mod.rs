@@ -20,7 +20,7 @@ use super::values::{
 };
 use super::{ModelArgs, Outcome};
 use crate::audio::wav::WavInfo;
-use crate::audio::wav_stream::WavStream;
+use crate::audio::wav_stream::{WavStream, unfinished};
 use crate::checkpoint::Checkpoint;
 use crate::cli::output::message;
 use crate::data::{Dtype, Mode, PromptStyle, RangeGuard, TokenFile, Turn};
@@ -175,6 +175,12 @@ pub(super) fn run(args: &GenerateArgs) -> Result<Outcome> {
     let plan = GeneratePlan::new(args, &checkpoint)?;
     if let Some(seeds) = &args.seeds {
         return takes::speak(args, plan, checkpoint, &seeds.0);
+    }
+    for left in unfinished(&args.output) {
+        let file = left.display();
+        message!(
+            "note: {file} is the sound of an earlier run that ended early; rename it to .wav to play it, or delete it"
+        );
     }
     let mut output = WavStream::create(&args.output, checkpoint.dims().sample_rate)?;
     let mut speaker = Speaker::start(args, checkpoint)?;
