@@ -202,3 +202,31 @@ fn a_word_is_spoken_again_and_everything_around_it_stays() {
         "{error}"
     );
 }
+
+/// A word that the text has and the clip does not say is found, and so is one that is said twice; a clip that says its text passes.
+#[test]
+fn words_that_are_not_spoken_as_written_are_found() {
+    let dir = TestDir::new();
+    let text = "My uncle repairs old clocks.";
+    for (said, expected) in [
+        (text, None),
+        ("My uncle repairs clocks.", Some(("left-out", "old"))),
+        ("My uncle repairs old old clocks.", Some(("repeated", "old"))),
+        ("My uncle old repairs clocks.", Some(("swapped", "repairs"))),
+    ] {
+        let tokens = dir.at("t.json");
+        assert_success(&dir.csm(&["generate", "--text", said, "--seed", "1", "--dump-tokens", "t.json"]));
+        let file = TokenFile::read(&tokens, &Checkpoint::demo().unwrap().dims()).unwrap();
+        TokenFile { text: Some(text.into()), ..file }.write(&tokens).unwrap();
+        let checked = dir.csm(&["align", "t.json", "--check", "--json"]);
+        let problems: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+        let problems: Vec<(&str, &str)> = problems
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|problem| (problem["kind"].as_str().unwrap(), problem["word"].as_str().unwrap()))
+            .collect();
+        assert_eq!(problems, Vec::from_iter(expected), "{said}");
+        assert_eq!(checked.status.code(), Some(i32::from(expected.is_some())));
+    }
+}
