@@ -102,6 +102,10 @@ pub struct GenerateArgs {
     /// Try again with the next seed, up to N times, if a clip repeats itself, falls silent, ends at once or does not end
     #[arg(long, value_name = "N", default_value_t = 0)]
     retries: u32,
+    /// Check that every word is spoken once and in its place, and try again with the next seed, up to --retries times. Takes about four
+    /// times as long per word as speaking
+    #[arg(long, conflicts_with_all = ["seeds", "play", "decode_tokens", "force_tokens", "dump_logits", "retake_word"])]
+    check_words: bool,
     /// Play the sound while it is being made
     #[arg(long)]
     play: bool,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::plan::{ContextFile, GeneratePlan};
 use super::{GenerateArgs, warn_beyond_codec};
-use crate::alignment::{known_heads, tracking, word_times};
+use crate::alignment::{WordProblem, check_words, known_heads, tracking, word_times};
 use crate::audio::player::{Player, Sink};
 use crate::audio::recording::Length;
 use crate::audio::wav::{self, WavInfo};
@@ -153,6 +153,9 @@ impl<'a> Speaker<'a> {
         let request = GenerationRequest { forced: plan.forced.clone(), observe, tracking, ..request };
         self.log_request(&request);
         let job = GenerateJob { request, retries: self.args.retries };
+        if self.args.check_words {
+            return self.speak_checked(job);
+        }
         let mut logits: Vec<f32> = Vec::new();
         let player = &mut self.player;
         let made = run_job(&self.worker, job, self.cancel.clone(), |event| match event {
@@ -165,6 +168,38 @@ impl<'a> Speaker<'a> {
         })?;
         if let Some(path) = &self.args.dump_logits {
             self.write_logits(&numbered(path, plan, n), &logits, made.clip.codes.len())?;
+        }
+        Ok(made)
+    }
+
+    /// Speaks with the next seed, up to the number of retries, until every word is spoken once and in its place; else the attempt with the
+    /// fewest problems is kept, and they are reported.
+    fn speak_checked(&self, mut job: GenerateJob) -> Result<GeneratedClip> {
+        let mut best: Option<(Vec<WordProblem>, GeneratedClip)> = None;
+        for attempt in 0..=self.args.retries {
+            let made = run_job(&self.worker, job.clone(), self.cancel.clone(), |_| {})?;
+            if self.cancel.is_cancelled() {
+                return Ok(made);
+            }
+            let seed = made.clip.origin.sampling.map_or(job.request.spec.sampling.seed, |sampling| sampling.seed);
+            let spec = &job.request.spec;
+            let problems = check_words(&self.checkpoint, &self.worker, spec, &made.clip, &self.cancel, |_, _| {})?;
+            if !problems.is_empty() && attempt < self.args.retries {
+                message!("seed {seed}: {}; trying again", described(&problems));
+            }
+            let is_right = problems.is_empty();
+            if best.as_ref().is_none_or(|(fewest, _)| problems.len() < fewest.len()) {
+                best = Some((problems, made));
+            }
+            if is_right {
+                break;
+            }
+            job.request.spec.sampling.seed = seed.wrapping_add(1);
+        }
+        let nothing = || Error::Engine { backend: "the model", source: "it gave no clip".into() };
+        let (problems, made) = best.ok_or_else(nothing)?;
+        if !problems.is_empty() {
+            message!("warning: {}", described(&problems));
         }
         Ok(made)
     }
@@ -310,7 +345,7 @@ impl<'a> Speaker<'a> {
             path.display(),
             spoken.frames,
             plan.sampling.mode.name(),
-            plan.sampling.seed,
+            sampling.seed,
             stop.describe(),
         );
         self.args.print_result(&json, &words)?;
@@ -359,6 +394,12 @@ pub(super) fn save_wav(path: &Path, audio: &[f32], rate: usize, info: &WavInfo) 
         message!("warning: {clipped} samples were louder than full scale and are clipped");
     }
     output::save_wav(path, &bytes)
+}
+
+/// Problems of words on one line.
+fn described(problems: &[WordProblem]) -> String {
+    let problem = |problem: &WordProblem| format!("“{}” {}", problem.word, problem.kind.describe());
+    problems.iter().map(problem).collect::<Vec<_>>().join(", ")
 }
 
 /// `path` for one text; with a number before its extension for several.

@@ -86,8 +86,14 @@ fn ranks_ui(ui: &mut Ui, ranks: &RankHistogram) {
             .width(PLOT[0])
             .height(PLOT[1])
             .show_grid([false, true])
-            .x_grid_spacer(|_| (0..16).map(|n| GridMark { value: f64::from(n), step_size: 1.0 }).collect())
+            .x_grid_spacer(|input| {
+                let visible = |value: &f64| (input.bounds.0..=input.bounds.1).contains(value);
+                let values = (0..16).map(f64::from).filter(visible);
+                values.map(|value| GridMark { value, step_size: 1.0 }).collect()
+            })
             .x_axis_formatter(label)
+            .include_x(-0.5)
+            .include_x(4.5)
             .include_y(0.0)
             .show(ui, |plot| plot.bar_chart(BarChart::new("ranks", bars)));
     });
