@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use egui::{Grid, Label, RichText, ScrollArea, Ui};
-use egui_plot::{Bar, BarChart, GridMark, Line, LineStyle, Points};
+use egui_plot::{AxisHints, Bar, BarChart, GridMark, Line, LineStyle, Points};
 
 use super::draw::still_plot;
 use super::{Panel, Slot};
@@ -91,7 +91,7 @@ fn ranks_ui(ui: &mut Ui, ranks: &RankHistogram) {
                 let values = (0..16).map(f64::from).filter(visible);
                 values.map(|value| GridMark { value, step_size: 1.0 }).collect()
             })
-            .x_axis_formatter(label)
+            .custom_x_axes(vec![AxisHints::new_x().label_spacing(8.0..=12.0).formatter(label)])
             .include_x(-0.5)
             .include_x(4.5)
             .include_y(0.0)
