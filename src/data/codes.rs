@@ -114,8 +114,7 @@ impl Codes {
 
     /// The first `frames` frames, or all if there are fewer.
     pub fn prefix(&self, frames: usize) -> Self {
-        let end = (frames * self.codebooks).min(self.ids.len());
-        Self { codebooks: self.codebooks, ids: self.ids[..end].to_vec() }
+        self.part(0..frames)
     }
 
     /// Appends a frame of K codes.
