@@ -86,6 +86,9 @@ pub mod download;
 pub mod engine;
 pub mod error;
 pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[warn(clippy::wildcard_enum_match_arm)]
 pub mod listen;
 pub mod machine;

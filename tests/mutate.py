@@ -105,19 +105,20 @@ def check_answers(folder):
     return code, said, None
 
 
-bad, codes = 0, {}
-for n in range(COUNT):
-    if ONLY not in (None, n):
-        continue
-    random.seed(f"{SEED} {n}")
-    check = [check_text, check_sound, check_answers][n % 3]
-    with tempfile.TemporaryDirectory() as folder:
-        code, said, problem = check(folder)
-        if problem is None and (code not in (0, 1, 2, 3) or "panicked" in said):
-            problem = f"exit code {code}"
-        codes[check.__name__, code] = codes.get((check.__name__, code), 0) + 1
-        if problem:
-            bad += 1
-            print(f"{check.__name__} {n}: {problem}\n    " + "\n    ".join(re.findall(r".*panicked at.*\n.*", said) or said.strip().splitlines()[-4:]))
-print(f"{COUNT} inputs, {bad} went wrong;", ", ".join(f"{name}: {count} ended with {code}" for (name, code), count in sorted(codes.items())))
-sys.exit(bad > 0)
+if __name__ == "__main__":
+    bad, codes = 0, {}
+    for n in range(COUNT):
+        if ONLY not in (None, n):
+            continue
+        random.seed(f"{SEED} {n}")
+        check = [check_text, check_sound, check_answers][n % 3]
+        with tempfile.TemporaryDirectory() as folder:
+            code, said, problem = check(folder)
+            if problem is None and (code not in (0, 1, 2, 3) or "panicked" in said):
+                problem = f"exit code {code}"
+            codes[check.__name__, code] = codes.get((check.__name__, code), 0) + 1
+            if problem:
+                bad += 1
+                print(f"{check.__name__} {n}: {problem}\n    " + "\n    ".join(re.findall(r".*panicked at.*\n.*", said) or said.strip().splitlines()[-4:]))
+    print(f"{COUNT} inputs, {bad} went wrong;", ", ".join(f"{name}: {count} ended with {code}" for (name, code), count in sorted(codes.items())))
+    sys.exit(bad > 0)

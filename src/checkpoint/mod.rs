@@ -5,6 +5,8 @@ pub mod config;
 pub mod doctor;
 mod file;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gather;
 mod generation_config;
 pub(crate) mod hub_cache;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use fs4::FileExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -88,9 +88,16 @@ impl<'a> Fetcher<'a> {
         observer: &mut dyn FnMut(Progress),
     ) -> Result<()> {
         let blob = self.blob(file);
-        if fs::metadata(&blob).is_ok_and(|m| m.len() == file.size) {
-            observer(Progress::Bytes { file: file.name.clone(), done: before + file.size });
-            return Ok(());
+        if fs::metadata(&blob).is_ok_and(|m| m.is_file() && m.len() == file.size) {
+            let mut present = File::open(&blob).map_err(|e| Error::read(&blob, e))?;
+            if matches(&mut present, file, cancelled).map_err(|e| Error::read(&blob, e))? {
+                observer(Progress::Bytes { file: file.name.clone(), done: before + file.size });
+                return Ok(());
+            }
+            if cancelled() {
+                return Err(Error::Cancelled);
+            }
+            tracing::warn!("{}: its checksum is wrong; {} is fetched again", blob.display(), file.name);
         }
         let path = self.unfinished(file);
         let write_error = |e| Error::write(&path, e);
@@ -169,8 +176,11 @@ impl<'a> Fetcher<'a> {
                 }
             }
             sync(&part).map_err(fatal)?;
-            if matches(&mut part, file).map_err(fatal)? {
+            if matches(&mut part, file, cancelled).map_err(fatal)? {
                 return Ok(());
+            }
+            if cancelled() {
+                return Err(Failure::Final(Error::Cancelled));
             }
             part.set_len(0).map_err(fatal)?;
             let problem = format!("{}: its checksum is wrong: not the bytes that the repository lists", file.name);
@@ -182,11 +192,10 @@ impl<'a> Fetcher<'a> {
 
     /// Puts a link to the blob into the snapshot.
     fn link(&self, file: &RepositoryFile) -> Result<()> {
-        let relative = Path::new(&file.name);
-        if !relative.components().all(|c| matches!(c, Component::Normal(_))) {
+        let Some(relative) = file.relative() else {
             let problem = format!("{:?}: expected a file's name inside the repository", file.name);
             return Err(Error::Download { what: self.id.to_owned(), problem });
-        }
+        };
         let link = self.root.join("snapshots").join(self.commit).join(relative);
         let error = |e| Error::write(&link, e);
         if let Some(folder) = link.parent() {
@@ -220,35 +229,28 @@ fn continues_at(response: &ureq::http::Response<ureq::Body>, start: u64) -> bool
     response.status().as_u16() == 206 && range.is_some_and(|r| r.starts_with(&format!("bytes {start}-")))
 }
 
-/// Whether the file matches the size and hash that the repository lists.
-fn matches(part: &mut File, file: &RepositoryFile) -> std::io::Result<bool> {
+/// Whether the file has the hash that the repository lists; not if it is cancelled before that is known.
+fn matches(part: &mut File, file: &RepositoryFile, cancelled: &dyn Fn() -> bool) -> std::io::Result<bool> {
     part.seek(SeekFrom::Start(0))?;
-    let hex = |digest: &[u8]| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let found = match &file.digest {
-        Digest::Sha256(_) => {
-            let mut hash = Sha256::new();
-            std::io::copy(part, &mut HashWriter(|bytes: &[u8]| hash.update(bytes)))?;
-            hex(&hash.finalize())
-        }
-        Digest::Git(_) => {
-            let mut hash = Sha1::new();
-            hash.update(format!("blob {}\0", file.size));
-            std::io::copy(part, &mut HashWriter(|bytes: &[u8]| hash.update(bytes)))?;
-            hex(&hash.finalize())
-        }
+        Digest::Sha256(_) => hash_of(Sha256::new(), part, cancelled)?,
+        Digest::Git(_) => hash_of(Sha1::new_with_prefix(format!("blob {}\0", file.size)), part, cancelled)?,
     };
-    Ok(found.eq_ignore_ascii_case(file.digest.name()))
+    Ok(found.is_some_and(|found| found.eq_ignore_ascii_case(file.digest.name())))
 }
 
-struct HashWriter<F>(F);
-
-impl<F: FnMut(&[u8])> Write for HashWriter<F> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        (self.0)(bytes);
-        Ok(bytes.len())
+/// The hash of all that can be read, hexadecimal; `None` if it is cancelled.
+fn hash_of(
+    mut hash: impl sha2::Digest,
+    from: &mut File,
+    cancelled: &dyn Fn() -> bool,
+) -> std::io::Result<Option<String>> {
+    let mut buffer = vec![0; CHUNK];
+    while !cancelled() {
+        match from.read(&mut buffer)? {
+            0 => return Ok(Some(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())),
+            n => hash.update(&buffer[..n]),
+        }
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    Ok(None)
 }

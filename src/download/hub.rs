@@ -1,5 +1,6 @@
 //! Answers of the server: a repository's files, and reasons of refusal.
 
+use std::path::{Component, Path};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use super::{DownloadSpec, Progress};
 use crate::error::{Error, Result};
 
 const LISTING_LIMIT: u64 = 32 << 20;
+/// Bytes of a file that is fetched, at most: the sum of all that a listing can name fits in 64 bits.
+const LARGEST: u64 = 1 << 42;
 
 /// Repositories without a gate that hold the same weights as gated ones.
 const MIRRORS: &[(&str, &str)] =
@@ -43,6 +46,35 @@ pub(super) enum Digest {
     Sha256(String),
     /// git's object id of a small one.
     Git(String),
+}
+
+impl Listing {
+    /// Reads a server's answer.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let json: ListingJson = serde_json::from_str(text)
+            .map_err(|e| format!("the list of files is not what a Hugging Face server sends: {e}"))?;
+        if !is_hex(&json.sha) {
+            return Err(format!("the list of files names the commit {:?}", json.sha));
+        }
+        let file = |sibling: Sibling| {
+            let (size, digest) = match (sibling.lfs, sibling.size, sibling.blob_id) {
+                (Some(lfs), ..) => (lfs.size, Digest::Sha256(lfs.sha256)),
+                (None, Some(size), Some(id)) => (size, Digest::Git(id)),
+                _ => return None,
+            };
+            (is_hex(digest.name()) && size <= LARGEST).then_some(RepositoryFile { name: sibling.rfilename, size, digest })
+        };
+        Ok(Self { commit: json.sha, files: json.siblings.into_iter().filter_map(file).collect() })
+    }
+}
+
+impl RepositoryFile {
+    /// Its path below a snapshot; `None` if the name leads out of it.
+    pub(super) fn relative(&self) -> Option<&Path> {
+        let path = Path::new(&self.name);
+        let mut parts = path.components().peekable();
+        (parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))).then_some(path)
+    }
 }
 
 impl Digest {
@@ -186,21 +218,7 @@ impl<'a> Hub<'a> {
             let read = response.body_mut().with_config().limit(LISTING_LIMIT).read_to_string();
             read.map_err(|e| failure(id, &e))
         })?;
-        let wrong = |problem: String| Error::Download { what: id.to_owned(), problem };
-        let json: ListingJson = serde_json::from_str(&text)
-            .map_err(|e| wrong(format!("the list of files is not what a Hugging Face server sends: {e}")))?;
-        if !is_hex(&json.sha) {
-            return Err(wrong(format!("the list of files names the commit {:?}", json.sha)));
-        }
-        let file = |sibling: Sibling| {
-            let (size, digest) = match (sibling.lfs, sibling.size, sibling.blob_id) {
-                (Some(lfs), ..) => (lfs.size, Digest::Sha256(lfs.sha256)),
-                (None, Some(size), Some(id)) => (size, Digest::Git(id)),
-                _ => return None,
-            };
-            is_hex(digest.name()).then_some(RepositoryFile { name: sibling.rfilename, size, digest })
-        };
-        Ok(Listing { commit: json.sha, files: json.siblings.into_iter().filter_map(file).collect() })
+        Listing::parse(&text).map_err(|problem| Error::Download { what: id.to_owned(), problem })
     }
 
     /// Tries until it goes well, the attempts without progress are used up, or the user cancels. `attempt` is given whether there

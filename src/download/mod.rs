@@ -2,6 +2,8 @@
 //! off, and checked. Ours and not `hf-hub`, which neither notices a stalled connection nor knows `HF_HUB_CACHE`.
 
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hub;
 
 use std::collections::BTreeSet;
@@ -215,7 +217,7 @@ fn weight_names(id: &str, snapshot: &Path, names: &BTreeSet<&str>) -> Result<BTr
     let named = config.as_ref().and_then(|c| c.get("transformers_weights")).and_then(Value::as_str);
     let index = "model.safetensors.index.json";
     let mut chosen = match named {
-        Some(name) if name.ends_with(".json") => shards(&snapshot.join(name))?,
+        Some(name) if name.ends_with(".json") && names.contains(name) => shards(&snapshot.join(name))?,
         Some(name) => BTreeSet::from([name.to_owned()]),
         None if names.contains("model.safetensors") => BTreeSet::from(["model.safetensors".to_owned()]),
         None if names.contains(index) => shards(&snapshot.join(index))?,

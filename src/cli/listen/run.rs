@@ -33,7 +33,7 @@ pub struct RunArgs {
 
 pub(super) fn listen(args: &RunArgs) -> Result<Outcome> {
     let test = ListeningTest::read(&args.test)?;
-    let results = match args.results.exists() {
+    let results = match args.results.symlink_metadata().is_ok() {
         true => Results::read(&args.results, &test)?,
         false => {
             let number = args.number.map_or_else(random_seed, |n| Ok(u64::from(n) - 1))?;
