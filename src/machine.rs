@@ -133,6 +133,45 @@ pub fn address_space_left() -> Option<u64> {
     Some(limit.saturating_sub(system.process(own)?.virtual_memory()))
 }
 
+/// Address space that a program needs beside its libraries to reach the check of a model's size in good order, bytes: OpenBLAS takes
+/// 128 MB for each of its threads, and where that fails it ends the process or waits for ever.
+#[cfg(target_os = "linux")]
+const START: u64 = 384 << 20;
+
+/// Refuses a limit of the address space (`ulimit -v`) under which no program could start. To be the program's `.preinit_array`: the
+/// libraries' own constructors allocate and end the process without a word.
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub extern "C" fn refuse_too_little_memory() {
+    let pages = || {
+        let mut text = [0u8; 64];
+        // SAFETY: the buffer is as long as is said, the descriptor is closed here, and nothing else runs yet.
+        let n = unsafe {
+            let file = libc::open(c"/proc/self/statm".as_ptr(), libc::O_RDONLY);
+            let n = libc::read(file, text.as_mut_ptr().cast(), text.len());
+            libc::close(file);
+            usize::try_from(n).unwrap_or(0)
+        };
+        let digits = text[..n].iter().take_while(|byte| byte.is_ascii_digit());
+        digits.fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0'))
+    };
+    // SAFETY: the call fills the structure, whose numbers may all be 0; the page's size is a constant of the system.
+    let (limit, page) = unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        let known = libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0;
+        (if known { limit.rlim_cur } else { libc::RLIM_INFINITY }, libc::sysconf(libc::_SC_PAGESIZE))
+    };
+    if limit == libc::RLIM_INFINITY || limit >= pages() * u64::try_from(page).unwrap_or(4_096) + START {
+        return;
+    }
+    let words = b"error: too little memory: the limit of this process's address space is below what its libraries take\n  hint: raise the limit (ulimit -v)\n";
+    // SAFETY: the buffer is as long as is said; nothing of the program has run that would have to be ended first.
+    unsafe {
+        libc::write(2, words.as_ptr().cast(), words.len());
+        libc::_exit(3);
+    }
+}
+
 /// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` if the
 /// system does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {

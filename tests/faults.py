@@ -303,10 +303,12 @@ def links(_):
          "nowhere": lambda: os.symlink("nowhere", path), "loop": lambda: os.symlink(path, path)}[kind]()
     for kind in ["pipe", "folder", "zero", "nowhere", "loop"]:
         for name, arguments in opened.items():
+            if kind == "pipe" and "sound" in name:
+                continue  # which is read to its end, as a shell's `<(…)`
             with tempfile.TemporaryDirectory() as folder:
                 put(f"{folder}/X.wav" if "X.wav" in arguments else f"{folder}/X", kind)
                 code, said = finish(start(folder, *arguments), seconds=30)
-                in_words(f"{name} is a {kind}", code, said, (2, 3))
+                in_words(f"{name} is a {kind}", code, said, (1, 2, 3) if name == "doctor" else (2, 3))
                 count += 1
         for name in inside:
             with tempfile.TemporaryDirectory() as folder:
@@ -316,7 +318,7 @@ def links(_):
                 put(f"{folder}/model/{name}", kind)
                 for arguments in (["doctor", "model"], ["generate", "--text", "a", "--model-path", "model"]):
                     code, said = finish(start(folder, *arguments), seconds=30)
-                    in_words(f"{name} of a model is a {kind}", code, said, (2, 3))
+                    in_words(f"{name} of a model is a {kind}", code, said, (1, 2, 3) if arguments[0] == "doctor" else (2, 3))
                     count += 1
     print(f"links and pipes: {count}", flush=True)
 

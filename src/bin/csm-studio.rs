@@ -1,5 +1,11 @@
 //! The window.
 
+// SAFETY: the dynamic linker calls the functions of this section once, before the libraries' constructors.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static FIRST: extern "C" fn() = csm_studio::machine::refuse_too_little_memory;
+
 fn main() -> std::process::ExitCode {
     csm_studio::cli::csm_studio()
 }

@@ -79,7 +79,10 @@ fn text(found: &Examination) -> String {
     }
     let working_set =
         found.gpu_working_set_bytes.map(|bytes| format!(", which can work with {}", gigabytes(bytes as usize)));
-    rows.push(("MLX computes on", format!("{}{}", found.device, working_set.unwrap_or_default())));
+    // Not asked if the checkpoint cannot be opened.
+    if !found.device.is_empty() {
+        rows.push(("MLX computes on", format!("{}{}", found.device, working_set.unwrap_or_default())));
+    }
     let program = concat!("CSM Studio ", env!("CARGO_PKG_VERSION")).to_owned();
     let mlx = found.mlx_version.as_ref().map(|v| format!("MLX {v}"));
     let versions = [Some(program), found.operating_system.clone(), mlx];
