@@ -14,7 +14,7 @@
 //!   3   machine   sampling   engine   audio
 //!   2   diagnostics   text   data
 //!   1   files   recogniser
-//!   0   error   pickle   page
+//!   0   error   licences   pickle   page
 //! ```
 //!
 //! A layer uses only layers below it. `tests/boundaries.rs` declares the graph, draws this picture, and fails on any other edge.
@@ -34,7 +34,7 @@
 //! - [`takes`], [`report`], [`listen`], [`verify`]: stored clips; results as text, CSV, HTML and plots; listening tests; the checks of
 //!   `csm verify`. `page` has what report and listening page share.
 //! - [`studio`], [`cli`]: the front ends. Neither touches MLX.
-//! - [`diagnostics`]: the log.
+//! - [`diagnostics`]: the log. [`licences`]: of all that the programs contain.
 //!
 //! # How to add …
 //!
@@ -89,6 +89,7 @@ pub mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod licences;
 #[warn(clippy::wildcard_enum_match_arm)]
 pub mod listen;
 pub mod machine;

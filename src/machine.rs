@@ -138,11 +138,27 @@ pub fn address_space_left() -> Option<u64> {
 #[cfg(target_os = "linux")]
 const START: u64 = 384 << 20;
 
+/// Whether [`before_libraries`] set the interrupt signal aside.
+#[cfg(target_os = "linux")]
+static SET_ASIDE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Lets the interrupt signal through again, which OpenBLAS sends to its own process where a thread cannot be started.
+pub(crate) fn after_libraries() {
+    #[cfg(target_os = "linux")]
+    if SET_ASIDE.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    }
+}
+
 /// Refuses a limit of the address space (`ulimit -v`) under which no program could start. To be the program's `.preinit_array`: the
-/// libraries' own constructors allocate and end the process without a word.
+/// libraries' own constructors allocate, and end the process without a word.
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
-pub extern "C" fn refuse_too_little_memory() {
+pub extern "C" fn before_libraries() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    let before = unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    SET_ASIDE.store(before == libc::SIG_DFL, std::sync::atomic::Ordering::Relaxed);
     let pages = || {
         let mut text = [0u8; 64];
         // SAFETY: the buffer is as long as is said, the descriptor is closed here, and nothing else runs yet.

@@ -11,6 +11,7 @@ use crate::support::repository;
 /// source needs any more.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("licences", &[]),
     ("pickle", &[]),
     ("files", &["error"]),
     ("diagnostics", &["files"]),
@@ -63,6 +64,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "error",
             "files",
+            "licences",
             "listen",
             "machine",
             "recogniser",
@@ -86,6 +88,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "error",
             "files",
+            "licences",
             "listen",
             "machine",
             "mlx",

@@ -1,7 +1,6 @@
 // An MLX operation whose arithmetic is a function of this program's, and a count of the operations in a graph. MLX's CPU backend
 // makes dozens of small operations of a transformer layer; src/mlx/cpu computes a whole transformer as one.
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <unordered_set>
@@ -83,13 +82,13 @@ int csm_host_op(mlx_array* result, const mlx_array* inputs, size_t count, const 
                      std::move(arrays));
     mlx_array_set_(*result, std::move(output));
     return 0;
-  } catch (const std::exception&) {
+  } catch (...) {
     return 1;
   }
 }
 
-// Operations that evaluating `outputs` would run.
-size_t csm_count_operations(const mlx_array* outputs, size_t count) {
+// Operations that evaluating `outputs` would run; 0 if they cannot be counted.
+size_t csm_count_operations(const mlx_array* outputs, size_t count) try {
   std::unordered_set<std::uintptr_t> arrays, operations;
   std::vector<mx::array> pending;
   for (size_t i = 0; i < count; i++) pending.push_back(mlx_array_get_(outputs[i]));
@@ -102,5 +101,7 @@ size_t csm_count_operations(const mlx_array* outputs, size_t count) {
     for (const auto& input : array.inputs()) pending.push_back(input);
   }
   return operations.size();
+} catch (...) {
+  return 0;
 }
 }

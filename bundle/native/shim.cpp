@@ -2,6 +2,8 @@
 #include <dlfcn.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <exception>
@@ -23,6 +25,8 @@ int item(uint16_t* result, const mlx_array array) {
   } catch (const std::exception& error) {
     mlx_error(error.what());
     return 1;
+  } catch (...) {
+    return 1;
   }
 }
 
@@ -32,6 +36,8 @@ const uint16_t* data(const mlx_array array) {
     return reinterpret_cast<const uint16_t*>(mlx_array_get_(array).data<T>());
   } catch (const std::exception& error) {
     mlx_error(error.what());
+    return nullptr;
+  } catch (...) {
     return nullptr;
   }
 }
@@ -55,7 +61,14 @@ using Sgemm = void (*)(Order, Transpose, Transpose, int m, int n, int k, float a
 
 // The next cblas_sgemm in the order of symbol lookup after this program's own: OpenBLAS's.
 Sgemm openblas_sgemm() {
-  static const auto found = reinterpret_cast<Sgemm>(dlsym(RTLD_NEXT, "cblas_sgemm"));
+  static const auto found = [] {
+    const auto symbol = reinterpret_cast<Sgemm>(dlsym(RTLD_NEXT, "cblas_sgemm"));
+    if (symbol == nullptr) {
+      std::fputs("error: no OpenBLAS beside this program: run bundle/setup again\n", stderr);
+      std::_Exit(3);
+    }
+    return symbol;
+  }();
   return found;
 }
 

@@ -4,7 +4,7 @@
 #[cfg(target_os = "linux")]
 #[used]
 #[unsafe(link_section = ".preinit_array")]
-static FIRST: extern "C" fn() = csm_studio::machine::refuse_too_little_memory;
+static FIRST: extern "C" fn() = csm_studio::machine::before_libraries;
 
 fn main() -> std::process::ExitCode {
     csm_studio::cli::csm()

@@ -111,17 +111,22 @@ pub(crate) fn config(input: &[u8]) {
     let frequencies = |c: &LlamaConfig| drop(c.rope.inverse_frequencies(c.head_dim()));
     frequencies(&config.backbone);
     frequencies(&config.depth_decoder_config.llama);
-    drop(expected(&config));
+    let layers = config.backbone.num_hidden_layers + config.depth_decoder_config.llama.num_hidden_layers;
+    if layers + config.codec_config.num_hidden_layers < 100 {
+        drop(expected(&config)); // takes as long as the model has layers
+    }
 }
 
 /// The demo voice's weights with some entries of the header changed; all numbers are 0.
 pub(crate) fn weights(input: &[u8]) {
     let mut header = demo_header();
     let names: Vec<String> = header.keys().cloned().collect();
+    let mut touched = BTreeSet::new();
     for edit in edits(input) {
         let at = (edit.place | usize::from(edit.kind / 16) << 8) % names.len();
         let (name, other) = (&names[at], &names[edit.number as usize % names.len()]);
         let Some(mut entry) = header.remove(name) else { continue };
+        touched.extend([name.clone(), other.clone()]);
         let mut renamed = name.clone();
         match edit.kind % 8 {
             0 => entry["dtype"] = json!((["F16", "BF16", "U32", "F64", "I64", "BOOL"])[edit.number as usize % 6]),
@@ -142,7 +147,7 @@ pub(crate) fn weights(input: &[u8]) {
             return;
         }
         let Ok(store) = found.finish(folder, &config) else { return };
-        for (name, shape) in expected(&config) {
+        for (name, shape) in expected(&config).into_iter().filter(|(name, _)| touched.contains(name)) {
             if let Ok(tensor) = store.read(&name) {
                 assert_eq!(tensor.shape, shape, "{name}");
                 assert_eq!(tensor.bytes.len(), shape.iter().product::<usize>() * tensor.dtype.size(), "{name}");

@@ -81,6 +81,8 @@ enum CliCommand {
     Voices(voices::VoicesArgs),
     /// Write manual pages and completions for bash, fish and zsh
     Manual(manual::ManualArgs),
+    /// Print the licences of all that the programs contain
+    Licences,
 }
 
 /// The program `csm-generate-mlx`.
@@ -104,6 +106,7 @@ struct StudioProgram {
 
 /// Process-wide settings, made before anything else runs in every program.
 fn prepare_process() {
+    crate::machine::after_libraries();
     // Past a file size limit a write is to fail like one on a full disk, which loses nothing; by default the signal ends the program.
     #[cfg(unix)]
     // SAFETY: ignoring a signal runs no code of ours.
@@ -142,6 +145,7 @@ pub fn csm() -> ExitCode {
         CliCommand::Quantize(args) => quantize::run(&args),
         CliCommand::Listen(command) => listen::run(&command),
         CliCommand::Voices(args) => voices::run(&args),
+        CliCommand::Licences => output::print_line(crate::licences::LICENCES.trim_end()).map(|()| Outcome::Done),
         CliCommand::Manual(args) => {
             manual::run(&args, [Cli::command(), GenerateProgram::command(), StudioProgram::command()])
         }

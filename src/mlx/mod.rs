@@ -44,7 +44,11 @@ pub fn synchronisations() -> u64 {
 /// Computes `arrays` and waits for them. The only place that waits, so that it can be counted.
 fn evaluate<'a>(arrays: impl IntoIterator<Item = &'a Array>) -> Result<(), Exception> {
     SYNCHRONISATIONS.fetch_add(1, Ordering::Relaxed);
-    mlx_rs::transforms::eval(arrays)
+    mlx_rs::transforms::eval(arrays)?;
+    match cpu::take_panic() {
+        Some(words) => Err(Exception::custom(format!("an operation on the processor failed: {words}"))),
+        None => Ok(()),
+    }
 }
 
 /// Tokens of *exact* draws as the graph makes them, from (logits, settings, PyTorch's noise).

@@ -192,6 +192,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Previous panel", key(SHIFT, Key::F6), |_| request(PanelRequest::FocusPanel(-1))),
     named("Next panel", key(NONE, Key::F6), |_| request(PanelRequest::FocusPanel(1))),
     named("Keys", key(NONE, Key::F1), |_| request(PanelRequest::ToggleKeys)),
+    named("Licences", None, |_| request(PanelRequest::ToggleLicences)),
 ];
 
 fn to(command: impl Into<Command>) -> Option<Command> {

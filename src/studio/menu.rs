@@ -112,7 +112,7 @@ pub(super) static MENUS: &[Menu] = &[
     },
     Menu {
         title: "Help",
-        commands: &["Keys", "Commands", "", "Previous panel", "Next panel", "", "Show the folder of the log file"],
+        commands: &["Keys", "Commands", "", "Previous panel", "Next panel", "", "Show the folder of the log file", "Licences"],
     },
 ];
 

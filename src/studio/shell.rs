@@ -85,6 +85,8 @@ pub enum PanelRequest {
     PreviousTake,
     /// Show or hide the list of keys.
     ToggleKeys,
+    /// Show or hide the licences.
+    ToggleLicences,
     /// Show or hide the command palette.
     TogglePalette,
     /// Show the commands, with this text typed into their search.

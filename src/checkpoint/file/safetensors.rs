@@ -23,7 +23,8 @@ pub(super) fn header(file: &WeightFile) -> Result<Vec<HeaderEntry>> {
     let found = header.tensors();
     let mut tensors: Vec<(String, TensorInfo)> = found.into_iter().map(|(name, info)| (name, info.clone())).collect();
     tensors.sort_by_key(|(_, info)| info.data_offsets);
-    let end = size + 8 + tensors.last().map_or(0, |(_, info)| info.data_offsets.1) as u64;
+    let data_end = tensors.last().map_or(0, |(_, info)| info.data_offsets.1) as u64;
+    let end = data_end.saturating_add(size + 8);
     Metadata::new(None, tensors.clone()).map_err(|e| file.damaged(e))?;
     if length < end {
         let problem = format!("has {length} of {end} bytes: the download or copy is not complete; fetch it again");

@@ -13,7 +13,7 @@ use mlx_rs::Array;
 
 use self::llama::{Buffers, KvCache, Llama, Recorder, multiply_all};
 use self::matrix::Matrix;
-pub(super) use self::op::{count_operations, host_op};
+pub(super) use self::op::{count_operations, host_op, take_panic};
 use self::source::{DenseNumbers, HostSource, HostTensor};
 use super::evaluate;
 use super::network::{Embeddings, Network};

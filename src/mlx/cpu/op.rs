@@ -2,6 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use mlx_rs::error::Exception;
 use mlx_rs::{Array, Stream};
@@ -29,6 +30,24 @@ unsafe extern "C" {
     fn csm_count_operations(outputs: *const mlx_array, count: usize) -> usize;
 }
 
+/// The words of the last operation that panicked, until [`take_panic`] takes them.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Why an operation has panicked since the last call, if one has.
+pub(in crate::mlx) fn take_panic() -> Option<String> {
+    PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// # Safety
+/// `pointer` leads to `size` numbers that outlive `'a`; it may be null if `size` is 0.
+unsafe fn numbers<'a>(pointer: *const f32, size: usize) -> &'a [f32] {
+    match size {
+        0 => &[],
+        // SAFETY: as the caller promises.
+        size => unsafe { std::slice::from_raw_parts(pointer, size) },
+    }
+}
+
 extern "C" fn run_function(
     context: *mut c_void,
     inputs: *const *const f32,
@@ -39,16 +58,17 @@ extern "C" fn run_function(
 ) {
     // SAFETY: `context` is the function that `host_op` boxed; MLX gives `count` inputs of these sizes and its own output.
     let (function, inputs, output) = unsafe {
-        let pointers = std::slice::from_raw_parts(inputs, count);
-        let sizes = std::slice::from_raw_parts(sizes, count);
-        let slices = pointers.iter().zip(sizes).map(|(pointer, size)| std::slice::from_raw_parts(*pointer, *size));
-        let output = std::slice::from_raw_parts_mut(output, output_size);
+        let slices = (0..count).map(|n| numbers(*inputs.add(n), *sizes.add(n)));
+        let output = if output_size == 0 { &mut [] } else { std::slice::from_raw_parts_mut(output, output_size) };
         (&*context.cast::<Function>(), slices.collect::<Vec<_>>(), output)
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| function(&inputs, output)));
-    if outcome.is_err() {
-        // No way back through MLX's thread; the engine reports logits that are not finite.
-        tracing::error!("an operation on the processor panicked");
+    if let Err(panic) = outcome {
+        // No way back through MLX's thread: whoever waits for the result takes the words.
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        let words = words.unwrap_or_else(|| "it panicked".into());
+        PANIC.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(words);
         output.fill(f32::NAN);
     }
 }
@@ -84,7 +104,7 @@ pub(in crate::mlx) fn host_op(
             context,
         );
         let result = Array::from_ptr(result);
-        if failed == 0 { Ok(result) } else { Err(Exception::custom("MLX could not add an operation")) }
+        if failed == 0 { Ok(result) } else { Err(Exception::custom("MLX cannot add an operation")) }
     }
 }
 

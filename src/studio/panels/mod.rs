@@ -7,6 +7,7 @@ mod draw;
 mod keys;
 mod lane;
 mod lanes;
+mod licences;
 mod listening_test;
 mod model_menu;
 mod notifications;
@@ -92,6 +93,7 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(compare::Compare),
         Box::new(notifications::NotificationList),
         Box::new(keys::Keys::default()),
+        Box::new(licences::Licences::default()),
         Box::new(palette::Palette::default()),
         Box::new(test_form::TestFormPanel),
         Box::new(listening_test::ListeningTestPanel::default()),
