@@ -10,7 +10,7 @@ use crate::error::BoxError;
 use crate::pickle;
 
 /// Largest entry of an archive that is read, bytes.
-const ENTRY_LIMIT: u64 = 1 << 30;
+const ENTRY_LIMIT: u64 = 64 << 20;
 /// Names of the array among several.
 const NAMES: [&str; 2] = ["frames", "codes"];
 
@@ -100,6 +100,15 @@ impl IntArray {
 
 /// NumPy's format, versions 1 to 3.
 fn npy(bytes: &[u8]) -> Result<IntArray, BoxError> {
+    // The reader would make room for a header of any length that the file claims.
+    let header = match bytes {
+        [_, _, _, _, _, _, 1, _, a, b, ..] => 10 + usize::from(u16::from_le_bytes([*a, *b])),
+        [_, _, _, _, _, _, _, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize).saturating_add(12),
+        _ => usize::MAX,
+    };
+    if header > bytes.len() {
+        return Err("expected an .npy file, its header is longer than the file".into());
+    }
     let array = npyz::NpyFile::new(bytes).map_err(|e| format!("expected an .npy file: {e}"))?;
     let shape: Vec<usize> = array.shape().iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>()?;
     let count = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));

@@ -122,7 +122,8 @@ with tempfile.TemporaryDirectory() as work:
         for name, options in codecs.items():
             subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", f"{work}/short.wav", *options, f"{work}/s.{name}"], check=True)
             seed("recording", name, read(f"{work}/s.{name}"))
-        for codec in ["pcm_u8", "pcm_s24le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw", "adpcm_ms", "adpcm_ima_wav"]:
+        # Without ADPCM, whose arithmetic wraps in symphonia: a build for fuzzing refuses that.
+        for codec in ["pcm_u8", "pcm_s24le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"]:
             subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", f"{work}/short.wav", "-c:a", codec, f"{work}/s.wav"], check=True)
             seed("recording", codec, read(f"{work}/s.wav"))
     frames = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
