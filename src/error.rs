@@ -120,6 +120,18 @@ fn cause(source: &Option<BoxError>) -> String {
     source.as_ref().map(|e| format!(": {e}")).unwrap_or_default()
 }
 
+/// Bytes of a part of a message: a name in a file can be as long as the file.
+const LONGEST: usize = 2_000;
+
+/// `text` without its middle if it is longer than a message may be.
+pub(crate) fn shortened(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let (start, end) = (text.floor_char_boundary(LONGEST / 2), text.ceil_char_boundary(text.len() - LONGEST / 4));
+    format!("{} […] {}", &text[..start], &text[end..])
+}
+
 fn rescued_to(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|p| format!("; the audio is in {}", p.display())).unwrap_or_default()
 }
@@ -127,7 +139,7 @@ fn rescued_to(path: &Option<PathBuf>) -> String {
 impl Error {
     /// Creates an [`Error::InvalidValue`] of `field`.
     pub fn invalid(field: impl Into<Cow<'static, str>>, expected: impl Into<String>, got: impl ToString) -> Self {
-        Self::InvalidValue { field: field.into(), expected: expected.into(), got: got.to_string() }
+        Self::InvalidValue { field: field.into(), expected: expected.into(), got: shortened(got.to_string()) }
     }
 
     /// Creates an [`Error::Read`] of `path`.
@@ -137,17 +149,20 @@ impl Error {
 
     /// An [`Error::InvalidFile`] found by this crate's own checks.
     pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::InvalidFile { path: path.as_ref().to_owned(), problem: problem.into(), source: None }
+        Self::InvalidFile { path: path.as_ref().to_owned(), problem: shortened(problem.into()), source: None }
     }
 
     /// An [`Error::InvalidFile`] found by a parser.
     pub fn parse(path: impl AsRef<Path>, problem: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::InvalidFile { path: path.as_ref().to_owned(), problem: problem.into(), source: Some(source.into()) }
+        let (source, problem) = (source.into(), shortened(problem.into()));
+        let words = source.to_string();
+        let source = if words.len() > LONGEST { shortened(words).into() } else { source };
+        Self::InvalidFile { path: path.as_ref().to_owned(), problem, source: Some(source) }
     }
 
     /// Creates an [`Error::Weights`] of `path`.
     pub fn weights(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Weights { path: path.as_ref().to_owned(), problem: problem.into() }
+        Self::Weights { path: path.as_ref().to_owned(), problem: shortened(problem.into()) }
     }
 
     /// Creates an [`Error::Write`] of `path`.
@@ -183,5 +198,19 @@ impl Error {
             | Self::Engine { .. }
             | Self::WorkerDied { .. } => 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_never_as_long_as_a_file() {
+        let name = "\u{e9}".repeat(10_000_000);
+        let message = Error::weights("model.safetensors", format!("{name}: missing")).to_string();
+        assert!(message.len() < 2 * LONGEST && message.ends_with(": missing"), "{}", message.len());
+        let parser = Error::parse("config.json", "expected a config", name.as_str());
+        assert!(parser.to_string().len() < 2 * LONGEST);
     }
 }

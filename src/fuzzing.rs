@@ -10,15 +10,18 @@ use sha2::{Digest, Sha256};
 use crate::analysis::word_errors::WordErrors;
 use crate::audio::recording::{self, Length};
 use crate::checkpoint::fuzzing::{adapter, config, tokenizer, weight_file, weights};
-use crate::data::{ClipSpec, Codes, Dtype, ModelDims, Mode, Sampling, SamplingParams, TokenFile, command_line};
+use crate::data::{ClipSpec, Codes, Dtype, Mode, ModelDims, Sampling, SamplingParams, TokenFile, command_line};
 use crate::download::fuzzing::hub;
 use crate::listen::{Choice, ListeningReport, ListeningTest, ReportOptions, Results, Run, html_report, test_page};
 use crate::recogniser::Recogniser;
 use crate::takes::{LogitsCache, Store, Take};
 use crate::text::{Pronunciations, Script, ScriptRules, TextProfile, halve, spoken_words};
 
+/// A harness, which is given the bytes of an input.
+type Harness = fn(&[u8]);
+
 /// Every harness by its name.
-pub const HARNESSES: &[(&str, fn(&[u8]))] = &[
+pub const HARNESSES: &[(&str, Harness)] = &[
     ("pickle", pickle),
     ("weight_file", weight_file),
     ("config", config),
@@ -214,7 +217,8 @@ fn words(input: &[u8]) {
     }
     drop(Recogniser::parse(&said));
     let sampling = Sampling::new(Mode::Exact, SamplingParams::new(0.9, 50), 1, Dtype::Float32);
-    let line = command_line::generate_line(&ClipSpec::new(said.clone(), 0, sampling), 1_000, Path::new("t"), None, None);
+    let line =
+        command_line::generate_line(&ClipSpec::new(said.clone(), 0, sampling), 1_000, Path::new("t"), None, None);
     let hidden = |c: char| c.is_control() && c != '\n' && c != '\t';
     assert!(!line.contains(hidden), "a control character in {line:?}");
     if !said.contains(hidden) {

@@ -10,6 +10,8 @@ mod docs;
 mod download;
 mod english;
 mod examples;
+#[cfg(target_os = "linux")]
+mod faults;
 mod field;
 mod goldens;
 mod layouts;

@@ -7,7 +7,7 @@ import json, os, random, re, shutil, struct, subprocess, sys, tempfile, zipfile
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 500
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 ONLY = int(sys.argv[3]) if len(sys.argv) > 3 else None  # one input alone, to look into
-CSM = os.path.abspath("target/release/csm")
+CSM = os.path.abspath(os.environ.get("PROGRAMS", "target/release") + "/csm")
 
 
 HOME = tempfile.TemporaryDirectory()

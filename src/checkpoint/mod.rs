@@ -42,7 +42,7 @@ pub use self::store::TensorStore;
 pub use self::tensor::{QuantisedData, TensorData};
 use self::tokenizer::{TextTokenizer, TokenizerRules};
 use crate::data::{AttentionHead, Dtype, Labels, Mode, ModelDims, ModelId, ModelInfo, Sampling, Voice};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::files::{JSON_LIMIT, read_file};
 use crate::machine::{self, Device};
 use crate::text::TextProfile;
@@ -309,7 +309,7 @@ fn open_files(source: &Source, file: Option<&str>, adapter: Option<&AdapterSpec>
     let mut found = Gatherer::default();
     found.add(files, MODEL_FORMATS)?;
     if found.names().next().is_none() {
-        let examples = found.unknown.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        let examples = shortened(found.unknown.iter().take(3).cloned().collect::<Vec<_>>().join(", "));
         let problem = format!(
             "its tensors ({examples}) are not those of a CSM; expected names such as embed_text_tokens.weight (transformers) or \
              text_embeddings.weight (the original, MLX)"

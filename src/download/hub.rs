@@ -62,7 +62,11 @@ impl Listing {
                 (None, Some(size), Some(id)) => (size, Digest::Git(id)),
                 _ => return None,
             };
-            (is_hex(digest.name()) && size <= LARGEST).then_some(RepositoryFile { name: sibling.rfilename, size, digest })
+            (is_hex(digest.name()) && size <= LARGEST).then_some(RepositoryFile {
+                name: sibling.rfilename,
+                size,
+                digest,
+            })
         };
         Ok(Self { commit: json.sha, files: json.siblings.into_iter().filter_map(file).collect() })
     }

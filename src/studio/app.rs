@@ -191,7 +191,8 @@ impl Studio {
         if !ctx.input(|i| i.viewport().close_requested()) || self.closing == Closing::Confirmed {
             return;
         }
-        if self.is_making() || self.closing == Closing::Ending {
+        let unwritten = self.session.library.unwritten() > 0;
+        if self.is_making() || unwritten || self.closing == Closing::Ending {
             if self.closing == Closing::No {
                 self.closing = Closing::Asked;
             }
@@ -203,10 +204,19 @@ impl Studio {
         if self.closing != Closing::Asked {
             return;
         }
-        let what =
-            if self.session.is_speaking() { "A take is being made." } else { "A voice prompt is being recorded." };
+        let kept = "If the window closes, it ends here, and what was made until now is kept.";
+        let question = match self.session.library.unwritten() {
+            _ if self.session.is_speaking() => format!("A take is being made. {kept}"),
+            _ if self.is_making() => format!("A voice prompt is being recorded. {kept}"),
+            n => {
+                let takes = if n == 1 { "A take".to_owned() } else { format!("{n} takes") };
+                format!(
+                    "{takes} could not be written. The window can write again, or into another folder, before it closes."
+                )
+            }
+        };
         let asked = egui::Modal::new(egui::Id::unique("closing")).show(ctx, |ui| {
-            ui.label(format!("{what} If the window closes, it ends here, and what was made until now is kept."));
+            ui.label(question);
             ui.horizontal(|ui| {
                 if ui.button("Close").clicked() {
                     self.end_work();

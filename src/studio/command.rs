@@ -163,6 +163,8 @@ pub static COMMANDS: &[NamedCommand] = &[
         to(ShellCommand::copy_seed(s.inspector.current.clip.origin.sampling?.seed))
     }),
     named("Copy a command that makes the take again", None, |s| to(LibraryCommand::CopyCommand(take(s)?))),
+    named("Write the unwritten takes again", None, |s| unwritten(s, LibraryCommand::WriteAgain)),
+    named("Write the unwritten takes elsewhere…", None, |s| unwritten(s, ShellCommand::Ask(Dialog::FolderOfTakes))),
     named("Export WAV…", None, |s| to(export(Export::Take(take(s)?, ExportKind::Wav)))),
     named("Export page with sound (HTML)…", None, |s| to(export(Export::Take(take(s)?, ExportKind::Page)))),
     named("Show the folder of the take", None, |s| to(ShellCommand::Reveal(s.library.store.path(&take(s)?)))),
@@ -194,6 +196,11 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Keys", key(NONE, Key::F1), |_| request(PanelRequest::ToggleKeys)),
     named("Licences", None, |_| request(PanelRequest::ToggleLicences)),
 ];
+
+/// The command, if there are takes that could not be written.
+fn unwritten(session: &Session, command: impl Into<Command>) -> Option<Command> {
+    (session.library.unwritten() > 0).then(|| command.into())
+}
 
 fn to(command: impl Into<Command>) -> Option<Command> {
     Some(command.into())

@@ -72,6 +72,8 @@ pub(super) static MENUS: &[Menu] = &[
             "Rename the take",
             "Delete the selected takes",
             "Undo delete",
+            "Write the unwritten takes again",
+            "Write the unwritten takes elsewhere…",
             "",
             "Regenerate the take in all modes",
             "Regenerate the take with three new seeds",
@@ -112,7 +114,16 @@ pub(super) static MENUS: &[Menu] = &[
     },
     Menu {
         title: "Help",
-        commands: &["Keys", "Commands", "", "Previous panel", "Next panel", "", "Show the folder of the log file", "Licences"],
+        commands: &[
+            "Keys",
+            "Commands",
+            "",
+            "Previous panel",
+            "Next panel",
+            "",
+            "Show the folder of the log file",
+            "Licences",
+        ],
     },
 ];
 

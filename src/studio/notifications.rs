@@ -16,6 +16,8 @@ pub enum Cause {
     VoicePrompt,
     /// Writing a file that the user asked for.
     Export,
+    /// Writing takes that were made.
+    UnwrittenTakes,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +25,7 @@ pub struct Notification {
     pub text: String,
     pub error: bool,
     /// Its subject, if success in that withdraws it.
-    cause: Option<Cause>,
+    pub cause: Option<Cause>,
     /// How often it came.
     pub count: usize,
     /// When it came last.

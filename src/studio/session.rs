@@ -231,6 +231,7 @@ impl Session {
         self.with(|composer: &mut Composer, cx| composer.save_draft(cx));
         self.with(|preferences: &mut Preferences, cx| preferences.poll(cx));
         self.finish_writing();
+        self.library.rescue_unwritten();
     }
 
     /// Whether a take is being made.

@@ -35,6 +35,8 @@ pub enum Dialog {
     Export(Export),
     /// Where to write a listening test.
     Test(TestRequest),
+    /// A folder for takes that could not be written.
+    FolderOfTakes,
 }
 
 impl Dialog {
@@ -46,6 +48,7 @@ impl Dialog {
             Self::Open => "choose file",
             Self::Export(_) => "choose export file",
             Self::Test(_) => "choose test file",
+            Self::FolderOfTakes => "choose folder of takes",
         })
     }
 
@@ -55,6 +58,7 @@ impl Dialog {
             Self::VoicePrompt => ComposerCommand::SetVoicePrompt(path).into(),
             Self::Model => ModelsCommand::Open(CheckpointSpec { path: Some(path), ..CheckpointSpec::default() }).into(),
             Self::Open => LibraryCommand::Open(path).into(),
+            Self::FolderOfTakes => LibraryCommand::WriteElsewhere(path).into(),
             Self::Export(export) => {
                 let to = with_extension(&path, export.extension());
                 LibraryCommand::Export { export, to }.into()
@@ -202,6 +206,7 @@ fn ask(dialog: Dialog, cx: &mut ShellContext<'_>) {
             Box::pin(window.add_filter("Recordings", EXTENSIONS).pick_file())
         }
         Dialog::Model => Box::pin(window.set_title("Checkpoint folder").pick_folder()),
+        Dialog::FolderOfTakes => Box::pin(window.set_title("Folder for the takes").pick_folder()),
         Dialog::Open => {
             let extensions = [TOKEN_FILE_EXTENSIONS, EXTENSIONS].concat();
             Box::pin(window.set_title("Open").add_filter("Tokens and sound", &extensions).pick_file())

@@ -207,3 +207,41 @@ fn a_kill_at_any_moment_loses_no_kept_take() {
         assert_eq!(recording::samples(&path.join("audio.wav"), 24_000).unwrap().len(), 48_000);
     }
 }
+
+/// A take that cannot be written is not lost: it is written again, or into another folder.
+#[test]
+fn unwritten_takes_are_written_again_or_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    // A file stands where the window writes.
+    let takes_folder = window.state().session.library.store.folder().path(&"".into());
+    let aside = folder.path().join("aside");
+    std::fs::rename(&takes_folder, &aside).unwrap();
+    std::fs::write(&takes_folder, "in the way").unwrap();
+    let make = |window: &mut Window<'_>, unwritten: usize| {
+        say(window, "Hello.");
+        click(window, "Speak");
+        wait(window, "a take that cannot be written", |s| s.session.library.unwritten() == unwritten);
+        window.run_steps(2);
+    };
+    make(&mut window, 1);
+    assert_eq!(takes(&window), 0);
+    click(&mut window, "Write again");
+    settle(&mut window);
+    assert_eq!(window.state().session.library.unwritten(), 1, "nothing has changed");
+
+    let elsewhere = folder.path().join("elsewhere");
+    window.state_mut().session.run(LibraryCommand::WriteElsewhere(elsewhere.clone()));
+    settle(&mut window);
+    assert_eq!(window.state().session.library.unwritten(), 0);
+    assert!(!window.state().session.notifications.all().iter().any(|n| n.error));
+    assert_eq!(Store::open(&elsewhere).unwrap().takes().len(), 1);
+
+    make(&mut window, 1);
+    std::fs::remove_file(&takes_folder).unwrap();
+    std::fs::rename(&aside, &takes_folder).unwrap();
+    click(&mut window, "Write again");
+    settle(&mut window);
+    assert_eq!((takes(&window), window.state().session.library.unwritten()), (1, 0));
+    assert!(window.state().session.inspector.current.take.is_some(), "the clip on view is that take");
+}

@@ -57,7 +57,9 @@ fn locate(
     // The archive's directory may promise more than the file holds.
     if data_start.checked_add(entry.size()).is_none_or(|end| end > file.length()) {
         let size = entry.size();
-        return Err(damaged(format!("its storage of {size} bytes is longer than the file; it may be an incomplete download")));
+        return Err(damaged(format!(
+            "its storage of {size} bytes is longer than the file; it may be an incomplete download"
+        )));
     }
     let (numbers, size) = number_type(&tensor.storage_type);
     if !tensor.is_contiguous() {

@@ -7,7 +7,7 @@ mod matrix;
 mod op;
 mod source;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mlx_rs::Array;
 
@@ -21,7 +21,7 @@ use super::nn::{Embedding, Result as MlxResult};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
 use crate::data::AttentionHead;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A transformer and the sequences it works on.
 struct Stack {
@@ -85,6 +85,7 @@ impl HostNetwork {
         if checkpoint.tensors.quantisations().iter().any(|(bits, ..)| !matches!(bits, 4 | 8)) {
             return Ok(None);
         }
+        start_threads()?;
         let c = &checkpoint.config;
         let weights = CsmWeights::load(&mut HostSource(&checkpoint.tensors), c)?;
         let embeddings = Embeddings::new(
@@ -214,6 +215,20 @@ impl Network for HostNetwork {
 
     fn arrays(&self) -> Vec<Array> {
         Vec::new()
+    }
+}
+
+/// Starts the threads that share an operation's work. Else the first operation would start them, which can only panic where it cannot.
+fn start_threads() -> Result<()> {
+    static FAILURE: OnceLock<Option<String>> = OnceLock::new();
+    let start = || rayon::ThreadPoolBuilder::new().build_global().err().map(|e| e.to_string());
+    match FAILURE.get_or_init(start) {
+        // Another library may have started them.
+        Some(problem) if !problem.contains("already been initialized") => Err(Error::unavailable(
+            format!("the threads that compute cannot be started: {problem}"),
+            "close other programs and try again",
+        )),
+        _ => Ok(()),
     }
 }
 

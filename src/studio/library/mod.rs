@@ -4,6 +4,7 @@ mod exports;
 mod families;
 mod open_file;
 mod outlines;
+mod unwritten;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub use self::exports::{Export, ExportKind};
 pub use self::families::families;
 pub use self::outlines::Outline;
 use self::outlines::{Outlines, outline};
+use self::unwritten::Unwritten;
 use super::comparison::{Comparison, ComparisonCommand};
 use super::composer::{Composer, ComposerCommand, GroupId, TakePurpose, TakeRequest};
 use super::effects::Effects;
@@ -25,9 +27,8 @@ use crate::audio::recording;
 use crate::checkpoint::CheckpointSpec;
 use crate::data::command_line::generate_line;
 use crate::data::{ClipSpec, FinishReason, Mode, ModelDims, Sampling, random_seed};
-use crate::error::{Error, Result};
-use crate::machine;
-use crate::takes::{FolderChanges, NewTake, Store, Take, TakeFolder, TakeId};
+use crate::error::Result;
+use crate::takes::{FolderChanges, Store, Take, TakeFolder, TakeId};
 use crate::worker::GeneratedClip;
 
 /// Writes takes that were made.
@@ -43,6 +44,7 @@ pub struct Library {
     outlines: Outlines,
     /// Files that wait to be opened.
     to_open: VecDeque<PathBuf>,
+    unwritten: Unwritten,
     /// Whether the takes that were deleted last are to be restored once nothing is being deleted.
     restore: bool,
 }
@@ -68,6 +70,10 @@ pub enum RegenerateSeed {
 pub enum LibraryCommand {
     /// Store takes that were made.
     Store(Box<NewTakes>),
+    /// Write the takes that could not be written once more.
+    WriteAgain,
+    /// Write them into another folder.
+    WriteElsewhere(PathBuf),
     /// Give a take a name.
     Rename {
         take: TakeId,
@@ -128,6 +134,8 @@ impl Owner for Library {
     fn handle(&mut self, command: LibraryCommand, cx: &mut LibraryContext<'_>) {
         match command {
             LibraryCommand::Store(takes) => self.store_takes(*takes, cx),
+            LibraryCommand::WriteAgain => self.write_again(cx),
+            LibraryCommand::WriteElsewhere(to) => self.write_elsewhere(to, cx),
             LibraryCommand::Rename { take, name } => self.update(take, |take| take.name = name, cx),
             LibraryCommand::ToggleFavourite(take) => self.update(take, |take| take.favourite = !take.favourite, cx),
             LibraryCommand::Delete(takes) => self.delete(takes, cx),
@@ -171,7 +179,7 @@ impl Library {
     /// The library of `store`; opens the files of the command line as soon as it is known whether there is a model.
     pub(super) fn new(store: Store, paths: &StudioPaths) -> Self {
         let to_open = paths.open.iter().cloned().collect();
-        Self { store, outlines: Outlines::default(), to_open, restore: false }
+        Self { store, outlines: Outlines::default(), to_open, unwritten: Unwritten::default(), restore: false }
     }
 
     /// Opens files that wait, and restores takes.
@@ -191,59 +199,6 @@ impl Library {
     }
 
     // --- Storing and changing takes ---
-
-    /// Writes takes in order. A clip without frames is not stored.
-    fn store_takes(&self, takes: NewTakes, cx: &mut LibraryContext<'_>) {
-        let NewTakes { made, purpose } = takes;
-        let known = cx.models.checkpoint().map(|checkpoint| checkpoint.id().map(|model| (model, checkpoint.dims())));
-        let known = known.unwrap_or_else(|| Err(Error::invalid("model", "a loaded model", "none")));
-        let Some((model, dims)) = cx.effects.or_notify(known) else { return };
-        let (folder, parent, clip) = (self.store.folder().clone(), purpose.parent.clone(), cx.inspector.id());
-        let write = move || {
-            let made = made.into_iter().enumerate().filter(|(_, made)| !made.clip.codes.is_empty());
-            let write = |(n, made): (usize, GeneratedClip)| {
-                let device =
-                    made.clip.origin.sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision)));
-                let (take, clipped) = folder.write_clip(&NewTake {
-                    clip: &made.clip,
-                    seconds: made.seconds,
-                    issues: &made.issues,
-                    words: made.words.as_deref().unwrap_or_default(),
-                    guarded: made.guarded,
-                    beyond_codec: made.beyond_codec,
-                    seam: made.seam,
-                    parent: parent.clone(),
-                    device,
-                    model: &model,
-                    dims: &dims,
-                })?;
-                Ok((n, take, clipped))
-            };
-            made.map(write).collect::<Vec<_>>()
-        };
-        cx.tasks.run_in_turn(
-            WRITE_TAKES,
-            write,
-            move |library: &mut Self, cx, written: Vec<Result<(usize, Take, usize)>>| {
-                for written in written {
-                    let Some((n, take, clipped)) = cx.effects.or_notify(written) else { continue };
-                    if clipped > 0 {
-                        cx.effects.notify(format!("{clipped} samples were beyond full scale and are clipped"));
-                    }
-                    let id = library.store.add_written(take);
-                    if n == 0 {
-                        cx.effects.send(InspectorCommand::TakeStored { clip, take: id.clone() });
-                        if let Some(of) = purpose.turn.clone() {
-                            cx.effects.send(ComposerCommand::TurnSpoken { of, take: id.clone() });
-                        }
-                    }
-                    if let Some(group) = purpose.group {
-                        cx.effects.send(ComparisonCommand::PinMade { take: id, group });
-                    }
-                }
-            },
-        );
-    }
 
     fn update(&self, id: TakeId, change: impl FnOnce(&mut Take) + Send + 'static, cx: &mut LibraryContext<'_>) {
         let folder = self.store.folder().clone();

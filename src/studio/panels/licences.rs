@@ -37,11 +37,16 @@ impl Panel for Licences {
         let window = window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).default_width(720.0);
         window.show(&ctx, |ui| {
             let row = ui.text_style_height(&TextStyle::Monospace);
-            ScrollArea::both().auto_shrink(false).max_height(height).show_rows(ui, row, self.lines.len(), |ui, shown| {
-                for line in &self.lines[shown] {
-                    ui.add(egui::Label::new(egui::RichText::new(*line).monospace()).extend());
-                }
-            });
+            ScrollArea::both().auto_shrink(false).max_height(height).show_rows(
+                ui,
+                row,
+                self.lines.len(),
+                |ui, shown| {
+                    for line in &self.lines[shown] {
+                        ui.add(egui::Label::new(egui::RichText::new(*line).monospace()).extend());
+                    }
+                },
+            );
         });
     }
 

@@ -4,7 +4,10 @@ use egui::{Align2, Area, Frame, Id, Label, RichText, ScrollArea, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::studio::command::{Command, Commands};
+use crate::studio::library::LibraryCommand;
+use crate::studio::notifications::Cause;
 use crate::studio::session::Session;
+use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::theme::{Palette, icon};
 
 /// Width of a notification.
@@ -54,6 +57,14 @@ fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
                         ui.add(Label::new(format!("{}{times}", sentence(&notification.text))).wrap());
                     });
                     ui.horizontal(|ui| {
+                        if notification.cause == Some(Cause::UnwrittenTakes) {
+                            if ui.small_button("Write again").clicked() {
+                                commands.push(LibraryCommand::WriteAgain);
+                            }
+                            if ui.small_button("Write elsewhere…").clicked() {
+                                commands.push(ShellCommand::Ask(Dialog::FolderOfTakes));
+                            }
+                        }
                         let dismiss = ui.small_button("Dismiss");
                         if dismiss.accessible_name(format!("Dismiss notification {}", n + 1)).clicked() {
                             commands.push(Command::Dismiss(n));
