@@ -1,8 +1,7 @@
 //! What the fuzzer runs: each harness reads bytes as a reader of files and texts from strangers does, and uses what it accepted.
 //! `tests/fuzz` builds them for cargo-fuzz; a unit test here replays the corpora.
 
-use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::path::Path;
 
 use base64::Engine;
 use sha2::{Digest, Sha256};
@@ -12,6 +11,7 @@ use crate::audio::recording::{self, Length};
 use crate::checkpoint::fuzzing::{adapter, config, tokenizer, weight_file, weights};
 use crate::data::{ClipSpec, Codes, Dtype, Mode, ModelDims, Sampling, SamplingParams, TokenFile, command_line};
 use crate::download::fuzzing::hub;
+use crate::fuzz_input::{halves, in_folder, put};
 use crate::listen::{Choice, ListeningReport, ListeningTest, ReportOptions, Results, Run, html_report, test_page};
 use crate::recogniser::Recogniser;
 use crate::takes::{LogitsCache, Store, Take};
@@ -45,31 +45,6 @@ pub fn run(name: &str, input: &[u8]) {
     let harness = HARNESSES.iter().find(|(known, _)| *known == name).map(|(_, harness)| harness);
     let Some(harness) = harness else { panic!("no harness is called {name}") };
     harness(input);
-}
-
-/// A folder in memory, if the system has one, for one harness at a time.
-pub(crate) fn in_folder<T>(work: impl FnOnce(&Path) -> T) -> T {
-    static FOLDER: LazyLock<Option<(tempfile::TempDir, Mutex<()>)>> = LazyLock::new(|| {
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        folder.ok().map(|folder| (folder, Mutex::new(())))
-    });
-    let Some((folder, lock)) = &*FOLDER else { panic!("no temporary folder") };
-    let _one = lock.lock().unwrap_or_else(PoisonError::into_inner);
-    work(folder.path())
-}
-
-/// Writes an input where a reader will read it.
-pub(crate) fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder.join(name);
-    assert!(std::fs::write(&path, bytes).is_ok(), "{} cannot be written", path.display());
-    path
-}
-
-/// `input` in two at its first NUL byte.
-pub(crate) fn halves(input: &[u8]) -> (&[u8], &[u8]) {
-    let at = input.iter().position(|byte| *byte == 0).unwrap_or(input.len());
-    (&input[..at], input.get(at + 1..).unwrap_or_default())
 }
 
 fn dims() -> ModelDims {

@@ -87,6 +87,8 @@ pub mod engine;
 pub mod error;
 pub mod files;
 #[cfg(any(test, feature = "fuzzing"))]
+mod fuzz_input;
+#[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod licences;

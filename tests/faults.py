@@ -271,7 +271,7 @@ def limits(_):
 
 
 def links(_):
-    """A pipe, a directory, a link to /dev/zero and a dangling one in the place of each file that a program opens."""
+    """A pipe, a directory, a link to /dev/zero and a dangling one instead of each file that a program opens."""
     opened = {
         "token file": ["generate", "--decode-tokens", "X"], "tokens to force": ["generate", "--text", "a", "--force-tokens", "X"], "clip": ["generate", "--again", "X"],
         "edits": ["generate", "--text", "a", "--edits", "X"], "voice prompt": ["generate", "--text", "a", "--context-audio", "X", "--context-text", "b"],

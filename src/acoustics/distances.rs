@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::alignment::warp;
 use super::pitch::fundamental;
-use super::spectrum::{SpectrumFrames, mel_energies, power_spectra};
+use super::spectrum::{HOP, SpectrumFrames, mel_energies, power_spectra};
 
 /// Mel bands, and the places of the cepstral coefficients of them that are compared, as mel-cepstral-distance
 /// takes unless told otherwise.
@@ -46,6 +46,22 @@ impl SoundFeatures {
             frame.iter().map(|p| (10.0 * (p / top).max(f64::MIN_POSITIVE).log10()).max(-FLOOR_DECIBELS)).collect()
         });
         Self { mel, cepstra, decibels, pitch: fundamental(samples, rate) }
+    }
+}
+
+impl SoundFeatures {
+    /// The features of a part of the clip, in seconds; at least of one frame, if the part begins within the clip.
+    pub fn part(&self, seconds: std::ops::Range<f64>) -> Self {
+        let frame = |seconds: f64| (seconds / HOP).round().max(0.0) as usize;
+        let start = frame(seconds.start);
+        let frames = start..frame(seconds.end).max(start + 1);
+        let pitch = self.pitch.get(start.min(self.pitch.len())..).unwrap_or_default();
+        Self {
+            mel: self.mel.part(frames.clone()),
+            cepstra: self.cepstra.part(frames.clone()),
+            decibels: self.decibels.part(frames.clone()),
+            pitch: pitch.iter().take(frames.len() + PITCH_OFFSET).copied().collect(),
+        }
     }
 }
 

@@ -42,6 +42,13 @@ impl SpectrumFrames {
         &self.values[t * self.width..][..self.width]
     }
 
+    /// The frames of a range, as far as there are any.
+    pub fn part(&self, frames: std::ops::Range<usize>) -> Self {
+        let end = frames.end.min(self.len());
+        let start = frames.start.min(end);
+        Self { width: self.width, values: self.values[start * self.width..end * self.width].to_vec() }
+    }
+
     /// SpectrumFrames of another width, each made of the one here.
     pub fn map(&self, width: usize, of_frame: impl FnMut(&[f64]) -> Vec<f64>) -> Self {
         Self { width, values: self.iter().flat_map(of_frame).collect() }

@@ -14,7 +14,7 @@ use super::gather::{Gatherer, expected};
 use super::source::Source;
 use super::tokenizer::{TextTokenizer, TokenizerRules};
 use crate::data::Dtype;
-use crate::fuzzing::{halves, in_folder, put};
+use crate::fuzz_input::{halves, in_folder, put};
 
 const CONFIG: &[u8] = include_bytes!("../../assets/voice/config.json");
 const MODEL: &[u8] = include_bytes!("../../assets/voice/model.safetensors");

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use super::hub::{Listing, RepositoryFile};
 use crate::checkpoint::hub_cache;
-use crate::fuzzing::{halves, in_folder, put};
+use crate::fuzz_input::{halves, in_folder, put};
 
 /// A list of a repository's files, and its config or the index of its shards, with a NUL byte between them. The list is an id, too.
 pub(crate) fn hub(input: &[u8]) {

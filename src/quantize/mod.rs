@@ -65,13 +65,20 @@ pub fn quantize(
     if occupied || folder.is_file() {
         return Err(Error::invalid("OUT", "a folder that does not exist yet, or an empty one", folder.display()));
     }
-    fs::create_dir_all(folder).map_err(|e| Error::write(folder, e))?;
-    let result = write_all(checkpoint, folder, spec, cancelled);
-    if result.is_err() {
-        // This call created the folder, and it is incomplete.
-        fs::remove_dir_all(folder).ok();
-    }
-    result
+    // Complete or absent, even if the program is killed: made beside its place, then moved there.
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".csm-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // reduced by the umask
+    let made = builder.tempdir_in(parent).map_err(|e| Error::write(parent, e))?;
+    let written = write_all(checkpoint, made.path(), spec, cancelled)?;
+    fs::rename(made.path(), folder).map_err(|e| Error::write(folder, e))?;
+    // Nothing is left there to be removed.
+    drop(made.keep());
+    sync_folder(parent).map_err(|e| Error::write(parent, e))?;
+    Ok(written)
 }
 
 fn write_all(

@@ -12,6 +12,7 @@ mod sound_tables;
 mod table;
 mod tables;
 mod text;
+mod word_distances;
 
 pub use self::clip::{ClipReport, StepsUnavailable};
 pub use self::csv::csv;
@@ -22,3 +23,4 @@ pub use self::sound_tables::sound_tables;
 pub use self::table::Table;
 pub use self::tables::tables;
 pub use self::text::text;
+pub use self::word_distances::WordDistance;

@@ -3,6 +3,7 @@ use serde::Serialize;
 
 use super::clip::ClipReport;
 use super::ranking;
+use super::word_distances::{WordDistance, word_distances};
 use crate::acoustics::distances::{SoundDistance, distance};
 use crate::analysis::divergence::{Divergence, DivergenceCause};
 use crate::analysis::groups::{GroupComparison, GroupedClip, compare_in_all_codebooks};
@@ -116,6 +117,9 @@ pub struct Report {
     pub distances: Vec<Vec<f64>>,
     /// Clips whose sound was measured against each other.
     pub sound_distances: Vec<SoundPair>,
+    /// The first clip's words against the same words of the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub word_distances: Vec<WordDistance>,
     /// Places in `clips`, best first by what can be measured; empty for one clip.
     pub ranking: Vec<usize>,
     /// Comparison of two checkpoints, if requested.
@@ -128,6 +132,7 @@ impl Report {
         let distances = distances(&clips, &model);
         let (groups, not_compared) = compare_modes(&clips, &model);
         let sound_distances = sound_distances(&clips);
+        let word_distances = word_distances(&clips, &model);
         let ranking = if clips.len() > 1 { ranking::rank(&clips) } else { Vec::new() };
         Self {
             model,
@@ -137,6 +142,7 @@ impl Report {
             pairs: Vec::new(),
             distances,
             sound_distances,
+            word_distances,
             ranking,
             checkpoints: None,
         }

@@ -3,6 +3,7 @@
 use super::clip::ClipReport;
 use super::model::{Report, SoundPair};
 use super::table::Table;
+use super::word_distances::WordDistance;
 use crate::acoustics::distances::SOUND_DISTANCES;
 use crate::acoustics::measures::SOUND_MEASURES;
 use crate::data::{FinishReason, Mode};
@@ -18,6 +19,9 @@ pub fn sound_tables(report: &Report) -> Vec<(String, Table)> {
     }
     if !report.sound_distances.is_empty() {
         tables.push(("Acoustic distances".into(), distances(report)));
+    }
+    if !report.word_distances.is_empty() {
+        tables.push(("Distances by word".into(), by_word(report)));
     }
     if report.ranking.len() > 1 {
         tables.push(("Ranking by objective measures".into(), ranked(report)));
@@ -85,6 +89,29 @@ fn distances(report: &Report) -> Table {
     }
     let columns = ["mode", "and", "pairs"].map(str::to_owned).into_iter().chain(headings).collect();
     Table { columns, rows, legend }
+}
+
+/// The words of the first clip against those of each other clip, the word last.
+fn by_word(report: &Report) -> Table {
+    let headings = SOUND_DISTANCES.iter().map(|d| d.heading());
+    let row = |of: &WordDistance| {
+        let sounds = SOUND_DISTANCES.iter().map(|d| d.show(of.distance.as_ref().and_then(|found| d.value(found))));
+        let head = [
+            report.clips.get(of.b).map_or_else(String::new, |clip| clip.name.clone()),
+            format!("{:.2}", of.seconds_a),
+            format!("{:.2}", of.seconds_b),
+            format!("{:.0}", 100.0 * of.differing_tokens),
+        ];
+        head.into_iter().chain(sounds).chain([of.word.clone()]).collect()
+    };
+    let first = ["clip", "length in the first, s", "length, s", "differing tokens, %"].map(str::to_owned);
+    Table {
+        columns: first.into_iter().chain(headings).chain(["word".to_owned()]).collect(),
+        rows: report.word_distances.iter().map(row).collect(),
+        legend: vec![
+            "each clip against the first; a frame is compared with the one as far into the word, sounds are warped within it".into(),
+        ],
+    }
 }
 
 fn ranked(report: &Report) -> Table {

@@ -243,5 +243,5 @@ fn unwritten_takes_are_written_again_or_elsewhere() {
     click(&mut window, "Write again");
     settle(&mut window);
     assert_eq!((takes(&window), window.state().session.library.unwritten()), (1, 0));
-    assert!(window.state().session.inspector.current.take.is_some(), "the clip on view is that take");
+    assert!(window.state().session.inspector.current.take.is_some(), "the current clip is that take");
 }

@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::tasks::{CancelFlag, Key, Tasks};
 use crate::analysis::steps::Steps;
 use crate::audio::wav::{self, WavInfo};
-use crate::data::Clip;
+use crate::data::{Clip, WordTime};
 use crate::error::Result;
 use crate::recogniser::Recogniser;
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
@@ -300,15 +300,15 @@ impl Comparison {
         let current = &cx.inspector.current;
         let is_pinned = current.take.as_ref().is_some_and(|take| self.pins.take(take).is_some());
         if !current.clip.audio.is_empty() && !is_pinned {
-            clips.push(("current".to_owned(), current.clip.clone()));
+            clips.push(("current".to_owned(), current.clip.clone(), current.words.to_vec()));
         }
         for (n, pinned) in self.pins.clips().iter().enumerate() {
             let (settings, name) = (pinned.clip.origin.describe_sampling(), shortened(&pinned.name, NAME));
             let space = if settings.is_empty() { "" } else { " " };
-            clips.push((format!("{}{space}{settings}: {name}", n + 1), pinned.clip.clone()));
+            clips.push((format!("{}{space}{settings}: {name}", n + 1), pinned.clip.clone(), pinned.words.clone()));
         }
         let measure = move |cancel: &CancelFlag| {
-            let measure = |(name, clip): (String, Arc<Clip>)| {
+            let measure = |(name, clip, words): (String, Arc<Clip>, Vec<WordTime>)| {
                 let recogniser = recogniser.as_ref().filter(|_| clip.origin.text.is_some());
                 let transcript = recogniser.map(|recogniser| {
                     let (wav, _) = wav::encode(&clip.audio, clip.sample_rate, &WavInfo::default())?;
@@ -316,6 +316,7 @@ impl Comparison {
                 });
                 let report = ClipReport::new(name, &clip, Err(StepsUnavailable::NotRequested), &info);
                 let report = report.with_acoustics(&clip.audio, clip.sample_rate);
+                let report = report.with_words(&words, info.dims.seconds(1));
                 match transcript {
                     Some(transcript) => {
                         report.with_transcript(transcript.map_err(|e: crate::error::Error| e.to_string()))

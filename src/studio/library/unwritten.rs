@@ -101,7 +101,7 @@ impl Library {
         });
     }
 
-    /// The written take and where it belongs; a take that could not be written is kept, and the user is told.
+    /// The written take and where it belongs; a take that could not be written is kept, and the error is shown.
     fn keep_unwritten(
         &mut self,
         written: Result<(Take, usize)>,

@@ -3,9 +3,11 @@
 use egui::{Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, TextureOptions, Ui, pos2, vec2};
 
 use super::lane::Lane;
+use crate::analysis::alignment::same_place;
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
-use crate::data::ModelInfo;
+use crate::data::{ModelInfo, WordTime};
 use crate::studio::command::Commands;
+use crate::studio::comparison::Alignment;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, MapContent};
 use crate::studio::session::Session;
 use crate::studio::theme::{Palette, contrasting};
@@ -28,6 +30,8 @@ pub(super) struct TokenMap {
     brightest: f64,
     /// The most frequent token of each codebook.
     common: Vec<u32>,
+    /// For each frame, the one that it is compared with.
+    others: Vec<usize>,
 }
 
 /// Inputs of a texture.
@@ -37,6 +41,8 @@ struct DrawnMap {
     content: MapContent,
     /// Versions of what it is compared with: pinned clips, and the answer to a question.
     compared: (usize, u64),
+    /// Whether frames are compared with those at the same place in the same word.
+    by_word: bool,
     dark: bool,
 }
 
@@ -119,6 +125,26 @@ fn other_tokens(session: &Session) -> Option<&crate::data::Codes> {
         MapContent::WhatIf => session.inspector.what_if.answer().map(|answer| &answer.tokens),
         MapContent::Tokens | MapContent::Statistic(_) => None,
     }
+}
+
+/// The words of the current clip and of the clip that the map compares with, if takes switch at the same word.
+fn words_of_both(session: &Session) -> Option<(&[WordTime], &[WordTime])> {
+    let MapContent::Difference(key) = &session.inspector.view.map else { return None };
+    let pins = &session.comparison.pins;
+    let (here, there) = (&session.inspector.current.words, &pins.get(key)?.words);
+    let known = pins.alignment == Alignment::Word && !here.is_empty() && !there.is_empty();
+    known.then_some((here.as_ref(), there.as_slice()))
+}
+
+/// The frame that `frame` is compared with: as far into the same word, or at the same time.
+fn other_frame(session: &Session, frame: usize) -> usize {
+    let place = || {
+        let (here, there) = words_of_both(session)?;
+        let dims = session.models.info()?.dims;
+        let seconds = same_place(here, there, dims.seconds(frame) + dims.seconds(1) / 2.0)?;
+        Some((seconds * dims.frame_rate) as usize)
+    };
+    place().unwrap_or(frame)
 }
 
 pub(super) fn token_map_ui(ui: &Ui, lane: Lane, session: &Session, map: &mut TokenMap, model: &ModelInfo) {
@@ -263,7 +289,8 @@ fn pixel(session: &Session, map: &TokenMap, palette: &Palette, frame: usize, cod
             palette.ramp(if value.is_finite() { value / map.brightest.max(1e-9) } else { 1.0 })
         }
         MapContent::Difference(_) | MapContent::WhatIf => {
-            let other = other_tokens(session).and_then(|other| other.get(frame)).and_then(|ids| ids.get(codebook));
+            let other = other_tokens(session).and_then(|other| other.get(*map.others.get(frame)?));
+            let other = other.and_then(|ids| ids.get(codebook));
             if other == Some(&id) { palette.ground.lerp_to_gamma(token(), 0.35) } else { palette.warning }
         }
     }
@@ -301,7 +328,8 @@ fn update_textures(ui: &Ui, session: &Session, map: &mut TokenMap) {
     let compared = (session.comparison.pins.clips().len(), session.inspector.what_if.version());
     let dark = ui.visuals().dark_mode;
     let palette = Palette::of(ui.visuals());
-    let now = DrawnMap { clip: current.version, content, compared, dark };
+    let by_word = words_of_both(session).is_some();
+    let now = DrawnMap { clip: current.version, content, compared, by_word, dark };
     if map.drawn.as_ref() == Some(&now) {
         return;
     }
@@ -309,6 +337,7 @@ fn update_textures(ui: &Ui, session: &Session, map: &mut TokenMap) {
         map.brightest = brightest(current, statistic);
     }
     map.common = common_tokens(&current.clip.codes);
+    map.others = (0..current.clip.codes.len()).map(|frame| other_frame(session, frame)).collect();
     map.drawn = Some(now);
     let (t, k) = (current.clip.codes.len(), current.clip.codes.codebooks());
     let starts: Vec<usize> = (0..t).step_by(TEXTURE_FRAMES).collect();
