@@ -8,13 +8,13 @@
 //!   9   cli
 //!   8   studio
 //!   7   alignment
-//!   6   worker   quantize   verify
+//!   6   worker   quantize   verify   fuzzing
 //!   5   download   mlx   torch   takes   listen   report
 //!   4   analysis   checkpoint   acoustics
 //!   3   machine   sampling   engine   audio
 //!   2   diagnostics   text   data
 //!   1   files   recogniser
-//!   0   error   licences   pickle   page
+//!   0   error   licences   pickle   fuzz_input   page
 //! ```
 //!
 //! A layer uses only layers below it. `tests/boundaries.rs` declares the graph, draws this picture, and fails on any other edge.

@@ -175,17 +175,24 @@ def kill_download(folder):
     expect(right(), "download after a kill", "the files are not right")
 
 
-def kill_window(folder):
-    """Takes and text survive; TERM and INT end in good order."""
+def open_window(folder, prefix=()):
+    """The window with its text focused."""
     os.makedirs(f"{folder}/csm-studio", exist_ok=True)
     with open(f"{folder}/csm-studio/settings.json", "w") as file:
         file.write('{"random_seed": false, "autoplay": false}')
-    child = start(folder, program=STUDIO, DISPLAY=DISPLAY, XDG_RUNTIME_DIR=folder)
+    first, *arguments = [*prefix, STUDIO]
+    child = start(folder, *arguments, program=first, DISPLAY=DISPLAY, XDG_RUNTIME_DIR=folder)
     display = {"env": {**os.environ, "DISPLAY": DISPLAY}, "capture_output": True}
     found = subprocess.run(["timeout", "30", "xdotool", "search", "--sync", "--onlyvisible", "--pid", str(child.pid), "--name", "CSM Studio"], **display)
-    keys = lambda *words: subprocess.run(["xdotool", *words], **display)
-    keys("windowfocus", found.stdout.split()[-1].decode() if found.stdout else "0")
+    subprocess.run(["xdotool", "windowfocus", found.stdout.split()[-1].decode() if found.stdout else "0"], **display)
     time.sleep(1)
+    return child
+
+
+def kill_window(folder):
+    """Takes and text survive; TERM and INT end in good order."""
+    child = open_window(folder)
+    keys = lambda *words: subprocess.run(["xdotool", *words], env={**os.environ, "DISPLAY": DISPLAY}, capture_output=True)
     keys("type", "--delay", "10", "Hello there.")
     keys("key", "ctrl+Return")
     which = kill_after(child, 4)
@@ -198,6 +205,20 @@ def kill_window(folder):
             expect(len(tokens["frames"]) == take["measures"]["frames"], "window", f"{root} is not whole")
             takes += 1
     return takes
+
+
+def window_offline(folder):
+    child = open_window(folder, ["unshare", "-rn"])
+    keys = lambda *words: subprocess.run(["xdotool", *words], env={**os.environ, "DISPLAY": DISPLAY}, capture_output=True)
+    before = time.time()
+    while time.time() < before + 30 and not any("take.json" in files for _, _, files in os.walk(folder)):
+        keys("type", "--delay", "10", "Hello there.")
+        keys("key", "ctrl+Return")
+        time.sleep(2)
+    child.terminate()
+    code, said = finish(child, seconds=30)
+    in_words("the window without a network", code, said, (0,))
+    expect(any("take.json" in files for _, _, files in os.walk(folder)), "the window without a network", "no take was made", said)
 
 
 KILLS = {"generate": kill_generate, "takes": kill_takes, "listen": kill_answers, "quantize": kill_quantize, "download": kill_download, "window": kill_window}
@@ -324,7 +345,9 @@ def offline(_):
             child = subprocess.Popen(["unshare", "-rn", CSM, *arguments], cwd=folder, env=environment(folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             code, said = finish(child, seconds=600)
             in_words(f"without a network: {' '.join(arguments[:2])}", code, said, (0,))
-    print(f"without a network: {len(runs)} commands", flush=True)
+        if display:
+            window_offline(folder)
+    print(f"without a network: {len(runs)} commands{' and the window' if display else ''}", flush=True)
 
 
 CASES = {"kills": kills, "disk": disk, "limits": limits, "links": links, "offline": offline}

@@ -59,9 +59,9 @@ pub(super) fn word_distances(clips: &[ClipReport], model: &ModelInfo) -> Vec<Wor
 /// Share of tokens that differ between two words, as seen from the first.
 fn differing(a: (&Codes, &WordReport), b: (&Codes, &WordReport), frame_rate: f64) -> f64 {
     let frames = |(codes, word): (&Codes, &WordReport)| {
-        let frame = |seconds: f64| ((seconds * frame_rate).round() as usize).min(codes.len().saturating_sub(1));
-        let start = frame(word.start);
-        start..frame(word.end).max(start + 1).min(codes.len().max(1))
+        let frame = |seconds: f64| (seconds * frame_rate).round() as usize;
+        let start = frame(word.start).min(codes.len().saturating_sub(1));
+        start..frame(word.end).min(codes.len()).max(start + 1)
     };
     let (x, y) = (frames(a), frames(b));
     let (mut differ, mut all) = (0, 0);

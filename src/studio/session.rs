@@ -133,7 +133,7 @@ impl Session {
     fn with_models(paths: &StudioPaths, stored: Stored, models: Models, wake: Wake) -> Self {
         let Stored { store, settings, draft, draft_file, problems } = stored;
         let preferences = Preferences::new(settings, paths.settings.clone());
-        let settings = &preferences.settings;
+        let (settings, ended_early) = (&preferences.settings, store.ended_early);
         let mut session = Self {
             models,
             composer: Composer::new(paths, settings, draft, draft_file),
@@ -149,6 +149,12 @@ impl Session {
             preferences,
         };
         problems.into_iter().for_each(|e| session.notify_error(e));
+        if ended_early {
+            session.notify_error(
+                "The last run was killed, or a fault ended it. Its finished takes are here, and the log may say why: “Show the folder of \
+                 the log file”",
+            );
+        }
         session
     }
 

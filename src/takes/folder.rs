@@ -225,13 +225,16 @@ pub(super) fn begin_session(folder: &Path) -> Result<(PathBuf, File)> {
     }
 }
 
-/// Removes leftovers of programs that have ended.
-pub(super) fn remove_leftovers(folder: &Path, own: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+/// Removes leftovers of programs that have ended; whether one of them ended early, as by a crash: others remove theirs.
+pub(super) fn remove_leftovers(folder: &Path, own: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let mut ended_early = false;
     for path in entries.flatten().map(|e| e.path()).filter(|path| path != own) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_left = if name.starts_with(SESSION) {
-            open_regular(&path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+            let free = open_regular(&path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+            ended_early |= free;
+            free
         } else {
             name == OLD_TRASH || name.starts_with(OLD_UNFINISHED) && holds_a_take_only(&path)
         };
@@ -239,6 +242,7 @@ pub(super) fn remove_leftovers(folder: &Path, own: &Path) {
             tracing::warn!("{} cannot be removed: {e}", path.display()); // it does no harm
         }
     }
+    ended_early
 }
 
 /// Whether the folder holds nothing but a take's files: one of that name may be the user's own.

@@ -26,6 +26,8 @@ pub struct Store {
     _lock: File,
     /// Why some folders could not be read as takes. They are reported and left alone.
     pub damaged: Vec<Error>,
+    /// Whether a program that used the folder before ended early: it was killed, or ended by a fault.
+    pub ended_early: bool,
 }
 
 impl Store {
@@ -37,7 +39,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self> {
         create_private_folder(folder).map_err(|e| Error::write(folder, e))?;
         let (session, lock) = begin_session(folder)?;
-        remove_leftovers(folder, &session);
+        let ended_early = remove_leftovers(folder, &session);
         let mut store = Self {
             folder: TakeFolder::new(folder.to_owned(), session),
             takes: Vec::new(),
@@ -47,6 +49,7 @@ impl Store {
             deleted: Vec::new(),
             _lock: lock,
             damaged: Vec::new(),
+            ended_early,
         };
         let mut changes = store.start_scan().changes()?;
         store.damaged = std::mem::take(&mut changes.damaged);

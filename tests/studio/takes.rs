@@ -214,7 +214,7 @@ fn unwritten_takes_are_written_again_or_elsewhere() {
     let folder = TempDir::new().unwrap();
     let mut window = open(folder.path());
     // A file stands where the window writes.
-    let takes_folder = window.state().session.library.store.folder().path(&"".into());
+    let takes_folder = folder.path().join("takes");
     let aside = folder.path().join("aside");
     std::fs::rename(&takes_folder, &aside).unwrap();
     std::fs::write(&takes_folder, "in the way").unwrap();

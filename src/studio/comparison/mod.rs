@@ -300,7 +300,7 @@ impl Comparison {
         let current = &cx.inspector.current;
         let is_pinned = current.take.as_ref().is_some_and(|take| self.pins.take(take).is_some());
         if !current.clip.audio.is_empty() && !is_pinned {
-            clips.push(("current".to_owned(), current.clip.clone(), current.words.to_vec()));
+            clips.push(("current".to_owned(), current.clip.clone(), current.words.clone()));
         }
         for (n, pinned) in self.pins.clips().iter().enumerate() {
             let (settings, name) = (pinned.clip.origin.describe_sampling(), shortened(&pinned.name, NAME));
