@@ -218,8 +218,8 @@ fn unwritten_takes_are_written_again_or_elsewhere() {
     let aside = folder.path().join("aside");
     std::fs::rename(&takes_folder, &aside).unwrap();
     std::fs::write(&takes_folder, "in the way").unwrap();
+    say(&mut window, "Hello.");
     let make = |window: &mut Window<'_>, unwritten: usize| {
-        say(window, "Hello.");
         click(window, "Speak");
         wait(window, "a take that cannot be written", |s| s.session.library.unwritten() == unwritten);
         window.run_steps(2);
