@@ -280,6 +280,11 @@ impl Studio {
 }
 
 impl eframe::App for Studio {
+    /// eframe restores the window's place and size; which menus were open is not worth a file.
+    fn persist_egui_memory(&self) -> bool {
+        false
+    }
+
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.session.poll();
         let dropped = ctx.input_mut(|i| std::mem::take(&mut i.raw.dropped_files));

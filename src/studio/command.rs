@@ -194,6 +194,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Previous panel", key(SHIFT, Key::F6), |_| request(PanelRequest::FocusPanel(-1))),
     named("Next panel", key(NONE, Key::F6), |_| request(PanelRequest::FocusPanel(1))),
     named("Keys", key(NONE, Key::F1), |_| request(PanelRequest::ToggleKeys)),
+    named("Settings…", key(COMMAND, Key::Comma), |_| request(PanelRequest::ToggleSettings)),
     named("Licences", None, |_| request(PanelRequest::ToggleLicences)),
 ];
 

@@ -6,8 +6,12 @@ pub(super) struct Menu {
     pub(super) commands: &'static [&'static str],
 }
 
-/// In the order of the menu bar, between the application's own menu with *Edit*, and *Window*.
+/// The application's own menu on macOS, which has more than these commands.
+pub(super) const APPLICATION: &str = "CSM Studio";
+
+/// In the order of the menu bar; *Edit* follows *File*, and *Window* comes before *Help*.
 pub(super) static MENUS: &[Menu] = &[
+    Menu { title: APPLICATION, commands: &["Settings…"] },
     Menu {
         title: "File",
         commands: &[

@@ -89,6 +89,8 @@ pub enum PanelRequest {
     PreviousTake,
     /// Show or hide the list of keys.
     ToggleKeys,
+    /// Open or close the settings.
+    ToggleSettings,
     /// Show or hide the licences.
     ToggleLicences,
     /// Show or hide the command palette.

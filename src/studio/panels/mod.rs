@@ -80,7 +80,7 @@ pub(super) fn least_clip_height(session: &Session) -> f32 {
 /// All panels, in layout order. A new one is a file and a line here.
 pub(super) fn panels() -> Vec<Box<dyn Panel>> {
     vec![
-        Box::new(top_bar::TopBar),
+        Box::new(top_bar::TopBar::default()),
         Box::new(transport::Transport),
         Box::new(compose::Compose::default()),
         Box::new(takes::Takes::default()),

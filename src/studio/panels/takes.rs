@@ -142,6 +142,7 @@ impl Panel for Takes {
             | PanelRequest::FocusPanel(_)
             | PanelRequest::ToggleKeys
             | PanelRequest::ToggleLicences
+            | PanelRequest::ToggleSettings
             | PanelRequest::TogglePalette
             | PanelRequest::SearchCommands(_) => {}
         }

@@ -1,7 +1,7 @@
 //! The top bar: model, status, appearance.
 
 use egui::containers::menu::{MenuButton, MenuConfig};
-use egui::{Align, Label, Layout, PopupCloseBehavior, RichText, Slider, Ui};
+use egui::{Align, Context, Id, Label, Layout, Popup, PopupCloseBehavior, RichText, Slider, Ui};
 
 use super::model_menu::model_menu_ui;
 use super::{Panel, Slot};
@@ -13,7 +13,11 @@ use crate::studio::settings::{DEFAULT_DEVICE, Theme};
 use crate::studio::shell::{PanelRequest, ShellCommand};
 use crate::studio::theme::{Palette, heading, icon, icon_button};
 
-pub(super) struct TopBar;
+#[derive(Default)]
+pub(super) struct TopBar {
+    /// The menu of the settings.
+    settings: Option<Id>,
+}
 
 impl Panel for TopBar {
     fn title(&self) -> &'static str {
@@ -30,7 +34,7 @@ impl Panel for TopBar {
             ui.heading("CSM Studio");
             // The buttons at the right come first, so that a long name is cut rather than the buttons.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                settings_ui(ui, session, commands);
+                self.settings = Some(settings_ui(ui, session, commands));
                 let keys = ui.add(icon_button(icon::KEYBOARD)).on_hover_text("Shortcuts (F1)");
                 if keys.accessible_name("Keys").clicked() {
                     commands.push(ShellCommand::Request(PanelRequest::ToggleKeys));
@@ -47,6 +51,14 @@ impl Panel for TopBar {
             });
         });
         ui.add_space(4.0);
+    }
+
+    fn on_request(&mut self, request: &PanelRequest, ctx: &Context, _: &Session, _: &mut Commands) {
+        if *request == PanelRequest::ToggleSettings
+            && let Some(menu) = self.settings
+        {
+            Popup::toggle_id(ctx, menu);
+        }
     }
 }
 
@@ -66,8 +78,8 @@ fn status_ui(ui: &mut Ui, session: &Session) {
     status.into_iter().for_each(|status| drop(ui.add(Label::new(status).truncate())));
 }
 
-/// Appearance and sound, in a menu.
-fn settings_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+/// Appearance and sound, in a menu; returns the menu's id.
+fn settings_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) -> Id {
     let menu = MenuButton::from_button(icon_button(icon::SETTINGS))
         .config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside));
     let (button, shown) = menu.ui(ui, |ui| {
@@ -88,12 +100,15 @@ fn settings_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
         ui.label(heading("Output device"));
         devices_ui(ui, session, commands);
     });
-    button.on_hover_text("Settings").accessible_name("Settings");
+    let tip = format!("Settings ({})", key_of("Settings…", ui.ctx()));
+    let menu = Popup::default_response_id(&button);
+    button.on_hover_text(tip).accessible_name("Settings");
     match (shown.is_some(), session.monitor.devices.is_some()) {
         (true, false) => commands.push(MonitorCommand::ListDevices),
         (false, true) => commands.push(MonitorCommand::CloseDeviceList),
         (true, true) | (false, false) => {}
     }
+    menu
 }
 
 fn devices_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {

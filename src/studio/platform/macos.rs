@@ -19,7 +19,7 @@ use objc2_foundation::{NSActivityOptions, NSArray, NSProcessInfo, NSString, NSUR
 use super::SystemRequest;
 use crate::error::Error;
 use crate::studio::command::COMMANDS;
-use crate::studio::menu::MENUS;
+use crate::studio::menu::{APPLICATION, MENUS};
 
 /// Requests of the system since the last frame. AppKit calls back without any context of ours.
 static REQUESTS: Mutex<Vec<SystemRequest>> = Mutex::new(Vec::new());
@@ -165,21 +165,29 @@ fn menu_bar() -> muda::Result<MenuBar> {
         comments: Some("The speech is synthetic.".into()),
         ..AboutMetadata::default()
     };
-    bar.append(&Submenu::with_items(
-        "CSM Studio",
-        true,
-        &[
-            &PredefinedMenuItem::about(None, Some(about)),
-            &PredefinedMenuItem::separator(),
-            &PredefinedMenuItem::services(None),
-            &PredefinedMenuItem::separator(),
-            &PredefinedMenuItem::hide(None),
-            &PredefinedMenuItem::hide_others(None),
-            &PredefinedMenuItem::show_all(None),
-            &PredefinedMenuItem::separator(),
-            &PredefinedMenuItem::quit(None),
-        ],
-    )?)?;
+    let item_of = |title: &str| {
+        let command = COMMANDS.iter().find(|command| command.title == title)?;
+        // A key without Cmd would be taken from text fields.
+        let key = command.key.filter(|_| command.works_in_text()).and_then(accelerator);
+        Some(MenuItem::with_id(command.title, command.title, true, key))
+    };
+    let application = Submenu::new(APPLICATION, true);
+    application.append(&PredefinedMenuItem::about(None, Some(about)))?;
+    application.append(&PredefinedMenuItem::separator())?;
+    for title in MENUS.iter().filter(|menu| menu.title == APPLICATION).flat_map(|menu| menu.commands) {
+        item_of(title).map_or(Ok(()), |item| application.append(&item))?;
+    }
+    application.append_items(&[
+        &PredefinedMenuItem::separator(),
+        &PredefinedMenuItem::services(None),
+        &PredefinedMenuItem::separator(),
+        &PredefinedMenuItem::hide(None),
+        &PredefinedMenuItem::hide_others(None),
+        &PredefinedMenuItem::show_all(None),
+        &PredefinedMenuItem::separator(),
+        &PredefinedMenuItem::quit(None),
+    ])?;
+    bar.append(&application)?;
     // The selectors that file panels know; the window's own text fields take the keys themselves.
     let edit = Submenu::with_items(
         "Edit",
@@ -207,15 +215,11 @@ fn menu_bar() -> muda::Result<MenuBar> {
         ],
     )?;
     let mut help = None;
-    for menu in MENUS {
+    for menu in MENUS.iter().filter(|menu| menu.title != APPLICATION) {
         let submenu = Submenu::new(menu.title, true);
         for title in menu.commands {
-            match COMMANDS.iter().find(|command| command.title == *title) {
-                Some(command) => {
-                    // A key without Cmd would be taken from text fields.
-                    let key = command.key.filter(|_| command.works_in_text()).and_then(accelerator);
-                    submenu.append(&MenuItem::with_id(command.title, command.title, true, key))?;
-                }
+            match item_of(title) {
+                Some(item) => submenu.append(&item)?,
                 None => submenu.append(&PredefinedMenuItem::separator())?,
             }
         }
