@@ -38,5 +38,5 @@ fn links_and_pipes_end_in_words() {
 
 #[test]
 fn nothing_needs_a_network() {
-    faults(&["offline"]);
+    faults(&["offline", "--quick"]);
 }
