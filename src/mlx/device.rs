@@ -49,14 +49,6 @@ pub(crate) fn release_cache() -> Result<()> {
     if on_cpu() { Ok(()) } else { Ok(mlx_rs::memory::clear_cache()?) }
 }
 
-/// Ends the streams of this thread, and the threads that MLX computes on for them: MLX would keep both.
-pub(crate) fn end_streams() {
-    // SAFETY: nothing of this thread computes any more; arrays that are left hold their numbers.
-    if unsafe { mlx_sys::mlx_clear_streams() } != 0 {
-        tracing::warn!("MLX cannot end its streams");
-    }
-}
-
 /// Whether MLX computes on the CPU, because its library has no GPU backend or the machine has no GPU.
 pub(super) fn on_cpu() -> bool {
     #[cfg(test)]

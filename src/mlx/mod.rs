@@ -18,7 +18,7 @@ use mlx_rs::{Array, with_stream};
 
 pub use csm::MlxCsm;
 pub use device::find_device;
-pub(crate) use device::{end_streams, release_cache};
+pub(crate) use device::release_cache;
 
 use self::device::stream_for;
 use self::sampling::{DrawNoise, native_key, sample_tokens};
