@@ -265,6 +265,22 @@ fn wrong_bytes_are_noticed() {
     }
 }
 
+/// A file that was damaged on the disk and kept its length.
+#[test]
+fn a_damaged_file_in_the_cache_is_fetched_again() {
+    let (server, cache) = (serve(repository(), HashMap::new()), TempDir::new().unwrap());
+    assert_complete(&server, cache.path());
+    let blobs = cache.path().join("models--sesame--csm-1b/blobs");
+    let largest = std::fs::read_dir(blobs).unwrap().map(|e| e.unwrap().path());
+    let largest = largest.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let right = std::fs::read(&largest).unwrap();
+    let mut wrong = right.clone();
+    wrong[right.len() / 2] ^= 1;
+    std::fs::write(&largest, wrong).unwrap();
+    assert_complete(&server, cache.path());
+    assert!(std::fs::read(&largest).unwrap() == right);
+}
+
 #[test]
 fn refusals_are_explained() {
     let cases = [

@@ -46,8 +46,9 @@ fn a_quantised_checkpoint_opens_and_is_measured() {
     let same = measure(&float, &float, &["Good morning."]).unwrap();
     assert!(same.codebooks.iter().all(|c| c.largest_kl == 0.0 && c.flips == 0));
     assert_eq!(same.first_divergences, [None]);
-    // Four bits cost more.
+    // Four bits cost more. An empty folder that is there already is filled.
     let folder = out.path().join("q4");
+    std::fs::create_dir(&folder).unwrap();
     quantize(&float, &folder, &spec(4, 64, &[]), &|| false).unwrap();
     let four = measure(&float, &Checkpoint::open(&folder).unwrap(), &["Good morning."]).unwrap();
     assert!(four.codebooks[0].mean_kl > 3.0 * cost.codebooks[0].mean_kl, "{four:?} {cost:?}");
@@ -70,6 +71,9 @@ fn nothing_is_overwritten_and_nothing_half_is_left() {
     let error = quantize(&float, &folder, &spec(8, 64, &[]), &|| true).unwrap_err();
     assert_eq!(error.exit_code(), 130);
     assert!(!folder.exists());
+    std::fs::create_dir(&folder).unwrap();
+    quantize(&float, &folder, &spec(8, 64, &[]), &|| true).unwrap_err();
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "the folder that was there is as it was");
     let untied = Checkpoint::open(Golden::read("untied").build().path()).unwrap();
     let error = quantize(&untied, &folder, &spec(8, 64, &[]), &|| false).unwrap_err();
     assert!(error.to_string().contains("tie_codebooks_embeddings"), "{error}");

@@ -80,6 +80,7 @@ def make(app: Path, programs: Path, mlx: Path, torch: Path, version: str):
     copy(mlx / "lib" / "mlx.metallib", contents / "Resources" / "mlx.metallib")
     copy(ROOT / "assets/icon/AppIcon.icns", contents / "Resources" / "AppIcon.icns")
     copy(ROOT / "LICENSE", contents / "Resources/Licences" / "CSM Studio.txt")
+    copy(ROOT / "assets/licences.txt", contents / "Resources/Licences" / "Other works.txt")
     copy(ROOT / "assets/voice/LICENSE", contents / "Resources/Licences" / "Demo voice.txt")
     (contents / "Info.plist").write_bytes(plistlib.dumps(info(version)))
     (contents / "PkgInfo").write_text("APPL????")

@@ -6,8 +6,7 @@ use super::output::message;
 use crate::checkpoint::Checkpoint;
 use crate::data::{ModelDims, ModelId};
 use crate::error::Result;
-use crate::machine;
-use crate::takes::{NewTake, Store, users_folder};
+use crate::takes::{Store, users_folder};
 use crate::worker::GeneratedClip;
 
 /// A folder of takes that clips are kept in.
@@ -30,20 +29,7 @@ impl TakeKeeper {
         if made.clip.codes.is_empty() {
             return Ok(());
         }
-        let sampling = made.clip.origin.sampling;
-        let (take, _) = self.store.folder().write_clip(&NewTake {
-            clip: &made.clip,
-            seconds: made.seconds,
-            issues: &made.issues,
-            words: made.words.as_deref().unwrap_or_default(),
-            guarded: made.guarded,
-            beyond_codec: made.beyond_codec,
-            seam: made.seam,
-            parent: None,
-            device: sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision))),
-            model: &self.model,
-            dims: &self.dims,
-        })?;
+        let (take, _) = self.store.folder().write_clip(&made.as_take(&self.model, &self.dims, None))?;
         let id = self.store.add_written(take);
         message!("take: {}", self.store.path(&id).display());
         Ok(())

@@ -5,6 +5,7 @@ mod cost;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use regex::Regex;
@@ -42,6 +43,7 @@ pub struct Written {
     pub bytes: usize,
 }
 
+const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 
 /// Writes `checkpoint` quantised into `folder`, which must not exist yet or be empty: weights in MLX's names, config, tokenizer, and
@@ -65,8 +67,11 @@ pub fn quantize(
     if occupied || folder.is_file() {
         return Err(Error::invalid("OUT", "a folder that does not exist yet, or an empty one", folder.display()));
     }
-    // Complete or absent, even if the program is killed: made beside its place, then moved there.
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Complete or absent, even if the program is killed: made beside its place, then moved there. A folder that is there already may be
+    // another disk's, or the current one, which nothing can take the place of: its files move there, the config last.
+    let there = folder.is_dir();
+    let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = if there { folder } else { beside };
     fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".csm-").suffix(".part");
@@ -74,10 +79,16 @@ pub fn quantize(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // reduced by the umask
     let made = builder.tempdir_in(parent).map_err(|e| Error::write(parent, e))?;
     let written = write_all(checkpoint, made.path(), spec, cancelled)?;
-    fs::rename(made.path(), folder).map_err(|e| Error::write(folder, e))?;
-    // Nothing is left there to be removed.
-    drop(made.keep());
-    sync_folder(parent).map_err(|e| Error::write(parent, e))?;
+    let place = || {
+        if !there {
+            return fs::rename(made.path(), folder);
+        }
+        let mut names =
+            fs::read_dir(made.path())?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.sort_by_key(|name| name == CONFIG);
+        names.iter().try_for_each(|name| fs::rename(made.path().join(name), folder.join(name)))
+    };
+    place().and_then(|()| sync_folder(parent)).map_err(|e| Error::write(folder, e))?;
     Ok(written)
 }
 
@@ -100,7 +111,7 @@ fn write_all(
         plan.model.iter().map(|entry| (entry.stored_name.clone(), WEIGHTS.into())).collect();
     let index = json!({"metadata": {"total_size": plan.written.bytes}, "weight_map": map});
     write_json(&folder.join("model.safetensors.index.json"), &index)?;
-    write_json(&folder.join("config.json"), &config(checkpoint, spec))?;
+    write_json(&folder.join(CONFIG), &config(checkpoint, spec))?;
     for (name, bytes) in checkpoint.small_files()? {
         write_atomically(&folder.join(name), &bytes)?;
     }

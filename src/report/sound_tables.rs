@@ -97,9 +97,9 @@ fn by_word(report: &Report) -> Table {
     let row = |of: &WordDistance| {
         let sounds = SOUND_DISTANCES.iter().map(|d| d.show(of.distance.as_ref().and_then(|found| d.value(found))));
         let head = [
-            report.clips.get(of.b).map_or_else(String::new, |clip| clip.name.clone()),
-            format!("{:.2}", of.seconds_a),
-            format!("{:.2}", of.seconds_b),
+            report.clips.get(of.clip).map_or_else(String::new, |clip| clip.name.clone()),
+            format!("{:.2}", of.seconds_in_first),
+            format!("{:.2}", of.seconds),
             format!("{:.0}", 100.0 * of.differing_tokens),
         ];
         head.into_iter().chain(sounds).chain([of.word.clone()]).collect()

@@ -6,19 +6,17 @@ use super::clip::{ClipReport, WordReport};
 use crate::acoustics::distances::{SoundDistance, distance};
 use crate::data::{Codes, ModelInfo};
 
-/// A word in two clips of one text.
+/// A word in the report's first clip and in another clip of the same text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WordDistance {
-    /// Place of the first clip in the report.
-    pub a: usize,
-    /// Place of the second one.
-    pub b: usize,
+    /// Place of the other clip in the report.
+    pub clip: usize,
     /// The word.
     pub word: String,
     /// How long the first clip takes over it, seconds.
-    pub seconds_a: f64,
-    /// How long the second one takes.
-    pub seconds_b: f64,
+    pub seconds_in_first: f64,
+    /// How long the other one takes.
+    pub seconds: f64,
     /// Share of the tokens that differ, each frame against the one as far into the word.
     pub differing_tokens: f64,
     /// How far apart the sounds are, warped within the word; `None` if the sounds are not measured.
@@ -43,11 +41,10 @@ pub(super) fn word_distances(clips: &[ClipReport], model: &ModelInfo) -> Vec<Wor
                 distance(&part(first, x)?, &part(other, y)?)
             };
             all.push(WordDistance {
-                a: 0,
-                b: n + 1,
+                clip: n + 1,
                 word: x.word.clone(),
-                seconds_a: x.end - x.start,
-                seconds_b: y.end - y.start,
+                seconds_in_first: x.end - x.start,
+                seconds: y.end - y.start,
                 differing_tokens: differing((&first.codes, x), (&other.codes, y), model.dims.frame_rate),
                 distance: sound(),
             });

@@ -211,7 +211,7 @@ impl Studio {
             n => {
                 let takes = if n == 1 { "A take".to_owned() } else { format!("{n} takes") };
                 format!(
-                    "{takes} could not be written. The window can write again, or into another folder, before it closes."
+                    "{takes} could not be written. Write again or elsewhere first; what is left goes to the system's temporary folder."
                 )
             }
         };

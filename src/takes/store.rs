@@ -320,6 +320,20 @@ mod tests {
         assert!(again.get(&old).is_none() && sessions == 1, "deleted for good");
     }
 
+    #[test]
+    fn a_program_that_ended_early_is_noticed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(format!("{SESSION}1-0"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("lock"), "").unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert!(store.ended_early && !left.exists());
+        let other = Store::open(folder.path()).unwrap();
+        assert!(!other.ended_early, "the first is still running");
+        drop((store, other));
+        assert!(!Store::open(folder.path()).unwrap().ended_early, "both ended in good order");
+    }
+
     fn refresh(store: &mut Store) -> bool {
         store.apply(store.start_scan().changes().unwrap())
     }

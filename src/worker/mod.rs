@@ -10,9 +10,8 @@ mod word_retake;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::exact_check::{ExactCheck, exact_check};
 pub use self::pipeline::{BATCH, Pipeline};
@@ -33,7 +32,8 @@ pub struct WorkerHandle {
     jobs: Option<SyncSender<Job>>,
     shutdown: CancelToken,
     wake: Arc<dyn Fn() + Send + Sync>,
-    thread: Option<JoinHandle<()>>,
+    /// Ends with the worker's loop.
+    running: Mutex<Receiver<()>>,
 }
 
 impl WorkerHandle {
@@ -45,15 +45,8 @@ impl WorkerHandle {
         let (jobs, queue) = sync_channel(QUEUE);
         let shutdown = CancelToken::default();
         let thread_shutdown = shutdown.clone();
-        let thread = std::thread::Builder::new()
-            .name("csm-mlx".into())
-            .spawn(move || run(&queue, &checkpoint, &thread_shutdown))
-            .map_err(|e| Error::Unavailable {
-                what: "the model's thread cannot be started".into(),
-                hint: "close other programs and try again".into(),
-                source: Some(e.into()),
-            })?;
-        Ok(Self { jobs: Some(jobs), shutdown, wake: Arc::new(wake), thread: Some(thread) })
+        let running = on_thread(Box::new(move || run(&queue, &checkpoint, &thread_shutdown)))?;
+        Ok(Self { jobs: Some(jobs), shutdown, wake: Arc::new(wake), running: Mutex::new(running) })
     }
 
     /// Loads the codec. Every other task loads it too; this one reports that it is loaded.
@@ -152,12 +145,50 @@ impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.shutdown.cancel();
         self.jobs = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the model's thread panicked outside a task");
-        }
+        // Nothing is sent: the loop drops the other end.
+        self.running.get_mut().unwrap_or_else(PoisonError::into_inner).recv().unwrap_or_default();
     }
+}
+
+/// The loop of a worker, and what ends when it does.
+type Loop = (Box<dyn FnOnce() + Send>, Sender<()>);
+
+/// Threads without a worker. They are reused, because MLX makes a stream with a thread for every thread that computes, and never ends it.
+static IDLE: Mutex<Vec<Sender<Loop>>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<Sender<Loop>>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the loop of a worker on a thread that has none.
+fn on_thread(work: Box<dyn FnOnce() + Send>) -> Result<Receiver<()>> {
+    let (running, ends) = channel();
+    let waiting = idle().pop();
+    let thread = waiting.map_or_else(start_thread, Ok)?;
+    if thread.send((work, running)).is_err() {
+        return Err(Error::WorkerDied { reason: "its thread has ended".into() });
+    }
+    Ok(ends)
+}
+
+fn start_thread() -> Result<Sender<Loop>> {
+    let (thread, loops) = channel::<Loop>();
+    let itself = thread.clone();
+    let serve = move || {
+        while let Ok((work, running)) = loops.recv() {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                tracing::error!("the model's thread panicked outside a task");
+            }
+            idle().push(itself.clone());
+            drop(running);
+        }
+    };
+    std::thread::Builder::new().name("csm-mlx".into()).spawn(serve).map_err(|e| Error::Unavailable {
+        what: "the model's thread cannot be started".into(),
+        hint: "close other programs and try again".into(),
+        source: Some(e.into()),
+    })?;
+    Ok(thread)
 }
 
 fn run(queue: &Receiver<Job>, checkpoint: &Arc<Checkpoint>, shutdown: &CancelToken) {
@@ -178,6 +209,20 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_next_worker_takes_the_thread_of_the_last() {
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let checkpoint = Arc::new(Checkpoint::demo().unwrap());
+        let counts = [(); 4].map(|()| {
+            let worker = WorkerHandle::start(checkpoint.clone(), || {}).unwrap();
+            let codes = Codes::from_frames([[1; 6]; 3]).unwrap();
+            worker.decode(codes, CancelToken::default()).unwrap().wait(|_| {}).unwrap();
+            threads()
+        });
+        assert_eq!(counts[0], counts[3], "{counts:?}");
+    }
 
     #[test]
     fn a_panic_is_an_answer_with_its_reason_and_the_next_task_works() {

@@ -1,7 +1,9 @@
 //! Jobs and results of the worker: plain data.
 
-use crate::data::{Clip, Issue, Seam, WordTime};
+use crate::data::{Clip, Issue, ModelDims, ModelId, Seam, WordTime};
 use crate::engine::{GeneratedFrame, GenerationRequest};
+use crate::machine;
+use crate::takes::{NewTake, TakeId};
 
 /// A clip to generate, with its retries.
 #[derive(Clone, Debug)]
@@ -67,4 +69,24 @@ pub struct GeneratedClip {
     pub end_frame: Option<GeneratedFrame>,
     /// Time of generating it, in seconds. Clips that are generated side by side share the time by their frames.
     pub seconds: f64,
+}
+
+impl GeneratedClip {
+    /// The clip as a take of the model that made it, from the take `parent`.
+    pub fn as_take<'a>(&'a self, model: &'a ModelId, dims: &'a ModelDims, parent: Option<TakeId>) -> NewTake<'a> {
+        let sampling = self.clip.origin.sampling;
+        NewTake {
+            clip: &self.clip,
+            seconds: self.seconds,
+            issues: &self.issues,
+            words: self.words.as_deref().unwrap_or_default(),
+            guarded: self.guarded,
+            beyond_codec: self.beyond_codec,
+            seam: self.seam,
+            parent,
+            device: sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision))),
+            model,
+            dims,
+        }
+    }
 }

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use super::{Library, LibraryContext, NewTakes, WRITE_TAKES};
 use crate::data::{ModelDims, ModelId};
 use crate::error::{Error, Result};
-use crate::machine;
 use crate::studio::comparison::ComparisonCommand;
 use crate::studio::composer::{ComposerCommand, TakePurpose};
 use crate::studio::inspector::InspectorCommand;
 use crate::studio::notifications::Cause;
-use crate::takes::{NewTake, Store, Take, TakeFolder};
+use crate::takes::{Store, Take, TakeFolder};
 use crate::worker::GeneratedClip;
 
 /// A take to be written, with what its file says of the model that made it.
@@ -25,21 +24,7 @@ struct ToWrite {
 
 impl ToWrite {
     fn write(&self, folder: &TakeFolder) -> Result<(Take, usize)> {
-        let made = &self.made;
-        let device = made.clip.origin.sampling.map(|s| machine::device_name(machine::device_of(s.mode, s.precision)));
-        folder.write_clip(&NewTake {
-            clip: &made.clip,
-            seconds: made.seconds,
-            issues: &made.issues,
-            words: made.words.as_deref().unwrap_or_default(),
-            guarded: made.guarded,
-            beyond_codec: made.beyond_codec,
-            seam: made.seam,
-            parent: self.purpose.parent.clone(),
-            device,
-            model: &self.model,
-            dims: &self.dims,
-        })
+        folder.write_clip(&self.made.as_take(&self.model, &self.dims, self.purpose.parent.clone()))
     }
 }
 
@@ -82,7 +67,7 @@ impl Library {
 
     fn write(&self, takes: Vec<ToWrite>, cx: &mut LibraryContext<'_>) {
         let folder = self.store.folder().clone();
-        let write = move || takes.into_iter().map(|take| (take.write(&folder), take)).map(|(w, t)| (t, w)).collect();
+        let write = move || write_all(takes, &folder);
         cx.tasks.run_in_turn(WRITE_TAKES, write, |library: &mut Self, cx, written: Vec<Written>| {
             for (to_write, written) in written {
                 let Some((take, to_write)) = library.keep_unwritten(written, to_write, cx) else { continue };
@@ -165,9 +150,17 @@ impl Library {
     }
 }
 
+fn write_all(takes: Vec<ToWrite>, folder: &TakeFolder) -> Vec<Written> {
+    let write = |take: ToWrite| {
+        let written = take.write(folder);
+        (take, written)
+    };
+    takes.into_iter().map(write).collect()
+}
+
 fn write_into(folder: &Path, takes: Vec<ToWrite>) -> Vec<Written> {
     match Store::open(folder) {
-        Ok(store) => takes.into_iter().map(|take| (take.write(store.folder()), take)).map(|(w, t)| (t, w)).collect(),
+        Ok(store) => write_all(takes, store.folder()),
         Err(e) => {
             let again = e.to_string();
             takes.into_iter().map(|take| (take, Err(Error::write(folder, again.clone())))).collect()
