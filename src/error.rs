@@ -120,6 +120,12 @@ fn cause(source: &Option<BoxError>) -> String {
     source.as_ref().map(|e| format!(": {e}")).unwrap_or_default()
 }
 
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
+}
+
 /// Bytes of a part of a message: a name in a file can be as long as the file.
 const LONGEST: usize = 2_000;
 

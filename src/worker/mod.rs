@@ -8,7 +8,6 @@ mod task;
 mod termination_guard;
 mod word_retake;
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +18,7 @@ pub use self::protocol::{ClipEvent, Event, FrameEvent, GenerateJob, GeneratedCli
 pub use self::task::{CancelToken, Task, Update};
 use crate::checkpoint::Checkpoint;
 use crate::data::{CodebookMask, Codes};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 
 /// Tasks that may wait.
 const QUEUE: usize = 16;
@@ -199,11 +198,6 @@ fn run(queue: &Receiver<Job>, checkpoint: &Arc<Checkpoint>, shutdown: &CancelTok
             return;
         }
     }
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use mlx_rs::error::Exception;
 use mlx_rs::{Array, Stream};
 use mlx_sys::{mlx_array, mlx_stream};
 
+use crate::error::panic_message;
 use crate::mlx::nn::Result;
 
 /// The function of an operation: float32 inputs, and the output to fill.
@@ -65,9 +66,7 @@ extern "C" fn run_function(
     let outcome = catch_unwind(AssertUnwindSafe(|| function(&inputs, output)));
     if let Err(panic) = outcome {
         // No way back through MLX's thread: whoever waits for the result takes the words.
-        let words = panic.downcast_ref::<String>().cloned();
-        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
-        let words = words.unwrap_or_else(|| "it panicked".into());
+        let words = panic_message(panic.as_ref());
         PANIC.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(words);
         output.fill(f32::NAN);
     }
@@ -113,4 +112,24 @@ pub(in crate::mlx) fn count_operations<'a>(outputs: impl IntoIterator<Item = &'a
     let outputs: Vec<mlx_array> = outputs.into_iter().map(|output| output.as_ptr()).collect();
     // SAFETY: the arrays live through the call.
     unsafe { csm_count_operations(outputs.as_ptr(), outputs.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlx::evaluate;
+
+    #[test]
+    fn a_panic_is_the_error_of_whoever_waits_and_of_nobody_else() {
+        let x = Array::from_slice(&[1.0f32, 2.0], &[2]);
+        let panics = host_op(&[&x], &[2], |_, _| panic!("the words of a test")).unwrap();
+        let error = evaluate([&panics]).unwrap_err().to_string();
+        assert!(error.contains("the words of a test"), "{error}");
+        let doubled = host_op(&[&x], &[2], |inputs, output| {
+            output.iter_mut().zip(inputs[0]).for_each(|(y, x)| *y = 2.0 * x);
+        });
+        let doubled = doubled.unwrap();
+        evaluate([&doubled]).unwrap();
+        assert_eq!(doubled.as_slice::<f32>(), [2.0, 4.0]);
+    }
 }
