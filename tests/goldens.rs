@@ -6,9 +6,11 @@ use csm_studio::data::{ClipSpec, Codes, Dtype, FinishReason, Mode, Position, Pro
 use csm_studio::engine::{Engine, Generation, GenerationRequest, LoopEvent, SingleEngine};
 use csm_studio::mlx::MlxCsm;
 use csm_studio::mlx::mimi::Mimi;
+use csm_studio::sampling::noise::TorchNoise;
+use csm_studio::sampling::reference::{sample_token, warp};
 
 use crate::support::golden::{Case, Golden, Wrong};
-use crate::support::max_difference;
+use crate::support::{formula, max_difference};
 
 /// Logits are of size 10, computed over some 10^5 products in float32 (unit 6e-8), in another order than PyTorch's; 3e-5 was
 /// seen, and no greedy decision of a golden is closer than 2e-3.
@@ -242,6 +244,116 @@ fn sampled_clips_are_equal(golden: &Golden, checkpoint: &Checkpoint, engine: &mu
         }
         assert!(!case.sampled.is_empty(), "{}", case.name);
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Settings {
+    temperature: f64,
+    top_k: usize,
+    top_p: f64,
+    min_p: f64,
+}
+
+impl Settings {
+    fn params(&self) -> SamplingParams {
+        SamplingParams { top_p: self.top_p, min_p: self.min_p, ..SamplingParams::new(self.temperature, self.top_k) }
+    }
+}
+
+/// A draw by transformers' warpers and PyTorch's multinomial.
+#[derive(serde::Deserialize)]
+struct WarpedRow {
+    row: usize,
+    vocab: usize,
+    seed: u64,
+    kept: usize,
+    token: u32,
+    #[serde(flatten)]
+    settings: Settings,
+}
+
+/// A clip of the demo voice by transformers' generate.
+#[derive(serde::Deserialize)]
+struct WarpedClip {
+    text: String,
+    speaker: u32,
+    seed: u64,
+    codebook0: Settings,
+    depth: Settings,
+    frames: Vec<Vec<u32>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Warpers {
+    rows: Vec<WarpedRow>,
+    clips: Vec<WarpedClip>,
+}
+
+fn warpers() -> Warpers {
+    serde_json::from_str(include_str!("goldens/warpers.json")).unwrap()
+}
+
+#[test]
+fn top_p_and_min_p_cut_as_in_transformers() {
+    let rows = warpers().rows;
+    assert!(rows.len() > 200);
+    let logits = |row: &WarpedRow| formula::values(&format!("warpers/{}", row.row), 0, row.vocab, 0.0, 8.0);
+    let drawn = |row: &WarpedRow| (logits(row), row.settings.params(), noise(row.seed, row.vocab));
+    let cases: Vec<_> = rows.iter().map(drawn).collect();
+    let slices: Vec<_> = cases.iter().map(|(logits, params, noise)| (&logits[..], *params, &noise[..])).collect();
+    let by_mlx = csm_studio::mlx::exact_draws(&slices).unwrap();
+    for ((row, (logits, params, noise)), by_mlx) in rows.iter().zip(&cases).zip(by_mlx) {
+        let kept = warp(logits, *params, None).iter().filter(|l| l.is_finite()).count();
+        assert_eq!(kept, row.kept, "row {}", row.row);
+        assert_eq!(sample_token(logits, *params, None, noise), row.token, "row {}", row.row);
+        assert_eq!(by_mlx, row.token, "row {}", row.row);
+        #[cfg(feature = "torch")]
+        {
+            csm_studio::torch::sampling::seed(row.seed);
+            let by_torch = csm_studio::torch::sampling::multinomial(logits, *params, None).unwrap();
+            assert_eq!(by_torch, row.token, "row {}", row.row);
+        }
+    }
+}
+
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut values = vec![0.0; count];
+    TorchNoise::new(seed).fill(&mut values);
+    values
+}
+
+fn warped_clips_are_equal(engine: &mut dyn Engine, checkpoint: &Checkpoint, mode: Mode) {
+    for theirs in warpers().clips {
+        let sampling = |first| Sampling {
+            codebook0: first,
+            depth: theirs.depth.params(),
+            ..Sampling::new(mode, first, theirs.seed, Dtype::Float32)
+        };
+        let spec = ClipSpec::new(&theirs.text, theirs.speaker, sampling(theirs.codebook0.params()));
+        let request = GenerationRequest::new(&spec, checkpoint.prompt(&spec).unwrap(), 100);
+        let (ours, stop) = clip(checkpoint, engine, &request, &mut Vec::new());
+        assert_eq!(ours, Codes::from_frames(&theirs.frames).unwrap(), "{}", theirs.text);
+        assert_eq!(stop, FinishReason::Eos);
+        // The settings matter: without them other tokens are drawn.
+        let plain = SamplingParams::new(theirs.codebook0.temperature, theirs.codebook0.top_k);
+        let spec = ClipSpec { sampling: Sampling { depth: plain, ..sampling(plain) }, ..spec };
+        let request = GenerationRequest::new(&spec, checkpoint.prompt(&spec).unwrap(), 100);
+        assert_ne!(clip(checkpoint, engine, &request, &mut Vec::new()).0, ours, "{}", theirs.text);
+    }
+}
+
+#[test]
+fn exact_with_top_p_and_min_p() {
+    let checkpoint = Checkpoint::demo().unwrap();
+    warped_clips_are_equal(&mut MlxCsm::load(&checkpoint, Dtype::Float32).unwrap(), &checkpoint, Mode::Exact);
+}
+
+#[test]
+#[cfg(feature = "torch")]
+fn hybrid_with_top_p_and_min_p() {
+    let checkpoint = Checkpoint::demo().unwrap();
+    let mut torch = csm_studio::torch::TorchCsm::load(&checkpoint, Dtype::Float32).unwrap();
+    warped_clips_are_equal(&mut torch, &checkpoint, Mode::Hybrid);
 }
 
 /// A turn of the model's own is context as its codes.

@@ -8,8 +8,6 @@ pub(super) struct GenerationConfig(Map<String, Value>);
 
 /// Settings that change draws in transformers and that this program does not follow, with the values that have no effect.
 const NOT_FOLLOWED: &[(&str, f64)] = &[
-    ("top_p", 1.0),
-    ("min_p", 0.0),
     ("typical_p", 1.0),
     ("epsilon_cutoff", 0.0),
     ("eta_cutoff", 0.0),
@@ -51,8 +49,7 @@ impl GenerationConfig {
             if PARAMS.iter().any(|p| has(p.generation_key)) && !has("do_sample") {
                 unsaid.push(format!("{prefix}do_sample"));
             }
-            let followed = |name: &str| PARAMS.iter().any(|p| p.generation_key == name);
-            let numbers = NOT_FOLLOWED.iter().filter(|(name, _)| !followed(name)).filter_map(|(name, neutral)| {
+            let numbers = NOT_FOLLOWED.iter().filter_map(|(name, neutral)| {
                 let value = self.0.get(&format!("{prefix}{name}"))?.as_f64()?;
                 (value != *neutral).then(|| format!("{prefix}{name} {value}"))
             });

@@ -18,12 +18,16 @@ pub struct SamplingParams {
     pub temperature: f64,
     /// Only the `top_k` most likely tokens can be drawn; ties at the last place stay. V keeps all.
     pub top_k: usize,
+    /// Only the most likely tokens whose probabilities first sum to `top_p` can be drawn (nucleus sampling); 1 keeps all.
+    pub top_p: f64,
+    /// Only tokens of at least `min_p` times the probability of the most likely one can be drawn; 0 keeps all.
+    pub min_p: f64,
 }
 
 impl SamplingParams {
     /// The two settings that every checkpoint suggests, all others without effect.
     pub fn new(temperature: f64, top_k: usize) -> Self {
-        Self { temperature, top_k }
+        Self { temperature, top_k, top_p: 1.0, min_p: 0.0 }
     }
 
     /// Whether the most likely token is taken. A temperature so small that `logit / T` would overflow float32 is greedy too.
@@ -123,6 +127,36 @@ pub static PARAMS: &[Param] = &[
         expected: |dims| format!("1 to {} (the vocabulary)", dims.vocab),
         get: |p| p.top_k as f64,
         set: |p, value| p.top_k = value as usize,
+    },
+    Param {
+        key: "top_p",
+        generation_key: "top_p",
+        label: "Top-p",
+        symbol: "top-p",
+        help: "Draw from the most likely tokens whose probabilities sum to X; 1 keeps all",
+        kind: ParamKind::Real,
+        default: 1.0,
+        absent: Some(1.0),
+        slider_max: |_| 1.0,
+        range: |_| 0.0..=1.0,
+        expected: |_| "0 to 1 (1 keeps all)".into(),
+        get: |p| p.top_p,
+        set: |p, value| p.top_p = value,
+    },
+    Param {
+        key: "min_p",
+        generation_key: "min_p",
+        label: "Min-p",
+        symbol: "min-p",
+        help: "Draw from tokens of at least X times the probability of the most likely one; 0 keeps all",
+        kind: ParamKind::Real,
+        default: 0.0,
+        absent: Some(0.0),
+        slider_max: |_| 1.0,
+        range: |_| 0.0..=1.0,
+        expected: |_| "0 to 1 (0 keeps all)".into(),
+        get: |p| p.min_p,
+        set: |p, value| p.min_p = value,
     },
 ];
 
@@ -345,6 +379,18 @@ mod tests {
         let s = Sampling::suggested(Mode::Native, 1, Dtype::Float32, &DIMS, suggest);
         assert_eq!((s.codebook0, s.depth), (SamplingParams::new(0.6, 20), SamplingParams::new(0.6, 20)));
         s.check(&DIMS).unwrap();
+    }
+
+    #[test]
+    fn settings_without_effect_are_left_out_of_files() {
+        let mut s = Sampling::new(Mode::Exact, SamplingParams::new(0.9, 5), 1, Dtype::Float32);
+        let plain = serde_json::to_string(&s).unwrap();
+        assert!(!plain.contains("top_p") && !plain.contains("min_p"), "{plain}");
+        (s.codebook0.top_p, s.depth.min_p) = (0.9, 0.05);
+        let text = serde_json::to_string(&s).unwrap();
+        assert!(text.contains(r#""top_p":0.9"#) && text.contains(r#""depth_min_p":0.05"#), "{text}");
+        assert_eq!(serde_json::from_str::<Sampling>(&text).unwrap(), s);
+        assert_eq!(s.summary(), "exact, T 0.9, k 5, top-p 0.9/1, min-p 0/0.05, seed 1");
     }
 
     #[test]

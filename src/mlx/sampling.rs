@@ -3,8 +3,8 @@
 use mlx_rs::error::Exception;
 use mlx_rs::ops::indexing::TryIndexOp;
 use mlx_rs::ops::indexing::{argmax_axis, topk_axis};
-use mlx_rs::ops::{concatenate, select, softmax_axis};
-use mlx_rs::{Array, random};
+use mlx_rs::ops::{concatenate, cumsum, minimum, select, softmax_axis, sort_axis};
+use mlx_rs::{Array, Dtype, Stream, random, with_stream};
 
 use super::nn::Result;
 use crate::data::{RangeGuard, SamplingParams};
@@ -25,7 +25,10 @@ pub(super) fn native_key(seed: u64, frame: usize, codebook: usize) -> Result<Arr
 }
 
 /// MLX's arithmetic on rows of logits (B, V).
-struct MlxOps;
+struct MlxOps {
+    /// Whether top-p adds as PyTorch does.
+    as_torch: bool,
+}
 
 impl LogitOps for MlxOps {
     type Row = Array;
@@ -44,6 +47,26 @@ impl LogitOps for MlxOps {
         topk_axis(logits, k as i32, -1)?.min_axis(-1, true)
     }
 
+    fn top_p_floor(&self, logits: &Array, top_p: f64) -> Result<Array> {
+        let sorted = sort_axis(logits, -1)?;
+        let probabilities = softmax_axis(&sorted, -1, true)?;
+        // PyTorch adds in float64 and stores float32. Only MLX's CPU backend has float64.
+        let in_float64 = || cumsum(probabilities.as_dtype(Dtype::Float64)?, -1, false, true)?.as_dtype(Dtype::Float32);
+        let sums = match self.as_torch {
+            true => with_stream(&Stream::cpu(), in_float64)?,
+            false => cumsum(&probabilities, -1, false, true)?,
+        };
+        let removed = sums.le(Array::from_f32((1.0 - top_p) as f32))?;
+        let kept = select(removed, Array::from_f32(f32::INFINITY), &sorted)?;
+        minimum(kept.min_axis(-1, true)?, sorted.max_axis(-1, true)?)
+    }
+
+    fn min_p_floor(&self, logits: &Array, min_p: f64) -> Result<Array> {
+        let probabilities = softmax_axis(logits, -1, true)?;
+        let least = probabilities.max_axis(-1, true)?.multiply(Array::from_f32(min_p as f32))?;
+        select(probabilities.lt(least)?, Array::from_f32(f32::INFINITY), logits)?.min_axis(-1, true)
+    }
+
     fn mask_below(&self, logits: Array, floor: Array) -> Result<Array> {
         select(logits.lt(floor)?, minus_infinity(), &logits)
     }
@@ -60,7 +83,8 @@ pub(super) fn sample_tokens(
     guard: Option<RangeGuard>,
     noise: &DrawNoise,
 ) -> Result<Array> {
-    let warped = warp(&MlxOps, logits.clone(), logits.dim(1) as usize, params, guard)?;
+    let ops = MlxOps { as_torch: matches!(noise, DrawNoise::Exponential(_)) };
+    let warped = warp(&ops, logits.clone(), logits.dim(1) as usize, params, guard)?;
     if params.is_greedy() {
         return argmax_axis(&warped, -1, false);
     }

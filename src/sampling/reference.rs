@@ -28,6 +28,25 @@ impl LogitOps for Plain {
         Ok(kth_largest(logits, k))
     }
 
+    fn top_p_floor(&self, logits: &Vec<f32>, top_p: f64) -> Result<f32, Infallible> {
+        let mut sorted = logits.clone();
+        sorted.sort_unstable_by(f32::total_cmp);
+        // PyTorch's cumsum adds in float64 and stores float32.
+        let mut sum = 0.0;
+        let removed = softmax(&sorted).into_iter().take_while(|p| {
+            sum += f64::from(*p);
+            sum as f32 <= (1.0 - top_p) as f32
+        });
+        Ok(sorted[removed.count().min(sorted.len() - 1)])
+    }
+
+    fn min_p_floor(&self, logits: &Vec<f32>, min_p: f64) -> Result<f32, Infallible> {
+        let probabilities = softmax(logits);
+        let least = min_p as f32 * probabilities.iter().copied().fold(0.0, f32::max);
+        let kept = logits.iter().zip(&probabilities).filter(|(_, p)| **p >= least);
+        Ok(kept.map(|(l, _)| *l).fold(f32::INFINITY, f32::min))
+    }
+
     fn mask_below(&self, mut logits: Vec<f32>, floor: f32) -> Result<Vec<f32>, Infallible> {
         logits.iter_mut().filter(|l| **l < floor).for_each(|l| *l = f32::NEG_INFINITY);
         Ok(logits)
@@ -40,13 +59,21 @@ pub fn warp(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>) -
     warped
 }
 
-/// The smallest of `logits` `[V]`, divided by the temperature, that `cut` keeps; `None` if these settings cut nothing.
+/// The smallest of `logits` `[V]`, divided by the temperature, that `cut` keeps after the cuts before it; `None` if these settings cut
+/// nothing.
 pub fn floor(cut: Cut, logits: &[f32], params: SamplingParams) -> Option<f32> {
     if !cut.is_active(params, logits.len()) {
         return None;
     }
-    let Ok(divided) = Plain.divide(logits.to_vec(), params.temperature);
-    let Ok(floor) = cut.floor(&Plain, &divided, params);
+    let Ok(mut row) = Plain.divide(logits.to_vec(), params.temperature);
+    for before in Cut::ALL.into_iter().take_while(|before| *before != cut) {
+        if before.is_active(params, logits.len()) {
+            let Ok(floor) = before.floor(&Plain, &row, params);
+            let Ok(cut) = Plain.mask_below(row, floor);
+            row = cut;
+        }
+    }
+    let Ok(floor) = cut.floor(&Plain, &row, params);
     Some(floor)
 }
 
@@ -114,6 +141,22 @@ mod tests {
         let guard = RangeGuard::new(1, 2).unwrap();
         let warped = warp(&[5.0, 4.0, 3.0, 2.0, 1.0], SamplingParams::new(0.9, 3), Some(guard));
         assert_eq!(kept(&warped), [0, 3, 4]);
+    }
+
+    #[test]
+    fn top_p_keeps_the_token_that_reaches_the_sum_and_min_p_its_equals() {
+        let logits = [0.5f32, 0.25, 0.125, 0.125].map(f32::ln);
+        let kept_by =
+            |top_p, min_p| kept(&warp(&logits, SamplingParams { top_p, min_p, ..SamplingParams::new(1.0, 4) }, None));
+        assert_eq!(kept_by(0.6, 0.0), [0, 1]);
+        assert_eq!(kept_by(0.8, 0.0), [0, 1, 2, 3], "tokens as likely as the last one stay");
+        assert_eq!(kept_by(0.0, 0.0), [0], "the most likely token is never cut");
+        assert_eq!(kept_by(1.0, 0.4), [0, 1]);
+        assert_eq!(kept_by(1.0, 1.0), [0]);
+        // Top-p sums what top-k left over.
+        let after_top_k = SamplingParams { top_p: 0.65, ..SamplingParams::new(1.0, 2) };
+        assert_eq!(kept(&warp(&logits, after_top_k, None)), [0]);
+        assert_eq!(floor(Cut::TopP, &logits, after_top_k), Some(logits[0]));
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub trait LogitOps {
     fn mask(&self, logits: Self::Row, mask: Vec<bool>) -> Result<Self::Row, Self::Error>;
     /// The k-th largest logit, 1 being the largest.
     fn kth_largest(&self, logits: &Self::Row, k: usize) -> Result<Self::Scalar, Self::Error>;
+    /// The smallest logit that top-p keeps: transformers' `TopPLogitsWarper` removes tokens from the least likely up while their
+    /// probabilities sum to at most `1 - top_p`, but never the most likely one.
+    fn top_p_floor(&self, logits: &Self::Row, top_p: f64) -> Result<Self::Scalar, Self::Error>;
+    /// The smallest logit whose probability is at least `min_p` times the largest (transformers' `MinPLogitsWarper`).
+    fn min_p_floor(&self, logits: &Self::Row, min_p: f64) -> Result<Self::Scalar, Self::Error>;
     /// -inf where a logit is strictly below `floor`.
     fn mask_below(&self, logits: Self::Row, floor: Self::Scalar) -> Result<Self::Row, Self::Error>;
 }
@@ -28,26 +33,36 @@ pub trait LogitOps {
 pub enum Cut {
     /// Keeps the `top_k` largest logits; ties at the last place stay (transformers' `TopKLogitsWarper`).
     TopK,
+    /// Keeps the most likely tokens whose probabilities first sum to `top_p` (Holtzman et al. 2020). Tokens as likely as the last one
+    /// stay; transformers keeps some of them, by the order of its sort.
+    TopP,
+    /// Keeps tokens of at least `min_p` times the probability of the most likely one (Nguyen et al. 2024).
+    MinP,
 }
 
 impl Cut {
-    /// Every cut, in the order in which they apply.
-    pub const ALL: [Self; 1] = [Self::TopK];
+    /// Every cut, in the order in which they apply: transformers'.
+    pub const ALL: [Self; 3] = [Self::TopK, Self::TopP, Self::MinP];
 
     /// Whether these settings cut anything of `vocab` tokens. A greedy draw cuts nothing.
     pub fn is_active(self, params: SamplingParams, vocab: usize) -> bool {
-        match self {
-            Self::TopK => !params.is_greedy() && params.top_k < vocab,
-        }
+        let cuts = match self {
+            Self::TopK => params.top_k < vocab,
+            Self::TopP => params.top_p < 1.0,
+            Self::MinP => params.min_p > 0.0,
+        };
+        cuts && !params.is_greedy()
     }
 
-    /// The smallest logit that is kept, for logits that are divided by the temperature.
+    /// The smallest logit that is kept, for logits that are divided by the temperature and cut by all cuts before.
     ///
     /// # Errors
     /// Errors of the backend.
     pub fn floor<O: LogitOps>(self, ops: &O, logits: &O::Row, params: SamplingParams) -> Result<O::Scalar, O::Error> {
         match self {
             Self::TopK => ops.kth_largest(logits, params.top_k),
+            Self::TopP => ops.top_p_floor(logits, params.top_p),
+            Self::MinP => ops.min_p_floor(logits, params.min_p),
         }
     }
 }

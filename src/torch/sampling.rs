@@ -28,6 +28,19 @@ impl LogitOps for TorchOps {
         largest.f_narrow(0, k as i64 - 1, 1)
     }
 
+    fn top_p_floor(&self, logits: &Tensor, top_p: f64) -> TorchResult<Tensor> {
+        let (sorted, _) = logits.f_sort(-1, false)?;
+        let removed = sorted.f_softmax(-1, Kind::Float)?.f_cumsum(-1, Kind::Float)?.f_le(1.0 - top_p)?;
+        let kept = sorted.f_masked_fill(&removed, f64::INFINITY)?;
+        kept.f_amin([-1i64].as_slice(), true)?.f_minimum(&sorted.f_amax([-1i64].as_slice(), true)?)
+    }
+
+    fn min_p_floor(&self, logits: &Tensor, min_p: f64) -> TorchResult<Tensor> {
+        let probabilities = logits.f_softmax(-1, Kind::Float)?;
+        let least = probabilities.f_amax([-1i64].as_slice(), true)?.f_mul_scalar(min_p)?;
+        logits.f_masked_fill(&probabilities.f_lt_tensor(&least)?, f64::INFINITY)?.f_amin([-1i64].as_slice(), true)
+    }
+
     fn mask_below(&self, logits: Tensor, floor: Tensor) -> TorchResult<Tensor> {
         let below = logits.f_lt_tensor(&floor)?;
         logits.f_masked_fill(&below, f64::NEG_INFINITY)

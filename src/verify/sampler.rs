@@ -7,10 +7,13 @@ use crate::error::Result;
 use crate::mlx;
 use crate::sampling::noise::TorchNoise;
 use crate::sampling::reference::{kth_largest, sample_token, softmax, warp};
+use crate::sampling::warp::Cut;
 use crate::torch::sampling as torch;
 
 const TEMPERATURES: [f64; 7] = [0.1, 0.3, 0.6, 0.9, 1.0, 1.5, 2.0];
 const TOP_K: [usize; 4] = [1, 5, 50, usize::MAX];
+/// Top-p and min-p of the draws.
+const P: [(f64, f64); 4] = [(1.0, 0.0), (0.9, 0.0), (1.0, 0.05), (0.7, 0.02)];
 /// Draws per graph of MLX.
 const BATCH: usize = 200;
 
@@ -64,7 +67,7 @@ pub(super) fn check(config: &VerifyConfig, vocab: usize, results: &mut VerifyRes
     Ok(())
 }
 
-/// Draw `n` of a fixed list that cycles through vocabularies, temperatures, top-k and kinds of logits.
+/// Draw `n` of a fixed list that cycles through vocabularies, temperatures, top-k, kinds of logits, top-p and min-p.
 fn case(n: usize, vocab: usize) -> Case {
     let v = [vocab, 67, 2_051][n % 3];
     let seed = 1_000_000 + n as u64;
@@ -73,7 +76,8 @@ fn case(n: usize, vocab: usize) -> Case {
     let mut logits: Vec<f32> =
         (0..v).map(|_| (2.5 * (random.next_f64().max(1e-300) / random.next_f64().max(1e-300)).ln()) as f32).collect();
     let (temperature, top_k) = (TEMPERATURES[n / 3 % TEMPERATURES.len()], TOP_K[n / 21 % TOP_K.len()].min(v));
-    let params = SamplingParams::new(temperature, top_k);
+    let (top_p, min_p) = P[n / 420 % P.len()];
+    let params = SamplingParams { top_p, min_p, ..SamplingParams::new(temperature, top_k) };
     distort(&mut logits, n / 84 % 5, params.top_k);
     let mut noise = vec![0.0; v];
     TorchNoise::new(seed).fill(&mut noise);
@@ -101,8 +105,29 @@ fn margin(case: &Case, a: u32, b: u32) -> (f64, f64) {
     let warped = warp(&case.logits, case.params, None);
     let probabilities = softmax(&warped);
     let max = f64::from(warped.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let unit = f64::from(f32::EPSILON) / 2.0;
+    if let Some(border) = border(&case.logits, case.params, &warped, [a, b]) {
+        return (border, 8.0 * unit);
+    }
     let score = |id: u32| f64::from(probabilities[id as usize]).ln() - f64::from(case.noise[id as usize]).ln();
     let depth = |id: u32| (max - f64::from(warped[id as usize])).abs();
-    let unit = f64::from(f32::EPSILON) / 2.0;
     ((score(b) - score(a)).abs(), 4.0 * (depth(a).max(depth(b)) + 6.0) * unit)
+}
+
+/// How close the mass of one of `ids` is to the border of top-p or min-p, relative to the whole, where exactly one of them is cut: the
+/// softmax that these cuts compare is rounded differently in two implementations.
+fn border(logits: &[f32], params: SamplingParams, warped: &[f32], ids: [u32; 2]) -> Option<f64> {
+    let [a, b] = ids.map(|id| warped[id as usize].is_finite());
+    let id = ids[usize::from(a)] as usize;
+    let before = warp(logits, SamplingParams { top_p: 1.0, min_p: 0.0, ..params }, None);
+    if a == b || !before[id].is_finite() {
+        return None;
+    }
+    let probabilities = softmax(&before);
+    let up_to: f64 = probabilities.iter().filter(|p| **p <= probabilities[id]).map(|p| f64::from(*p)).sum();
+    let largest = f64::from(probabilities.iter().copied().fold(0.0, f32::max));
+    let distances =
+        [(Cut::TopP, up_to - (1.0 - params.top_p)), (Cut::MinP, f64::from(probabilities[id]) / largest - params.min_p)];
+    let active = distances.into_iter().filter(|(cut, _)| cut.is_active(params, logits.len()));
+    active.map(|(_, distance)| distance.abs()).min_by(f64::total_cmp)
 }
