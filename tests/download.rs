@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use csm_studio::checkpoint::{Checkpoint, CheckpointSpec};
-use csm_studio::download::{DownloadSpec, Downloaded, Progress, download};
+use csm_studio::download::{DownloadSpec, Downloaded, Progress, download, plan};
 use csm_studio::error::Error;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use crate::support::golden::Golden;
 
 /// What the server does with a request for a file, the first time or ever.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Trouble {
+pub enum Trouble {
     /// Sends this many bytes and closes the connection, as often as it is asked before there is more.
     Cut(usize),
     /// Sends this many bytes and then nothing, once.
@@ -35,12 +35,12 @@ enum Trouble {
     Status(u16, usize),
 }
 
-struct Server {
-    endpoint: String,
+pub struct Server {
+    pub endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-type Files = HashMap<String, Vec<u8>>;
+pub type Files = HashMap<String, Vec<u8>>;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -65,7 +65,7 @@ fn listing(files: &Files) -> String {
     serde_json::json!({"sha": COMMIT, "siblings": siblings}).to_string()
 }
 
-fn serve(files: Files, troubles: HashMap<&'static str, Trouble>) -> Server {
+pub fn serve(files: Files, troubles: HashMap<&'static str, Trouble>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let requests = Arc::new(Mutex::new(Vec::new()));
@@ -158,7 +158,7 @@ fn answer(
 }
 
 /// The golden `mini` as sesame/csm-1b is published: weights named by the config, and unneeded copies next to them.
-fn repository() -> Files {
+pub fn repository() -> Files {
     let folder = Golden::read("mini").build();
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     let mut config: serde_json::Value = serde_json::from_slice(&read("config.json")).unwrap();
@@ -193,7 +193,7 @@ fn run(server: &Server, cache: &Path) -> (Result<Downloaded, Error>, Vec<Progres
     (result, seen)
 }
 
-const WEIGHTS: &str = "transformers.safetensors";
+pub const WEIGHTS: &str = "transformers.safetensors";
 
 fn assert_complete(server: &Server, cache: &Path) -> Vec<Progress> {
     let (result, seen) = run(server, cache);
@@ -263,6 +263,28 @@ fn wrong_bytes_are_noticed() {
             "an incomplete snapshot is not the current one"
         );
     }
+}
+
+#[test]
+fn a_plan_says_what_would_be_fetched_and_removes_what_is_unfinished() {
+    let (server, cache) =
+        (serve(repository(), HashMap::from([(WEIGHTS, Trouble::Cut(100_000))])), TempDir::new().unwrap());
+    let spec = spec(&server, cache.path());
+    let before = plan(&spec, &|| false).unwrap();
+    let sizes = |names: &[&str]| names.iter().map(|name| repository()[*name].len() as u64).sum::<u64>();
+    let small = sizes(&["config.json", "tokenizer.json"]);
+    assert_eq!((before.repository.as_str(), before.files), ("sesame/csm-1b", 3));
+    assert_eq!((before.bytes, before.present), (small + sizes(&[WEIGHTS]), small));
+    // It is cancelled after the first bytes of the weights.
+    let began = std::cell::Cell::new(false);
+    let result = download(&spec, &|| began.get(), &mut |progress| {
+        began.set(matches!(progress, Progress::Bytes { file, .. } if file == WEIGHTS));
+    });
+    assert!(matches!(result, Err(Error::Cancelled)));
+    let paused = plan(&spec, &|| false).unwrap();
+    assert!(paused.present > small && paused.present < paused.bytes);
+    paused.discard_unfinished().unwrap();
+    assert_eq!(plan(&spec, &|| false).unwrap().present, small);
 }
 
 /// A file that was damaged on the disk and kept its length.

@@ -38,6 +38,17 @@ pub(crate) fn repository(id: &str) -> Option<(&str, &str)> {
     (valid(owner) && valid(name)).then_some((owner, name))
 }
 
+/// Ids of all repositories in the cache.
+pub(super) fn ids() -> Vec<String> {
+    let entries = std::fs::read_dir(folder()).into_iter().flatten().flatten();
+    let id = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (owner, repository) = name.strip_prefix("models--")?.split_once("--")?;
+        Some(format!("{owner}/{repository}"))
+    };
+    entries.filter_map(id).collect()
+}
+
 /// The folder of a repository in the cache, in whatever case it is written there.
 fn cached(owner: &str, name: &str) -> Option<PathBuf> {
     let wanted = format!("models--{owner}--{name}");

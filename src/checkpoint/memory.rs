@@ -15,17 +15,22 @@ impl Checkpoint {
         }
     }
 
+    /// Bytes of the language model in MLX's engine when it computes in `precision`.
+    pub(super) fn language_model_bytes(&self, precision: Dtype) -> usize {
+        self.weight_bytes("", precision) - self.weight_bytes("codec_model.", precision)
+    }
+
     /// Checks that the language model fits into free memory, unless it is to be loaded anyway. `unpacked`: the
     /// engine expands quantised weights.
     ///
     /// # Errors
     /// [`Error::Unavailable`] with both numbers.
     pub fn check_memory(&self, precision: Dtype, unpacked: bool) -> Result<()> {
-        let bytes = |prefix| match unpacked {
-            true => self.tensors.size(prefix, precision).0 * precision.size(),
-            false => self.weight_bytes(prefix, precision),
+        let unpacked_bytes = |prefix| self.tensors.size(prefix, precision).0 * precision.size();
+        let needed = match unpacked {
+            true => unpacked_bytes("") - unpacked_bytes("codec_model."),
+            false => self.language_model_bytes(precision),
         };
-        let needed = bytes("") - bytes("codec_model.");
         check_address_space(needed as u64)?;
         let Some(memory) = machine::memory().filter(|_| !self.load_anyway) else { return Ok(()) };
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;

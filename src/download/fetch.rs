@@ -21,7 +21,7 @@ const CHUNK: usize = 256 << 10;
 /// Fetches the files of one repository.
 pub(super) struct Fetcher<'a> {
     hub: &'a Hub<'a>,
-    id: &'a str,
+    pub(super) id: &'a str,
     commit: &'a str,
     root: PathBuf,
     /// Bytes that came over the network.
@@ -37,12 +37,18 @@ impl<'a> Fetcher<'a> {
         self.root.join("blobs").join(file.digest.name())
     }
 
-    fn unfinished(&self, file: &RepositoryFile) -> PathBuf {
+    /// The folder of the snapshot.
+    pub(super) fn snapshot(&self) -> PathBuf {
+        self.root.join("snapshots").join(self.commit)
+    }
+
+    /// Where `file` is while it is being fetched.
+    pub(super) fn unfinished(&self, file: &RepositoryFile) -> PathBuf {
         self.root.join("blobs").join(format!("{}.incomplete", file.digest.name()))
     }
 
     /// Bytes of `file` that are on disk.
-    fn present(&self, file: &RepositoryFile) -> u64 {
+    pub(super) fn present(&self, file: &RepositoryFile) -> u64 {
         let length = |path: PathBuf| fs::metadata(path).map(|m| m.len()).ok();
         length(self.blob(file)).or_else(|| length(self.unfinished(file))).unwrap_or(0).min(file.size)
     }
@@ -196,7 +202,7 @@ impl<'a> Fetcher<'a> {
             let problem = format!("{:?}: expected a file's name inside the repository", file.name);
             return Err(Error::Download { what: self.id.to_owned(), problem });
         };
-        let link = self.root.join("snapshots").join(self.commit).join(relative);
+        let link = self.snapshot().join(relative);
         let error = |e| Error::write(&link, e);
         if let Some(folder) = link.parent() {
             fs::create_dir_all(folder).map_err(error)?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::fetch::Fetcher;
-use self::hub::{Hub, RepositoryFile};
+use self::hub::{Hub, Listing, RepositoryFile};
 use crate::checkpoint::{files_of_borrowed, hub_cache, needed_repositories};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, read_file, read_text, write_atomically};
@@ -65,6 +65,22 @@ impl DownloadSpec {
             backoff: Duration::from_secs(1),
             attempts: 6,
         }
+    }
+
+    fn check_online(&self) -> Result<()> {
+        match self.offline {
+            true => Err(Error::invalid("HF_HUB_OFFLINE", "it unset: the variable forbids all downloads", "1")),
+            false => Ok(()),
+        }
+    }
+
+    /// `owner/name` of the repository, and its folder in the cache.
+    fn place(&self) -> Result<(String, PathBuf)> {
+        let Some((owner, name)) = hub_cache::repository(&self.id) else {
+            let expected = "the id of a repository, such as sesame/csm-1b";
+            return Err(Error::invalid("ID", expected, format!("{:?}", self.id)));
+        };
+        Ok((format!("{owner}/{name}"), self.cache.join(format!("models--{owner}--{name}"))))
     }
 }
 
@@ -119,9 +135,7 @@ pub fn download(
     cancelled: &dyn Fn() -> bool,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<Downloaded> {
-    if spec.offline {
-        return Err(Error::invalid("HF_HUB_OFFLINE", "it unset: the variable forbids all downloads", "1"));
-    }
+    spec.check_online()?;
     let hub = Hub::new(spec)?;
     let (folder, mut received) = repository(&hub, spec, cancelled, observer)?;
     let mut borrowed = Vec::new();
@@ -135,6 +149,57 @@ pub fn download(
     Ok(Downloaded { folder, borrowed, received })
 }
 
+/// The files of a repository that a download would fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Name of the repository.
+    pub repository: String,
+    /// Number of files.
+    pub files: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Bytes of those that are on disk.
+    pub present: u64,
+    /// Files of the cache in which unfinished downloads are.
+    unfinished: Vec<PathBuf>,
+}
+
+/// Asks the server what [`download`] would fetch of `spec`'s own repository. Its small files are fetched for that.
+///
+/// # Errors
+/// As [`download`].
+pub fn plan(spec: &DownloadSpec, cancelled: &dyn Fn() -> bool) -> Result<Plan> {
+    spec.check_online()?;
+    let hub = Hub::new(spec)?;
+    let (id, root) = spec.place()?;
+    let listing = hub.listing(&id, cancelled, &mut |_| {})?;
+    let mut fetcher = Fetcher::new(&hub, &id, &listing.commit, root);
+    let files = choose_files(&mut fetcher, &listing, cancelled, &mut |_| {})?;
+    Ok(Plan {
+        files: files.len(),
+        bytes: files.iter().map(|f| f.size).sum(),
+        present: files.iter().map(|f| fetcher.present(f)).sum(),
+        unfinished: files.iter().map(|f| fetcher.unfinished(f)).collect(),
+        repository: id,
+    })
+}
+
+impl Plan {
+    /// Removes what an ended download of these files has left unfinished. Complete files stay.
+    ///
+    /// # Errors
+    /// [`Error::Write`] for a file that cannot be removed.
+    pub fn discard_unfinished(&self) -> Result<()> {
+        for path in &self.unfinished {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::write(path, e)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Fetches one repository: its snapshot's folder, and the bytes received.
 fn repository(
     hub: &Hub<'_>,
@@ -142,11 +207,7 @@ fn repository(
     cancelled: &dyn Fn() -> bool,
     observer: &mut dyn FnMut(Progress),
 ) -> Result<(PathBuf, u64)> {
-    let Some((owner, name)) = hub_cache::repository(&spec.id) else {
-        return Err(Error::invalid("ID", "the id of a repository, such as sesame/csm-1b", format!("{:?}", spec.id)));
-    };
-    let id = format!("{owner}/{name}");
-    let root = spec.cache.join(format!("models--{owner}--{name}"));
+    let (id, root) = spec.place()?;
     let listing = match hub.listing(&id, cancelled, observer) {
         Ok(listing) => listing,
         // A repository in the cache needs no network.
@@ -161,20 +222,9 @@ fn repository(
         }
         Err(e) => return Err(e),
     };
-    let snapshot = root.join("snapshots").join(&listing.commit);
     let mut fetcher = Fetcher::new(hub, &id, &listing.commit, root.clone());
-    let small: Vec<&RepositoryFile> = listing.files.iter().filter(|f| is_small_file(&f.name)).collect();
-    fetcher.check_disk(&small)?;
-    // Their bytes are part of the plan that follows.
-    fetcher.fetch_all(&small, cancelled, &mut |progress| {
-        if matches!(progress, Progress::Retry { .. }) {
-            observer(progress);
-        }
-    })?;
-    let names: BTreeSet<&str> = listing.files.iter().map(|f| f.name.as_str()).collect();
-    let wanted = weight_names(&id, &snapshot, &names)?;
-    let files: Vec<&RepositoryFile> =
-        listing.files.iter().filter(|f| wanted.contains(&f.name) || is_small_file(&f.name)).collect();
+    let snapshot = fetcher.snapshot();
+    let files = choose_files(&mut fetcher, &listing, cancelled, observer)?;
     let bytes = files.iter().map(|f| f.size).sum();
     observer(Progress::Planned { repository: id.clone(), files: files.len(), bytes });
     fetcher.check_disk(&files)?;
@@ -184,6 +234,26 @@ fn repository(
     std::fs::create_dir_all(reference.parent().unwrap_or(&root)).map_err(|e| Error::write(&root, e))?;
     write_atomically(&reference, listing.commit.as_bytes())?;
     Ok((snapshot, fetcher.received))
+}
+
+/// The files that a checkpoint of this repository needs. The small ones, which name the others, are fetched.
+fn choose_files<'a>(
+    fetcher: &mut Fetcher<'_>,
+    listing: &'a Listing,
+    cancelled: &dyn Fn() -> bool,
+    observer: &mut dyn FnMut(Progress),
+) -> Result<Vec<&'a RepositoryFile>> {
+    let small: Vec<&RepositoryFile> = listing.files.iter().filter(|f| is_small_file(&f.name)).collect();
+    fetcher.check_disk(&small)?;
+    // Their bytes are part of the plan that follows.
+    fetcher.fetch_all(&small, cancelled, &mut |progress| {
+        if matches!(progress, Progress::Retry { .. }) {
+            observer(progress);
+        }
+    })?;
+    let names: BTreeSet<&str> = listing.files.iter().map(|f| f.name.as_str()).collect();
+    let wanted = weight_names(fetcher.id, &fetcher.snapshot(), &names)?;
+    Ok(listing.files.iter().filter(|f| wanted.contains(&f.name) || is_small_file(&f.name)).collect())
 }
 
 /// Small files that a checkpoint may need; all others are weights or not needed.

@@ -2,6 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use super::catalogue::CatalogueCommand;
 use super::comparison::ComparisonCommand;
 use super::composer::{ComposerCommand, TurnId};
 use super::inspector::{InspectorCommand, TimeAxis};
@@ -30,6 +31,7 @@ pub enum Command {
     /// To the test bench.
     TestBench(TestBenchCommand),
     Models(ModelsCommand),
+    Catalogue(CatalogueCommand),
     Preferences(PreferencesCommand),
     Shell(ShellCommand),
     /// Dismiss the notification with this index.
@@ -54,6 +56,7 @@ from_owner_commands!(
     Library: LibraryCommand,
     TestBench: TestBenchCommand,
     Models: ModelsCommand,
+    Catalogue: CatalogueCommand,
     Preferences: PreferencesCommand,
     Shell: ShellCommand,
 );
@@ -181,6 +184,10 @@ pub static COMMANDS: &[NamedCommand] = &[
         Some(_) => to(ComposerCommand::StopRecording),
     }),
     named("Open a checkpoint folder…", None, |_| to(ShellCommand::Ask(Dialog::Model))),
+    named("Choose a folder of an adapter…", None, |s| {
+        to(ShellCommand::Ask(Dialog::Adapter)).filter(|_| s.models.is_ready())
+    }),
+    named("Models…", None, |_| request(PanelRequest::ToggleModels)),
     named("Use the demo voice", None, |_| to(ModelsCommand::Open(CheckpointSpec::default()))),
     named("Louder", key(COMMAND, Key::ArrowUp), |s| change_volume(s, 0.1)),
     named("Quieter", key(COMMAND, Key::ArrowDown), |s| change_volume(s, -0.1)),

@@ -2,6 +2,7 @@
 //! time.
 
 mod app;
+pub mod catalogue;
 mod command;
 pub mod comparison;
 pub mod composer;

@@ -10,7 +10,7 @@ use super::preferences::PreferencesCommand;
 use super::session::{Owner, Session};
 use super::tasks::{Key, SPEAK, Tasks};
 use crate::alignment::{known_heads, tracking};
-use crate::checkpoint::{Checkpoint, CheckpointSpec};
+use crate::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
 use crate::data::{AttentionHead, ClipSpec, MIMI_SAMPLE_RATE, ModelDims, ModelInfo, Prompt, WordTracking};
 use crate::error::{Error, Result};
 use crate::worker::WorkerHandle;
@@ -53,6 +53,8 @@ pub struct Models {
 pub enum ModelsCommand {
     /// Open a checkpoint instead of the current one. A take that is being made is kept as far as it is.
     Open(CheckpointSpec),
+    /// Open the current checkpoint with another adapter, or with none.
+    SetAdapter(Option<AdapterSpec>),
 }
 
 /// Data that [`Models`] may read.
@@ -71,12 +73,12 @@ impl Owner for Models {
     }
 
     fn handle(&mut self, command: ModelsCommand, cx: &mut ModelsContext<'_>) {
-        match command {
-            ModelsCommand::Open(spec) => {
-                cx.effects.send(ComposerCommand::Stop);
-                self.next = Some(spec);
-            }
-        }
+        let spec = match command {
+            ModelsCommand::Open(spec) => spec,
+            ModelsCommand::SetAdapter(adapter) => CheckpointSpec { adapter, ..self.spec.clone() },
+        };
+        cx.effects.send(ComposerCommand::Stop);
+        self.next = Some(spec);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::catalogue::Catalogue;
 use super::command::Command;
 use super::comparison::Comparison;
 use super::composer::{Composer, Draft, DraftFile};
@@ -99,6 +100,8 @@ pub(super) trait Owner: Sized + 'static {
 pub struct Session {
     pub preferences: Preferences,
     pub models: Models,
+    /// Models on this machine, and downloads.
+    pub catalogue: Catalogue,
     /// The conversation and the settings of the next take.
     pub composer: Composer,
     pub inspector: Inspector,
@@ -142,6 +145,7 @@ impl Session {
             comparison: Comparison::default(),
             library: Library::new(store, paths),
             test_bench: TestBench::default(),
+            catalogue: Catalogue::default(),
             shell: Shell::default(),
             notifications: Notifications::default(),
             tasks: Tasks::new(wake),
@@ -182,6 +186,7 @@ impl Session {
             Command::Comparison(command) => self.handle::<Comparison>(command),
             Command::Library(command) => self.handle::<Library>(command),
             Command::TestBench(command) => self.handle::<TestBench>(command),
+            Command::Catalogue(command) => self.handle::<Catalogue>(command),
             Command::Models(command) => self.handle::<Models>(command),
             Command::Preferences(command) => self.handle::<Preferences>(command),
             Command::Shell(command) => self.handle::<Shell>(command),

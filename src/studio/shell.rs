@@ -14,7 +14,7 @@ use super::session::{Owner, Session};
 use super::tasks::{Key, Tasks};
 use super::test_bench::{TestBenchCommand, TestRequest};
 use crate::audio::recording::EXTENSIONS;
-use crate::checkpoint::CheckpointSpec;
+use crate::checkpoint::{AdapterSpec, CheckpointSpec};
 use crate::data::TOKEN_FILE_EXTENSIONS;
 
 const REVEAL: Key = Key("reveal");
@@ -29,6 +29,8 @@ pub enum Dialog {
     VoicePrompt,
     /// The folder of a checkpoint.
     Model,
+    /// The folder of an adapter for the open model.
+    Adapter,
     /// A file to open.
     Open,
     /// Where to write an export.
@@ -45,6 +47,7 @@ impl Dialog {
         Key(match self {
             Self::VoicePrompt => "choose voice prompt",
             Self::Model => "choose model",
+            Self::Adapter => "choose adapter",
             Self::Open => "choose file",
             Self::Export(_) => "choose export file",
             Self::Test(_) => "choose test file",
@@ -57,6 +60,7 @@ impl Dialog {
         match self {
             Self::VoicePrompt => ComposerCommand::SetVoicePrompt(path).into(),
             Self::Model => ModelsCommand::Open(CheckpointSpec { path: Some(path), ..CheckpointSpec::default() }).into(),
+            Self::Adapter => ModelsCommand::SetAdapter(Some(AdapterSpec { folder: path, strength: 1.0 })).into(),
             Self::Open => LibraryCommand::Open(path).into(),
             Self::FolderOfTakes => LibraryCommand::WriteElsewhere(path).into(),
             Self::Export(export) => {
@@ -91,6 +95,8 @@ pub enum PanelRequest {
     ToggleKeys,
     /// Open or close the settings.
     ToggleSettings,
+    /// Show or hide the models.
+    ToggleModels,
     /// Show or hide the licences.
     ToggleLicences,
     /// Show or hide the command palette.
@@ -208,6 +214,7 @@ fn ask(dialog: Dialog, cx: &mut ShellContext<'_>) {
             Box::pin(window.add_filter("Recordings", EXTENSIONS).pick_file())
         }
         Dialog::Model => Box::pin(window.set_title("Checkpoint folder").pick_folder()),
+        Dialog::Adapter => Box::pin(window.set_title("Adapter folder").pick_folder()),
         Dialog::FolderOfTakes => Box::pin(window.set_title("Folder for the takes").pick_folder()),
         Dialog::Open => {
             let extensions = [TOKEN_FILE_EXTENSIONS, EXTENSIONS].concat();

@@ -10,6 +10,7 @@ mod lanes;
 mod licences;
 mod listening_test;
 mod model_menu;
+mod models;
 mod notifications;
 mod palette;
 mod problems;
@@ -94,6 +95,7 @@ pub(super) fn panels() -> Vec<Box<dyn Panel>> {
         Box::new(notifications::NotificationList),
         Box::new(keys::Keys::default()),
         Box::new(licences::Licences::default()),
+        Box::new(models::ModelsPanel::default()),
         Box::new(palette::Palette::default()),
         Box::new(test_form::TestFormPanel),
         Box::new(listening_test::ListeningTestPanel::default()),

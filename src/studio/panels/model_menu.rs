@@ -9,7 +9,7 @@ use crate::checkpoint::CheckpointSpec;
 use crate::studio::command::Commands;
 use crate::studio::models::ModelsCommand;
 use crate::studio::session::Session;
-use crate::studio::shell::{Dialog, ShellCommand};
+use crate::studio::shell::{Dialog, PanelRequest, ShellCommand};
 use crate::studio::theme::icon;
 
 /// A button with the name of the model, and a menu of others.
@@ -46,6 +46,10 @@ fn choices_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     open(ui, "Use the demo voice".into(), None);
     for path in &session.preferences.settings.recent_models {
         open(ui, format!("Open {}", path.display()), Some(path.clone()));
+    }
+    if ui.button("Models…").on_hover_text("Downloads, adapters, and the models on this machine").clicked() {
+        commands.push(ShellCommand::Request(PanelRequest::ToggleModels));
+        ui.close();
     }
     if ui.button("Open a checkpoint folder…").clicked() {
         commands.push(ShellCommand::Ask(Dialog::Model));

@@ -141,6 +141,7 @@ impl Panel for Takes {
             | PanelRequest::OpenTab(_)
             | PanelRequest::FocusPanel(_)
             | PanelRequest::ToggleKeys
+            | PanelRequest::ToggleModels
             | PanelRequest::ToggleLicences
             | PanelRequest::ToggleSettings
             | PanelRequest::TogglePalette

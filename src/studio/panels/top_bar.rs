@@ -6,6 +6,7 @@ use egui::{Align, Context, Id, Label, Layout, Popup, PopupCloseBehavior, RichTex
 use super::model_menu::model_menu_ui;
 use super::{Panel, Slot};
 use crate::studio::command::{Commands, key_of};
+use crate::studio::models::describe_bytes;
 use crate::studio::monitor::MonitorCommand;
 use crate::studio::preferences::PreferencesCommand;
 use crate::studio::session::Session;
@@ -70,6 +71,9 @@ fn status_ui(ui: &mut Ui, session: &Session) {
         Some(RichText::new("● Speaking").color(palette.ok))
     } else if session.is_recomputing() {
         Some(RichText::new(format!("● Analysing {}/{}", clip.steps.len(), clip.clip.codes.len())).color(palette.accent))
+    } else if let Some(fetched) = session.catalogue.fetched() {
+        let progress = describe_bytes(fetched.done, fetched.bytes);
+        Some(RichText::new(format!("Downloading {progress}")).color(palette.accent))
     } else {
         // A failure is shown instead of the clip.
         let status = session.models.status().filter(|_| session.models.failure().is_none());
