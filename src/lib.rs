@@ -10,7 +10,7 @@
 //!   7   alignment
 //!   6   worker   quantize   verify   fuzzing
 //!   5   download   mlx   torch   takes   listen   report
-//!   4   analysis   checkpoint   acoustics
+//!   4   analysis   checkpoint   voices   acoustics
 //!   3   machine   sampling   engine   audio
 //!   2   diagnostics   text   data
 //!   1   files   recogniser
@@ -112,4 +112,5 @@ pub mod torch;
 #[cfg(feature = "torch")]
 #[warn(clippy::wildcard_enum_match_arm)]
 pub mod verify;
+pub mod voices;
 pub mod worker;

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("torch", &["checkpoint", "data", "engine", "error", "sampling"]),
     ("audio", &["data", "error", "files"]),
     ("takes", &["analysis", "audio", "data", "error", "files"]),
+    ("voices", &["audio", "data", "error", "files"]),
     ("worker", &["analysis", "checkpoint", "data", "engine", "error", "machine", "mlx", "takes", "torch"]),
     ("alignment", &["analysis", "checkpoint", "data", "engine", "error", "files", "worker"]),
     ("quantize", &["analysis", "checkpoint", "data", "engine", "error", "files", "mlx", "sampling"]),
@@ -90,6 +91,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "takes",
             "text",
             "torch",
+            "voices",
             "worker",
         ],
     ),
@@ -117,6 +119,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "takes",
             "text",
             "verify",
+            "voices",
             "worker",
         ],
     ),
@@ -134,6 +137,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("catalogue", "Catalogue"),
     ("preferences", "Preferences"),
     ("shell", "Shell"),
+    ("voices", "Voices"),
 ];
 
 /// Files and folders that may start threads.

@@ -105,20 +105,28 @@
     if (n !== null && position > from) (heard[n] ??= []).push([from, position]);
     return position;
   }
-  function start(buffer, n, from, delay) {
+  // `part`: seconds of a word that is played again and again.
+  function start(buffer, n, from, delay, part = null) {
     const source = new AudioBufferSourceNode(context, { buffer }), gain = new GainNode(context, { gain: 0 });
     const at = context.currentTime + delay;
     gain.gain.setValueAtTime(0, at);
     gain.gain.linearRampToValueAtTime(1, at + FADE);
     source.connect(gain).connect(context.destination);
+    if (part) Object.assign(source, { loop: true, loopStart: part[0], loopEnd: part[1] });
     source.start(at, from);
     source.onended = () => { stop(); mark(); };
-    playing = { source, gain, button: n, begun: at - from, from, length: buffer.duration };
+    playing = { source, gain, button: n, begun: at - from, from, length: part ? part[1] : buffer.duration };
   }
   function play(n) {
     const switching = playing !== null && playing.button !== n;
     const position = stop();
     const buffer = buffers[sounds()[n]];
+    if (current.word !== null) {
+      const [, from, to] = wordsOf(n)[current.word];
+      start(buffer, n, from, switching ? FADE : 0, [from, to]);
+      current.last = n;
+      return mark();
+    }
     // Another button continues at the same moment; the same one begins again.
     start(buffer, n, switching && position < buffer.duration ? position : 0, switching ? FADE : 0);
     current.last = n;
@@ -144,6 +152,12 @@
   };
   const missing = () => sounds().map((_, n) => n).filter((n) => !wasHeard(n));
   const unrated = () => sliders ? trial().stimuli.map((_, n) => n).filter((n) => current.values[n] === undefined) : [];
+  // Words that all sounds of the trial say.
+  const wordsOf = (n) => test.words[sounds()[n]];
+  const words = () => {
+    const texts = sounds().map((_, n) => wordsOf(n).map(([word]) => word));
+    return texts.every((all) => all.length === texts[0].length && all.every((word, i) => word === texts[0][i])) ? texts[0] : [];
+  };
   let current = null;
 
   // Screens before the trials, in their order.
@@ -266,7 +280,7 @@
     if (stopped) return;
     if (!trial()) return finish();
     const n = results.answers.length, all = list().length;
-    current = { started: performance.now(), values: [], last: null };
+    current = { started: performance.now(), values: [], last: null, word: null };
     heard = [];
     screenOf(test.question);
     const bar = element("progress", undefined, screen, { max: all, value: n });
@@ -278,6 +292,17 @@
       const made = button(`▶ ${name(k)}`, row, () => play(k));
       made.setAttribute("aria-keyshortcuts", String(k + 1));
     });
+    if (words().length) {
+      const loops = element("div", undefined, screen, { className: "words" });
+      element("span", t("loopWord"), loops, { className: "weak" });
+      words().forEach((word, k) => {
+        const made = button(word, loops, () => {
+          current.word = current.word === k ? null : k;
+          if (current.word === null) { stop(); mark(); } else play(current.last ?? 0);
+        });
+        made.setAttribute("aria-pressed", "false");
+      });
+    }
     if (sliders) trial().stimuli.forEach((_, k) => scale(k));
     const votes = element("div", undefined, screen, { className: "votes" });
     for (const { label, choice, key: shortcut } of buttons) {
@@ -327,6 +352,7 @@
       b.classList.toggle("playing", playing?.button === n);
       b.classList.toggle("heard", wasHeard(n));
     });
+    screen.querySelectorAll(".words button").forEach((b, n) => { b.setAttribute("aria-pressed", String(current.word === n)); });
     screen.querySelectorAll(".scale input").forEach((input, n) => { input.disabled = !(current.last === n || wasHeard(n)); });
     const [unheard, left] = [missing(), unrated()];
     screen.querySelectorAll(".votes button").forEach((b) => { b.disabled = unheard.length > 0 || left.length > 0; });

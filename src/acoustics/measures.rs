@@ -56,7 +56,7 @@ impl<'a> Sound<'a> {
 }
 
 /// Root mean square of windows of 32 ms every 8 ms, centred as librosa.feature.rms does it (zeros beyond both ends).
-fn levels(samples: &[f32], rate: usize) -> Vec<f64> {
+pub(super) fn levels(samples: &[f32], rate: usize) -> Vec<f64> {
     let (length, hop) = (((0.032 * rate as f64) as usize).max(1), ((HOP * rate as f64) as usize).max(1));
     let level = |t: usize| {
         let from = (t * hop).saturating_sub(length / 2);

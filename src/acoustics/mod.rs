@@ -2,6 +2,7 @@
 //! `tests/goldens/acoustics.py` holds them to librosa, mel-cepstral-distance and pyloudnorm.
 
 pub mod alignment;
+pub mod curves;
 pub mod distances;
 pub mod measures;
 pub mod pitch;

@@ -20,14 +20,14 @@ pub struct Installed {
 /// What can be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstalledKind {
-    /// A whole checkpoint.
+    /// A checkpoint with all weights.
     Checkpoint {
-        /// Number of codebooks.
+        /// Number of codebooks of a frame.
         codebooks: usize,
         /// Bytes that its language model takes in memory, in the default precision of *native*.
         memory: u64,
     },
-    /// A LoRA adapter.
+    /// A LoRA adapter, which changes a checkpoint.
     Adapter {
         /// The checkpoint that it changes, if it names one.
         base: Option<String>,

@@ -154,7 +154,7 @@ pub fn download(
 pub struct Plan {
     /// Name of the repository.
     pub repository: String,
-    /// Number of files.
+    /// Number of files that the checkpoint needs.
     pub files: usize,
     /// Bytes of all of them.
     pub bytes: u64,

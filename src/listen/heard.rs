@@ -7,21 +7,38 @@ pub(super) const HEARD_SHARE: f64 = 0.8;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heard {
     parts: Vec<Vec<(f64, f64)>>,
-    /// Button, position in its sound and time of the last start, while it plays.
-    playing: Option<(usize, f64, f64)>,
+    /// The last start, while it plays.
+    playing: Option<Playing>,
+}
+
+/// A sound that plays.
+#[derive(Clone, Copy, Debug)]
+struct Playing {
+    button: usize,
+    /// Position in its sound at the start.
+    from: f64,
+    /// Position that it does not play past.
+    to: f64,
+    /// Time of the start.
+    started: f64,
 }
 
 impl Heard {
     /// A sound starts at the position `from`, at the time `now`; all in seconds. What played before stops.
     pub(super) fn play(&mut self, button: usize, from: f64, now: f64, lengths: &[f64]) {
+        self.play_part(button, (from, f64::INFINITY), now, lengths);
+    }
+
+    /// As [`Heard::play`], of the part `from..to`, perhaps again and again.
+    pub(super) fn play_part(&mut self, button: usize, (from, to): (f64, f64), now: f64, lengths: &[f64]) {
         self.stop(now, lengths);
-        self.playing = Some((button, from.max(0.0), now));
+        self.playing = Some(Playing { button, from: from.max(0.0), to, started: now });
     }
 
     /// Stops playback.
     pub(super) fn stop(&mut self, now: f64, lengths: &[f64]) {
-        let Some((button, from, started)) = self.playing.take() else { return };
-        let end = (from + now - started).min(lengths.get(button).copied().unwrap_or(0.0));
+        let Some(Playing { button, from, to, started }) = self.playing.take() else { return };
+        let end = (from + now - started).min(to).min(lengths.get(button).copied().unwrap_or(0.0));
         self.parts.resize(self.parts.len().max(button + 1), Vec::new());
         if end > from {
             self.parts[button].push((from, end));
@@ -77,5 +94,9 @@ mod tests {
         heard.stop(99.0, &lengths);
         assert!(heard.enough(1, 99.0, &lengths) && heard.seconds(99.0, &lengths)[1] == 1.0);
         assert!(Heard::all(&lengths).enough(0, 0.0, &lengths));
+        // A part that is looped counts once.
+        let mut looped = Heard::default();
+        looped.play_part(0, (0.5, 0.75), 0.0, &lengths);
+        assert!((looped.seconds(10.0, &lengths)[0] - 0.25).abs() < 1e-9);
     }
 }

@@ -9,8 +9,9 @@ use super::ListeningTest;
 use super::heard::HEARD_SHARE;
 use super::kind::AnswerForm;
 use super::report::{Estimate, Finding, ListeningReport};
+use super::stimulus::Stimulus;
 use super::trial::Presentation;
-use crate::data::RepeatableRandom;
+use crate::data::{RepeatableRandom, WordTime};
 use crate::page::{page, page_data, page_in};
 
 const SCRIPT: &str = include_str!("../../assets/listen/page.js");
@@ -42,6 +43,7 @@ pub fn test_page(test: &ListeningTest) -> String {
         "version": test.version,
         "heard": HEARD_SHARE,
         "sounds": order.iter().map(|n| test.stimuli[*n].wav.as_str()).collect::<Vec<_>>(),
+        "words": order.iter().map(|n| words(&test.stimuli[*n])).collect::<Vec<_>>(),
         "lists": scrambled(&json!(lists.collect::<Vec<_>>()), &test.sha256()),
         "extra": if test.kind.info().has_x { "X" } else { "reference" },
         "minutes": (test.expected_seconds() / 60.0).ceil(),
@@ -61,6 +63,12 @@ pub fn test_page(test: &ListeningTest) -> String {
     };
     let title = study.language.texts()["title"].as_str().unwrap_or("Listening test").to_owned();
     page_in(study.language.code(), &title, STYLE, SCRIPT, &origin(&study.post), &body)
+}
+
+/// Each word of a sound, and the part that is played where it is looped.
+fn words(stimulus: &Stimulus) -> Vec<Value> {
+    let word = |(n, word): (usize, &WordTime)| stimulus.word(n).map(|(from, to)| json!([word.word, from, to]));
+    stimulus.words.iter().enumerate().filter_map(word).collect()
 }
 
 /// Scheme, host and port of a URL.

@@ -255,6 +255,23 @@ impl<T: Deref<Target = ListeningTest>> Run<T> {
         Some(stimulus)
     }
 
+    /// Words that all sounds of the open trial say and that may be looped; none if the test does not show them.
+    pub fn words(&self) -> Vec<&str> {
+        let buttons = self.buttons();
+        let of = |n: &usize| self.test.stimuli[*n].words.iter().map(|word| word.word.as_str());
+        let first: Vec<&str> = buttons.first().map_or(Vec::new(), |n| of(n).collect());
+        let alike = buttons.iter().all(|n| of(n).eq(first.iter().copied()));
+        if alike { first } else { Vec::new() }
+    }
+
+    /// The word `word` of the sound of a button starts and is repeated; returns the index of the sound, and the part.
+    pub fn loop_word(&mut self, button: usize, word: usize, now: f64) -> Option<(usize, (f64, f64))> {
+        let stimulus = self.buttons().get(button).copied()?;
+        let part = self.test.stimuli[stimulus].word(word)?;
+        self.heard.play_part(button, part, now, &self.lengths());
+        Some((stimulus, part))
+    }
+
     /// Stops playback.
     pub fn stop(&mut self, now: f64) {
         self.heard.stop(now, &self.lengths());

@@ -10,7 +10,7 @@ use crate::audio::loudness::{Loudness, decibels, matching_gains};
 use crate::audio::low_pass::low_pass;
 use crate::audio::recording::NativeRecording;
 use crate::audio::wav::{self, WavInfo};
-use crate::data::Sampling;
+use crate::data::{Sampling, WordTime};
 use crate::error::{Error, Result};
 
 /// Frames per second that a test may have. Below 24 kHz, which CSM speaks at, a narrow sound is resampled rather than that the others lose
@@ -87,12 +87,14 @@ pub struct PlannedSound {
     pub rate: usize,
     /// Settings that made it, if known.
     pub sampling: Option<Sampling>,
+    /// When its words are spoken, if listeners may loop a word.
+    pub words: Vec<WordTime>,
 }
 
 impl PlannedSound {
     /// A mono sound.
     pub fn mono(source: String, samples: Vec<f32>, rate: usize, sampling: Option<Sampling>) -> Self {
-        Self { source, samples, channels: 1, rate, sampling }
+        Self { source, samples, channels: 1, rate, sampling, words: Vec::new() }
     }
 
     fn recording(&self) -> NativeRecording {
@@ -197,6 +199,7 @@ pub(super) fn stimuli(
             loudness: loudness.integrated,
             seconds: sound.seconds(),
             sampling: sound.sampling,
+            words: sound.words.clone(),
             wav: STANDARD.encode(bytes),
         });
     }

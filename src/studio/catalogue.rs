@@ -30,9 +30,9 @@ pub struct Catalogue {
     cancelled: Option<Plan>,
 }
 
-/// A download.
+/// A download from Hugging Face.
 pub struct Download {
-    /// The repository.
+    /// The repository that was typed.
     pub id: String,
     pub state: DownloadState,
 }
@@ -69,7 +69,7 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// Bytes per second since the download began or went on.
+    /// Bytes per second since the download began or was resumed.
     pub fn rate(&self) -> Option<f64> {
         let (began, before) = self.began?;
         let seconds = began.elapsed().as_secs_f64();
@@ -94,7 +94,7 @@ pub enum CatalogueCommand {
     List,
     /// Ask the server what there is of a repository.
     LookUp(String),
-    /// Fetch what was looked up, or go on.
+    /// Fetch what was looked up, or resume that.
     Download,
     /// Stop fetching and keep what is there.
     Pause,

@@ -14,6 +14,7 @@ use super::session::Session;
 use super::settings::{Settings, Theme};
 use super::shell::{Dialog, PanelRequest, ShellCommand};
 use super::test_bench::{TestBenchCommand, TestRequest};
+use super::voices::VoicesCommand;
 use crate::checkpoint::CheckpointSpec;
 use crate::listen::{Template, TestKind};
 
@@ -32,6 +33,7 @@ pub enum Command {
     TestBench(TestBenchCommand),
     Models(ModelsCommand),
     Catalogue(CatalogueCommand),
+    Voices(VoicesCommand),
     Preferences(PreferencesCommand),
     Shell(ShellCommand),
     /// Dismiss the notification with this index.
@@ -57,6 +59,7 @@ from_owner_commands!(
     TestBench: TestBenchCommand,
     Models: ModelsCommand,
     Catalogue: CatalogueCommand,
+    Voices: VoicesCommand,
     Preferences: PreferencesCommand,
     Shell: ShellCommand,
 );
@@ -148,6 +151,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Follow the newest frame", key(NONE, Key::F), |_| to(InspectorCommand::Select(None))),
     named("Show the whole clip", key(COMMAND, Key::Num0), |_| to(InspectorCommand::SetAxis(TimeAxis::default()))),
     named("Waveforms or mel spectrograms", key(NONE, Key::M), |_| to(InspectorCommand::ToggleSpectrograms)),
+    named("Pitch and level", key(NONE, Key::C), |_| to(InspectorCommand::ToggleCurves)),
     named("Switch to the current clip", key(NONE, Key::Num0), |_| {
         to(MonitorCommand::SwitchTo(PlaybackSource::CurrentClip))
     }),
@@ -162,6 +166,7 @@ pub static COMMANDS: &[NamedCommand] = &[
         to(LibraryCommand::RegenerateVariants { take: take(s)?, takes: VARIANTS })
     }),
     named("Use the settings of the take", None, |s| to(LibraryCommand::UseSettings(take(s)?))),
+    named("Save the take as a voice", None, |s| to(VoicesCommand::SaveTake(take(s)?))),
     named("Copy the seed of the take", None, |s| {
         to(ShellCommand::copy_seed(s.inspector.current.clip.origin.sampling?.seed))
     }),
@@ -179,6 +184,7 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Undo delete", key(COMMAND_SHIFT, Key::Z), |_| to(LibraryCommand::UndoDelete)),
     named("Open files…", key(COMMAND, Key::O), |_| to(ShellCommand::Ask(Dialog::Open))),
     named("Choose a voice prompt…", None, |_| to(ShellCommand::Ask(Dialog::VoicePrompt))),
+    named("Import a voice…", None, |_| to(ShellCommand::Ask(Dialog::ImportVoice))),
     named("Record a voice prompt, or stop recording", None, |s| match s.composer.microphone {
         None => to(ComposerCommand::StartRecording),
         Some(_) => to(ComposerCommand::StopRecording),

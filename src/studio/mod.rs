@@ -28,6 +28,7 @@ pub mod shell;
 mod tasks;
 pub mod test_bench;
 mod theme;
+pub mod voices;
 
 pub use self::app::Studio;
 pub use self::command::{COMMANDS, Command, Commands, NamedCommand};

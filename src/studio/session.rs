@@ -21,6 +21,7 @@ use super::settings::Settings;
 use super::shell::Shell;
 use super::tasks::{RECOMPUTE, SPEAK, Tasks, Wake, WakeFn};
 use super::test_bench::TestBench;
+use super::voices::Voices;
 use crate::audio::microphone::MicrophoneSource;
 use crate::audio::player::Sink;
 use crate::checkpoint::CheckpointSpec;
@@ -102,6 +103,8 @@ pub struct Session {
     pub models: Models,
     /// Models on this machine, and downloads.
     pub catalogue: Catalogue,
+    /// Voices of the user.
+    pub voices: Voices,
     /// The conversation and the settings of the next take.
     pub composer: Composer,
     pub inspector: Inspector,
@@ -146,6 +149,7 @@ impl Session {
             library: Library::new(store, paths),
             test_bench: TestBench::default(),
             catalogue: Catalogue::default(),
+            voices: Voices::new(paths),
             shell: Shell::default(),
             notifications: Notifications::default(),
             tasks: Tasks::new(wake),
@@ -187,6 +191,7 @@ impl Session {
             Command::Library(command) => self.handle::<Library>(command),
             Command::TestBench(command) => self.handle::<TestBench>(command),
             Command::Catalogue(command) => self.handle::<Catalogue>(command),
+            Command::Voices(command) => self.handle::<Voices>(command),
             Command::Models(command) => self.handle::<Models>(command),
             Command::Preferences(command) => self.handle::<Preferences>(command),
             Command::Shell(command) => self.handle::<Shell>(command),

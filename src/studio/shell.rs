@@ -13,9 +13,11 @@ use super::models::ModelsCommand;
 use super::session::{Owner, Session};
 use super::tasks::{Key, Tasks};
 use super::test_bench::{TestBenchCommand, TestRequest};
+use super::voices::VoicesCommand;
 use crate::audio::recording::EXTENSIONS;
 use crate::checkpoint::{AdapterSpec, CheckpointSpec};
 use crate::data::TOKEN_FILE_EXTENSIONS;
+use crate::voices::file_name;
 
 const REVEAL: Key = Key("reveal");
 
@@ -27,6 +29,10 @@ const TOO_SOON: Duration = Duration::from_millis(200);
 pub enum Dialog {
     /// A recording for the voice prompt.
     VoicePrompt,
+    /// A recording, or a voice from elsewhere, for the user's voices.
+    ImportVoice,
+    /// Where to write a voice.
+    ExportVoice(PathBuf),
     /// The folder of a checkpoint.
     Model,
     /// The folder of an adapter for the open model.
@@ -46,6 +52,8 @@ impl Dialog {
     fn key(&self) -> Key {
         Key(match self {
             Self::VoicePrompt => "choose voice prompt",
+            Self::ImportVoice => "choose voice",
+            Self::ExportVoice(_) => "choose voice file",
             Self::Model => "choose model",
             Self::Adapter => "choose adapter",
             Self::Open => "choose file",
@@ -60,6 +68,8 @@ impl Dialog {
         match self {
             Self::VoicePrompt => ComposerCommand::SetVoicePrompt(path).into(),
             Self::Model => ModelsCommand::Open(CheckpointSpec { path: Some(path), ..CheckpointSpec::default() }).into(),
+            Self::ImportVoice => VoicesCommand::Import(path).into(),
+            Self::ExportVoice(voice) => VoicesCommand::Export { voice, to: with_extension(&path, "wav") }.into(),
             Self::Adapter => ModelsCommand::SetAdapter(Some(AdapterSpec { folder: path, strength: 1.0 })).into(),
             Self::Open => LibraryCommand::Open(path).into(),
             Self::FolderOfTakes => LibraryCommand::WriteElsewhere(path).into(),
@@ -214,6 +224,13 @@ fn ask(dialog: Dialog, cx: &mut ShellContext<'_>) {
             Box::pin(window.add_filter("Recordings", EXTENSIONS).pick_file())
         }
         Dialog::Model => Box::pin(window.set_title("Checkpoint folder").pick_folder()),
+        Dialog::ImportVoice => {
+            let window = window.set_title("Voice: a recording, or a voice that was exported");
+            Box::pin(window.add_filter("Recordings", EXTENSIONS).pick_file())
+        }
+        Dialog::ExportVoice(voice) => {
+            Box::pin(window.set_title("Export the voice").set_file_name(file_name(voice)).save_file())
+        }
         Dialog::Adapter => Box::pin(window.set_title("Adapter folder").pick_folder()),
         Dialog::FolderOfTakes => Box::pin(window.set_title("Folder for the takes").pick_folder()),
         Dialog::Open => {

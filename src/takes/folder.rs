@@ -14,7 +14,7 @@ use rayon::iter::{Either, IntoParallelIterator, IntoParallelRefIterator, Paralle
 
 use super::{Take, TakeId};
 use crate::audio::recording;
-use crate::data::{Clip, ModelDims, TokenFile};
+use crate::data::{Clip, ModelDims, TokenFile, WordTime};
 use crate::error::{Error, Result};
 use crate::files::{JSON_LIMIT, open_regular, read_file, sync_folder, write_atomically, write_new};
 
@@ -147,6 +147,14 @@ impl TakeFolder {
 pub fn read_take_clip(folder: &Path, rate: usize) -> Result<Clip> {
     let tokens = TokenFile::read_own(&folder.join("tokens.json"))?;
     Ok(tokens.into_clip(recording::samples(&folder.join("audio.wav"), rate)?, rate))
+}
+
+/// When the words of the take in `folder` are spoken; none if that is not known.
+///
+/// # Errors
+/// If the folder does not hold a take.
+pub fn read_take_words(folder: &Path) -> Result<Vec<WordTime>> {
+    Ok(read_take(folder)?.words)
 }
 
 /// A scan of a folder of takes for changes by other programs. It can run on another thread.

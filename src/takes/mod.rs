@@ -10,7 +10,7 @@ mod new_take;
 mod store;
 mod take;
 
-pub use folder::{FolderChanges, FolderScan, TakeFolder, read_take_clip};
+pub use folder::{FolderChanges, FolderScan, TakeFolder, read_take_clip, read_take_words};
 pub use logits_cache::LogitsCache;
 pub use new_take::NewTake;
 pub use store::Store;

@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [playwright, chromium, csm] = process.argv.slice(2);
+const [playwright, chromium] = process.argv.slice(2);
+export const csm = process.argv[4];
 export const folder = process.argv[5];
 const { chromium: launcher } = await import(pathToFileURL(join(playwright, "package/index.mjs")));
 export const browser = await launcher.launch({

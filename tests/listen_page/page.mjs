@@ -1,10 +1,12 @@
 // The page of a listening test in a real browser: `node page.mjs PLAYWRIGHT CHROMIUM CSM FOLDER`. Listeners who answer, hurry, reload,
 // open a second tab or have no storage; every promise of the page is checked, and `csm listen report` reads what it saves.
 import { createServer } from "node:http";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 
-import { answerTrial, begin, browser, check, errors, folder, hearAll, make, named, open, playable, progress, report, whole } from "./browser.mjs";
+import { answerTrial, begin, browser, check, csm, errors, folder, hearAll, make, named, open, playable, progress, report, run, whole } from "./browser.mjs";
 
 const scenarios = {
   async "listeners of five kinds are told apart by the report"() {
@@ -234,6 +236,34 @@ const scenarios = {
       await check_screen("heard");
       await page.screenshot({ path: join(folder, `page-${colorScheme}.png`) });
     }
+  },
+
+  async "a word is looped in every sound, and counts only for itself"() {
+    const takes = join(folder, "takes");
+    for (const mode of ["native", "exact"]) {
+      const say = ["generate", "--text", "The boat sailed.", "--seed", "1", "--sampling", mode, `--take=${takes}`, "--output", join(folder, `${mode}.wav`)];
+      execFileSync(csm, say, { stdio: "ignore" });
+    }
+    const folders = readdirSync(takes).filter((name) => !name.startsWith(".")).map((name) => join(takes, name));
+    const files = ["--output", "loop.json", "--page", "loop.html"];
+    run("new", "--kind", "preference", "--by", "mode", ...folders, "--trials", "2", "--seed", "5", ...files, "--loop-words");
+    const page = await open({ name: "loop", url: pathToFileURL(join(folder, "loop.html")).href });
+    await begin(page);
+    const words = page.locator(".words button");
+    check((await words.allTextContents()).join() === "The,boat,sailed.", "words");
+    await words.nth(1).click();
+    await page.waitForTimeout(1_500); // longer than the sound
+    const heard = (n) => playable(page).nth(n).evaluate((b) => [b.classList.contains("playing"), b.classList.contains("heard")].join());
+    check(await heard(0) === "true,false", `A: ${await heard(0)}`);
+    await playable(page).nth(1).click();
+    await page.waitForTimeout(1_500);
+    check(await heard(1) === "true,false" && await words.nth(1).getAttribute("aria-pressed") === "true", `B: ${await heard(1)}`);
+    await words.nth(1).click();
+    await page.waitForTimeout(200);
+    check(await heard(1) === "false,false", "the loop ends");
+    await hearAll(page);
+    await named(page, "A is better").click();
+    check(await progress(page) === 1, "answered");
   },
 };
 

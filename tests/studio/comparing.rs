@@ -129,6 +129,66 @@ fn a_listening_test_is_done_by_keyboard() {
     }
 }
 
+/// A word is looped in one sound and in the next, and a looped word does not count as a sound that was heard.
+#[test]
+fn a_word_is_looped_in_every_sound_of_a_test() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let settings = &mut window.state_mut().session.preferences.settings;
+    (settings.autoplay, settings.random_seed) = (false, false);
+    say(&mut window, "The boat sailed.");
+    for mode in ["native", "exact"] {
+        click(&mut window, mode);
+        generate(&mut window);
+        let id = window.state().session.inspector.current.take.clone().unwrap();
+        window.state_mut().session.run(ComparisonCommand::TogglePin(id));
+        settle(&mut window);
+    }
+    let clips = window.state().session.comparison.pins.keys();
+    for loop_words in [false, true] {
+        let file = folder.path().join(format!("words-{loop_words}.json"));
+        let request =
+            TestRequest { loop_words, ..TestRequest::new(TestKind::Preference, Template::Modes, clips.clone()) };
+        window.state_mut().session.run(TestBenchCommand::Make { request, to: file.clone() });
+        wait(&mut window, "the test", |_| file.with_extension("page.html").exists());
+        window.state_mut().session.run(LibraryCommand::Open(file));
+        settle(&mut window);
+        window.run_steps(3);
+        let words: Vec<String> = test(&window).run().words().into_iter().map(ToOwned::to_owned).collect();
+        if loop_words {
+            assert_eq!(words, ["The", "boat", "sailed."]);
+        } else {
+            assert!(words.is_empty(), "the text is shown on request only");
+            window.state_mut().session.run(TestBenchCommand::Close);
+        }
+    }
+    click(&mut window, "Loop boat");
+    wait(&mut window, "the word", |s| s.session.monitor.player.is_playing());
+    let part = |window: &Window<'_>, button: usize| {
+        let run = test(window).run();
+        run.test().stimuli[run.buttons()[button]].word(1).unwrap()
+    };
+    let close = |a: (f64, f64), b: (f64, f64)| (a.0 - b.0).abs() < 0.002 && (a.1 - b.1).abs() < 0.002;
+    let player = |window: &Window<'_>| {
+        let player = &window.state().session.monitor.player;
+        (player.region().unwrap(), player.is_looping())
+    };
+    assert!(close(player(&window).0, part(&window, 0)) && player(&window).1);
+    std::thread::sleep(Duration::from_millis(1_500)); // longer than the sound
+    window.run_steps(3);
+    assert!(window.state().session.monitor.player.is_playing() && !test(&window).was_heard(0));
+    click(&mut window, "Play B");
+    assert!(close(player(&window).0, part(&window, 1)) && player(&window).1, "the same word of the other sound");
+    click(&mut window, "Loop boat");
+    wait_for_silence(&mut window);
+    click(&mut window, "Play B");
+    wait(&mut window, "the whole sound", |s| s.session.test_bench.open_test().unwrap().was_heard(1));
+}
+
+fn test<'a>(window: &'a Window<'_>) -> &'a csm_studio::studio::test_bench::OpenTest {
+    window.state().session.test_bench.open_test().unwrap()
+}
+
 /// The form of a test, with its power, as it is opened from the menu; it offers to run the test that it made.
 #[test]
 fn a_listening_test_is_planned_in_a_form() {

@@ -161,6 +161,17 @@ fn other_settings_are_asked_about() {
     let answer = s.inspector.what_if.answer().unwrap();
     let (t, k) = answer.first.unwrap();
     assert!(s.inspector.current.steps[t].stats[k][Stat::Rank] > 1.0, "a token that was not the most likely one");
+    // It is heard at the same place, until the question changes.
+    let (tokens, clip) = (answer.tokens.clone(), s.inspector.current.clip.clone());
+    click(&mut window, "Listen to these tokens");
+    wait(&mut window, "the sound", |s| s.session.monitor.source == PlaybackSource::WhatIf);
+    assert_eq!(tokens.len(), clip.codes.len());
+    assert!((window.state().session.monitor.player.seconds() - clip.seconds()).abs() < 0.1);
+    window.state_mut().session.run(InspectorCommand::AskWhatIf(None));
+    wait(&mut window, "the clip", |s| s.session.monitor.source == PlaybackSource::CurrentClip);
+    window.state_mut().session.run(InspectorCommand::AskWhatIf(Some(greedy)));
+    wait(&mut window, "the answer", |s| !s.session.inspector.what_if.is_running());
+    window.run_steps(3);
     click(&mut window, "Regenerate from there");
     wait(&mut window, "the new take", |s| s.session.library.store.takes().len() == 2 && !s.session.is_speaking());
     let s = &window.state().session;

@@ -6,6 +6,7 @@ mod models;
 mod panels;
 mod speaking;
 mod takes;
+mod voices;
 mod window;
 
 use std::io::{BufRead, BufReader};

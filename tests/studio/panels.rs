@@ -141,7 +141,7 @@ fn each_panel_looks_as_it_should() {
                 "Bar" | "Transport" => [900.0, 44.0],
                 "Compose" | "Takes" => [330.0, 520.0],
                 // Visible only while they are open.
-                "Keys" | "Commands" | "New listening test" | "Listening test" => continue,
+                "Keys" | "Licences" | "Models" | "Commands" | "New listening test" | "Listening test" => continue,
                 "Notifications" => [360.0, 200.0],
                 "Clip" => [760.0, 520.0],
                 _ => [760.0, 220.0],

@@ -58,7 +58,7 @@ pub struct GenerateArgs {
     /// Turns before this one: a recording (WAV, FLAC, MP3, M4A, Ogg, AIFF), or a token file whose codes are used unchanged
     #[arg(long, value_name = "FILE", num_args = 1..)]
     context_audio: Vec<PathBuf>,
-    /// Text of each recording
+    /// Text of each recording; voices that the window saved, and takes, carry their text and speaker
     #[arg(long, value_name = "TEXT", num_args = 1..)]
     context_text: Vec<String>,
     /// Speaker number of each recording

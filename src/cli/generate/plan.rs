@@ -1,6 +1,6 @@
 //! From flags to usable values.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::GenerateArgs;
 use crate::checkpoint::Checkpoint;
@@ -12,6 +12,7 @@ use crate::data::{
 use crate::engine::Narration;
 use crate::error::{Error, Result};
 use crate::text::{Piece, Pronunciations};
+use crate::voices::VoiceNotes;
 
 /// A recording or token file to be used as context.
 pub(super) struct ContextFile {
@@ -184,6 +185,9 @@ fn mode(args: &GenerateArgs) -> Result<Option<Mode>> {
 
 fn context_files(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Vec<ContextFile>> {
     let (audio, text, speaker) = (&args.context_audio, &args.context_text, &args.context_speaker);
+    if text.is_empty() && speaker.is_empty() {
+        return audio.iter().map(|path| context_of_voice(path, checkpoint)).collect();
+    }
     if audio.len() != text.len() || text.len() != speaker.len() {
         let got = format!("{} files, {} texts, {} speakers", audio.len(), text.len(), speaker.len());
         return Err(Error::invalid(
@@ -201,4 +205,15 @@ fn context_files(args: &GenerateArgs, checkpoint: &Checkpoint) -> Result<Vec<Con
         speaker: *speaker,
     };
     Ok(audio.iter().zip(text).zip(speaker).map(file).collect())
+}
+
+/// A recording that carries its text and speaker.
+fn context_of_voice(path: &Path, checkpoint: &Checkpoint) -> Result<ContextFile> {
+    let Some(notes) = VoiceNotes::read(path).filter(|notes| !notes.text.is_empty()) else {
+        let expected = "both for each file, unless the file is a voice saved by the window, or a take";
+        let got = format!("none for {}", path.display());
+        return Err(Error::invalid("--context-text and --context-speaker", expected, got));
+    };
+    checkpoint.info.check_speaker("context_speaker", notes.speaker)?;
+    Ok(ContextFile { path: path.to_owned(), text: notes.text, speaker: notes.speaker })
 }

@@ -17,6 +17,7 @@ use crate::listen::{
     Anchor, Choice, Condition, Language, ListeningTest, LoudnessMatch, MadeTest, PlannedSound, Question, Screening,
     Study, TakeSound, Template, TestKind, TestPlan, preregistration, test_page,
 };
+use crate::takes::read_take_words;
 use crate::worker::CancelToken;
 
 /// Flags of `csm listen new`.
@@ -85,6 +86,9 @@ struct DesignArgs {
     /// Repeat one sound of each rating under another letter: an attentive listener rates both alike
     #[arg(long)]
     hidden_repeat: bool,
+    /// Show listeners the words of the text, of which they can loop one in every sound; takes whose words are known have them
+    #[arg(long)]
+    loop_words: bool,
     /// Practice trials, which do not count
     #[arg(long, value_name = "N", default_value_t = 0)]
     training: usize,
@@ -264,7 +268,10 @@ pub(super) fn new(args: &NewArgs) -> Result<Outcome> {
         return Err(Error::file(&args.output, problem));
     }
     let (conditions, notes) = match args.by {
-        None => (args.conditions.iter().map(read_condition).collect::<Result<Vec<Condition>>>()?, Vec::new()),
+        None => {
+            let read = |condition| read_condition(condition, args.design.loop_words);
+            (args.conditions.iter().map(read).collect::<Result<Vec<Condition>>>()?, Vec::new())
+        }
         Some(template) => template.conditions(&read_takes(args, template)?)?,
     };
     let MadeTest { test, warnings } = ListeningTest::make(&plan(args, conditions)?)?;
@@ -298,8 +305,10 @@ fn plan(args: &NewArgs, conditions: Vec<Condition>) -> Result<TestPlan> {
     for rule in &study.screening {
         rule.apply(&mut screening).map_err(|problem| Error::invalid("screen", "a rule", problem))?;
     }
-    let attention =
-        design.attention.iter().map(|check| Ok((read_sound(&check.file)?.sound, Choice::Values(vec![check.value]))));
+    let attention = design
+        .attention
+        .iter()
+        .map(|check| Ok((read_sound(&check.file, false)?.sound, Choice::Values(vec![check.value]))));
     let anchors = [(sound.low_anchor, Anchor::Low), (sound.mid_anchor, Anchor::Mid)];
     Ok(TestPlan {
         question: args.question.clone(),
@@ -334,13 +343,13 @@ fn plan(args: &NewArgs, conditions: Vec<Condition>) -> Result<TestPlan> {
     })
 }
 
-fn read_condition(condition: &ConditionFiles) -> Result<Condition> {
-    let sounds = condition.files.iter().map(|path| Ok(read_sound(path)?.sound)).collect::<Result<Vec<_>>>()?;
+fn read_condition(condition: &ConditionFiles, words: bool) -> Result<Condition> {
+    let sounds = condition.files.iter().map(|path| Ok(read_sound(path, words)?.sound)).collect::<Result<Vec<_>>>()?;
     Ok((condition.name.clone(), sounds))
 }
 
-/// A recording, or a take's folder with what made it.
-fn read_sound(path: &Path) -> Result<TakeSound> {
+/// A recording, or a take's folder with what made it and, if wanted, when its words are spoken.
+fn read_sound(path: &Path, words: bool) -> Result<TakeSound> {
     let (file, tokens) = match path.is_dir() {
         true => (path.join("audio.wav"), TokenFile::read_own(&path.join("tokens.json"))?),
         false => (path.to_owned(), TokenFile::default()),
@@ -354,6 +363,7 @@ fn read_sound(path: &Path) -> Result<TakeSound> {
         channels: native.channels,
         rate: native.rate,
         sampling: tokens.sampling,
+        words: if words && path.is_dir() { read_take_words(path)? } else { Vec::new() },
     };
     let model = tokens.model.map(|model| model.name);
     Ok(TakeSound { name: source, text: tokens.text, speaker: tokens.speaker, model, codebooks: None, sound })
@@ -361,7 +371,7 @@ fn read_sound(path: &Path) -> Result<TakeSound> {
 
 /// The takes of the command line; for codebook counts, each as often as there are counts.
 fn read_takes(args: &NewArgs, template: Template) -> Result<Vec<TakeSound>> {
-    let takes = args.takes.iter().map(|path| read_sound(path)).collect::<Result<Vec<_>>>()?;
+    let takes = args.takes.iter().map(|path| read_sound(path, args.design.loop_words)).collect::<Result<Vec<_>>>()?;
     if template != Template::Codebooks {
         return Ok(takes);
     }
@@ -377,6 +387,7 @@ fn read_takes(args: &NewArgs, template: Template) -> Result<Vec<TakeSound>> {
             let samples = worker.decode_codebooks(tokens.frames, mask, CancelToken::default())?.wait(|_| {})?;
             let (source, rate) = (take.sound.source.clone(), checkpoint.dims().sample_rate);
             let sound = PlannedSound::mono(source, samples, rate, take.sound.sampling);
+            let sound = PlannedSound { words: take.sound.words.clone(), ..sound };
             decoded.push(TakeSound { codebooks: count, sound, ..take.clone() });
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::acoustics::curves::SoundCurves;
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::analysis::steps::Steps;
 use crate::audio::loudness::{Loudness, matching_gains};
@@ -60,6 +61,8 @@ pub struct PinnedClip {
     /// Peaks of its waveform.
     pub peaks: Peaks,
     pub spectrogram: Arc<MelSpectrogram>,
+    /// Its pitch and level.
+    pub curves: Arc<SoundCurves>,
     pub loudness: Loudness,
 }
 
@@ -69,7 +72,8 @@ impl PinnedClip {
         let peaks = peaks(&clip.audio, clip.sample_rate);
         let loudness = Loudness::measure(&clip.audio, clip.sample_rate);
         let spectrogram = Arc::new(MelSpectrogram::measure(&clip.audio, clip.sample_rate));
-        Self { key, name, clip, steps: Steps::default(), words: Vec::new(), peaks, spectrogram, loudness }
+        let curves = Arc::new(SoundCurves::measure(&clip.audio, clip.sample_rate));
+        Self { key, name, clip, steps: Steps::default(), words: Vec::new(), peaks, spectrogram, curves, loudness }
     }
 }
 

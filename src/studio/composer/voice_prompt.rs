@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::studio::monitor::MonitorCommand;
 use crate::studio::notifications::Cause;
 use crate::studio::tasks::{Key, QueuePosition};
+use crate::voices::VoiceNotes;
 use crate::worker::CancelToken;
 
 pub(super) const READ_RECORDING: Key = Key("read recording");
@@ -23,14 +24,22 @@ impl Composer {
         };
         let max_seconds = info.dims.seconds(info.dims.max_positions);
         let (rate, file) = (info.dims.sample_rate, path.clone());
-        let read = move |_: &_| recording::read(&file, rate, Length::AtMost(max_seconds))?.of_speech(&file);
+        let read = move |_: &_| {
+            let recording = recording::read(&file, rate, Length::AtMost(max_seconds))?.of_speech(&file)?;
+            Ok((recording, VoiceNotes::read(&file)))
+        };
         // A recording that is still being read is replaced.
         cx.tasks.run(READ_RECORDING, read, move |composer: &mut Self, cx, read| composer.on_recording(path, read, cx));
     }
 
-    fn on_recording(&mut self, path: PathBuf, read: Result<Recording>, cx: &mut ComposerContext<'_>) {
-        let recording = match read {
-            Ok(recording) => recording,
+    fn on_recording(
+        &mut self,
+        path: PathBuf,
+        read: Result<(Recording, Option<VoiceNotes>)>,
+        cx: &mut ComposerContext<'_>,
+    ) {
+        let (recording, notes) = match read {
+            Ok(read) => read,
             Err(e) => {
                 self.restored_prompt = None;
                 self.queue.clear(); // they were to be spoken after it
@@ -48,7 +57,8 @@ impl Composer {
         let known = known.filter(|prompt| prompt.path == path);
         let whole = (0.0, recording.samples.len() as f64 / cx.models.sample_rate() as f64);
         let fits = |part: (f64, f64)| part.0 >= 0.0 && part.0 < part.1 && part.1 <= whole.1 + 0.01;
-        let (text, speaker, part) = known.map_or((String::new(), 0, whole), |prompt| {
+        let notes = notes.unwrap_or_default();
+        let (text, speaker, part) = known.map_or((notes.text, notes.speaker, whole), |prompt| {
             // Another recording may have been saved under this name.
             (prompt.text, prompt.speaker, if fits(prompt.part) { prompt.part } else { whole })
         });

@@ -48,6 +48,8 @@ pub struct ClipView {
     pub map: MapContent,
     /// Whether lanes of sound show mel spectrograms instead of waveforms.
     pub spectrograms: bool,
+    /// Whether there is a lane of pitch and level.
+    pub curves: bool,
 }
 
 impl ClipView {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::acoustics::curves::SoundCurves;
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::alignment::WordProblem;
 use crate::analysis::alignment::WordTracker;
@@ -36,6 +37,8 @@ pub struct CurrentClip {
     pub peaks: Peaks,
     /// Its mel spectrogram, once it was requested and computed.
     pub spectrogram: Option<Arc<MelSpectrogram>>,
+    /// Its pitch and level, once they were requested and computed.
+    pub curves: Option<Arc<SoundCurves>>,
     /// Time of generating it over its duration.
     pub real_time_factor: f64,
     /// Incremented with every change, so that pictures are drawn again only then.

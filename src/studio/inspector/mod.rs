@@ -22,6 +22,7 @@ use super::monitor::{MonitorCommand, PlaybackSource};
 use super::session::{Owner, Session};
 use super::shell::{PanelRequest, ShellCommand};
 use super::tasks::{CancelFlag, Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
+use crate::acoustics::curves::SoundCurves;
 use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::alignment::{WordProblem, check_words};
 use crate::analysis::alignment::WordTracker;
@@ -38,6 +39,7 @@ pub(super) const READ_TAKE: Key = Key("read take");
 const FIND_LOGITS: Key = Key("find logits");
 const STORE_LOGITS: Key = Key("store logits");
 const SPECTROGRAM: Key = Key("spectrogram");
+const CURVES: Key = Key("pitch and level");
 const STATISTICS: Key = Key("statistics");
 /// Checks the words of the current clip.
 pub(in crate::studio) const CHECK_WORDS: Key = Key("check words");
@@ -68,6 +70,8 @@ pub struct Inspector {
     cached: Option<TakeId>,
     /// The sound whose spectrogram was requested last.
     spectrogram_of: Option<u64>,
+    /// The sound whose pitch and level were requested last.
+    curves_of: Option<u64>,
 }
 
 /// Commands of the inspector, and what other owners tell it.
@@ -126,6 +130,8 @@ pub enum InspectorCommand {
     ForgetDifference,
     /// Show mel spectrograms instead of waveforms, or waveforms again.
     ToggleSpectrograms,
+    /// Show or hide the lane of pitch and level.
+    ToggleCurves,
     /// Ask what these settings would have drawn; `None` asks nothing.
     AskWhatIf(Option<Sampling>),
     /// Select and play the next issue after the selected frame.
@@ -228,6 +234,7 @@ impl Owner for Inspector {
                 }
             }
             InspectorCommand::ToggleSpectrograms => self.view.spectrograms = !self.view.spectrograms,
+            InspectorCommand::ToggleCurves => self.view.curves = !self.view.curves,
             InspectorCommand::AskWhatIf(sampling) => self.ask_what_if(sampling, cx),
             InspectorCommand::NextIssue => self.step_issue(true, cx),
             InspectorCommand::PreviousIssue => self.step_issue(false, cx),
@@ -259,6 +266,7 @@ impl Inspector {
             cache: LogitsCache::new(cache, CACHE_BOUND),
             cached: None,
             spectrogram_of: None,
+            curves_of: None,
         }
     }
 
@@ -270,6 +278,7 @@ impl Inspector {
     /// Computes the spectrogram if it is wanted, and stores the logits once all are known.
     pub(super) fn poll(&mut self, cx: &mut InspectorContext<'_>) {
         self.compute_spectrogram(cx);
+        self.compute_curves(cx);
         self.store_logits(cx);
     }
 
@@ -442,6 +451,22 @@ impl Inspector {
         cx.tasks.run(SPECTROGRAM, compute, move |inspector: &mut Self, _, spectrogram| {
             if inspector.current.sound_version == version {
                 inspector.current.spectrogram = Some(spectrogram);
+            }
+        });
+    }
+
+    fn compute_curves(&mut self, cx: &mut InspectorContext<'_>) {
+        let current = &self.current;
+        let wanted = self.view.curves && current.curves.is_none() && !current.clip.audio.is_empty();
+        if !wanted || cx.tasks.is_active(SPEAK) || self.curves_of == Some(current.sound_version) {
+            return;
+        }
+        self.curves_of = Some(current.sound_version);
+        let (version, clip) = (current.sound_version, current.clip.clone());
+        let compute = move |_: &_| Arc::new(SoundCurves::measure(&clip.audio, clip.sample_rate));
+        cx.tasks.run(CURVES, compute, move |inspector: &mut Self, _, curves| {
+            if inspector.current.sound_version == version {
+                inspector.current.curves = Some(curves);
             }
         });
     }

@@ -4,6 +4,7 @@ use super::current_clip::CurrentClip;
 use super::{Inspector, InspectorContext};
 use crate::analysis::what_if::{WhatIf, what_if};
 use crate::data::Sampling;
+use crate::studio::monitor::MonitorCommand;
 use crate::studio::tasks::Key;
 
 const WHAT_IF: Key = Key("what if");
@@ -43,6 +44,7 @@ impl Inspector {
     /// Asks what `sampling` would have drawn of the current clip; `None` asks nothing. Its seed is not used: the noise is the clip's.
     pub(super) fn ask_what_if(&mut self, sampling: Option<Sampling>, cx: &mut InspectorContext<'_>) {
         cx.tasks.cancel_work(WHAT_IF);
+        cx.effects.send(MonitorCommand::WhatIfChanged);
         self.what_if.version += 1;
         self.what_if.settings = sampling;
         self.what_if.running = sampling.is_some();

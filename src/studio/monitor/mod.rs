@@ -34,6 +34,8 @@ pub enum PlaybackSource {
     MaskedClip,
     /// The current clip with another token in one place.
     Audition,
+    /// The tokens that other settings would have drawn in the current clip.
+    WhatIf,
     Pinned(PinKey),
     /// A sound that is not a clip: a recording, a conversation, a sound of a listening test.
     Sound,
@@ -120,9 +122,18 @@ pub enum MonitorCommand {
         samples: Vec<f32>,
         rate: usize,
     },
+    /// Play a part of a sound that is not a clip again and again.
+    LoopSound {
+        samples: Vec<f32>,
+        rate: usize,
+        /// The part, in seconds.
+        part: (f64, f64),
+    },
     /// Stop a sound that is not a clip.
     StopSound,
     PinsRemoved,
+    /// Other tokens answer the question of other settings, or none.
+    WhatIfChanged,
     /// The gains of the pinned clips have changed.
     GainsChanged,
 }
@@ -218,6 +229,11 @@ impl Owner for Monitor {
                 self.source = PlaybackSource::Sound;
                 cx.effects.or_notify(self.player.play(true));
             }
+            MonitorCommand::LoopSound { samples, rate, part: (from, to) } => {
+                self.player.load(&samples, rate);
+                self.source = PlaybackSource::Sound;
+                cx.effects.or_notify(self.player.play_region(from, to, true));
+            }
             MonitorCommand::StopSound => {
                 if self.source == PlaybackSource::Sound {
                     cx.effects.or_notify(self.player.play(false));
@@ -225,6 +241,11 @@ impl Owner for Monitor {
             }
             MonitorCommand::PinsRemoved => {
                 if matches!(&self.source, PlaybackSource::Pinned(key) if cx.comparison.pins.get(key).is_none()) {
+                    self.switch_to_current(cx);
+                }
+            }
+            MonitorCommand::WhatIfChanged => {
+                if self.source == PlaybackSource::WhatIf {
                     self.switch_to_current(cx);
                 }
             }
@@ -304,7 +325,9 @@ impl Monitor {
         let clip = match &self.source {
             PlaybackSource::CurrentClip => &inspector.current.clip,
             PlaybackSource::Pinned(key) => &comparison.pins.get(key)?.clip,
-            PlaybackSource::MaskedClip | PlaybackSource::Audition | PlaybackSource::Sound => return None,
+            PlaybackSource::MaskedClip | PlaybackSource::Audition | PlaybackSource::WhatIf | PlaybackSource::Sound => {
+                return None;
+            }
         };
         let at = |seconds: f64| ((seconds.max(0.0) * clip.sample_rate as f64) as usize).min(clip.audio.len());
         let played = &clip.audio[at(self.player.position() - SPAN)..at(self.player.position())];
@@ -313,10 +336,11 @@ impl Monitor {
 
     // --- Sources ---
 
-    fn switch_to(&mut self, source: PlaybackSource, cx: &MonitorContext<'_>) {
+    fn switch_to(&mut self, source: PlaybackSource, cx: &mut MonitorContext<'_>) {
         match source {
             PlaybackSource::CurrentClip => self.switch_to_current(cx),
             PlaybackSource::Pinned(key) => self.switch_to_pinned(key, cx),
+            PlaybackSource::WhatIf => self.play_what_if(cx),
             // These are made of the current clip, or have to be given.
             PlaybackSource::MaskedClip | PlaybackSource::Audition | PlaybackSource::Sound => {}
         }
@@ -357,7 +381,10 @@ impl Monitor {
 
     fn end_audition(&mut self, cx: &mut MonitorContext<'_>) {
         match self.source {
-            PlaybackSource::CurrentClip | PlaybackSource::MaskedClip | PlaybackSource::Pinned(_) => {}
+            PlaybackSource::CurrentClip
+            | PlaybackSource::MaskedClip
+            | PlaybackSource::WhatIf
+            | PlaybackSource::Pinned(_) => {}
             PlaybackSource::Audition | PlaybackSource::Sound => {
                 let position = self.player.position();
                 let clip = &cx.inspector.current.clip;
@@ -392,6 +419,18 @@ impl Monitor {
             monitor.partial_audio.clone_from(&audio);
             monitor.player.switch(audio, cx.inspector.current.clip.sample_rate, false);
             monitor.source = PlaybackSource::MaskedClip;
+        });
+    }
+
+    /// Plays the tokens of the other settings, at the same moment.
+    fn play_what_if(&self, cx: &mut MonitorContext<'_>) {
+        let Some(answer) = cx.inspector.what_if.answer() else { return };
+        let codes = answer.tokens.clone();
+        let mask = CodebookMask::all(codes.codebooks());
+        self.decode(codes, mask, cx, |monitor, cx, audio| {
+            monitor.player.switch(audio, cx.models.sample_rate(), false);
+            monitor.source = PlaybackSource::WhatIf;
+            cx.effects.or_notify(monitor.player.play(true));
         });
     }
 

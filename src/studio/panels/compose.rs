@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use egui::containers::menu::{MenuButton, MenuConfig};
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Button, ComboBox, DragValue, Id, Rect, RichText, Sense, Slider, TextEdit, Ui, vec2};
+use egui::{Button, ComboBox, DragValue, Id, PopupCloseBehavior, Rect, RichText, Sense, Slider, TextEdit, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::checkpoint::Checkpoint;
@@ -19,7 +20,9 @@ use crate::studio::session::Session;
 use crate::studio::settings::{Preset, Settings};
 use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::theme::{Palette, heading, icon, semibold};
+use crate::studio::voices::VoicesCommand;
 use crate::text::{Pronunciations, expected_seconds, length_mismatch};
+use crate::voices::StoredVoice;
 use crate::worker::exact_check;
 
 /// Least and most visible lines of a turn's text.
@@ -29,6 +32,8 @@ const ROWS: (usize, usize) = (3, 8);
 pub(super) struct Compose {
     /// The name that is being typed for a preset.
     preset: String,
+    /// The name that is being typed for a voice.
+    voice: String,
     /// The turn whose text was focused last.
     focused: Option<TurnId>,
     /// Whether codebook 0 and the others have separate settings, as far as the user has said.
@@ -63,7 +68,7 @@ fn compose_ui(ui: &mut Ui, session: &Session, panel: &mut Compose, commands: &mu
             commands.push(ComposerCommand::AddTurn);
         }
         ui.separator();
-        voice_prompt_ui(ui, session, commands);
+        voice_prompt_ui(ui, session, &mut panel.voice, commands);
         ui.separator();
         if let Some(model) = session.models.info() {
             let (mut sampling, mut settings) = (session.composer.sampling, session.preferences.settings.clone());
@@ -101,8 +106,7 @@ fn speak_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             }
         }
         let more = Button::new(icon::MENU).min_size(vec2(32.0, 36.0));
-        let (more, _) = egui::containers::menu::MenuButton::from_button(more)
-            .ui(ui, |ui| more_ways_ui(ui, session, turn, several, commands));
+        let (more, _) = MenuButton::from_button(more).ui(ui, |ui| more_ways_ui(ui, session, turn, several, commands));
         more.on_hover_text("More ways to speak").accessible_name("More ways to speak");
     });
     match session.waiting_takes() {
@@ -308,12 +312,76 @@ fn context_meter_ui(ui: &mut Ui, session: &Session, turn: TurnId) {
     }
 }
 
-fn voice_prompt_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
+/// The user's voices: use, save, import and export.
+fn voices_ui(ui: &mut Ui, session: &Session, name: &mut String, commands: &mut Commands) {
+    let menu = MenuButton::new(format!("Voices {}", icon::MENU))
+        .config(MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside));
+    let (button, shown) = menu.ui(ui, |ui| {
+        ui.set_min_width(240.0);
+        let voices = session.voices.all().unwrap_or_default();
+        if voices.is_empty() {
+            ui.weak("No voices are saved yet");
+        }
+        for voice in voices {
+            ui.horizontal(|ui| {
+                let pick = ui.add(Button::new(&voice.name).truncate()).on_hover_text(&voice.notes.text);
+                if pick.clicked() {
+                    commands.push(ComposerCommand::SetVoicePrompt(voice.path.clone()));
+                    ui.close();
+                }
+                ui.menu_button(icon::MORE, |ui| voice_menu_ui(ui, session, voice, commands))
+                    .response
+                    .accessible_name(format!("More about {}", voice.name));
+            });
+        }
+        ui.separator();
+        ui.add_enabled_ui(session.composer.conversation.prompt.is_some(), |ui| {
+            ui.horizontal(|ui| {
+                let field = TextEdit::singleline(name).hint_text("Name").desired_width(140.0);
+                ui.add(field).accessible_name("Name of the voice");
+                let save = ui.add_enabled(!name.trim().is_empty(), Button::new("Save"));
+                if save.on_hover_text("The recording above with its text and the current settings").clicked() {
+                    commands.push(VoicesCommand::Save(std::mem::take(name)));
+                }
+            });
+        });
+        if ui.button("Import…").on_hover_text("A recording, or a voice that was exported").clicked() {
+            commands.push(ShellCommand::Ask(Dialog::ImportVoice));
+            ui.close();
+        }
+    });
+    if shown.is_some() && session.voices.all().is_none() {
+        commands.push(VoicesCommand::List);
+    }
+    button.accessible_name("Voices");
+}
+
+fn voice_menu_ui(ui: &mut Ui, session: &Session, voice: &StoredVoice, commands: &mut Commands) {
+    if let Some(sampling) = voice.notes.sampling {
+        let own = Sampling { seed: session.composer.sampling.seed, ..sampling };
+        let button = ui.button("Use its settings");
+        if button.on_hover_text(own.summary()).clicked() {
+            commands.push(ComposerCommand::SetSampling(own));
+            ui.close();
+        }
+    }
+    if ui.button("Export…").on_hover_text("One WAV file with text and settings in it").clicked() {
+        commands.push(ShellCommand::Ask(Dialog::ExportVoice(voice.path.clone())));
+        ui.close();
+    }
+    if ui.button("Remove").clicked() {
+        commands.push(VoicesCommand::Remove(voice.path.clone()));
+        ui.close();
+    }
+}
+
+fn voice_prompt_ui(ui: &mut Ui, session: &Session, voice_name: &mut String, commands: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
         ui.label(heading("VOICE"));
         if ui.button("Choose…").on_hover_text("Or drop a recording on the window").clicked() {
             commands.push(ShellCommand::Ask(Dialog::VoicePrompt));
         }
+        voices_ui(ui, session, voice_name, commands);
         match &session.composer.microphone {
             None => {
                 let record = ui.button(format!("{} Record", icon::RECORD)).on_hover_text("From the default microphone");

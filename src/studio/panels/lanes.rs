@@ -4,6 +4,7 @@
 use egui::{Align2, Color32, FontId, Mesh, Rect, Response, Sense, Ui, pos2, vec2};
 
 use super::lane::Lane;
+use super::sound_curves::{self, sound_curves_ui};
 use super::spectrograms::Spectrograms;
 use super::stacks::Stacks;
 use super::token_map::{TokenMap, token_map_ui};
@@ -85,9 +86,10 @@ pub(super) fn lanes_ui(
     ui.spacing_mut().item_spacing.y = GAP;
     let rows = codes.codebooks().max(model.dims.codebooks);
     // Where there is little room, the other lanes have it.
-    let has_words =
-        (!current.words.is_empty() || current.tracks_words()) && height >= least_height(pins.len()) + WORDS + GAP;
+    let has_words = (!current.words.is_empty() || current.tracks_words())
+        && height >= least_height(pins.len(), view.curves) + WORDS + GAP;
     let height = if has_words { height - WORDS - GAP } else { height };
+    let height = if view.curves { height - sound_curves::HEIGHT - GAP } else { height };
     let (pinned_height, curve_height, map_height) = heights(height, pins.len(), rows);
     let (ruler, ruler_response) = lane(ui, RULER, "Ruler");
     ruler_ui(ui, ruler, session, model, commands);
@@ -109,6 +111,14 @@ pub(super) fn lanes_ui(
         let (place, response) = lane(ui, pinned_height, &format!("Pinned {}", n + 1));
         pinned_ui(ui, place, pinned, n, session, pictures, commands);
         lanes.push((place, response, None));
+    }
+    if view.curves {
+        let (curves, response) = lane(ui, sound_curves::HEIGHT, "Pitch and level");
+        sound_curves_ui(ui, curves, session);
+        for (n, (name, colour)) in sound_curves::names(ui, session).iter().enumerate() {
+            nth_name_ui(ui, curves, (n, 2), name, *colour);
+        }
+        lanes.push((curves, response, None));
     }
     let codebook = view.codebook.min(model.dims.codebooks - 1);
     let (draws, draws_response) = lane(ui, curve_height, "Probabilities over time");
@@ -174,9 +184,10 @@ fn heights(height: f32, pins: usize, rows: usize) -> (f32, f32, f32) {
     (pinned, ((left - map) / 3.0).clamp(curve, most), map)
 }
 
-/// Least height of all lanes with `pins` pinned clips.
-pub(super) fn least_height(pins: usize) -> f32 {
-    RULER + OVERVIEW + 6.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP)
+/// Least height of all lanes with `pins` pinned clips, and with pitch and level or without.
+pub(super) fn least_height(pins: usize, curves: bool) -> f32 {
+    let curves = if curves { sound_curves::HEIGHT + GAP } else { 0.0 };
+    RULER + OVERVIEW + 6.0 * GAP + 3.0 * CURVES.0 + LEAST_MAP + pins as f32 * (PINNED.1 + GAP) + curves
 }
 
 /// Clicks, drags and scrolling; the same in every lane. `rows` is the number of codebooks if the lane is the token map.
@@ -311,7 +322,9 @@ fn mixer_ui(ui: &mut Ui, lane: Lane, session: &Session, commands: &mut Commands)
     let mut mixer = session.monitor.mixer.clone();
     if row < LEAST_ROW {
         let at = Rect::from_min_size(pos2(lane.rect.left() - MARGIN + 2.0, lane.rect.top()), vec2(34.0, 22.0));
-        let menu = egui::containers::menu::MenuButton::new(egui::RichText::new("M/S").small());
+        let menu = egui::containers::menu::MenuButton::from_button(
+            egui::Button::new(egui::RichText::new("M/S").small()).wrap_mode(egui::TextWrapMode::Extend),
+        );
         let menu = menu.config(
             egui::containers::menu::MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside),
         );
@@ -690,12 +703,12 @@ mod tests {
     #[test]
     fn lanes_use_the_height_there_is() {
         for (height, pins, rows) in
-            [(1_000.0, 0, 6), (480.0, 3, 32), (700.0, 0, 32), (420.0, 9, 6), (least_height(4), 4, 32)]
+            [(1_000.0, 0, 6), (480.0, 3, 32), (700.0, 0, 32), (420.0, 9, 6), (least_height(4, false), 4, 32)]
         {
             let (pinned, curve, map) = heights(height, pins, rows);
             let used = RULER + OVERVIEW + 6.0 * GAP + pins as f32 * (pinned + GAP) + 3.0 * curve + map;
             assert!(used <= height + 0.1 && (used > height - 1.0 || curve >= CURVES.1), "{height}: {used}");
-            assert!(height >= least_height(pins));
+            assert!(height >= least_height(pins, false));
             assert!(map <= TALLEST_ROW * rows as f32 && map >= LEAST_MAP);
         }
     }

@@ -95,6 +95,7 @@ fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, commands: &mut Comm
             }
         }
     });
+    words_ui(ui, test, commands);
     ui.add_space(8.0);
     answers_ui(ui, test, commands);
     let missing = test.not_heard();
@@ -103,6 +104,25 @@ fn trial_ui(ui: &mut Ui, session: &Session, test: &OpenTest, commands: &mut Comm
     } else if run.test().kind.info().form_has_sliders() && test.rating().is_none() {
         ui.weak("Rate every sound");
     }
+}
+
+/// The words that all sounds say, if the test shows them: one is looped in the sound that is played, and in the next.
+fn words_ui(ui: &mut Ui, test: &OpenTest, commands: &mut Commands) {
+    let words = test.run().words();
+    if words.is_empty() {
+        return;
+    }
+    ui.add_space(8.0);
+    ui.horizontal_wrapped(|ui| {
+        ui.weak("Loop a word:");
+        for (n, word) in words.into_iter().enumerate() {
+            let looped = test.word == Some(n);
+            let button = ui.add(Button::selectable(looped, word));
+            if button.accessible_name(format!("Loop {word}")).clicked() {
+                commands.push(TestBenchCommand::LoopWord((!looped).then_some(n)));
+            }
+        }
+    });
 }
 
 fn answers_ui(ui: &mut Ui, test: &OpenTest, commands: &mut Commands) {

@@ -15,6 +15,7 @@ mod notifications;
 mod palette;
 mod problems;
 mod sound;
+mod sound_curves;
 mod spectrograms;
 mod stacks;
 mod statistics;
@@ -75,7 +76,7 @@ pub(super) trait Panel {
 /// Least height of the clip: its two lines of controls and its lanes.
 pub(super) fn least_clip_height(session: &Session) -> f32 {
     const CONTROLS: f32 = 96.0;
-    CONTROLS + lanes::least_height(session.comparison.pins.in_lanes().len())
+    CONTROLS + lanes::least_height(session.comparison.pins.in_lanes().len(), session.inspector.view.curves)
 }
 
 /// All panels, in layout order. A new one is a file and a line here.

@@ -17,11 +17,15 @@ use crate::studio::shell::{Dialog, PanelRequest, ShellCommand};
 use crate::studio::theme::{Palette, heading, icon};
 
 const WIDTH: f32 = 600.0;
+/// Width of the names of models.
+const NAME_WIDTH: f32 = 260.0;
 /// Strengths of adapters that can be chosen.
 const STRENGTHS: std::ops::RangeInclusive<f32> = 0.0..=2.0;
 
 pub(super) struct ModelsPanel {
     open: bool,
+    /// Whether it was opened just now: the field of the repository gets the focus, so that no letter is a shortcut.
+    just_opened: bool,
     /// The repository that is typed.
     id: String,
     strength: f32,
@@ -29,7 +33,7 @@ pub(super) struct ModelsPanel {
 
 impl Default for ModelsPanel {
     fn default() -> Self {
-        Self { open: false, id: String::new(), strength: 1.0 }
+        Self { open: false, just_opened: false, id: String::new(), strength: 1.0 }
     }
 }
 
@@ -65,6 +69,7 @@ impl Panel for ModelsPanel {
     fn on_request(&mut self, request: &PanelRequest, _: &Context, _: &Session, commands: &mut Commands) {
         if *request == PanelRequest::ToggleModels {
             self.open = !self.open;
+            self.just_opened = self.open;
             if self.open {
                 commands.push(CatalogueCommand::List);
             }
@@ -138,6 +143,9 @@ impl ModelsPanel {
         ui.horizontal(|ui| {
             let field = TextEdit::singleline(&mut self.id).hint_text("sesame/csm-1b").desired_width(320.0);
             let field = ui.add_enabled(!fetching, field).accessible_name("Repository");
+            if std::mem::take(&mut self.just_opened) {
+                field.request_focus();
+            }
             let entered = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
             let can = !fetching && !self.id.trim().is_empty();
             let look_up = ui.add_enabled(can, Button::new("Look up"));
@@ -154,7 +162,7 @@ impl ModelsPanel {
 
 fn model_row_ui(ui: &mut Ui, session: &Session, model: &Installed, commands: &mut Commands) {
     let InstalledKind::Checkpoint { codebooks, memory } = model.kind else { return };
-    ui.add(Label::new(&model.name).truncate()).on_hover_text(
+    ui.add_sized([NAME_WIDTH, 24.0], Label::new(&model.name).truncate().halign(egui::Align::LEFT)).on_hover_text(
         model.path.as_ref().map_or_else(|| "Inside the program".into(), |path| path.display().to_string()),
     );
     ui.label(format!("{codebooks} codebooks"));

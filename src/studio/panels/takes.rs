@@ -16,6 +16,7 @@ use crate::studio::memo::Memo;
 use crate::studio::session::Session;
 use crate::studio::shell::{PanelRequest, ShellCommand};
 use crate::studio::theme::{Palette, heading, icon, icon_button};
+use crate::studio::voices::VoicesCommand;
 use crate::takes::{Store, Take, TakeId};
 
 /// Indentation per generation of takes that were made from others, and the most generations that are indented.
@@ -413,6 +414,7 @@ impl Takes {
         if let Some(sampling) = take.sampling {
             entry(ui, "Copy the seed", ShellCommand::copy_seed(sampling.seed).into());
         }
+        entry(ui, "Save as a voice", VoicesCommand::SaveTake(id()).into());
         entry(ui, "Show in folder", ShellCommand::Reveal(session.library.store.path(&take.id)).into());
         ui.menu_button("Again", |ui| again_menu_ui(ui, &take.id, commands));
         ui.menu_button("Export", |ui| export_menu_ui(ui, &take.id, commands));

@@ -117,6 +117,8 @@ fn form_ui(ui: &mut Ui, form: &TestForm, commands: &mut Commands) {
                 TextEdit::multiline(&mut request.instructions).desired_rows(2).desired_width(f32::INFINITY);
             ui.add(instructions.hint_text("What listeners read first")).labelled_by(label.id);
             ui.add(Checkbox::new(&mut request.volume_page, "Begin with a page for setting the volume"));
+            ui.add(Checkbox::new(&mut request.loop_words, "Listeners can loop a word"))
+                .on_hover_text("They see the words of the text. Sounds whose words are not known have none");
         });
         ui.end_row();
     });

@@ -82,6 +82,11 @@ pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, command
         if toggle.on_hover_text("Mel spectrograms instead of waveforms (M)").clicked() {
             commands.push(InspectorCommand::ToggleSpectrograms);
         }
+        let mut curves = session.inspector.view.curves;
+        let toggle = ui.toggle_value(&mut curves, "Pitch");
+        if toggle.on_hover_text("A lane of pitch and level (C)").accessible_name("Pitch and level").clicked() {
+            commands.push(InspectorCommand::ToggleCurves);
+        }
         shown.response.on_hover_text("What the map shows").accessible_name("What the map shows");
         legend_ui(ui, session, map);
         if session.inspector.view.cell.is_some()

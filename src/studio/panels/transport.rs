@@ -131,6 +131,7 @@ fn source_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             (format!("Pinned {n}: {name}"), MonitorCommand::SwitchTo(PlaybackSource::CurrentClip))
         }
         PlaybackSource::Audition => ("Previewing a token".into(), MonitorCommand::Pause),
+        PlaybackSource::WhatIf => ("What if".into(), MonitorCommand::SwitchTo(PlaybackSource::CurrentClip)),
         PlaybackSource::Sound => ("Previewing a sound".into(), MonitorCommand::Pause),
         PlaybackSource::MaskedClip => {
             let all = session.inspector.current.clip.codes.codebooks();

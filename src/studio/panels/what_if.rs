@@ -6,7 +6,9 @@ use super::{Panel, Slot};
 use crate::data::{Mode, ModelInfo, PARAMS, ParamKind, RangeGuard, Sampling, Stage};
 use crate::studio::command::Commands;
 use crate::studio::inspector::{InspectorCommand, MapContent};
+use crate::studio::monitor::{MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
+use crate::studio::theme::icon;
 
 pub(super) struct WhatIfPanel;
 
@@ -122,6 +124,12 @@ fn answer_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, asked: Sampling,
             ui.horizontal(|ui| {
                 if ui.button("Show").on_hover_text(tip).clicked() {
                     commands.push(InspectorCommand::Select(Some((t, k))));
+                }
+                let can = session.models.is_ready();
+                let tip = format!("A guess from {at:.2} s on: the model would have seen other tokens there");
+                let listen = ui.add_enabled(can, Button::new(format!("{} Listen", icon::PLAY)));
+                if listen.on_hover_text(tip).accessible_name("Listen to these tokens").clicked() {
+                    commands.push(MonitorCommand::SwitchTo(PlaybackSource::WhatIf));
                 }
                 let can = clip.take.is_some() && session.models.is_ready();
                 let again = ui.add_enabled(can, Button::new("Regenerate from there"));

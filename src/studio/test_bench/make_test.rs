@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{TEST_RATE, TestBench, TestBenchContext};
-use crate::data::{Clip, CodebookMask, Codes};
+use crate::data::{Clip, CodebookMask, Codes, WordTime};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::listen::{
@@ -48,6 +48,8 @@ pub struct TestRequest {
     pub instructions: String,
     /// Whether the page begins with a sound for setting the volume.
     pub volume_page: bool,
+    /// Whether listeners see the words and can loop one.
+    pub loop_words: bool,
 }
 
 impl TestRequest {
@@ -66,6 +68,7 @@ impl TestRequest {
             training: 0,
             instructions: String::new(),
             volume_page: false,
+            loop_words: false,
         }
     }
 
@@ -105,7 +108,11 @@ impl TestBench {
         let folder = cx.library.store.folder().clone();
         let clips = request.clips.iter().map(|key| {
             let pinned = cx.comparison.pins.get(key).map(|pinned| pinned.clip.clone());
-            (key.clone(), describe_clip(key, cx.library, cx.comparison), pinned)
+            let mut known = describe_clip(key, cx.library, cx.comparison);
+            if request.loop_words {
+                known.sound.words = words_of(key, cx.library, cx.comparison);
+            }
+            (key.clone(), known, pinned)
         });
         let clips: Vec<(PinKey, TakeSound, Option<Arc<Clip>>)> = clips.collect();
         let read = move |_: &_| {
@@ -118,8 +125,9 @@ impl TestBench {
                     }
                 };
                 let (source, sampling) = (known.sound.source.clone(), known.sound.sampling);
+                let words = known.sound.words.clone();
                 let sound = PlannedSound::mono(source, clip.audio.clone(), clip.sample_rate, sampling);
-                Ok((TakeSound { sound, ..known }, clip.codes.clone()))
+                Ok((TakeSound { sound: PlannedSound { words, ..sound }, ..known }, clip.codes.clone()))
             };
             clips.into_iter().map(read).collect::<Result<Vec<_>>>()
         };
@@ -218,6 +226,12 @@ impl TestBench {
             }
         });
     }
+}
+
+/// When the words of a clip are spoken, if that is known.
+fn words_of(key: &PinKey, library: &Library, comparison: &Comparison) -> Vec<WordTime> {
+    let pinned = comparison.pins.get(key).map(|pinned| pinned.words.clone());
+    pinned.or_else(|| Some(library.store.get(key.take()?)?.words.clone())).unwrap_or_default()
 }
 
 /// Metadata of a clip without its waveform.

@@ -49,6 +49,8 @@ pub enum TestBenchCommand {
     Open(PathBuf),
     /// Play the sound of a button of the open trial: another one at the same moment, the same one from its start.
     PlayButton(usize),
+    /// Loop a word in the sound that is played, and in every other one that is played from now on; `None` plays whole sounds again.
+    LoopWord(Option<usize>),
     /// Values of the sliders; `None` until a slider is moved.
     SetValues(Vec<Option<f64>>),
     /// Answer the open trial.
@@ -89,6 +91,7 @@ impl Owner for TestBench {
             TestBenchCommand::Make { request, to } => self.make(request, to, cx),
             TestBenchCommand::Open(path) => self.open(path, cx),
             TestBenchCommand::PlayButton(button) => self.play_button(button, cx),
+            TestBenchCommand::LoopWord(word) => self.loop_word(word, cx),
             TestBenchCommand::SetValues(values) => {
                 self.open.iter_mut().for_each(|test| test.values.clone_from(&values));
             }
@@ -147,6 +150,9 @@ impl TestBench {
 
     fn play_button(&mut self, button: usize, cx: &mut TestBenchContext<'_>) {
         let Some(test) = &mut self.open else { return };
+        if let Some(word) = test.word {
+            return Self::play_word(test, button, word, cx);
+        }
         let is_playing = cx.monitor.player.is_playing();
         let switches = test.button.is_some_and(|before| before != button) && is_playing;
         let from = if switches { cx.monitor.player.position() } else { 0.0 };
@@ -155,6 +161,22 @@ impl TestBench {
             true => MonitorCommand::SwitchSound { samples, rate },
             false => MonitorCommand::PlaySound { samples, rate },
         });
+    }
+
+    fn loop_word(&mut self, word: Option<usize>, cx: &mut TestBenchContext<'_>) {
+        let Some(test) = &mut self.open else { return };
+        match word {
+            Some(word) => Self::play_word(test, test.button.unwrap_or(0), word, cx),
+            None => {
+                test.end_loop();
+                cx.effects.send(MonitorCommand::StopSound);
+            }
+        }
+    }
+
+    fn play_word(test: &mut OpenTest, button: usize, word: usize, cx: &mut TestBenchContext<'_>) {
+        let Some(((samples, rate), (from, to))) = test.loop_word(button, word) else { return };
+        cx.effects.send(MonitorCommand::LoopSound { samples: samples.clone(), rate: *rate, part: (from, to) });
     }
 
     fn answer(&mut self, choice: Choice, cx: &mut TestBenchContext<'_>) {

@@ -19,6 +19,8 @@ pub struct OpenTest {
     trial_started: f64,
     /// The button that was pressed last.
     pub button: Option<usize>,
+    /// The word that is looped.
+    pub word: Option<usize>,
     /// Values of the sliders, in the order of their sounds; `None` until a slider is moved.
     pub values: Vec<Option<f64>>,
 }
@@ -38,7 +40,7 @@ impl OpenTest {
         let sounds = test.mono_sounds(path)?;
         let run = Run::new(test, results);
         let opened = Instant::now();
-        Ok(Self { run, sounds, results_path, opened, trial_started: 0.0, button: None, values: Vec::new() })
+        Ok(Self { run, sounds, results_path, opened, trial_started: 0.0, button: None, word: None, values: Vec::new() })
     }
 
     fn now(&self) -> f64 {
@@ -84,6 +86,19 @@ impl OpenTest {
         Some(&self.sounds[stimulus])
     }
 
+    /// The sound of a button, and the part of it that is looped.
+    pub(super) fn loop_word(&mut self, button: usize, word: usize) -> Option<(&(Vec<f32>, usize), (f64, f64))> {
+        let (stimulus, part) = self.run.loop_word(button, word, self.now())?;
+        (self.button, self.word) = (Some(button), Some(word));
+        Some((&self.sounds[stimulus], part))
+    }
+
+    /// Ends the loop of a word.
+    pub(super) fn end_loop(&mut self) {
+        self.run.stop(self.now());
+        self.word = None;
+    }
+
     /// Answers the open trial.
     ///
     /// # Errors
@@ -107,7 +122,7 @@ impl OpenTest {
     }
 
     fn begin_trial(&mut self) {
-        (self.trial_started, self.button, self.values) = (self.now(), None, Vec::new());
+        (self.trial_started, self.button, self.word, self.values) = (self.now(), None, None, Vec::new());
     }
 
     /// The report of this listener's answers, once all are given.
