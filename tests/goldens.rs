@@ -3,11 +3,11 @@
 use csm_studio::checkpoint::Checkpoint;
 use csm_studio::checkpoint::config::Padding;
 use csm_studio::data::{ClipSpec, Codes, Dtype, FinishReason, Mode, Position, Prompt, Sampling, SamplingParams, Turn};
-use csm_studio::engine::{Engine, Generation, GenerationRequest, LoopEvent, SingleEngine};
+use csm_studio::engine::{Engine, Generation, GenerationRequest, LoopEvent, SingleEngine, observed_clip};
 use csm_studio::mlx::MlxCsm;
 use csm_studio::mlx::mimi::Mimi;
 use csm_studio::sampling::noise::TorchNoise;
-use csm_studio::sampling::reference::{sample_token, warp};
+use csm_studio::sampling::reference::{penalise, sample_token, warp};
 
 use crate::support::golden::{Case, Golden, Wrong};
 use crate::support::{formula, max_difference};
@@ -252,11 +252,17 @@ struct Settings {
     top_k: usize,
     top_p: f64,
     min_p: f64,
+    repetition_penalty: f64,
 }
 
 impl Settings {
     fn params(&self) -> SamplingParams {
-        SamplingParams { top_p: self.top_p, min_p: self.min_p, ..SamplingParams::new(self.temperature, self.top_k) }
+        SamplingParams {
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            ..SamplingParams::new(self.temperature, self.top_k)
+        }
     }
 }
 
@@ -265,6 +271,7 @@ impl Settings {
 struct WarpedRow {
     row: usize,
     vocab: usize,
+    recent: Vec<u32>,
     seed: u64,
     kept: usize,
     token: u32,
@@ -294,10 +301,13 @@ fn warpers() -> Warpers {
 }
 
 #[test]
-fn top_p_and_min_p_cut_as_in_transformers() {
+fn penalty_top_p_and_min_p_are_those_of_transformers() {
     let rows = warpers().rows;
     assert!(rows.len() > 200);
-    let logits = |row: &WarpedRow| formula::values(&format!("warpers/{}", row.row), 0, row.vocab, 0.0, 8.0);
+    let logits = |row: &WarpedRow| {
+        let raw = formula::values(&format!("warpers/{}", row.row), 0, row.vocab, 0.0, 8.0);
+        penalise(&raw, row.settings.params(), &row.recent).into_owned()
+    };
     let drawn = |row: &WarpedRow| (logits(row), row.settings.params(), noise(row.seed, row.vocab));
     let cases: Vec<_> = rows.iter().map(drawn).collect();
     let slices: Vec<_> = cases.iter().map(|(logits, params, noise)| (&logits[..], *params, &noise[..])).collect();
@@ -346,6 +356,54 @@ fn warped_clips_are_equal(engine: &mut dyn Engine, checkpoint: &Checkpoint, mode
 fn exact_with_top_p_and_min_p() {
     let checkpoint = Checkpoint::demo().unwrap();
     warped_clips_are_equal(&mut MlxCsm::load(&checkpoint, Dtype::Float32).unwrap(), &checkpoint, Mode::Exact);
+}
+
+/// A repetition penalty looks at the last frames: every token of an *exact* clip is the reference sampler's from the logits of its frame,
+/// *hybrid* draws the same ones, and fewer of them repeat.
+#[test]
+fn a_repetition_penalty_is_the_same_in_every_engine() {
+    let checkpoint = Checkpoint::demo().unwrap();
+    let params = SamplingParams { repetition_penalty: 1.2, repetition_window: 4, ..SamplingParams::new(0.9, 50) };
+    let sampling = Sampling::new(Mode::Exact, params, 3, Dtype::Float32);
+    let spec = ClipSpec::new("The little boat sailed across the lake.", 0, sampling);
+    let request = |spec: &ClipSpec| GenerationRequest::new(spec, checkpoint.prompt(spec).unwrap(), 60).observed();
+    let mut csm = MlxCsm::load(&checkpoint, Dtype::Float32).unwrap();
+    let (codes, logits) = observed_clip(&request(&spec), &checkpoint.dims(), &mut SingleEngine(&mut csm)).unwrap();
+    let dims = checkpoint.dims();
+    for (t, (frame, logits)) in codes.frames().zip(&logits).enumerate() {
+        for (k, token) in frame.iter().enumerate() {
+            assert_eq!(logits.recent(k), codes.recent(t, 64)[k]);
+            let noise = TorchNoise::for_draw(3, t, k, dims.codebooks, dims.vocab);
+            let row = penalise(logits.row(k), params, logits.recent(k));
+            assert_eq!(sample_token(&row, params, None, &noise), *token, "frame {t}, codebook {k}");
+        }
+    }
+    let repeated = |codes: &Codes| {
+        let again =
+            |t: &usize| codes.recent(*t, 4).iter().zip(codes.frame(*t)).filter(|(r, id)| r.contains(id)).count();
+        (0..codes.len()).map(|t| again(&t)).sum::<usize>() as f64 / codes.ids().len() as f64
+    };
+    let plain = Sampling::new(Mode::Exact, SamplingParams::new(0.9, 50), 3, Dtype::Float32);
+    let without = request(&ClipSpec { sampling: plain, ..spec.clone() });
+    let (without, _) = observed_clip(&without, &dims, &mut SingleEngine(&mut csm)).unwrap();
+    assert!(repeated(&codes) < repeated(&without), "{} of {}", repeated(&codes), repeated(&without));
+    #[cfg(feature = "torch")]
+    {
+        let mut torch = csm_studio::torch::TorchCsm::load(&checkpoint, Dtype::Float32).unwrap();
+        let hybrid = ClipSpec { sampling: Sampling { mode: Mode::Hybrid, ..sampling }, ..spec.clone() };
+        let by_torch = observed_clip(&request(&hybrid), &dims, &mut SingleEngine(&mut torch)).unwrap().0;
+        assert_eq!(codes, by_torch);
+    }
+    // Native draws from the same distribution with another noise; clips side by side have each their own past.
+    let native = ClipSpec { sampling: Sampling { mode: Mode::Native, ..sampling }, ..spec };
+    let request = GenerationRequest { observe: false, ..request(&native) };
+    let mut batch = Generation::new(&request, &[3, 4], &dims).unwrap();
+    while !batch.next_frames(&mut SingleEngine(&mut csm)).unwrap().is_empty() {}
+    for (n, seed) in [(0, 3), (1, 4)] {
+        let mut alone = Generation::new(&request, &[seed], &dims).unwrap();
+        while let LoopEvent::Frame(_) = alone.next_frame(&mut SingleEngine(&mut csm)).unwrap() {}
+        assert_eq!(alone.codes(0), batch.codes(n));
+    }
 }
 
 #[test]

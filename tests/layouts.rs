@@ -58,7 +58,7 @@ fn tokens(checkpoint: &Checkpoint) -> (Vec<Vec<u32>>, Vec<f32>) {
         .unwrap();
     let (mut codes, mut logits) = (Vec::new(), Vec::new());
     for frame in 0..12 {
-        let request = FrameRequest { frame, sampling: &sampling, forced: &[], observe: true };
+        let request = FrameRequest { frame, sampling: &sampling, forced: &[], recent: &[], observe: true };
         let output = engine.next_frame(&request).unwrap();
         codes.push(output.codes);
         logits.extend_from_slice(output.logits.unwrap().values());

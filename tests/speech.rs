@@ -85,7 +85,7 @@ fn a_frame_takes_one_synchronisation_whoever_watches() {
             engine.prefill(&request.prompt, &Codes::default()).unwrap();
             let before = synchronisations();
             for frame in 0..10 {
-                let frame = FrameRequest { frame, sampling: &request.spec.sampling, forced: &[], observe };
+                let frame = FrameRequest { frame, sampling: &request.spec.sampling, forced: &[], recent: &[], observe };
                 assert_eq!(engine.next_frame(&frame).unwrap().logits.is_some(), observe);
             }
             assert_eq!(synchronisations() - before, 10, "{mode:?}, observe {observe}");

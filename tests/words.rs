@@ -100,7 +100,8 @@ fn every_engine_records_the_same_attention() {
             engine.prefill(&prompt, &Codes::default()).unwrap();
             let (mut codes, mut attention) = (Vec::new(), Vec::new());
             for frame in 0..6 {
-                let request = FrameRequest { frame, sampling: &spec.sampling, forced: &[], observe: false };
+                let request =
+                    FrameRequest { frame, sampling: &spec.sampling, forced: &[], recent: &[], observe: false };
                 let output = engine.next_frame(&request).unwrap();
                 assert_eq!(output.attention.len(), recorded.len());
                 for weights in &output.attention {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::data::{Codes, Logits, Sampling, SamplingParams};
 use crate::sampling::noise::TorchNoise;
-use crate::sampling::reference::floor;
+use crate::sampling::reference::{floor, penalise};
 use crate::sampling::warp::Cut;
 
 /// The first difference between two clips.
@@ -89,9 +89,13 @@ pub fn explain(
     other: &Logits,
     tokens: (u32, u32),
 ) -> DivergenceCause {
-    let (theirs, ours) = (reference.row(codebook), other.row(codebook));
+    let params = sampling.params_for(codebook);
+    // Both have drawn the same tokens so far.
+    let penalised =
+        |logits: &'_ Logits| penalise(logits.row(codebook), params, reference.recent(codebook)).into_owned();
+    let (theirs, ours) = (penalised(reference), penalised(other));
     let noise = TorchNoise::for_draw(sampling.seed, frame, codebook, reference.rows().len(), theirs.len());
-    DivergenceCause::measure(theirs, ours, sampling.params_for(codebook), tokens, &noise)
+    DivergenceCause::measure(&theirs, &ours, params, tokens, &noise)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn draw_distribution(
     taken: u32,
     n: usize,
 ) -> DrawDistribution {
-    let (p, q) = distributions(logits.row(codebook), sampling.params_for(codebook), sampling.guard);
+    let (p, q) = distributions(logits, codebook, sampling);
     let candidates = candidates(logits, codebook, sampling, taken, n);
     let listed = |of: fn(&Candidate) -> f32| candidates.iter().map(of).sum::<f32>();
     let others_mass = ((1.0 - listed(|c| c.model)).max(0.0), (1.0 - listed(|c| c.sampler)).max(0.0));
@@ -68,7 +68,7 @@ pub fn probability_stack(
     taken: u32,
     n: usize,
 ) -> ProbabilityStack {
-    let (_, q) = distributions(logits.row(codebook), sampling.params_for(codebook), sampling.guard);
+    let (_, q) = distributions(logits, codebook, sampling);
     let share = q.get(taken as usize).copied().unwrap_or(0.0);
     // With equal probabilities the smaller id comes first, as in the shares.
     let above = |(id, other): &(usize, &f32)| **other > share || (**other == share && *id < taken as usize);

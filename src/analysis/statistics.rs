@@ -8,7 +8,7 @@ use std::ops::Index;
 
 use super::entropy;
 use crate::data::{Logits, RangeGuard, Sampling, SamplingParams};
-use crate::sampling::reference::{argmax, softmax, warp};
+use crate::sampling::reference::{argmax, penalise, softmax, warp};
 
 /// A draw: both distributions `[V]` and the token taken.
 pub struct Draw<'a> {
@@ -232,31 +232,38 @@ impl Index<Stat> for TokenStats {
 }
 
 impl TokenStats {
-    /// Measures the draw of `token` from `logits` `[V]` with the given settings.
+    /// Measures the draw of `token` from `logits` `[V]` with the given settings, after no other tokens.
     pub fn measure(logits: &[f32], token: u32, params: SamplingParams, guard: Option<RangeGuard>) -> Self {
-        let (model, sampler) = distributions(logits, params, guard);
+        Self::of((softmax(logits), sampler(logits, params, guard)), token)
+    }
+
+    fn of((model, sampler): (Vec<f32>, Vec<f32>), token: u32) -> Self {
         let draw = Draw { model: &model, sampler: &sampler, token: token as usize };
         Self(std::array::from_fn(|n| (STEP_STATISTICS[n].value)(&draw)))
     }
 
     /// Measures every draw of a frame, `[K]`.
     pub fn measure_frame(logits: &Logits, codes: &[u32], sampling: &Sampling) -> Vec<Self> {
-        let draws = logits.rows().zip(codes).enumerate();
-        draws.map(|(k, (row, token))| Self::measure(row, *token, sampling.params_for(k), sampling.guard)).collect()
+        codes.iter().enumerate().map(|(k, token)| Self::of(distributions(logits, k, sampling), *token)).collect()
     }
 }
 
-/// Both distributions of a draw, `[V]`: the model's and the sampler's. A greedy draw puts all mass on the most likely id.
-pub fn distributions(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>) -> (Vec<f32>, Vec<f32>) {
+/// Both distributions of the draw of `codebook`, `[V]`: the model's and the sampler's.
+pub fn distributions(logits: &Logits, codebook: usize, sampling: &Sampling) -> (Vec<f32>, Vec<f32>) {
+    let (row, params) = (logits.row(codebook), sampling.params_for(codebook));
+    let penalised = penalise(row, params, logits.recent(codebook));
+    (softmax(row), sampler(&penalised, params, sampling.guard))
+}
+
+/// The distribution that a draw from `logits` `[V]` is made from. A greedy draw puts all mass on the most likely id.
+fn sampler(logits: &[f32], params: SamplingParams, guard: Option<RangeGuard>) -> Vec<f32> {
     let warped = warp(logits, params, guard);
-    let sampler = if params.is_greedy() {
-        let mut one = vec![0.0; logits.len()];
-        one[argmax(warped.iter().copied())] = 1.0;
-        one
-    } else {
-        softmax(&warped)
-    };
-    (softmax(logits), sampler)
+    if !params.is_greedy() {
+        return softmax(&warped);
+    }
+    let mut one = vec![0.0; logits.len()];
+    one[argmax(warped.iter().copied())] = 1.0;
+    one
 }
 
 #[cfg(test)]

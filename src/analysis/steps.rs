@@ -129,7 +129,7 @@ pub struct Candidate {
 
 /// The `n` most likely tokens of `codebook`, the last of them replaced by `taken` if that is not among them.
 pub fn candidates(logits: &Logits, codebook: usize, sampling: &Sampling, taken: u32, n: usize) -> Vec<Candidate> {
-    let (p, q) = distributions(logits.row(codebook), sampling.params_for(codebook), sampling.guard);
+    let (p, q) = distributions(logits, codebook, sampling);
     let mut ids = top_ids(&p, n.min(p.len()));
     if !ids.contains(&(taken as usize)) {
         ids.pop();

@@ -3,10 +3,10 @@
 
 use std::borrow::Borrow;
 
-use crate::data::{Codes, Logits, NoiseSource, Sampling};
+use crate::data::{Codes, LONGEST_WINDOW, Logits, NoiseSource, Sampling};
 use crate::sampling::mlx_noise::{fill_mlx_noise, native_seed};
 use crate::sampling::noise::TorchNoise;
-use crate::sampling::reference::sample_token;
+use crate::sampling::reference::{penalise, sample_token};
 
 /// Tokens that settings would have drawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub fn what_if(
         }
         let (sampling, logits) = (settings(t), logits.borrow());
         let vocab = logits.row(0).len();
+        let recent = if sampling.penalises_repetition() { given.recent(t, LONGEST_WINDOW) } else { Vec::new() };
         let seed = sampling.seed;
         // The stream continues from frame to frame; another seed starts another stream.
         stream = stream.filter(|(known, _)| *known == seed);
@@ -48,7 +49,9 @@ pub fn what_if(
                 }
                 NoiseSource::MlxKey => fill_mlx_noise(native_seed(seed, t, k), &mut row),
             }
-            tokens.push(sample_token(logits, sampling.params_for(k), sampling.guard, &row));
+            let params = sampling.params_for(k);
+            let penalised = penalise(logits, params, recent.get(k).map_or(&[], Vec::as_slice));
+            tokens.push(sample_token(&penalised, params, sampling.guard, &row));
         }
         let differs: Vec<usize> = (0..frame.len()).filter(|k| frame[*k] != tokens[*k]).collect();
         answer.flips += differs.len();

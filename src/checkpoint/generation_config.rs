@@ -46,7 +46,7 @@ impl GenerationConfig {
         let (mut found, mut unsaid) = (Vec::new(), Vec::new());
         for prefix in ["", "depth_decoder_"] {
             let has = |name: &str| self.0.contains_key(&format!("{prefix}{name}"));
-            if PARAMS.iter().any(|p| has(p.generation_key)) && !has("do_sample") {
+            if PARAMS.iter().filter_map(|p| p.generation_key).any(has) && !has("do_sample") {
                 unsaid.push(format!("{prefix}do_sample"));
             }
             let numbers = NOT_FOLLOWED.iter().filter_map(|(name, neutral)| {

@@ -223,7 +223,7 @@ fn language_model(pipeline: &mut Pipeline, sampling: &Sampling, prompt: &Prompt,
     let started = Instant::now();
     engine.prefill(prompt, &Codes::default())?;
     for frame in 0..frames {
-        engine.next_frame(&FrameRequest { frame, sampling, forced: &[], observe: false })?;
+        engine.next_frame(&FrameRequest { frame, sampling, forced: &[], recent: &[], observe: false })?;
     }
     Ok(started.elapsed())
 }
@@ -237,11 +237,11 @@ fn profile(
 ) -> Result<(Option<Stages>, Option<usize>)> {
     let engine = pipeline.engine(sampling)?;
     engine.prefill(prompt, &Codes::default())?;
-    engine.next_frame(&FrameRequest { frame: 0, sampling, forced: &[], observe: false })?;
+    engine.next_frame(&FrameRequest { frame: 0, sampling, forced: &[], recent: &[], observe: false })?;
     let (mut backbone, mut depth_decoder, mut draws) = (Vec::new(), Vec::new(), Vec::new());
     let mut operations = None;
     for run in 0..runs {
-        let request = FrameRequest { frame: 1 + 2 * run, sampling, forced: &[], observe: false };
+        let request = FrameRequest { frame: 1 + 2 * run, sampling, forced: &[], recent: &[], observe: false };
         let Some(profile) = engine.profile(&request)? else { return Ok((None, None)) };
         let ms = |time: Duration| 1_000.0 * time.as_secs_f64();
         backbone.push(ms(profile.backbone));
@@ -282,7 +282,7 @@ fn grow(
     let engine = pipeline.engine(sampling)?;
     let started = Instant::now();
     engine.prefill(&prompt, &Codes::default())?;
-    let request = |frame| FrameRequest { frame, sampling, forced: &[], observe: false };
+    let request = |frame| FrameRequest { frame, sampling, forced: &[], recent: &[], observe: false };
     engine.next_frame(&request(0))?;
     let filled = started.elapsed();
     let started = Instant::now();

@@ -92,6 +92,12 @@ impl Codes {
         &self.ids[t * self.codebooks..(t + 1) * self.codebooks]
     }
 
+    /// Per codebook, the tokens of up to `count` frames before frame `t`, the last one first.
+    pub fn recent(&self, t: usize, count: usize) -> Vec<Vec<u32>> {
+        let frames = t.saturating_sub(count)..t.min(self.len());
+        (0..self.codebooks()).map(|k| frames.clone().rev().map(|frame| self.frame(frame)[k]).collect()).collect()
+    }
+
     /// Codes of frame `t`, or `None` past the end.
     pub fn get(&self, t: usize) -> Option<&[u32]> {
         (t < self.len()).then(|| self.frame(t))

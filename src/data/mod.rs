@@ -37,7 +37,7 @@ pub use issue::{Issue, SILENCE_LEVEL, Severity};
 pub use logits::Logits;
 pub use mode::{Backend, Mode, ModeInfo, NoiseSource};
 pub use model_info::{Labels, ModelId, ModelInfo, Voice};
-pub use params::{PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
+pub use params::{LONGEST_WINDOW, PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
 pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
 pub use random::{RepeatableRandom, random_seed};
 pub use retake::{Seam, WordRetake};

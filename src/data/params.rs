@@ -22,12 +22,22 @@ pub struct SamplingParams {
     pub top_p: f64,
     /// Only tokens of at least `min_p` times the probability of the most likely one can be drawn; 0 keeps all.
     pub min_p: f64,
+    /// Makes tokens of the last frames less likely: their logits are divided by it if positive, else multiplied; 1 changes nothing.
+    pub repetition_penalty: f64,
+    /// Frames before the draw whose tokens of the same codebook are penalised.
+    pub repetition_window: usize,
 }
 
 impl SamplingParams {
     /// The two settings that every checkpoint suggests, all others without effect.
     pub fn new(temperature: f64, top_k: usize) -> Self {
-        Self { temperature, top_k, top_p: 1.0, min_p: 0.0 }
+        Self { temperature, top_k, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, repetition_window: 10 }
+    }
+
+    /// Those of the `recent` tokens, the last one first, that are penalised; none without a penalty.
+    pub fn penalised(self, recent: &[u32]) -> &[u32] {
+        let count = if self.repetition_penalty == 1.0 { 0 } else { self.repetition_window.min(recent.len()) };
+        &recent[..count]
     }
 
     /// Whether the most likely token is taken. A temperature so small that `logit / T` would overflow float32 is greedy too.
@@ -70,14 +80,16 @@ pub enum ParamKind {
 pub struct Param {
     /// Key in token files; with `depth_` before it for the depth decoder.
     pub key: &'static str,
-    /// Key in `generation_config.json`; with `depth_decoder_` before it for the depth decoder.
-    pub generation_key: &'static str,
+    /// Key in `generation_config.json`, with `depth_decoder_` before it for the depth decoder; `None` if transformers has nothing like it.
+    pub generation_key: Option<&'static str>,
     /// Name in the window.
     pub label: &'static str,
     /// Symbol in one-line summaries.
     pub symbol: &'static str,
     /// One line for help texts.
     pub help: &'static str,
+    /// Whether it is one of the settings that few users change.
+    pub advanced: bool,
     /// Whether it is real or a count.
     pub kind: ParamKind,
     /// Value where neither user nor checkpoint names one.
@@ -96,14 +108,18 @@ pub struct Param {
     pub set: fn(&mut SamplingParams, f64),
 }
 
+/// Most frames that a repetition penalty can look at.
+pub const LONGEST_WINDOW: usize = 64;
+
 /// Every sampling setting, in the order of flags and widgets.
 pub static PARAMS: &[Param] = &[
     Param {
         key: "temperature",
-        generation_key: "temperature",
+        generation_key: Some("temperature"),
         label: "Temperature",
         symbol: "T",
         help: "Temperature; 0 is greedy",
+        advanced: false,
         kind: ParamKind::Real,
         default: 0.9,
         absent: None,
@@ -115,10 +131,11 @@ pub static PARAMS: &[Param] = &[
     },
     Param {
         key: "topk",
-        generation_key: "top_k",
+        generation_key: Some("top_k"),
         label: "Top-k",
         symbol: "k",
         help: "Draw from the K most likely tokens",
+        advanced: false,
         kind: ParamKind::Count,
         default: 50.0,
         absent: None,
@@ -130,10 +147,11 @@ pub static PARAMS: &[Param] = &[
     },
     Param {
         key: "top_p",
-        generation_key: "top_p",
+        generation_key: Some("top_p"),
         label: "Top-p",
         symbol: "top-p",
         help: "Draw from the most likely tokens whose probabilities sum to X; 1 keeps all",
+        advanced: false,
         kind: ParamKind::Real,
         default: 1.0,
         absent: Some(1.0),
@@ -145,10 +163,11 @@ pub static PARAMS: &[Param] = &[
     },
     Param {
         key: "min_p",
-        generation_key: "min_p",
+        generation_key: Some("min_p"),
         label: "Min-p",
         symbol: "min-p",
         help: "Draw from tokens of at least X times the probability of the most likely one; 0 keeps all",
+        advanced: false,
         kind: ParamKind::Real,
         default: 0.0,
         absent: Some(0.0),
@@ -157,6 +176,38 @@ pub static PARAMS: &[Param] = &[
         expected: |_| "0 to 1 (0 keeps all)".into(),
         get: |p| p.min_p,
         set: |p, value| p.min_p = value,
+    },
+    Param {
+        key: "repetition_penalty",
+        generation_key: None, // transformers penalises tokens of its whole input, which begins with the text's
+        label: "Repetition penalty",
+        symbol: "repetition",
+        help: "Penalty of tokens of the last frames in the same codebook; 1 is none",
+        advanced: true,
+        kind: ParamKind::Real,
+        default: 1.0,
+        absent: Some(1.0),
+        slider_max: |_| 2.0,
+        range: |_| 0.1..=10.0,
+        expected: |_| "0.1 to 10 (1 is no penalty)".into(),
+        get: |p| p.repetition_penalty,
+        set: |p, value| p.repetition_penalty = value,
+    },
+    Param {
+        key: "repetition_window",
+        generation_key: None,
+        label: "Penalty window",
+        symbol: "window",
+        help: "Frames before a draw whose tokens the repetition penalty applies to",
+        advanced: true,
+        kind: ParamKind::Count,
+        default: 10.0,
+        absent: Some(10.0),
+        slider_max: |_| LONGEST_WINDOW as f64,
+        range: |_| 1.0..=LONGEST_WINDOW as f64,
+        expected: |_| format!("1 to {LONGEST_WINDOW} frames"),
+        get: |p| p.repetition_window as f64,
+        set: |p, value| p.repetition_window = value as usize,
     },
 ];
 
@@ -210,8 +261,9 @@ impl Sampling {
         for param in PARAMS {
             let range = (param.range)(dims);
             let limit = |value: f64| value.clamp(*range.start(), *range.end());
-            let first = suggestion(param.generation_key).unwrap_or(param.default);
-            let depth = suggestion(&format!("depth_decoder_{}", param.generation_key)).unwrap_or(first);
+            let first = param.generation_key.and_then(&suggestion).unwrap_or(param.default);
+            let depth_key = param.generation_key.map(|key| format!("depth_decoder_{key}"));
+            let depth = depth_key.and_then(|key| suggestion(&key)).unwrap_or(first);
             (param.set)(&mut sampling.codebook0, limit(first));
             (param.set)(&mut sampling.depth, limit(depth));
         }
@@ -232,6 +284,11 @@ impl Sampling {
             Stage::Codebook0 => &mut self.codebook0,
             Stage::Depth => &mut self.depth,
         }
+    }
+
+    /// Whether draws depend on the tokens of the frames before.
+    pub fn penalises_repetition(&self) -> bool {
+        Stage::ALL.into_iter().any(|stage| self.stage(stage).repetition_penalty != 1.0)
     }
 
     /// Settings of the draws of `codebook`.

@@ -2,8 +2,8 @@
 
 use super::{EngineKey, EngineProvider, FrameOutput, FrameRequest, engine_key};
 use crate::data::{
-    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, Logits, ModelDims, Prompt, Sampling, WordRetake, WordTracking,
-    is_end_frame,
+    Backend, Clip, ClipSpec, Codes, Edit, FinishReason, LONGEST_WINDOW, Logits, ModelDims, Prompt, Sampling,
+    WordRetake, WordTracking, is_end_frame,
 };
 use crate::error::{Error, Result};
 
@@ -254,14 +254,21 @@ impl<'a> Generation<'a> {
         }
         let frame = |n: &usize| self.clips[*n].codes.len();
         let forced: Vec<_> = running.iter().map(|n| self.request.forced_at(frame(n), self.codebooks)).collect();
-        let requests = running.iter().zip(&settings).zip(&forced).map(|((n, sampling), forced)| FrameRequest {
+        // The analysis asks for them whatever the settings.
+        let wanted = self.request.observe || settings.iter().any(Sampling::penalises_repetition);
+        let count = if wanted { LONGEST_WINDOW } else { 0 };
+        let recent: Vec<_> = running.iter().map(|n| self.clips[*n].codes.recent(frame(n), count)).collect();
+        let all = running.iter().zip(&settings).zip(&forced).zip(&recent);
+        let requests = all.map(|(((n, sampling), forced), recent)| FrameRequest {
             frame: frame(n),
             sampling,
             forced,
+            recent,
             observe: self.request.observe,
         });
         let outputs = engine.next_frames(&requests.collect::<Vec<_>>())?;
-        for ((n, output), sampling) in running.iter().zip(outputs).zip(settings) {
+        for (((n, output), sampling), recent) in running.iter().zip(outputs).zip(settings).zip(recent) {
+            let output = FrameOutput { logits: output.logits.map(|logits| logits.with_recent(recent)), ..output };
             events.push((*n, self.accept(*n, output, sampling)));
         }
         self.sequences = running;

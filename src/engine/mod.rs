@@ -20,8 +20,17 @@ pub struct FrameRequest<'a> {
     pub sampling: &'a Sampling,
     /// Tokens taken instead of drawn, per codebook; empty if all are drawn.
     pub forced: &'a [Option<u32>],
+    /// Per codebook, its tokens in the frames before, the last one first; empty if no setting depends on them.
+    pub recent: &'a [Vec<u32>],
     /// Whether to return the logits.
     pub observe: bool,
+}
+
+impl FrameRequest<'_> {
+    /// Tokens of `codebook` in the frames before, the last one first.
+    pub(crate) fn recent_of(&self, codebook: usize) -> &[u32] {
+        self.recent.get(codebook).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A frame that an engine has generated.

@@ -12,7 +12,7 @@ use super::device::stream_for;
 use super::evaluate;
 use super::network::{Embeddings, GraphNetwork, Network};
 use super::nn::{Result as MlxResult, id_array};
-use super::sampling::{DrawNoise, native_key, sample_tokens};
+use super::sampling::{DrawNoise, native_key, penalise, sample_tokens};
 use super::weights::mlx_dtype;
 use crate::checkpoint::Checkpoint;
 use crate::data::{AttentionHead, Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
@@ -289,6 +289,8 @@ impl FrameGraph {
             given
         } else {
             let noise = noise.draw(codebook, logits.dim(1))?;
+            let recent = requests.iter().map(|request| request.recent_of(codebook));
+            let drawn_from = penalise(&logits, params, &recent.collect::<Vec<_>>())?;
             let or_given = |tokens: Array| match forced.iter().any(Option::is_some) {
                 true => {
                     let drawn: Vec<bool> = forced.iter().map(Option::is_none).collect();
@@ -297,9 +299,9 @@ impl FrameGraph {
                 false => Ok(tokens),
             };
             if guard.is_some() {
-                self.unguarded.push(or_given(sample_tokens(&logits, params, None, &noise)?)?);
+                self.unguarded.push(or_given(sample_tokens(&drawn_from, params, None, &noise)?)?);
             }
-            or_given(sample_tokens(&logits, params, guard, &noise)?)?
+            or_given(sample_tokens(&drawn_from, params, guard, &noise)?)?
         };
         self.tokens.push(tokens.clone());
         self.logits.push(logits);

@@ -139,7 +139,13 @@ mod tests {
             let prompt = checkpoint.prompt(&ClipSpec::new("Hello.", 0, sampling)).unwrap();
             csm.prefill(&prompt, &Codes::default()).unwrap();
             let model = pretended_gpu::with(|| {
-                csm.operations_of_a_frame(&FrameRequest { frame: 0, sampling: &sampling, forced: &[], observe: false })
+                csm.operations_of_a_frame(&FrameRequest {
+                    frame: 0,
+                    sampling: &sampling,
+                    forced: &[],
+                    recent: &[],
+                    observe: false,
+                })
             })
             .unwrap();
             assert!(model <= 2_678 / 2, "{}: {model} operations", mode.name());

@@ -76,6 +76,26 @@ fn minus_infinity() -> Array {
     Array::from_f32(f32::NEG_INFINITY)
 }
 
+/// Logits (B, V) after the repetition penalty; `recent` are the tokens of each sequence, the last one first. The tensor form of
+/// [`crate::sampling::reference::penalise`].
+pub(super) fn penalise(logits: &Array, params: SamplingParams, recent: &[&[u32]]) -> Result<Array> {
+    if recent.iter().all(|recent| params.penalised(recent).is_empty()) {
+        return Ok(logits.clone());
+    }
+    let vocab = logits.dim(1) as usize;
+    let mut mask = vec![false; recent.len() * vocab];
+    for (row, recent) in mask.chunks_exact_mut(vocab).zip(recent) {
+        for id in params.penalised(recent) {
+            row[*id as usize] = true;
+        }
+    }
+    let mask = Array::from_slice(&mask, &[recent.len() as i32, vocab as i32]);
+    let penalty = Array::from_f32(params.repetition_penalty as f32);
+    let is_negative = logits.lt(Array::from_f32(0.0))?;
+    let penalised = select(is_negative, logits.multiply(&penalty)?, logits.divide(&penalty)?)?;
+    select(mask, penalised, logits)
+}
+
 /// Draws one token a sequence from float32 logits (B, V): (B,) uint32.
 pub(super) fn sample_tokens(
     logits: &Array,

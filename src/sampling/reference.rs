@@ -1,6 +1,7 @@
 //! The reference sampler on plain slices: transformers' warpers and PyTorch's `multinomial`, in float32. The engines are tested
 //! against it; the analysis uses it directly.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use super::warp::{Cut, LogitOps, warp as warp_with};
@@ -51,6 +52,24 @@ impl LogitOps for Plain {
         logits.iter_mut().filter(|l| **l < floor).for_each(|l| *l = f32::NEG_INFINITY);
         Ok(logits)
     }
+}
+
+/// Logits `[V]` after the repetition penalty, which comes before everything else: those of the `recent` tokens, the last one first, that are in
+/// the window are divided by the penalty if positive, else multiplied, each once (transformers' `RepetitionPenaltyLogitsProcessor`; Keskar et al.
+/// 2019).
+pub fn penalise<'a>(logits: &'a [f32], params: SamplingParams, recent: &[u32]) -> Cow<'a, [f32]> {
+    let tokens = params.penalised(recent);
+    if tokens.is_empty() {
+        return Cow::Borrowed(logits);
+    }
+    let penalty = params.repetition_penalty as f32;
+    let mut changed = logits.to_vec();
+    for id in tokens {
+        if let (Some(new), Some(old)) = (changed.get_mut(*id as usize), logits.get(*id as usize)) {
+            *new = if *old < 0.0 { old * penalty } else { old / penalty };
+        }
+    }
+    Cow::Owned(changed)
 }
 
 /// Logits `[V]` as the draw sees them; see [`super::warp::warp`].
@@ -157,6 +176,15 @@ mod tests {
         let after_top_k = SamplingParams { top_p: 0.65, ..SamplingParams::new(1.0, 2) };
         assert_eq!(kept(&warp(&logits, after_top_k, None)), [0]);
         assert_eq!(floor(Cut::TopP, &logits, after_top_k), Some(logits[0]));
+    }
+
+    #[test]
+    fn a_penalty_makes_tokens_of_the_window_less_likely_once() {
+        let params = SamplingParams { repetition_penalty: 2.0, repetition_window: 3, ..SamplingParams::new(1.0, 4) };
+        let logits = [4.0, -1.0, 3.0, 0.5];
+        assert_eq!(*penalise(&logits, params, &[0, 0, 1, 2]), [2.0, -2.0, 3.0, 0.5]);
+        assert_eq!(*penalise(&logits, params, &[]), logits);
+        assert_eq!(*penalise(&logits, SamplingParams::new(1.0, 4), &[0, 1]), logits);
     }
 
     #[test]

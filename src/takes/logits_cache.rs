@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use crate::analysis::steps::{Step, Steps};
-use crate::data::{Codes, Logits, Sampling};
+use crate::data::{Codes, LONGEST_WINDOW, Logits, Sampling};
 use crate::error::{Error, Result};
 use crate::files::{create_private_folder, read_file, write_atomically};
 
@@ -134,11 +134,11 @@ fn parse(bytes: &[u8], codes: &Codes) -> Option<Steps> {
     if !fits {
         return None;
     }
-    let frame = |bytes: &[u8]| {
+    let frame = |(t, bytes): (usize, &[u8])| {
         let values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        Arc::new(Logits::new(vocab, values))
+        Arc::new(Logits::new(vocab, values).with_recent(codes.recent(t, LONGEST_WINDOW)))
     };
-    let logits = logits.data().chunks_exact(4 * codebooks * vocab).map(frame);
+    let logits = logits.data().chunks_exact(4 * codebooks * vocab).enumerate().map(frame);
     let steps = logits.zip(samplings).zip(guarded).zip(codes.frames());
     let mut steps: Steps = steps.map(|(((l, s), g), codes)| Step::new(l, s, g, codes)).collect();
     steps.end = end;
@@ -157,7 +157,8 @@ mod tests {
     fn steps(frames: usize) -> Steps {
         let sampling = Sampling::new(Mode::Exact, SamplingParams::new(0.9, 50), 7, Precision::Float32);
         let step = |n: usize| {
-            let logits = Arc::new(Logits::new(100, (0..200).map(|i| (i * n) as f32).collect()));
+            let logits = Logits::new(100, (0..200).map(|i| (i * n) as f32).collect());
+            let logits = Arc::new(logits.with_recent(codes(frames).recent(n, LONGEST_WINDOW)));
             Step::new(logits, sampling, vec![true, false], &[1, 2])
         };
         let mut steps: Steps = (0..frames).map(step).collect();

@@ -4,7 +4,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::TorchResult;
 use super::llama::{KvCache, Linear, Llama};
-use super::sampling::{sample_token, seed, skip};
+use super::sampling::{penalise, sample_token, seed, skip};
 use super::weights::{TorchSource, dense};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
@@ -152,7 +152,8 @@ impl SampledFrame {
             let row = Vec::<f32>::try_from(&logits)?;
             check_finite(&row, row.len(), request.frame, codebook)?;
         }
-        let (drawn, unguarded) = sample_token(&logits, sampling.params_for(codebook), sampling.guard)?;
+        let drawn_from = penalise(&logits, sampling.params_for(codebook), request.recent_of(codebook))?;
+        let (drawn, unguarded) = sample_token(&drawn_from, sampling.params_for(codebook), sampling.guard)?;
         let forced = request.forced.get(codebook).copied().flatten();
         let token = forced.map_or_else(|| drawn.shallow_clone(), |id| id_tensor(&[id]));
         if let Some(unguarded) = unguarded {

@@ -51,6 +51,19 @@ fn warp(logits: &Tensor, params: SamplingParams, guard: Option<RangeGuard>) -> T
     warp_with(&TorchOps, logits.shallow_clone(), logits.size()[0] as usize, params, guard)
 }
 
+/// Logits (V,) after the repetition penalty, as [`crate::sampling::reference::penalise`] gives them.
+pub(super) fn penalise(logits: &Tensor, params: SamplingParams, recent: &[u32]) -> TorchResult<Tensor> {
+    let tokens: Vec<i64> = params.penalised(recent).iter().map(|id| i64::from(*id)).collect();
+    if tokens.is_empty() {
+        return Ok(logits.shallow_clone());
+    }
+    let tokens = Tensor::from_slice(&tokens);
+    let scores = logits.f_gather(0, &tokens, false)?;
+    let lower = scores.f_mul_scalar(params.repetition_penalty)?;
+    let penalised = lower.f_where_self(&scores.f_lt(0.0)?, &scores.f_div_scalar(params.repetition_penalty)?)?;
+    logits.f_scatter(0, &tokens, &penalised)
+}
+
 /// Draws one token from float32 logits (V,): an int64 tensor (1,), and what it would have been without the guard. Takes V values
 /// of PyTorch's noise whatever the settings, so that the random position stays that of *exact* mode.
 pub(super) fn sample_token(

@@ -84,7 +84,7 @@ impl Stored {
         csm.prefill(&checkpoint.prompt(&ClipSpec::new(&self.text, self.speaker, sampling))?, &Codes::default())?;
         let mut logit_difference = 0.0_f32;
         for (frame, expected) in self.frames.iter().enumerate() {
-            let request = FrameRequest { frame, sampling: &sampling, forced: &[], observe: frame == 0 };
+            let request = FrameRequest { frame, sampling: &sampling, forced: &[], recent: &[], observe: frame == 0 };
             let output = csm.next_frames(&[request])?.swap_remove(0);
             if let Some(logits) = output.logits {
                 let differences = logits.values().iter().zip(&self.logits).map(|(ours, stored)| (ours - stored).abs());

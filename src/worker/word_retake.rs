@@ -199,7 +199,8 @@ fn surprisals(
     let mut bits = Vec::new();
     for (n, frame) in frames.frames().enumerate() {
         let forced: Vec<Option<u32>> = frame.iter().copied().map(Some).collect();
-        let request = FrameRequest { frame: history.len() + n, sampling: &sampling, forced: &forced, observe: true };
+        let request =
+            FrameRequest { frame: history.len() + n, sampling: &sampling, forced: &forced, recent: &[], observe: true };
         let Some(logits) = engine.next_frame(&request)?.logits else { break };
         bits.push(frame.iter().zip(logits.rows()).map(|(token, row)| surprisal(row, *token)).sum());
     }

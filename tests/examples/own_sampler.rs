@@ -30,7 +30,8 @@ fn main() -> Result<()> {
         let mut forced: Vec<Option<u32>> = Vec::new();
         for codebook in 0..dims.codebooks {
             engine.prefill(&prompt, &clip)?;
-            let request = FrameRequest { frame: clip.len(), sampling: &sampling, forced: &forced, observe: true };
+            let request =
+                FrameRequest { frame: clip.len(), sampling: &sampling, forced: &forced, recent: &[], observe: true };
             let Some(logits) = engine.next_frame(&request)?.logits else { break };
             let noise = TorchNoise::for_draw(sampling.seed, clip.len(), codebook, dims.codebooks, dims.vocab);
             forced.push(Some(sample_min_p(logits.row(codebook), 0.1, &noise)));

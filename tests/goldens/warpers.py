@@ -1,4 +1,4 @@
-"""Writes warpers.json: draws by transformers' own logits warpers and PyTorch's multinomial from rows of the formula, and whole clips of
+"""Writes warpers.json: draws by transformers' own logits processors and PyTorch's multinomial from rows of the formula, and whole clips of
 the demo voice by transformers' generate() with top-p and min-p (see README.md)."""
 
 import json
@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 import transformers
 from tokenizers import Tokenizer
-from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    MinPLogitsWarper, RepetitionPenaltyLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper,
+)  # fmt: skip
 
 import formula
 import reference
@@ -27,9 +29,10 @@ CLIPS = [
 TEMPERATURE, TOP_K = 0.9, 50
 
 
-def warpers(t: float, k: int, top_p: float, min_p: float) -> list:
+def warpers(penalty: float, t: float, k: int, top_p: float, min_p: float) -> list:
     """In the order of GenerationMixin._get_logits_processor."""
-    given = [TemperatureLogitsWarper(t), TopKLogitsWarper(k)]
+    given = [RepetitionPenaltyLogitsProcessor(penalty)] if penalty != 1 else []
+    given += [TemperatureLogitsWarper(t), TopKLogitsWarper(k)]
     given += [TopPLogitsWarper(top_p)] if top_p < 1 else []
     return given + ([MinPLogitsWarper(min_p)] if min_p > 0 else [])
 
@@ -47,17 +50,21 @@ def row(n: int) -> dict | None:
     vocab = (67, 2051)[n % 2]
     t, k = (0.3, 0.9, 1.5)[n % 3], (vocab, 50, 5)[n // 3 % 3]
     top_p, min_p = ((0.9, 0.0), (0.5, 0.0), (1.0, 0.05), (1.0, 0.3), (0.8, 0.02))[n // 9 % 5]
+    penalty = (1.0, 1.3, 0.7)[n // 45 % 3]
     logits = torch.from_numpy(formula.values(f"warpers/{n}", 0, (1, vocab), 0.0, 8.0))
     scores, before = logits, None
-    for warper in warpers(t, k, top_p, min_p):
+    # The most likely tokens among them, and one of them twice.
+    recent = [*logits[0].topk(3).indices.tolist(), n % vocab, n * 7 % vocab, int(logits[0].argmax())]
+    for warper in warpers(penalty, t, k, top_p, min_p):
         before = scores if isinstance(warper, TopPLogitsWarper | MinPLogitsWarper) and before is None else before
-        scores = warper(None, scores)
+        scores = warper(torch.tensor([recent]), scores)
     torch.manual_seed(n)
     token = int(torch.multinomial(scores.softmax(-1), 1))
     kept = int(scores.isfinite().sum())
     if distance(before[0], top_p, min_p) < BORDER:
         return None
-    return dict(row=n, vocab=vocab, temperature=t, top_k=k, top_p=top_p, min_p=min_p, seed=n, kept=kept, token=token)
+    settings = dict(temperature=t, top_k=k, top_p=top_p, min_p=min_p, repetition_penalty=penalty)
+    return dict(row=n, vocab=vocab, **settings, recent=recent, seed=n, kept=kept, token=token)
 
 
 def clip(model, tokenizer: Tokenizer, text: str, speaker: int, seed: int, first: tuple, depth: tuple) -> dict:
@@ -70,7 +77,7 @@ def clip(model, tokenizer: Tokenizer, text: str, speaker: int, seed: int, first:
     with torch.no_grad():
         raw = model.generate(**inputs, max_new_tokens=100, **sampling)[0]
     assert (raw[-1] == 0).all(), "the clip does not end"
-    settings = [dict(temperature=TEMPERATURE, top_k=TOP_K, top_p=p, min_p=m) for p, m in (first, depth)]
+    settings = [dict(temperature=TEMPERATURE, top_k=TOP_K, top_p=p, min_p=m, repetition_penalty=1.0) for p, m in (first, depth)]
     return dict(text=text, speaker=speaker, seed=seed, codebook0=settings[0], depth=settings[1], frames=raw[:-1].tolist())
 
 

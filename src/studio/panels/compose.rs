@@ -499,7 +499,7 @@ fn sampling_ui(
     mode_ui(ui, s, session.models.checkpoint());
     let separate = panel.separate.unwrap_or(s.codebook0 != s.depth);
     egui::Grid::new("sampling").num_columns(2).spacing([8.0, 4.0]).show(ui, |ui| {
-        for param in PARAMS {
+        for param in PARAMS.iter().filter(|param| !param.advanced) {
             ui.label(param.label);
             param_ui(ui, param, Stage::Codebook0, s, model);
             ui.end_row();
@@ -507,7 +507,7 @@ fn sampling_ui(
         if separate {
             ui.small(format!("Codebooks 1–{}", model.dims.codebooks - 1));
             ui.end_row();
-            for param in PARAMS {
+            for param in PARAMS.iter().filter(|param| !param.advanced) {
                 ui.label(param.label);
                 param_ui(ui, param, Stage::Depth, s, model);
                 ui.end_row();
@@ -529,11 +529,12 @@ fn sampling_ui(
         ui.end_row();
     });
     let mut linked = !separate;
-    let tip = "One temperature and top-k for all codebooks";
+    let tip = "The same settings for all codebooks";
     if ui.checkbox(&mut linked, "Link codebooks").on_hover_text(tip).changed() {
         panel.separate = Some(!linked);
     }
-    let changed = s.guard.is_some() || !settings.pronunciations.is_empty() || !settings.autoplay;
+    let penalty = s.penalises_repetition();
+    let changed = penalty || s.guard.is_some() || !settings.pronunciations.is_empty() || !settings.autoplay;
     let title = if changed { "Advanced ●" } else { "Advanced" };
     egui::CollapsingHeader::new(title).id_salt("advanced").show(ui, |ui| {
         ui.horizontal(|ui| {
@@ -542,11 +543,29 @@ fn sampling_ui(
             ui.add(length).accessible_name("Maximum length");
         });
         ui.checkbox(&mut settings.autoplay, "Play while generating").accessible_name("Autoplay");
+        advanced_params_ui(ui, s, separate, model);
         guard_ui(ui, &mut s.guard, model);
         precision_ui(ui, s);
         pronunciations_ui(ui, &mut settings.pronunciations);
         presets_ui(ui, s, settings, &mut panel.preset);
     });
+}
+
+/// The settings of draws that few users change.
+fn advanced_params_ui(ui: &mut Ui, s: &mut Sampling, separate: bool, model: &ModelInfo) {
+    let stages = if separate { &Stage::ALL[..] } else { &Stage::ALL[..1] };
+    egui::Grid::new("advanced sampling").num_columns(2).spacing([8.0, 4.0]).show(ui, |ui| {
+        for stage in stages {
+            for param in PARAMS.iter().filter(|param| param.advanced) {
+                ui.label(param.label);
+                param_ui(ui, param, *stage, s, model);
+                ui.end_row();
+            }
+        }
+    });
+    if !separate {
+        s.depth = s.codebook0;
+    }
 }
 
 /// The user's list of pronunciations.
