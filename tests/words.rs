@@ -181,7 +181,7 @@ fn a_word_is_spoken_again_and_everything_around_it_stays() {
         if word == "lake" {
             assert_eq!((retaken.edits.len(), &result["seam"]), (1, &serde_json::Value::Null));
         } else {
-            let Some(Edit::Frames { frame: joint, frames }) = retaken.edits.last() else {
+            let Some(Edit::Frames { frame: joint, frames, .. }) = retaken.edits.last() else {
                 panic!("{:?}", retaken.edits)
             };
             let rest = retaken.frames.len() - joint;

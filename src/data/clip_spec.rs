@@ -46,6 +46,9 @@ pub enum Edit {
         frame: usize,
         /// The frames.
         frames: Codes,
+        /// The clip that they come from; empty if it is the parent.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        source: String,
     },
 }
 
@@ -90,7 +93,7 @@ impl ClipSpec {
     pub fn cut_taken_frames(&mut self, frame: usize) -> Vec<u32> {
         let mut cut = Vec::new();
         self.edits.retain_mut(|edit| match edit {
-            Edit::Frames { frame: at, frames } => {
+            Edit::Frames { frame: at, frames, .. } => {
                 let n = frame.saturating_sub(*at);
                 if let Some(tokens) = frames.get(n).filter(|_| frame >= *at) {
                     cut = tokens.to_vec();

@@ -40,5 +40,5 @@ pub use model_info::{Labels, ModelId, ModelInfo, Voice};
 pub use params::{LONGEST_WINDOW, PARAMS, Param, ParamKind, Sampling, SamplingParams, Stage};
 pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
 pub use random::{RepeatableRandom, random_seed};
-pub use retake::{Seam, WordRetake};
+pub use retake::{Seam, TakenWords, WordRetake};
 pub use token_file::{FORMAT, TOKEN_FILE_EXTENSIONS, TokenFile, VERSION};

@@ -108,7 +108,7 @@ impl GenerationRequest {
                     forced.resize(codebooks, None);
                     forced[*codebook] = Some(*token);
                 }
-                Edit::Frames { frame: at, frames } => {
+                Edit::Frames { frame: at, frames, .. } => {
                     if let Some(tokens) = frame.checked_sub(*at).and_then(|n| frames.get(n)) {
                         forced = tokens.iter().copied().map(Some).collect();
                     }

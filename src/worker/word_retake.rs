@@ -1,12 +1,12 @@
-//! Speaks a word of a clip again: the frames before it stay, the word is drawn with another seed until the attention reaches the next
-//! word, and the frames after it follow where they surprise the model least. The result is one sequence of codes and one stream of the
+//! Speaks a word of a clip again, or takes words of another clip of the text. The frames before it stay, the word is drawn with another seed until the attention reaches the next
+//! word, or taken, and the frames after it follow where they surprise the model least. The result is one sequence of codes and one stream of the
 //! codec, so there is no splice in the waveform.
 
 use std::ops::RangeInclusive;
 
 use crate::analysis::alignment::attention_frame;
 use crate::analysis::draw::surprisal;
-use crate::data::{Codes, Edit, ModelDims, Seam, WordRetake};
+use crate::data::{ClipSpec, Codes, Edit, ModelDims, Seam, TakenWords, WordRetake};
 use crate::engine::{EngineProvider, FrameRequest, Generation, GenerationRequest, LoopEvent};
 use crate::error::{Error, Result};
 
@@ -47,11 +47,11 @@ pub(super) fn retake_word(
     let last = retake.codes.len() - 1;
     let from = ((retake.time.start * dims.frame_rate + 1e-9) as usize).min(last);
     let next = words.get(retake.word + 1).map(|word| word.positions.start - tracking.prompt.text.start);
+    if let Some(taken) = &retake.taken {
+        return take_words(request, retake, taken, (from, next.is_none()), dims, engines, cancelled);
+    }
     for attempt in 0..ATTEMPTS {
-        let mut spec = request.spec.clone();
-        spec.edits
-            .retain(|edit| edit.frame() < from || (edit.frame() == from && matches!(edit, Edit::Sampling { .. })));
-        spec.cut_taken_frames(from);
+        let mut spec = unchanged_before(&request.spec, from);
         spec.edits.push(Edit::Seed { frame: from, seed: seed.wrapping_add(attempt.wrapping_mul(NEXT_SEED)) });
         let history = retake.codes.part(0..from);
         let draw = GenerationRequest { spec, history, retake: None, observe: false, forced: None, ..request.clone() };
@@ -73,7 +73,7 @@ pub(super) fn retake_word(
             continue; // nothing to hear
         }
         if seam.is_some() {
-            spec.edits.push(Edit::Frames { frame: joint, frames: tail });
+            spec.edits.push(Edit::Frames { frame: joint, frames: tail, source: String::new() });
         }
         let max_frames = codes.len();
         let made = GenerationRequest { spec, forced: Some(codes), retake: None, max_frames, ..request.clone() };
@@ -85,6 +85,103 @@ pub(super) fn retake_word(
         expected,
         format!("{ATTEMPTS} attempts from seed {seed} on that do not reach the next word"),
     ))
+}
+
+/// `spec` with only what it says about the frames before `from`.
+fn unchanged_before(spec: &ClipSpec, from: usize) -> ClipSpec {
+    let mut spec = spec.clone();
+    spec.edits.retain(|edit| edit.frame() < from || (edit.frame() == from && matches!(edit, Edit::Sampling { .. })));
+    spec.cut_taken_frames(from);
+    spec
+}
+
+/// The request whose clip has the words of another clip from frame `from` on, and then the rest of the parent where it surprises the model
+/// least; nothing follows if the words are the last ones.
+fn take_words(
+    request: &GenerationRequest,
+    retake: &WordRetake,
+    taken: &TakenWords,
+    (from, are_last): (usize, bool),
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(GenerationRequest, Option<Seam>)> {
+    if taken.codes.codebooks() != dims.codebooks || taken.codes.is_empty() {
+        return Err(Error::invalid("retake", "a clip of the same model", &taken.source));
+    }
+    let spec = unchanged_before(&request.spec, from);
+    let history = retake.codes.part(0..from);
+    let draw = GenerationRequest {
+        spec,
+        history: history.clone(),
+        retake: None,
+        observe: false,
+        forced: None,
+        ..request.clone()
+    };
+    let (start, before) = cheapest_start(&draw, &history, taken, dims, engines, cancelled)?;
+    let last = taken.codes.len() - 1;
+    let crossing = attention_frame(taken.time.end, dims.seconds(1)).clamp((start + 1).min(last), last);
+    let mut codes = history;
+    let to = if are_last { taken.codes.len() } else { crossing + JOINTS.end() };
+    codes.extend(&taken.codes.part(start..to));
+    let mut spec = draw.spec.clone();
+    let mut add = |frame: usize, frames: Codes, source: &str| {
+        if !frames.is_empty() {
+            spec.edits.push(Edit::Frames { frame, frames, source: source.to_owned() });
+        }
+    };
+    let seam = if are_last {
+        if taken.ended {
+            codes.push(&vec![0; dims.codebooks]);
+        }
+        add(from, codes.part(from..codes.len()), &taken.source);
+        Seam { frame: from, bits: before }
+    } else {
+        let with_words = DrawnWord { codes, crossing: from + crossing - start, ended: false };
+        let (joint, rest, after) = cheapest_joint(&draw, &with_words, retake, dims, engines, cancelled)?;
+        codes = with_words.codes.part(0..joint);
+        add(from, codes.part(from..joint), &taken.source);
+        let mut tail = retake.codes.part(rest..retake.codes.len());
+        if retake.ended {
+            tail.push(&vec![0; dims.codebooks]);
+        }
+        codes.extend(&tail);
+        add(joint, tail, "");
+        Seam { frame: joint, bits: before + after }
+    };
+    let max_frames = codes.len();
+    Ok((GenerationRequest { spec, forced: Some(codes), retake: None, max_frames, ..request.clone() }, Some(seam)))
+}
+
+/// The first frame to take of other words, around their beginning, and the price in bits of the joint before it: the surprisal of the frames
+/// after it, minus their surprisal in their own clip.
+fn cheapest_start(
+    draw: &GenerationRequest,
+    history: &Codes,
+    taken: &TakenWords,
+    dims: &ModelDims,
+    engines: &mut dyn EngineProvider,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(usize, f64)> {
+    let begin = ((taken.time.start * dims.frame_rate + 1e-9) as usize).min(taken.codes.len() - 1);
+    if history.is_empty() {
+        return Ok((0, 0.0)); // both clips begin with these words
+    }
+    let mut best: Option<(f64, usize)> = None;
+    for shift in SHIFTS {
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let Some(start) = begin.checked_add_signed(shift).filter(|start| *start < taken.codes.len()) else { continue };
+        let frames = taken.codes.part(start..start + PRICED);
+        let here: f64 = surprisals(draw, history, &frames, engines)?.iter().sum();
+        let there: f64 = surprisals(draw, &taken.codes.part(0..start), &frames, engines)?.iter().sum();
+        if best.is_none_or(|(least, _)| here - there < least) {
+            best = Some((here - there, start));
+        }
+    }
+    Ok(best.map_or((begin, 0.0), |(bits, start)| (start, bits)))
 }
 
 /// Frames with the word, from the start of the clip.

@@ -393,3 +393,72 @@ fn a_word_is_said_again_in_its_place() {
         assert_eq!(take.words.len(), words.len());
     }
 }
+
+/// Words of a pinned take become part of another take of the same text: the frames before stay, the words' frames are the other's, the rest
+/// follows, and the result says where each part comes from and makes itself again.
+#[test]
+fn words_are_taken_from_a_pinned_take() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let settings = &mut window.state_mut().session.preferences.settings;
+    (settings.autoplay, settings.random_seed) = (false, false);
+    say(&mut window, "The little boat sailed across the lake.");
+    let mut made = Vec::new();
+    for seed in [5, 6] {
+        let sampling = csm_studio::data::Sampling { seed, ..window.state().session.composer.sampling };
+        window.state_mut().session.run(ComposerCommand::SetSampling(sampling));
+        generate(&mut window);
+        settle(&mut window);
+        made.push(window.state().session.inspector.current.take.clone().unwrap());
+    }
+    let (other, base) = (made[0].clone(), made[1].clone());
+    window.state_mut().session.run(ComparisonCommand::TogglePin(other.clone()));
+    settle(&mut window);
+    let tokens = |window: &Window<'_>, id: &TakeId| {
+        let path = window.state().session.library.store.path(id).join("tokens.json");
+        TokenFile::read(&path, &demo_dims()).unwrap()
+    };
+    let (theirs, own) = (tokens(&window, &other).frames, tokens(&window, &base).frames);
+    let key = window.state().session.comparison.pins.keys()[0].clone();
+    for (n, words) in [0..1, 2..4, 6..7].into_iter().enumerate() {
+        window.state_mut().session.run(InspectorCommand::View(base.clone()));
+        settle(&mut window);
+        let begins = window.state().session.inspector.current.words[words.start].start;
+        window.state_mut().session.run(InspectorCommand::TakeWords { words: words.clone(), from: key.clone() });
+        wait(&mut window, "the take", |s| s.session.library.store.takes().len() == 3 + n && !s.session.is_speaking());
+        let id = window.state().session.inspector.current.take.clone().unwrap();
+        let take = window.state().session.library.store.get(&id).unwrap().clone();
+        assert_eq!((take.parent.as_ref(), take.edited), (Some(&base), true));
+        let (comp, from) = (tokens(&window, &id), (begins * 12.5 + 1e-9) as usize);
+        assert_eq!(comp.frames.prefix(from), own.prefix(from), "{words:?}");
+        let seam = take.measures.seam.expect("a price");
+        assert!(seam.bits.is_finite());
+        let parts: Vec<_> = comp
+            .edits
+            .iter()
+            .map(|edit| match edit {
+                csm_studio::data::Edit::Frames { frame, frames, source } => (*frame, frames.clone(), source.clone()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!((parts[0].0, parts[0].2.as_str()), (from, other.as_str()), "the part says where it comes from");
+        let middle = match parts.get(1) {
+            Some((joint, _, source)) => {
+                assert_eq!((*joint, source.as_str()), (seam.frame, ""));
+                let rest = comp.frames.part(*joint..comp.frames.len());
+                assert_eq!(rest, own.part(own.len() - rest.len()..own.len()), "{words:?}");
+                comp.frames.part(from..*joint)
+            }
+            None => comp.frames.part(from..comp.frames.len()),
+        };
+        let within = (0..theirs.len()).any(|at| theirs.part(at..at + middle.len()) == middle);
+        assert!(within && middle.len() > 1, "{words:?}: {} frames", middle.len());
+        // From its own file it is made again.
+        window.state_mut().session.run(LibraryCommand::Regenerate { take: id, seed: RegenerateSeed::Same });
+        wait(&mut window, "it again", |s| s.session.library.store.takes().len() == 4 + n && !s.session.is_speaking());
+        let again = window.state().session.inspector.current.take.clone().unwrap();
+        assert_eq!(tokens(&window, &again).frames, comp.frames);
+        window.state_mut().session.run(LibraryCommand::Delete(vec![again]));
+        settle(&mut window);
+    }
+}

@@ -217,6 +217,7 @@ impl<'a> Speaker<'a> {
             word,
             time: words[word].start..words[word].end,
             seed: *seed,
+            taken: None,
         };
         let max_frames = request.max_frames.max(2 * clip.codes.len());
         Ok(GenerationRequest { retake: Some(retake), max_frames, ..request })

@@ -5,6 +5,7 @@ mod current_clip;
 mod time_axis;
 mod what_if;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use crate::acoustics::spectrogram::MelSpectrogram;
 use crate::alignment::{WordProblem, check_words};
 use crate::analysis::alignment::WordTracker;
 use crate::data::{
-    Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, WordRetake, WordTime, WordTracking, random_seed,
+    Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, TakenWords, WordRetake, WordTime, WordTracking, random_seed,
 };
 use crate::engine::{GeneratedFrame, GenerationRequest};
 use crate::error::Result;
@@ -155,6 +156,12 @@ pub enum InspectorCommand {
         word: usize,
         takes: usize,
     },
+    /// A take in which these words are those of a pinned take of the same text.
+    TakeWords {
+        /// Numbers of the words.
+        words: Range<usize>,
+        from: PinKey,
+    },
     /// Make a take with this token, which is unchanged before it and has the same noise after it.
     UseToken {
         /// Frame of the token.
@@ -244,6 +251,7 @@ impl Owner for Inspector {
             InspectorCommand::Reseed(frame) => self.reseed(frame, cx),
             InspectorCommand::CheckWords => self.check_words(cx),
             InspectorCommand::RetakeWord { word, takes } => self.retake_word(word, takes, cx),
+            InspectorCommand::TakeWords { words, from } => self.take_words(words, &from, cx),
             InspectorCommand::UseToken { frame, codebook, token } => self.use_token(frame, codebook, token, cx),
             InspectorCommand::ComputeStatistics => self.compute_statistics(cx),
             InspectorCommand::RecomputeLogits => {
@@ -252,6 +260,12 @@ impl Owner for Inspector {
             }
         }
     }
+}
+
+/// From the beginning of the first of `numbers` to the end of the last, in seconds.
+fn span(words: &[WordTime], numbers: &Range<usize>) -> Option<Range<f64>> {
+    let words = words.get(numbers.clone())?;
+    Some(words.first()?.start..words.last()?.end)
 }
 
 impl Inspector {
@@ -591,9 +605,36 @@ impl Inspector {
             word,
             time: time.start..time.end,
             seed: seeds.remove(0),
+            taken: None,
         };
         let group = Some(GroupId::new());
         let request = TakeRequest { spec, more_seeds: seeds, retake: Some(retake), parent, group };
+        cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
+    }
+
+    fn take_words(&self, words: Range<usize>, from: &PinKey, cx: &mut InspectorContext<'_>) {
+        let (current, pinned) = (&self.current, cx.comparison.pins.get(from));
+        let (Some(parent), Ok(spec), Some(pinned)) = (current.reproducible(), current.clip.origin.spec(), pinned)
+        else {
+            return;
+        };
+        let (Some(time), Some(other)) = (span(&current.words, &words), span(&pinned.words, &words)) else { return };
+        let ended = |clip: &Clip| clip.stop == Some(FinishReason::Eos);
+        let taken = TakenWords {
+            codes: pinned.clip.codes.clone(),
+            ended: ended(&pinned.clip),
+            time: other,
+            source: from.take().map_or_else(|| pinned.name.clone(), ToString::to_string),
+        };
+        let retake = WordRetake {
+            codes: current.clip.codes.clone(),
+            ended: ended(&current.clip),
+            word: words.end - 1,
+            time,
+            seed: spec.sampling.seed,
+            taken: Some(taken),
+        };
+        let request = TakeRequest { spec, more_seeds: Vec::new(), retake: Some(retake), parent, group: None };
         cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
     }
 

@@ -10,7 +10,7 @@ use super::stacks::Stacks;
 use super::token_map::{TokenMap, token_map_ui};
 use crate::analysis::statistics::Stat;
 use crate::audio::peaks::samples_per_peak;
-use crate::data::{Clip, Edit, Logits, ModelInfo};
+use crate::data::{Clip, Edit, Logits, ModelInfo, WordTime};
 use crate::studio::command::{Commands, VARIANTS};
 use crate::studio::comparison::PinnedClip;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, TimeAxis};
@@ -439,12 +439,17 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
     }
     // A flag at each edit shows the take that was edited.
     let parent = current.take.as_ref().and_then(|id| session.library.store.get(id)?.parent.clone());
+    let seam = current.take.as_ref().and_then(|id| session.library.store.get(id)?.measures.seam);
     for (n, edit) in current.clip.origin.edits.iter().enumerate() {
         let at = pos2(lane.x(model.dims.seconds(edit.frame())), lane.rect.top() + 7.0);
         if !lane.rect.contains(at) {
             continue;
         }
         painter.text(at, Align2::CENTER_CENTER, icon::FLAG, FontId::proportional(11.0), palette.chosen);
+        if let Some(seam) = seam.filter(|seam| seam.frame == edit.frame()) {
+            let bits = format!("{:+.1} bits", seam.bits);
+            painter.text(at + vec2(8.0, 0.0), Align2::LEFT_CENTER, bits, FontId::proportional(9.0), palette.chosen);
+        }
         let flag =
             ui.interact(Rect::from_center_size(at, vec2(14.0, 14.0)), ui.scope_id().with(("edit", n)), Sense::click());
         let name = describe_edit(edit, model);
@@ -533,12 +538,43 @@ fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
             if retake.on_hover_text("New takes with this word from other seeds; everything around it stays").clicked() {
                 commands.push(InspectorCommand::RetakeWord { word: n, takes: VARIANTS });
             }
+            take_words_ui(ui, session, n, commands);
         });
         if response.double_clicked() {
             commands.push(MonitorCommand::SelectRegion { from: word.start, to: word.end });
         } else if response.clicked() {
             commands.push(InspectorCommand::Select(Some((frame, session.inspector.view.codebook))));
             commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: false });
+        }
+    }
+}
+
+/// The pinned takes from which word `n`, or all selected words with it, can be taken.
+fn take_words_ui(ui: &mut Ui, session: &Session, n: usize, commands: &mut Commands) {
+    let current = &session.inspector.current;
+    if !session.can_retake_words() {
+        return;
+    }
+    let middle = |word: &WordTime| 0.5 * (word.start + word.end);
+    let selected = session.monitor.player.region().map(|(from, to)| {
+        let inside = |word: &WordTime| (from..to).contains(&middle(word));
+        let first = current.words.iter().position(inside).unwrap_or(n);
+        first..first + current.words.iter().filter(|word| inside(word)).count()
+    });
+    let words = selected.filter(|words| words.contains(&n)).unwrap_or(n..n + 1);
+    let what = if words.len() == 1 { "this word".to_owned() } else { format!("these {} words", words.len()) };
+    let texts = |words: &[WordTime]| words.iter().map(|word| word.word.clone()).collect::<Vec<_>>();
+    for (number, pinned) in session.comparison.pins.clips().iter().enumerate() {
+        let is_other = pinned.clip.codes != current.clip.codes;
+        let fits = pinned.clip.codes.codebooks() == current.clip.codes.codebooks();
+        if !is_other || !fits || texts(&pinned.words) != texts(&current.words) {
+            continue;
+        }
+        let button = ui.button(format!("Take {what} from pinned {}", number + 1));
+        let tip = format!("A new take, with the sound of “{}” there and everything around it unchanged", pinned.name);
+        if button.on_hover_text(tip).clicked() {
+            commands.push(InspectorCommand::TakeWords { words: words.clone(), from: pinned.key.clone() });
+            ui.close();
         }
     }
 }
@@ -551,7 +587,8 @@ pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {
         }
         Edit::Sampling { sampling, .. } => format!("{} from here, {at}", sampling.summary()),
         Edit::Seed { seed, .. } => format!("seed {seed} from here, {at}"),
-        Edit::Frames { .. } => format!("frames of the parent take from here, {at}"),
+        Edit::Frames { source, .. } if source.is_empty() => format!("frames of the parent take from here, {at}"),
+        Edit::Frames { source, .. } => format!("frames of {source} from here, {at}"),
     }
 }
 

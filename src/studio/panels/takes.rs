@@ -451,7 +451,7 @@ fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
 fn difference_from_parent(take: &Take, session: &Session) -> Option<String> {
     let parent = session.library.store.get(take.parent.as_ref()?).filter(|parent| parent.name == take.name)?;
     if let Some(seam) = take.measures.seam {
-        return Some(format!("a word again, joint {:+.1} bits", seam.bits));
+        return Some(format!("a word changed, joint {:+.1} bits", seam.bits));
     }
     let (own, its) = (take.sampling?, parent.sampling?);
     if own.mode != its.mode {
@@ -483,9 +483,11 @@ fn details_ui(ui: &mut Ui, take: &Take, session: &Session) {
     lines.extend(
         (measures.real_time_factor > 0.0).then(|| format!("real-time factor {:.2}", measures.real_time_factor)),
     );
-    lines.extend(measures.seam.map(|seam| {
-        format!("one word spoken again; the joint after it costs {:+.1} bits more than the parent had there", seam.bits)
-    }));
+    lines.extend(
+        measures
+            .seam
+            .map(|seam| format!("a word changed; its joints cost {:+.1} bits more than the originals", seam.bits)),
+    );
     lines.extend(measures.issues.iter().map(|issue| format!("⚠ {}", issue.describe())));
     let voice = session.models.info().and_then(|m| m.voices.iter().find(|v| v.speaker == take.speaker).cloned());
     lines.push(voice.map_or(format!("speaker {}", take.speaker), |v| format!("speaker {} ({})", take.speaker, v.name)));
