@@ -16,6 +16,7 @@ use crate::listen::{Choice, ListeningReport, ListeningTest, ReportOptions, Resul
 use crate::recogniser::Recogniser;
 use crate::takes::{LogitsCache, Store, Take};
 use crate::text::{Pronunciations, Script, ScriptRules, TextProfile, halve, spoken_words};
+use crate::voices::VoiceNotes;
 
 /// A harness, which is given the bytes of an input.
 type Harness = fn(&[u8]);
@@ -58,6 +59,7 @@ fn pickle(input: &[u8]) {
 }
 
 fn sound(input: &[u8]) {
+    drop(VoiceNotes::of(input));
     const SECONDS: f64 = 10.0;
     let length = if input.len().is_multiple_of(2) { Length::First(SECONDS) } else { Length::AtMost(SECONDS) };
     let Ok(recording) = recording::decode(Path::new("recording"), input, 24_000, length) else { return };

@@ -67,6 +67,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "recogniser",
             "takes",
             "text",
+            "voices",
         ],
     ),
     (

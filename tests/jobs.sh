@@ -5,12 +5,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/window.sh"
 pictures=$PWD/target/looks/jobs
 mkdir -p "$pictures"
-open_display 76 1280x800
+open_display 76 1920x1200
 
 begin() { new_home '{"theme": "dark", "random_seed": false, "autoplay": false}'; }
-window() { open_window 1280x800 "$@"; }
+window() { open_window "${size:-1280x800}" "$@"; }
 close() { kill "$studio" && wait "$studio" 2>/dev/null || true; }
-picture() { sleep 1 && import -window root "$pictures/$job-$1.png"; }
+picture() { sleep 1 && import -window "$id" "$pictures/$job-$1.png"; }
 # Gives the keys without Ctrl to the window: the text loses the focus.
 leave_text() { command "switch to the current clip" && keys Tab Tab; }
 made() { # waits until there are N takes
@@ -111,12 +111,28 @@ killed_test() { # a listening test that is killed loses the open question only, 
   [ "$(answers)" = 6 ] || { echo "$job: $(answers) answers after the kill, expected 6" && exit 1; }
   picture end
 }
+words() { # at three sizes: a word is found, said again and compared, and one take's word put into another
+  for size in 1024x700 1280x800 1920x1200; do
+    window && keys ctrl+a && type "The little boat sailed across the quiet lake." && keys ctrl+Return && made 1
+    command "quiet" && leave_text && picture "found-$size"
+    keys shift+r && made 4 && leave_text && keys 1 2 && picture "again-$size"
+    check take.json '[.[] | select(.measures.seam) | .words | length] | unique' '[
+  8
+]'
+    command "show the comparison" && picture "compared-$size"
+    command "quiet" && command "selected words from the first" && made 5 && picture "taken-$size"
+    check tokens.json '[.[].edits // [] | .[] | select(.source)] | length' 1
+    close && rm -r "$takes" && mkdir "$takes"
+  done
+  size=1280x800
+  window
+}
 no_speech() { # a text that cannot be spoken is reported, and nothing is lost
   window && type "..." && keys ctrl+Return && picture told
   command "light theme" && picture light
 }
 
-for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes killed_test no_speech}"; do
+for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes killed_test words no_speech}"; do
   for job in $job; do
     begin
     "$job"

@@ -139,6 +139,11 @@ pub static COMMANDS: &[NamedCommand] = &[
     named("Say the selected word again", key(SHIFT, Key::R), |s| {
         to(InspectorCommand::RetakeWord { word: selected_word(s)?, takes: VARIANTS })
     }),
+    named("Take the selected words from the first other pinned take", None, |s| {
+        let words = s.words_with(selected_word(s)?);
+        let from = s.word_sources().first()?.1.key.clone();
+        to(InspectorCommand::TakeWords { words, from })
+    }),
     named("Regenerate from the selected frame with a new seed", key(NONE, Key::R), |s| {
         to(InspectorCommand::Reseed(selected_frame(s)?))
     }),

@@ -45,6 +45,7 @@ pub(super) static MENUS: &[Menu] = &[
             "Regenerate from the selected frame with a new seed",
             "Regenerate from the selected frame with the current settings",
             "Say the selected word again",
+            "Take the selected words from the first other pinned take",
             "Check the words",
         ],
     },

@@ -3,16 +3,17 @@
 //! Each owner has its own data and commands. `Owner::split` borrows it mutably and hands it a context with what it may read of the
 //! others; what it wants of them is an effect, which happens once it has returned.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::catalogue::Catalogue;
 use super::command::Command;
-use super::comparison::Comparison;
+use super::comparison::{Comparison, PinnedClip};
 use super::composer::{Composer, Draft, DraftFile};
 use super::effects::{Effect, Effects};
 use super::inspector::{Followed, Inspector};
-use super::library::Library;
+use super::library::{Library, rescued_takes};
 use super::models::{Models, describe_bytes};
 use super::monitor::Monitor;
 use super::notifications::Notifications;
@@ -25,7 +26,7 @@ use super::voices::Voices;
 use crate::audio::microphone::MicrophoneSource;
 use crate::audio::player::Sink;
 use crate::checkpoint::CheckpointSpec;
-use crate::data::ModelInfo;
+use crate::data::{ModelInfo, WordTime};
 use crate::error::{Error, Result};
 use crate::takes::Store;
 
@@ -66,6 +67,8 @@ pub struct Stored {
     draft: Draft,
     draft_file: DraftFile,
     problems: Vec<Error>,
+    /// The folder of takes that an earlier session could write nowhere else.
+    rescued: Option<PathBuf>,
 }
 
 impl Stored {
@@ -80,7 +83,7 @@ impl Stored {
         let (draft, draft_problem) = Draft::read(draft_file.path());
         let damaged = std::mem::take(&mut store.damaged);
         let problems = settings_problem.into_iter().chain(draft_problem).chain(damaged).collect();
-        Ok(Self { store, settings, draft, draft_file, problems })
+        Ok(Self { store, settings, draft, draft_file, problems, rescued: rescued_takes() })
     }
 }
 
@@ -137,7 +140,7 @@ impl Session {
     }
 
     fn with_models(paths: &StudioPaths, stored: Stored, models: Models, wake: Wake) -> Self {
-        let Stored { store, settings, draft, draft_file, problems } = stored;
+        let Stored { store, settings, draft, draft_file, problems, rescued } = stored;
         let preferences = Preferences::new(settings, paths.settings.clone());
         let (settings, ended_early) = (&preferences.settings, store.ended_early);
         let mut session = Self {
@@ -157,6 +160,12 @@ impl Session {
             preferences,
         };
         problems.into_iter().for_each(|e| session.notify_error(e));
+        if let Some(folder) = rescued {
+            session.notify_error(format!(
+                "Takes that could not be written are in {}: “Open files…” opens them. Delete the folder when they are no longer needed",
+                folder.display()
+            ));
+        }
         if ended_early {
             session.notify_error(
                 "The last run was killed, or a fault ended it. Its finished takes are here, and the log may say why: “Show the folder of \
@@ -259,6 +268,30 @@ impl Session {
     pub fn can_retake_words(&self) -> bool {
         let current = &self.inspector.current;
         self.models.knows_heads() && current.reproducible().is_some() && !current.words.is_empty()
+    }
+
+    /// Numbers of the selected words if `word` is one of them, else only `word`.
+    pub fn words_with(&self, word: usize) -> Range<usize> {
+        let words = &self.inspector.current.words;
+        let selected = self.monitor.player.region().map(|(from, to)| {
+            let is_inside = |word: &WordTime| (from..to).contains(&(0.5 * (word.start + word.end)));
+            let first = words.iter().position(is_inside).unwrap_or_default();
+            first..first + words.iter().filter(|word| is_inside(word)).count()
+        });
+        selected.filter(|selected| selected.contains(&word)).unwrap_or(word..word + 1)
+    }
+
+    /// Pinned clips whose words can be taken for the current one, with their numbers from 1: other clips of this text and model.
+    pub fn word_sources(&self) -> Vec<(usize, &PinnedClip)> {
+        let current = &self.inspector.current;
+        let says_the_same = |pinned: &PinnedClip| {
+            let texts = |words: &[WordTime]| words.iter().map(|word| word.word.clone()).collect::<Vec<_>>();
+            pinned.clip.codes.codebooks() == current.clip.codes.codebooks()
+                && texts(&pinned.words) == texts(&current.words)
+        };
+        let pinned = self.comparison.pins.clips().iter().enumerate().filter(|_| self.can_retake_words());
+        let other = pinned.filter(|(_, pinned)| pinned.clip.codes != current.clip.codes && says_the_same(pinned));
+        other.map(|(n, pinned)| (n + 1, &**pinned)).collect()
     }
 
     /// The draw that is shown, and what it follows; `None` if no draw is known.

@@ -1,6 +1,6 @@
 //! The user's voices: recordings with text and settings that become voice prompts again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::composer::Composer;
 use super::effects::Effects;
@@ -10,7 +10,7 @@ use super::session::{Owner, Session, StudioPaths};
 use super::tasks::{Key, Tasks};
 use crate::audio::recording;
 use crate::error::Result;
-use crate::files::write_atomically;
+use crate::files::{MEDIA_LIMIT, read_file, write_atomically};
 use crate::takes::TakeId;
 use crate::voices::{StoredVoice, VoiceFolder, VoiceNotes, file_name};
 
@@ -66,7 +66,7 @@ impl Owner for Voices {
             VoicesCommand::SaveTake(take) => self.save_take(&take, cx),
             VoicesCommand::Import(path) => write(cx, move || folder.import(&path).map(|path| saved(&path))),
             VoicesCommand::Export { voice, to } => write(cx, move || {
-                let bytes = crate::files::read_file(&voice, crate::files::MEDIA_LIMIT)?;
+                let bytes = read_file(&voice, MEDIA_LIMIT)?;
                 write_atomically(&to, &bytes).map(|()| format!("Wrote {}", to.display()))
             }),
             VoicesCommand::Remove(voice) => write(cx, move || {
@@ -132,6 +132,6 @@ fn write(cx: &mut VoicesContext<'_>, change: impl FnOnce() -> Result<String> + S
     });
 }
 
-fn saved(path: &std::path::Path) -> String {
+fn saved(path: &Path) -> String {
     format!("Saved the voice {}", path.file_stem().unwrap_or_default().to_string_lossy())
 }

@@ -382,6 +382,8 @@ fn a_word_is_said_again_in_its_place() {
     wait(&mut window, "the pins", |s| s.session.comparison.pins.clips().len() == 3);
     let s = &window.state().session;
     let tokens = |id: &TakeId| TokenFile::read(&s.library.store.path(id).join("tokens.json"), &demo_dims()).unwrap();
+    let shown = s.inspector.current.take.as_ref().unwrap();
+    assert_eq!(s.inspector.current.clip.origin.edits, tokens(shown).edits, "the clip that is shown knows its edits");
     let original = tokens(&parent);
     for take in s.library.store.takes().iter().filter(|take| take.id != parent) {
         let seam = take.measures.seam.expect("a joint");

@@ -245,3 +245,29 @@ fn unwritten_takes_are_written_again_or_elsewhere() {
     assert_eq!((takes(&window), window.state().session.library.unwritten()), (1, 0));
     assert!(window.state().session.inspector.current.take.is_some(), "the current clip is that take");
 }
+
+/// A window that closes with a take it could write nowhere puts it into the temporary folder, and the next one says so.
+#[test]
+fn a_take_that_could_be_written_nowhere_is_rescued() {
+    let (folder, temporary) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    // SAFETY: nextest gives this test its own process, and no other thread of it reads the environment yet.
+    unsafe { std::env::set_var("TMPDIR", temporary.path()) };
+    let mut window = open(folder.path());
+    assert!(window.state().session.notifications.all().is_empty());
+    let takes_folder = folder.path().join("takes");
+    std::fs::rename(&takes_folder, folder.path().join("aside")).unwrap();
+    std::fs::write(&takes_folder, "in the way").unwrap();
+    say(&mut window, "Hello.");
+    click(&mut window, "Speak");
+    wait(&mut window, "a take that cannot be written", |s| s.session.library.unwritten() == 1);
+    window.state_mut().session.close();
+    drop(window);
+    std::fs::remove_file(&takes_folder).unwrap();
+    std::fs::rename(folder.path().join("aside"), &takes_folder).unwrap();
+    let rescued = temporary.path().join("csm-studio-takes");
+    let store = Store::open(&rescued).unwrap();
+    assert_eq!(store.takes().iter().map(|take| take.text.as_str()).collect::<Vec<_>>(), ["Hello."]);
+    let window = open(folder.path());
+    let says = window.state().session.notifications.all().iter().any(|n| n.text.contains("csm-studio-takes"));
+    assert!(says, "{:?}", window.state().session.notifications.all());
+}

@@ -599,7 +599,8 @@ impl Composer {
             if n == 0 {
                 let end_frame = generated.end_frame.clone().map(Box::new);
                 let words = generated.words.clone().unwrap_or_default();
-                cx.effects.send(InspectorCommand::FinishClip { stop: generated.clip.stop, end_frame, words });
+                let (stop, edits) = (generated.clip.stop, generated.clip.origin.edits.clone());
+                cx.effects.send(InspectorCommand::FinishClip { stop, end_frame, words, edits });
             }
             generated.issues.iter().for_each(|issue| cx.effects.notify(issue.describe()));
         }

@@ -103,6 +103,8 @@ pub enum InspectorCommand {
         end_frame: Option<Box<GeneratedFrame>>,
         /// When its words are spoken; empty if that is not known.
         words: Vec<WordTime>,
+        /// Changes in its course: those of a word that was said again are known at the end only.
+        edits: Vec<Edit>,
     },
     /// A clip is stored as a take.
     TakeStored {
@@ -208,8 +210,9 @@ impl Owner for Inspector {
             }
             InspectorCommand::AppendFrame(event) => self.current.push_frame(*event),
             InspectorCommand::AppendAudio(samples) => self.current.push_audio(&samples),
-            InspectorCommand::FinishClip { stop, end_frame, words } => {
-                Arc::make_mut(&mut self.current.clip).stop = stop;
+            InspectorCommand::FinishClip { stop, end_frame, words, edits } => {
+                let clip = Arc::make_mut(&mut self.current.clip);
+                (clip.stop, clip.origin.edits) = (stop, edits);
                 (self.current.words, self.current.tracking) = (words, None);
                 self.current.set_end(end_frame.as_deref());
             }

@@ -14,6 +14,7 @@ pub use self::families::families;
 pub use self::outlines::Outline;
 use self::outlines::{Outlines, outline};
 use self::unwritten::Unwritten;
+pub(super) use self::unwritten::rescued_takes;
 use super::comparison::{Comparison, ComparisonCommand};
 use super::composer::{Composer, ComposerCommand, GroupId, TakePurpose, TakeRequest};
 use super::effects::Effects;

@@ -138,7 +138,7 @@ impl Library {
         if takes.is_empty() {
             return;
         }
-        let folder = std::env::temp_dir().join("csm-studio-takes");
+        let folder = rescue_folder();
         for (_, written) in write_into(&folder, takes) {
             match written {
                 Ok((take, _)) => {
@@ -148,6 +148,18 @@ impl Library {
             }
         }
     }
+}
+
+/// Where takes go that nothing else could be done with as the window closed.
+fn rescue_folder() -> PathBuf {
+    std::env::temp_dir().join("csm-studio-takes")
+}
+
+/// The folder of rescued takes, if it has any.
+pub(in crate::studio) fn rescued_takes() -> Option<PathBuf> {
+    let folder = rescue_folder();
+    let mut entries = std::fs::read_dir(&folder).ok()?.flatten();
+    entries.any(|entry| entry.path().join("take.json").exists()).then_some(folder)
 }
 
 fn write_all(takes: Vec<ToWrite>, folder: &TakeFolder) -> Vec<Written> {

@@ -10,7 +10,7 @@ use super::stacks::Stacks;
 use super::token_map::{TokenMap, token_map_ui};
 use crate::analysis::statistics::Stat;
 use crate::audio::peaks::samples_per_peak;
-use crate::data::{Clip, Edit, Logits, ModelInfo, WordTime};
+use crate::data::{Clip, Edit, Logits, ModelInfo};
 use crate::studio::command::{Commands, VARIANTS};
 use crate::studio::comparison::PinnedClip;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, TimeAxis};
@@ -551,26 +551,10 @@ fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
 
 /// The pinned takes from which word `n`, or all selected words with it, can be taken.
 fn take_words_ui(ui: &mut Ui, session: &Session, n: usize, commands: &mut Commands) {
-    let current = &session.inspector.current;
-    if !session.can_retake_words() {
-        return;
-    }
-    let middle = |word: &WordTime| 0.5 * (word.start + word.end);
-    let selected = session.monitor.player.region().map(|(from, to)| {
-        let inside = |word: &WordTime| (from..to).contains(&middle(word));
-        let first = current.words.iter().position(inside).unwrap_or(n);
-        first..first + current.words.iter().filter(|word| inside(word)).count()
-    });
-    let words = selected.filter(|words| words.contains(&n)).unwrap_or(n..n + 1);
+    let words = session.words_with(n);
     let what = if words.len() == 1 { "this word".to_owned() } else { format!("these {} words", words.len()) };
-    let texts = |words: &[WordTime]| words.iter().map(|word| word.word.clone()).collect::<Vec<_>>();
-    for (number, pinned) in session.comparison.pins.clips().iter().enumerate() {
-        let is_other = pinned.clip.codes != current.clip.codes;
-        let fits = pinned.clip.codes.codebooks() == current.clip.codes.codebooks();
-        if !is_other || !fits || texts(&pinned.words) != texts(&current.words) {
-            continue;
-        }
-        let button = ui.button(format!("Take {what} from pinned {}", number + 1));
+    for (number, pinned) in session.word_sources() {
+        let button = ui.button(format!("Take {what} from pinned {number}"));
         let tip = format!("A new take, with the sound of “{}” there and everything around it unchanged", pinned.name);
         if button.on_hover_text(tip).clicked() {
             commands.push(InspectorCommand::TakeWords { words: words.clone(), from: pinned.key.clone() });
