@@ -70,7 +70,8 @@ pub(super) fn run_batch(
 
 /// The step of an observed frame, if the event is one.
 pub(super) fn observed_step(event: Event) -> Option<Step> {
-    let Event::Frame(FrameEvent { frame, .. }) = event else { return None };
+    let Event::Frame(event) = event else { return None };
+    let FrameEvent { frame, .. } = *event;
     let logits = frame.logits?;
     Some(Step::new(Arc::new(logits), frame.sampling, frame.guarded, &frame.codes))
 }

@@ -335,11 +335,11 @@ impl<'a> ClipInProgress<'a> {
         self.tracker.iter_mut().for_each(|tracker| tracker.push(&frame.attention));
         self.guarded += frame.guarded.iter().filter(|g| **g).count();
         let frames = frame.frame + 1;
-        observer(Event::Frame(FrameEvent {
+        observer(Event::Frame(Box::new(FrameEvent {
             frame,
             audio_seconds: self.dims.seconds(frames),
             real_time_factor: started.elapsed().as_secs_f64() / self.dims.seconds(frames - self.history),
-        }));
+        })));
         // The frame before is decoded by now: the device worked on it before this frame's tokens.
         while self.stream.pending() > 1
             && let Some(samples) = self.mimi.poll(&mut self.stream)?

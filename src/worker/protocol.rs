@@ -24,7 +24,7 @@ impl From<GenerationRequest> for GenerateJob {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A frame was generated.
-    Frame(FrameEvent),
+    Frame(Box<FrameEvent>),
     /// The next part of the waveform: mono, -1 to 1, at the codec's rate.
     Audio(Vec<f32>),
     /// The clip did not end well and starts again with `seed`: discard every event received so far.

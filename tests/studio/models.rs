@@ -108,7 +108,7 @@ fn an_adapter_is_used_with_a_strength_and_removed() {
     let adapter = folder.path().join("adapter");
     write_adapter(&adapter);
     let mut window = open(folder.path());
-    let spec = csm_studio::checkpoint::AdapterSpec { folder: adapter.clone(), strength: 0.5 };
+    let spec = csm_studio::checkpoint::AdapterSpec { folder: adapter, strength: 0.5 };
     window.state_mut().session.run(ModelsCommand::SetAdapter(Some(spec)));
     let name = |s: &Studio| s.session.models.info().map(|info| info.name.clone()).unwrap_or_default();
     wait(&mut window, "the adapter", |s| s.session.models.is_ready() && name(s).ends_with(" + adapter"));

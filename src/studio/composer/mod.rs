@@ -635,7 +635,7 @@ impl Composer {
 /// Shows an event of the clip that is being made.
 fn show_event(event: Event, effects: &mut Effects) {
     match event {
-        Event::Frame(frame) => effects.send(InspectorCommand::AppendFrame(Box::new(frame))),
+        Event::Frame(frame) => effects.send(InspectorCommand::AppendFrame(frame)),
         Event::Audio(samples) => {
             effects.send(InspectorCommand::AppendAudio(samples.clone()));
             effects.send(MonitorCommand::Append(samples));

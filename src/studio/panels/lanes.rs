@@ -448,7 +448,11 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
         painter.text(at, Align2::CENTER_CENTER, icon::FLAG, FontId::proportional(11.0), palette.chosen);
         if let Some(seam) = seam.filter(|seam| seam.frame == edit.frame()) {
             let bits = format!("{:+.1} bits", seam.bits);
-            painter.text(at + vec2(8.0, 0.0), Align2::LEFT_CENTER, bits, FontId::proportional(9.0), palette.chosen);
+            // The number of the ruler is behind it.
+            let text = painter.layout_no_wrap(bits, FontId::proportional(9.0), palette.chosen);
+            let place = Align2::LEFT_CENTER.anchor_size(at + vec2(8.0, 0.0), text.size());
+            painter.rect_filled(place.expand(1.0), 2.0, ui.visuals().extreme_bg_color);
+            painter.galley(place.min, text, palette.chosen);
         }
         let flag =
             ui.interact(Rect::from_center_size(at, vec2(14.0, 14.0)), ui.scope_id().with(("edit", n)), Sense::click());

@@ -451,7 +451,7 @@ fn outline_ui(ui: &mut Ui, outline: Option<&Outline>) {
 fn difference_from_parent(take: &Take, session: &Session) -> Option<String> {
     let parent = session.library.store.get(take.parent.as_ref()?).filter(|parent| parent.name == take.name)?;
     if let Some(seam) = take.measures.seam {
-        return Some(format!("word changed, {:+.1} bits", seam.bits));
+        return Some(format!("word {:+.1} bits", seam.bits));
     }
     let (own, its) = (take.sampling?, parent.sampling?);
     if own.mode != its.mode {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 pub use self::form::TestForm;
 use self::make_test::PendingTest;
 pub use self::make_test::{TemplateChoice, TestRequest, templates_for};
+use self::open_test::LoopedWord;
 pub use self::open_test::OpenTest;
 use super::comparison::Comparison;
 use super::effects::Effects;
@@ -175,8 +176,9 @@ impl TestBench {
     }
 
     fn play_word(test: &mut OpenTest, button: usize, word: usize, cx: &mut TestBenchContext<'_>) {
-        let Some(((samples, rate), (from, to))) = test.loop_word(button, word) else { return };
-        cx.effects.send(MonitorCommand::LoopSound { samples: samples.clone(), rate: *rate, part: (from, to) });
+        if let Some(LoopedWord { samples, rate, part }) = test.loop_word(button, word) {
+            cx.effects.send(MonitorCommand::LoopSound { samples, rate, part });
+        }
     }
 
     fn answer(&mut self, choice: Choice, cx: &mut TestBenchContext<'_>) {

@@ -25,6 +25,14 @@ pub struct OpenTest {
     pub values: Vec<Option<f64>>,
 }
 
+/// A sound of which a word is looped.
+pub(super) struct LoopedWord {
+    pub(super) samples: Vec<f32>,
+    pub(super) rate: usize,
+    /// The word, in seconds.
+    pub(super) part: (f64, f64),
+}
+
 impl OpenTest {
     /// Opens a test that is played on `device`; answers that were given before stay.
     ///
@@ -86,11 +94,12 @@ impl OpenTest {
         Some(&self.sounds[stimulus])
     }
 
-    /// The sound of a button, and the part of it that is looped.
-    pub(super) fn loop_word(&mut self, button: usize, word: usize) -> Option<(&(Vec<f32>, usize), (f64, f64))> {
+    /// The sound of a button, with the word that is looped.
+    pub(super) fn loop_word(&mut self, button: usize, word: usize) -> Option<LoopedWord> {
         let (stimulus, part) = self.run.loop_word(button, word, self.now())?;
         (self.button, self.word) = (Some(button), Some(word));
-        Some((&self.sounds[stimulus], part))
+        let (samples, rate) = self.sounds[stimulus].clone();
+        Some(LoopedWord { samples, rate, part })
     }
 
     /// Ends the loop of a word.
