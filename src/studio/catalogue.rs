@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::effects::Effects;
 use super::preferences::Preferences;
 use super::session::{Owner, Session};
-use super::tasks::{Key, Tasks};
+use super::tasks::{CancelFlag, Key, Tasks};
 use crate::checkpoint::{Installed, cached};
 use crate::download::{DownloadSpec, Plan, Progress, download, plan};
 use crate::error::{Error, Result};
@@ -146,7 +146,7 @@ impl Catalogue {
     fn look_up(&mut self, id: String, cx: &mut CatalogueContext<'_>) {
         cx.tasks.stop_work(DOWNLOAD);
         self.download = Some(Download { id: id.clone(), state: DownloadState::LookingUp });
-        let look_up = move |cancel: &super::tasks::CancelFlag| {
+        let look_up = move |cancel: &CancelFlag| {
             let spec = DownloadSpec::from_environment(id.trim());
             plan(&spec, &|| cancel.is_set())
         };
@@ -172,7 +172,7 @@ impl Catalogue {
         let fetched = Arc::new(Mutex::new(first));
         *state = DownloadState::Fetching(plan, fetched.clone());
         let wake = cx.tasks.paced_wake();
-        let fetch = move |cancel: &super::tasks::CancelFlag| {
+        let fetch = move |cancel: &CancelFlag| {
             let mut report = |progress| {
                 fetched.lock().unwrap_or_else(PoisonError::into_inner).take_in(progress);
                 wake();

@@ -267,7 +267,9 @@ fn pinned_ui(
     }
     let margin = Rect::from_min_max(pos2(lane.rect.left() - MARGIN, lane.rect.top()), lane.rect.left_bottom());
     let number = egui::Button::selectable(is_source, egui::RichText::new((n + 1).to_string()).color(colour)).small();
-    let number = ui.put(margin.shrink2(vec2(2.0, 5.0)), number);
+    let place = margin.shrink2(vec2(2.0, 5.0));
+    // A separate child takes no room from the lanes below.
+    let number = ui.new_child(egui::UiBuilder::new().max_rect(place)).put(place, number);
     let settings = sampling.map_or(String::new(), |s| format!(", {}", s.summary()));
     let tip = format!("Switch to “{}” at the same moment (key {}){settings}", pinned.name, n + 1);
     if number.on_hover_text(tip).accessible_name(format!("Switch to pinned {}", n + 1)).clicked() {
