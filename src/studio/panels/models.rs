@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use egui::{
-    Align2, Button, Context, DragValue, Grid, Key, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui, Window,
+    Align, Align2, Button, Context, DragValue, Grid, Key, Label, Layout, ProgressBar, RichText, ScrollArea, TextEdit,
+    Ui, Window, vec2,
 };
 
 use super::{Panel, Slot};
@@ -162,9 +163,12 @@ impl ModelsPanel {
 
 fn model_row_ui(ui: &mut Ui, session: &Session, model: &Installed, commands: &mut Commands) {
     let InstalledKind::Checkpoint { codebooks, memory } = model.kind else { return };
-    ui.add_sized([NAME_WIDTH, 24.0], Label::new(&model.name).truncate().halign(egui::Align::LEFT)).on_hover_text(
-        model.path.as_ref().map_or_else(|| "Inside the program".into(), |path| path.display().to_string()),
-    );
+    let name = vec2(NAME_WIDTH, ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(name, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_min_width(NAME_WIDTH);
+        let path = model.path.as_ref().map_or_else(|| "Inside the program".into(), |path| path.display().to_string());
+        ui.add(Label::new(&model.name).truncate()).on_hover_text(path);
+    });
     ui.label(format!("{codebooks} codebooks"));
     memory_ui(ui, session, memory);
     let spec = session.models.spec();
