@@ -86,7 +86,7 @@ pub(super) fn penalise(logits: &Array, params: SamplingParams, recent: &[&[u32]]
     let mut mask = vec![false; recent.len() * vocab];
     for (row, recent) in mask.chunks_exact_mut(vocab).zip(recent) {
         for id in params.penalised(recent) {
-            row[*id as usize] = true;
+            row.get_mut(*id as usize).into_iter().for_each(|masked| *masked = true);
         }
     }
     let mask = Array::from_slice(&mask, &[recent.len() as i32, vocab as i32]);

@@ -26,8 +26,6 @@ pub struct Catalogue {
     /// Memory of the machine when they were listed.
     pub memory: Option<Memory>,
     download: Option<Download>,
-    /// A cancelled download whose thread has not ended yet.
-    cancelled: Option<Plan>,
 }
 
 /// A download from Hugging Face.
@@ -66,6 +64,8 @@ pub struct Fetched {
     pub problem: Option<String>,
     /// When the first bytes came, and how many were on disk then.
     began: Option<(Instant, u64)>,
+    /// Whether unfinished files are to be removed once the thread has ended.
+    discard: bool,
 }
 
 impl Fetched {
@@ -78,7 +78,9 @@ impl Fetched {
 
     fn take_in(&mut self, progress: Progress) {
         match progress {
-            Progress::Planned { repository, bytes, .. } => *self = Self { repository, bytes, ..Self::default() },
+            Progress::Planned { repository, bytes, .. } => {
+                *self = Self { repository, bytes, discard: self.discard, ..Self::default() };
+            }
             Progress::Bytes { file, done } => {
                 self.began.get_or_insert((Instant::now(), done));
                 (self.file, self.done, self.problem) = (file, done, None);
@@ -170,43 +172,52 @@ impl Catalogue {
             ..Fetched::default()
         };
         let fetched = Arc::new(Mutex::new(first));
-        *state = DownloadState::Fetching(plan, fetched.clone());
+        *state = DownloadState::Fetching(plan.clone(), fetched.clone());
         let wake = cx.tasks.paced_wake();
         let fetch = move |cancel: &CancelFlag| {
             let mut report = |progress| {
                 fetched.lock().unwrap_or_else(PoisonError::into_inner).take_in(progress);
                 wake();
             };
-            download(&spec, &|| cancel.is_set(), &mut report).map(drop)
+            let result = download(&spec, &|| cancel.is_set(), &mut report).map(drop);
+            // Here, because another download may have begun by now.
+            if fetched.lock().unwrap_or_else(PoisonError::into_inner).discard {
+                plan.discard_unfinished()?;
+            }
+            result
         };
         cx.tasks.run(DOWNLOAD, fetch, |catalogue: &mut Self, cx, result| catalogue.on_fetched(result, cx));
     }
 
     fn on_fetched(&mut self, result: Result<()>, cx: &mut CatalogueContext<'_>) {
-        if let Some(plan) = self.cancelled.take() {
-            return discard(plan, cx);
-        }
-        let Some(Download { state, .. }) = &mut self.download else { return };
-        let DownloadState::Fetching(plan, fetched) = state else { return };
-        let fetched = fetched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(Download { state: state @ DownloadState::Fetching(..), .. }) = &mut self.download else {
+            // It was cancelled, or another repository is looked up.
+            return match result {
+                Ok(()) | Err(Error::Cancelled) => {}
+                Err(e) => cx.effects.notify_error(e),
+            };
+        };
         let problem = match result {
             Ok(()) => {
-                cx.effects.notify(format!("{} is downloaded", plan.repository));
-                self.download = None;
+                let id = self.download.take().map_or_else(String::new, |download| download.id);
+                cx.effects.notify(format!("{id} is downloaded"));
                 return list(cx);
             }
             Err(Error::Cancelled) => None,
             Err(e) => Some(e.to_string()),
         };
-        *state = DownloadState::Paused(plan.clone(), fetched, problem);
+        if let DownloadState::Fetching(plan, fetched) = state {
+            let fetched = fetched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            *state = DownloadState::Paused(plan.clone(), fetched, problem);
+        }
     }
 
     fn cancel(&mut self, cx: &mut CatalogueContext<'_>) {
         cx.tasks.cancel_work(LOOK_UP);
         match self.download.take().map(|download| download.state) {
             Some(DownloadState::Planned(plan) | DownloadState::Paused(plan, ..)) => discard(plan, cx),
-            Some(DownloadState::Fetching(plan, _)) => {
-                self.cancelled = Some(plan);
+            Some(DownloadState::Fetching(_, fetched)) => {
+                fetched.lock().unwrap_or_else(PoisonError::into_inner).discard = true;
                 cx.tasks.stop_work(DOWNLOAD);
             }
             Some(DownloadState::LookingUp | DownloadState::Failed(_)) | None => {}

@@ -6,7 +6,7 @@ use super::*;
 use crate::download::{Trouble, WEIGHTS, repository, serve};
 use crate::support::formula;
 use crate::support::layout::{Stored, Tensors, write};
-use csm_studio::studio::catalogue::DownloadState;
+use csm_studio::studio::catalogue::{CatalogueCommand, DownloadState};
 
 /// A window with the models shown, whose downloads come from a server that gives `trouble` with the weights.
 fn with_models<'a>(folder: &Path, trouble: Option<Trouble>) -> Window<'a> {
@@ -76,6 +76,25 @@ fn a_cancelled_download_leaves_nothing_unfinished() {
     assert!(window.state().session.catalogue.download().is_none());
     assert_eq!(unfinished(folder.path()), 0);
     assert!(window.state().session.notifications.all().iter().all(|n| !n.error));
+}
+
+/// The thread of a cancelled download may still run when the next one begins.
+#[test]
+fn a_download_begins_while_a_cancelled_one_ends() {
+    let folder = TempDir::new().unwrap();
+    let mut window = with_models(folder.path(), Some(Trouble::Cut(100_000)));
+    click(&mut window, "Download");
+    let waits = |s: &Studio| s.session.catalogue.fetched().is_some_and(|fetched| fetched.problem.is_some());
+    wait(&mut window, "the cut", waits);
+    // All before the waiting thread notices.
+    window.state_mut().session.run(CatalogueCommand::Cancel);
+    window.state_mut().session.run(CatalogueCommand::LookUp("sesame/csm-1b".into()));
+    wait(&mut window, "the plan", |s| matches!(state(s), Some(DownloadState::Planned(_))));
+    window.state_mut().session.run(CatalogueCommand::Download);
+    let ended = |s: &Studio| {
+        s.session.catalogue.download().is_none() || matches!(state(s), Some(DownloadState::Paused(_, _, Some(_))))
+    };
+    wait(&mut window, "the end", ended);
 }
 
 #[test]
