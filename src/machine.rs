@@ -188,6 +188,22 @@ pub extern "C" fn before_libraries() {
     }
 }
 
+/// Lets the threads of Mesa's software renderer give way to every other thread: they draw at full speed on processors that are
+/// idle, and take less than a tenth of one that the model needs.
+pub(crate) fn lower_renderer_priority() {
+    #[cfg(target_os = "linux")]
+    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        /// Of the scale from -20 to 19; a weight of 110 against 1024 (`sched(7)`).
+        const NICE: libc::c_int = 10;
+        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        let Some(id) = thread.file_name().to_str().and_then(|id| id.parse().ok()) else { continue };
+        // SAFETY: the call takes plain numbers and changes a priority only.
+        if name.starts_with("llvmpipe") && unsafe { libc::setpriority(libc::PRIO_PROCESS, id, NICE) } != 0 {
+            tracing::debug!("the renderer's thread keeps its priority: {}", std::io::Error::last_os_error());
+        }
+    }
+}
+
 /// Bytes that can still be written to the disk of `path`, or of the nearest folder above it that exists; `None` if the
 /// system does not tell.
 pub fn free_disk(path: &Path) -> Option<u64> {

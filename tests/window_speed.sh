@@ -5,19 +5,20 @@
 # shellcheck source=tests/window.sh
 . "$(dirname "${BASH_SOURCE[0]}")/window.sh"
 rounds=${1:-5}
-text="The little boat sailed slowly across the quiet lake while nobody on the shore said a single word"
+text="The little boat sailed slowly across the quiet lake in the morning." # one piece
 open_display 78 1280x800
 new_home '{"theme": "dark", "random_seed": false, "autoplay": false}'
 open_window 1280x800
 type "$text"
 for ((round = 1; round <= rounds; round++)); do
-  target/release/csm generate --text "$text" --seed 0 --output "$home/headless.wav" --json 2>/dev/null |
+  target/release/csm generate --text "$text" --seed 0 --whole --output "$home/headless.wav" --json 2>/dev/null |
     jq .real_time_factor >>"$home/headless"
   xdotool key ctrl+Return
   for ((wait = 0; wait < 60; wait++)); do
     sleep 0.5
     [ "$(count)" -eq "$round" ] && break
   done
+  [ "$(count)" -eq "$round" ] || { echo "expected $round takes, got $(count)" >&2 && exit 1; }
   sleep 8 # it is played to its end, and the window rests
 done
 find "$XDG_DATA_HOME" -name take.json -exec jq .measures.real_time_factor {} + >"$home/window"

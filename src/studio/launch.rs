@@ -73,6 +73,7 @@ fn open_window(model: CheckpointSpec, open: Vec<PathBuf>) -> Result<()> {
         let adapter = c.wgpu_render_state.as_ref().map(|state| state.adapter.get_info());
         if adapter.is_some_and(|adapter| adapter.device_type == eframe::wgpu::DeviceType::Cpu) {
             app.pacing().draw_in_software();
+            crate::machine::lower_renderer_priority();
         }
         pace_repaints(&c.egui_ctx, proxy, app.pacing().clone());
         Ok(Box::new(app) as Box<dyn eframe::App>)
