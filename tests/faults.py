@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What the programs do when they are killed, and where they get too little: `faults.py [CASE…] [--count N] [--seed N]` from the
-repository's root, after `cargo build --release`. Linux, as root for the full disk and the machine without a network; the window needs
-xvfb. Prints a line for each case and exits with 1 if something was lost, hung, panicked or ended by an abort."""
-import argparse, hashlib, http.server, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time, wave
+"""What the programs do when they are killed, get too little, or lose what they use: `faults.py [CASE…] [--count N] [--seed N]` from
+the repository's root, after `cargo build --release`. Linux, as root for the full disk, the limit of threads and the machine without a
+network; the window needs xvfb and xdotool, the clock faketime, the device pulseaudio. Prints a line for each case and exits with 1 if
+something was lost, hung, panicked or ended by an abort."""
+import argparse, ctypes, glob, hashlib, http.server, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time, wave
 
 PROGRAMS = os.environ.get("PROGRAMS", "target/release")
 CSM, STUDIO = os.path.abspath(f"{PROGRAMS}/csm"), os.path.abspath(f"{PROGRAMS}/csm-studio")
@@ -175,13 +176,43 @@ def kill_download(folder):
     expect(right(), "download after a kill", "the files are not right")
 
 
-def open_window(folder, prefix=()):
+def keys(*words):
+    subprocess.run(["xdotool", *words], env={**os.environ, "DISPLAY": DISPLAY}, capture_output=True)
+
+
+def speak(text):
+    keys("key", "ctrl+a")
+    keys("type", "--delay", "10", text)
+    keys("key", "ctrl+Return")
+
+
+def takes_in(folder):
+    return sorted(root for root, _, files in os.walk(folder) if "take.json" in files and "/." not in root.removeprefix(folder))
+
+
+def wait_for(true, seconds=30):
+    """Whether it became true in time."""
+    end = time.time() + seconds
+    while not true() and time.time() < end:
+        time.sleep(0.2)
+    return bool(true())
+
+
+def close(child, case):
+    """Closes the window, which still answers."""
+    child.terminate()
+    code, said = finish(child, seconds=30)
+    in_words(case, code, said, (0,))
+    return said
+
+
+def open_window(folder, prefix=(), arguments=(), autoplay=False, **more):
     """The window with its text focused."""
     os.makedirs(f"{folder}/csm-studio", exist_ok=True)
     with open(f"{folder}/csm-studio/settings.json", "w") as file:
-        file.write('{"random_seed": false, "autoplay": false}')
-    first, *arguments = [*prefix, STUDIO]
-    child = start(folder, *arguments, program=first, DISPLAY=DISPLAY, XDG_RUNTIME_DIR=folder)
+        json.dump({"random_seed": False, "autoplay": autoplay}, file)
+    first, *arguments = [*prefix, STUDIO, *arguments]
+    child = start(folder, *arguments, program=first, **{"DISPLAY": DISPLAY, "XDG_RUNTIME_DIR": folder, **more})
     display = {"env": {**os.environ, "DISPLAY": DISPLAY}, "capture_output": True}
     found = subprocess.run(["timeout", "30", "xdotool", "search", "--sync", "--onlyvisible", "--pid", str(child.pid), "--name", "CSM Studio"], **display)
     subprocess.run(["xdotool", "windowfocus", found.stdout.split()[-1].decode() if found.stdout else "0"], **display)
@@ -192,9 +223,7 @@ def open_window(folder, prefix=()):
 def kill_window(folder):
     """Takes and text survive; TERM and INT end in good order."""
     child = open_window(folder)
-    keys = lambda *words: subprocess.run(["xdotool", *words], env={**os.environ, "DISPLAY": DISPLAY}, capture_output=True)
-    keys("type", "--delay", "10", "Hello there.")
-    keys("key", "ctrl+Return")
+    speak("Hello there.")
     which = kill_after(child, 4)
     code, said = finish(child, seconds=30)
     expect("panicked" not in said and code != "hang", "window", f"ended with {code}", said)
@@ -209,16 +238,10 @@ def kill_window(folder):
 
 def window_offline(folder):
     child = open_window(folder, ["unshare", "-rn"])
-    keys = lambda *words: subprocess.run(["xdotool", *words], env={**os.environ, "DISPLAY": DISPLAY}, capture_output=True)
-    before = time.time()
-    while time.time() < before + 30 and not any("take.json" in files for _, _, files in os.walk(folder)):
-        keys("type", "--delay", "10", "Hello there.")
-        keys("key", "ctrl+Return")
-        time.sleep(2)
-    child.terminate()
-    code, said = finish(child, seconds=30)
-    in_words("the window without a network", code, said, (0,))
-    expect(any("take.json" in files for _, _, files in os.walk(folder)), "the window without a network", "no take was made", said)
+    speak("Hello there.")
+    made = wait_for(lambda: takes_in(folder))
+    said = close(child, "the window without a network")
+    expect(made, "the window without a network", "no take was made", said)
 
 
 KILLS = {"generate": kill_generate, "takes": kill_takes, "listen": kill_answers, "quantize": kill_quantize, "download": kill_download, "window": kill_window}
@@ -350,7 +373,181 @@ def offline(_):
     print(f"without a network: {len(runs)} commands{' and the window' if display and not given.quick else ''}", flush=True)
 
 
-CASES = {"kills": kills, "disk": disk, "limits": limits, "links": links, "offline": offline}
+def processes(_):
+    """Limits of the number of threads. They do not hold for root: another user runs the program, with root's right to read its files."""
+    reads = ["setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
+    ended = {}
+    for n in [1, 2, 3, 4, 5, 6, 8, 12]:
+        for mode in ["native", "exact", "hybrid"]:
+            with tempfile.TemporaryDirectory() as folder:
+                limited = [*reads, "prlimit", f"--nproc={n}", CSM, "generate", "--text", "Hello.", "--seed", "1", "--sampling", mode]
+                code, said = finish(start(folder, *limited[1:], program=limited[0]), seconds=60)
+                in_words(f"{n} threads, {mode}", code, said, (0, 3))
+                ended[code] = ended.get(code, 0) + 1
+    expect(ended.get(0) and ended.get(3), "threads", "the limit has no effect, or is always too low")
+    print(f"limits of threads: {sum(ended.values())}; ended with", ", ".join(f"{code}: {n}" for code, n in sorted(ended.items(), key=str)), flush=True)
+
+
+def clock(_):
+    """A clock that stands in another century, or jumps between two takes: takes are whole, have names of their own and a time."""
+    library = next((path for path in glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+    if library is None:
+        sys.exit("clock: needs the package faketime")
+    for first, then in [("1970-01-01 00:00:01", "2100-01-01 00:00:00"), ("2038-01-19 03:14:05", "1969-12-31 00:00:00"), ("2026-12-01 12:00:00", "2026-12-01 11:00:00"), ("2200-01-01 00:00:00", "1902-01-01 00:00:00")]:
+        with tempfile.TemporaryDirectory() as folder:
+            faked = dict(LD_PRELOAD=library, FAKETIME_DONT_FAKE_MONOTONIC="1", FAKETIME_NO_CACHE="1", FAKETIME_TIMESTAMP_FILE=f"{folder}/now")
+            set_clock = lambda to: open(f"{folder}/now", "w").write(to + "\n")
+            set_clock(f"@{first}")
+            jump = threading.Timer(0.8, set_clock, [f"@{then}"])
+            jump.start()
+            code, said = finish(start(folder, "generate", "--text", "Hello.", "--seeds", "1..6", f"--take={folder}/csm-studio/takes", **faked))
+            jump.join()
+            in_words(f"clock from {first} to {then}", code, said, (0,))
+            expect(len(takes_in(folder)) == 6, f"clock from {first} to {then}", f"{len(takes_in(folder))} of 6 takes", said)
+            again = finish(start(folder, "generate", "--text", "Hello.", "--seed", "7", f"--take={folder}/csm-studio/takes", **faked))
+            in_words(f"the next start, at {then}", *again, (0,))
+            if display:
+                child = open_window(folder, **faked)
+                set_clock(f"@{first}")
+                speak("Hello there.")
+                made = wait_for(lambda: len(takes_in(folder)) == 8)
+                said = close(child, f"the window, its clock from {then} to {first}")
+                expect(made, f"the window, its clock from {then} to {first}", f"{len(takes_in(folder))} of 8 takes", said)
+    print("clocks that are wrong or jump: 4", flush=True)
+
+
+def replaced(_):
+    """A model's files are replaced, cut and removed while it is used: what is loaded still speaks; what is loaded next is right or an error."""
+    def other(path):
+        data = bytearray(open(path, "rb").read())
+        data[len(data) // 2:] = random.Random(1).randbytes(len(data) - len(data) // 2)
+        open(f"{path}.new", "wb").write(data)
+        os.rename(f"{path}.new", path)
+    ways = {
+        "replaced": lambda path: other(path), "cut in place": lambda path: os.truncate(path, os.path.getsize(path) // 3),
+        "emptied in place": lambda path: os.truncate(path, 0), "removed": os.remove,
+    }
+    count = 0
+    for file in ["model.safetensors", "config.json", "tokenizer.json"]:
+        for way, change in ways.items():
+            with tempfile.TemporaryDirectory() as folder:
+                shutil.copytree(VOICE, f"{folder}/model")
+                child = start(folder, "generate", "--stdin", "--seed", "1", "--model-path", "model")
+                child.stdin.write(b"Hello there. " * 40)
+                child.stdin.flush()
+                time.sleep(random.uniform(0.05, 1.5))
+                change(f"{folder}/model/{file}")
+                code, said = finish(child)
+                in_words(f"{file} is {way} while it is spoken with", code, said, (0, 2))
+                code, said = finish(start(folder, "generate", "--text", "Hello.", "--seed", "1", "--model-path", "model"))
+                in_words(f"{file} was {way}", code, said, (0, 2))
+                count += 1
+                if display is None or given.quick:
+                    continue
+                shutil.rmtree(f"{folder}/model")
+                shutil.copytree(VOICE, f"{folder}/model")
+                child = open_window(folder, arguments=["--model-path", "model"])
+                speak("Hello there.")
+                first = wait_for(lambda: len(takes_in(folder)) == 1)
+                change(f"{folder}/model/{file}")
+                speak("And again.")
+                second = wait_for(lambda: len(takes_in(folder)) == 2)
+                keys("key", "ctrl+k")
+                keys("type", "--delay", "20", "exact mode" if count % 2 else "hybrid mode")
+                keys("key", "Return")
+                time.sleep(0.5)
+                speak("Once more.")
+                time.sleep(3)
+                said = close(child, f"{file} is {way} under the window")
+                expect(first and second, f"{file} is {way} under the window", f"the loaded model made {len(takes_in(folder))} takes", said)
+    print(f"files of a model that are replaced under its user: {count}{' and the window' if display and not given.quick else ''}", flush=True)
+
+
+def aborts(_):
+    """Signals that end a process as an abort or a wrong access inside a library does, to the thread of MLX in the middle of a take: the
+    next start says so and has every finished take."""
+    if display is None:
+        sys.exit("aborts: needs xvfb and xdotool")
+    for which in [signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL]:
+        with tempfile.TemporaryDirectory() as folder:
+            child = open_window(folder)
+            speak("Hello there.")
+            wait_for(lambda: takes_in(folder))
+            before = takes_in(folder)
+            speak("The little boat sailed slowly across the quiet lake while nobody on the shore said a single word to the keeper of the lighthouse.")
+            time.sleep(0.3)
+            threads = [int(thread) for thread in os.listdir(f"/proc/{child.pid}/task") if open(f"/proc/{child.pid}/task/{thread}/comm").read().startswith("csm-mlx")]
+            # Twice: Rust's handler of a wrong access takes itself away and lets the access happen again, which a signal does not do.
+            for _ in range(2):
+                tgkill = 234
+                ctypes.CDLL(None).syscall(tgkill, child.pid, threads[0] if threads else child.pid, which)
+                time.sleep(0.05)
+            code, said = finish(child, seconds=30)
+            case = f"{which.name} in MLX"
+            expect(code == -which, case, f"ended with {code}", said)
+            child = open_window(folder)
+            wait_for(lambda: False, 2)
+            expect(before and set(before) <= set(takes_in(folder)), case, "a take is gone", said)
+            said = close(child, f"the start after {case}")
+            expect("The last run was killed, or a fault ended it" in said + logs(folder), f"the start after {case}", "does not say so", said)
+    print("aborts in the middle of a take: 5", flush=True)
+
+
+def logs(folder):
+    return "".join(open(path, errors="replace").read() for path in glob.glob(f"{folder}/**/*.log*", recursive=True))
+
+
+def device(_):
+    """The sound device goes while it plays, and comes back: its sink is removed and added, its server is killed and started again."""
+    if display is None or not shutil.which("pulseaudio"):
+        sys.exit("device: needs xvfb, xdotool, pulseaudio, pulseaudio-utils and libasound2-plugins")
+    with tempfile.TemporaryDirectory() as folder:
+        pulse = {**os.environ, "XDG_RUNTIME_DIR": folder, "HOME": folder}
+        serve = lambda: subprocess.Popen(["pulseaudio", "--daemonize=no", "-n", "--exit-idle-time=-1", "--load=module-null-sink sink_name=one", "--load=module-native-protocol-unix"], env=pulse, stderr=subprocess.DEVNULL)
+        control = lambda *words: subprocess.run(["pactl", *words], env=pulse, capture_output=True, timeout=10).stdout.decode()
+        playing = lambda: "Sink Input" in control("list", "sink-inputs")
+        server = serve()
+        wait_for(lambda: control("info"))
+        with open(f"{folder}/pulse.conf", "w") as file:
+            file.write("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
+        config = f"/usr/share/alsa/alsa.conf:{folder}/pulse.conf"
+        child = open_window(folder, autoplay=True, ALSA_CONFIG_PATH=config)
+        said = ""
+        def spoken(case):
+            before = len(takes_in(folder))
+            speak("The little boat sailed slowly across the quiet lake in the morning.")
+            expect(wait_for(lambda: len(takes_in(folder)) == before + 1), case, "no take was made", said)
+        def heard(case):
+            expect(wait_for(playing, 10), case, "nothing is played", logs(folder))
+        speak("The little boat sailed slowly across the quiet lake in the morning.")
+        heard("device: at first")
+        control("unload-module", "module-null-sink")
+        time.sleep(2)
+        spoken("device: without a sink")
+        control("load-module", "module-null-sink", "sink_name=two")
+        time.sleep(1)
+        spoken("device: with a new sink")
+        heard("device: with a new sink")
+        server.kill()
+        server.wait()
+        time.sleep(2)
+        spoken("device: without a server")
+        server = serve()
+        wait_for(lambda: control("info"))
+        spoken("device: with a new server")
+        heard("device: with a new server")
+        for _ in range(10):
+            control("unload-module", "module-null-sink")
+            control("load-module", "module-null-sink", "sink_name=one")
+        spoken("device: after ten changes")
+        heard("device: after ten changes")
+        close(child, "device")
+        server.kill()
+        server.wait()
+    print("devices that go and come back: 1", flush=True)
+
+
+CASES = {"kills": kills, "processes": processes, "clock": clock, "replaced": replaced, "aborts": aborts, "device": device, "disk": disk, "limits": limits, "links": links, "offline": offline}
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("case", nargs="*", choices=[[], *CASES], default=[])
 parser.add_argument("--count", type=int, default=50, help="kills of each program")

@@ -1,4 +1,4 @@
-//! Kills, limits, links and a machine without a network, by `tests/faults.py`, which runs more of them by hand.
+//! Kills, limits, links, changed models and a machine without a network, by `tests/faults.py`, which runs more of them by hand.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,16 @@ fn a_dozen_kills_lose_nothing() {
 #[test]
 fn limits_end_in_words() {
     faults(&["limits", "--quick"]);
+}
+
+#[test]
+fn limits_of_threads_end_in_words() {
+    faults(&["processes"]);
+}
+
+#[test]
+fn a_model_whose_files_change_speaks_or_is_an_error() {
+    faults(&["replaced", "--quick"]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Output devices and a mono stream on one of them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 
@@ -71,9 +74,11 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels);
     let mut block = [0.0; BLOCK];
+    let (errors, on_error) = on_error(on_end);
     device.build_output_stream(
         config,
         move |out: &mut [T], _: &cpal::OutputCallbackInfo| {
+            errors.store(0, Ordering::Relaxed);
             for part in out.chunks_mut(BLOCK * channels) {
                 let block = &mut block[..part.len().div_ceil(channels)];
                 fill(block);
@@ -82,7 +87,7 @@ fn start<T: SizedSample + FromSample<f32> + Send + 'static, F: FnMut(&mut [f32])
                 }
             }
         },
-        on_error(on_end),
+        on_error,
         None,
     )
 }
@@ -136,27 +141,61 @@ where
     f32: FromSample<T>,
 {
     let channels = usize::from(config.channels).max(1);
+    let (errors, on_error) = on_error(on_end);
     device.build_input_stream(
         config,
         move |samples: &[T], _: &cpal::InputCallbackInfo| {
+            errors.store(0, Ordering::Relaxed);
             for frame in samples.chunks(channels) {
                 let sum: f32 = frame.iter().map(|sample| f32::from_sample_(*sample)).sum();
                 take(sum / channels as f32);
             }
         },
-        on_error(on_end),
+        on_error,
         None,
     )
 }
 
-/// Handles a stream's errors.
-fn on_error(on_end: impl Fn(String) + Send + 'static) -> impl FnMut(cpal::Error) + Send + 'static {
-    move |e: cpal::Error| {
-        // Only these errors end a stream; after any other it continues.
+/// The handler of a stream's errors, and the number of errors since the stream last moved samples, which its callback sets to 0.
+fn on_error(on_end: impl Fn(String) + Send + 'static) -> (Arc<AtomicU32>, impl FnMut(cpal::Error) + Send + 'static) {
+    /// So many errors in a row are the end: ALSA's plugin for PulseAudio reports a removed sink as an unknown error, over and over.
+    const LAST: u32 = 8;
+    let errors = Arc::<AtomicU32>::default();
+    let counted = errors.clone();
+    let handler = move |e: cpal::Error| {
         use cpal::ErrorKind::{DeviceNotAvailable, HostUnavailable, PermissionDenied, StreamInvalidated};
-        match e.kind() {
-            DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated => on_end(e.to_string()),
-            _ => tracing::warn!("sound: {e}"),
+        let ends = matches!(e.kind(), DeviceNotAvailable | HostUnavailable | PermissionDenied | StreamInvalidated);
+        let before =
+            counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1)).unwrap_or(u32::MAX);
+        if ends || before == LAST {
+            on_end(e.to_string());
+        } else if before == 0 {
+            tracing::warn!("sound: {e}");
         }
+    };
+    (errors, handler)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn errors_in_a_row_end_a_stream_once_and_one_now_and_then_does_not() {
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let heard = ended.clone();
+        let (errors, mut handler) = on_error(move |reason| heard.lock().unwrap().push(reason));
+        let error = || cpal::Error::new(cpal::ErrorKind::BackendError);
+        for _ in 0..100 {
+            handler(error());
+            errors.store(0, Ordering::Relaxed); // samples moved
+        }
+        assert_eq!(ended.lock().unwrap().len(), 0);
+        (0..1_000).for_each(|_| handler(error()));
+        assert_eq!(ended.lock().unwrap().len(), 1);
+        handler(cpal::Error::new(cpal::ErrorKind::DeviceNotAvailable));
+        assert_eq!(ended.lock().unwrap().len(), 2, "this kind is the end at once");
     }
 }

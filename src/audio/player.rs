@@ -101,6 +101,29 @@ pub struct Player {
     region: Option<(f64, f64)>,
     looping: bool,
     failed: Arc<DeviceFailure>,
+    watchdog: Watchdog,
+}
+
+/// Notices a device that no longer asks for samples and says nothing.
+struct Watchdog {
+    /// Requests so far, and when the last one was noticed.
+    calls: usize,
+    since: Instant,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { calls: 0, since: Instant::now() }
+    }
+}
+
+impl Watchdog {
+    fn is_stalled(&mut self, calls: usize, now: Instant) -> bool {
+        if calls != self.calls {
+            *self = Self { calls, since: now };
+        }
+        now.saturating_duration_since(self.since) > STALLED
+    }
 }
 
 /// The error of a device that was removed.
@@ -150,6 +173,7 @@ impl Player {
             region: None,
             looping: false,
             failed: Arc::default(),
+            watchdog: Watchdog::default(),
         }
     }
 
@@ -403,6 +427,12 @@ impl Player {
                 Err(TryRecvError::Disconnected) => return self.finish_opening(Err(opener_died()), recovery),
             }
         }
+        if !self.is_playing() || self.active.is_none() {
+            self.watchdog = Watchdog::default();
+        } else if self.watchdog.is_stalled(self.transport.calls.load(Ordering::Relaxed), Instant::now()) {
+            self.watchdog = Watchdog::default();
+            self.failed.report(format!("it has asked for no samples for {} seconds", STALLED.as_secs()));
+        }
         let Some(reason) = self.failed.take() else { return Ok(()) };
         self.active = None;
         let lost = format!("the sound device stopped: {reason}");
@@ -419,13 +449,11 @@ impl Player {
     /// # Errors
     /// [`Error::Unavailable`] if the device stops asking for samples.
     pub fn wait_until_end(&mut self) -> Result<()> {
-        let (mut last, mut since) = (0, Instant::now());
+        let mut watchdog = Watchdog::default();
         while self.is_playing() {
-            let calls = self.transport.calls.load(Ordering::Relaxed);
-            if calls != last {
-                (last, since) = (calls, Instant::now());
-            }
-            if self.failed.is_reported() || since.elapsed() > STALLED {
+            if self.failed.is_reported()
+                || watchdog.is_stalled(self.transport.calls.load(Ordering::Relaxed), Instant::now())
+            {
                 return Err(Error::unavailable("the sound device stopped", "check the device; the file is complete"));
             }
             std::thread::sleep(NULL_SINK_PERIOD);
@@ -641,6 +669,17 @@ mod tests {
         player.set_region(Some((3.0, 9.0)), false);
         let (from, to) = player.region().unwrap();
         assert!(from < to && to <= 2.0, "within the clip: {from}, {to}");
+    }
+
+    #[test]
+    fn a_device_that_asks_for_nothing_for_five_seconds_is_stalled() {
+        let mut watchdog = Watchdog::default();
+        let begin = watchdog.since;
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        assert!(!watchdog.is_stalled(3, after(4)));
+        assert!(!watchdog.is_stalled(3, after(9)), "it has asked 5 s ago");
+        assert!(!watchdog.is_stalled(4, after(60)), "it has just asked");
+        assert!(watchdog.is_stalled(4, after(66)));
     }
 
     #[test]
