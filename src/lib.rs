@@ -10,11 +10,11 @@
 //!   7   alignment
 //!   6   worker   quantize   verify   fuzzing
 //!   5   download   mlx   torch   takes   listen   report
-//!   4   analysis   checkpoint   voices   acoustics
-//!   3   machine   sampling   engine   audio
+//!   4   analysis   checkpoint   voices   page   acoustics
+//!   3   colours   machine   sampling   engine   audio
 //!   2   diagnostics   text   data
 //!   1   files   recogniser
-//!   0   error   licences   pickle   fuzz_input   page
+//!   0   error   licences   pickle   fuzz_input
 //! ```
 //!
 //! A layer uses only layers below it. `tests/boundaries.rs` declares the graph, draws this picture, and fails on any other edge.
@@ -80,6 +80,7 @@ pub mod analysis;
 pub mod audio;
 pub mod checkpoint;
 pub mod cli;
+mod colours;
 pub mod data;
 pub mod diagnostics;
 pub mod download;

@@ -188,12 +188,12 @@ pub extern "C" fn before_libraries() {
     }
 }
 
-/// Lets the threads of Mesa's software renderer give way to every other thread: they draw at full speed on processors that are
-/// idle, and take less than a tenth of one that the model needs.
+/// Lowers the priority of the threads of Mesa's software renderer. They draw at full speed on idle processors, and take about a tenth
+/// of one that the model needs.
 pub(crate) fn lower_renderer_priority() {
     #[cfg(target_os = "linux")]
     for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
-        /// Of the scale from -20 to 19; a weight of 110 against 1024 (`sched(7)`).
+        /// On the scale from -20 to 19: a weight of 110 against 1024 (`sched(7)`).
         const NICE: libc::c_int = 10;
         let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
         let Some(id) = thread.file_name().to_str().and_then(|id| id.parse().ok()) else { continue };

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use sha2::{Digest, Sha256};
 
+use crate::colours::{DARK, LIGHT, Palette, css};
+
 /// A page with its style and its program, the only one that a browser runs in it; none if `script` is empty. Pictures and
 /// sounds are `data:` URLs.
 pub(crate) fn page(title: &str, style: &str, script: &str, body: &Markup) -> String {
@@ -28,7 +30,7 @@ pub(crate) fn page_in(language: &str, title: &str, style: &str, script: &str, co
                 meta name="viewport" content="width=device-width";
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 title { (title) }
-                style { (PreEscaped(style)) }
+                style { (PreEscaped(colours())) (PreEscaped(style)) }
             }
             body {
                 (body)
@@ -37,6 +39,27 @@ pub(crate) fn page_in(language: &str, title: &str, style: &str, script: &str, co
         }
     };
     page.into_string()
+}
+
+/// The window's colours as CSS variables, light or dark as the reader's system is.
+fn colours() -> String {
+    type Part = fn(&Palette) -> ecolor::Color32;
+    let named: [(&str, Part); 11] = [
+        ("page", |p| p.ground),
+        ("panel", |p| p.panel),
+        ("line", |p| p.line),
+        ("text", |p| p.text),
+        ("weak", |p| p.secondary),
+        ("accent", |p| p.accent),
+        ("before", |p| p.before),
+        ("chosen", |p| p.chosen),
+        ("entropy", |p| p.entropy),
+        ("end", |p| p.end),
+        ("warning", |p| p.warning),
+    ];
+    let variables =
+        named.map(|(name, part)| format!(" --{name}: light-dark({}, {});", css(part(&LIGHT)), css(part(&DARK))));
+    format!(":root {{ color-scheme: light dark;{} }}\n", variables.concat())
 }
 
 /// Data for a page's program, which finds it by its id or position. What could end the element is escaped.

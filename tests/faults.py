@@ -389,7 +389,7 @@ def processes(_):
 
 
 def clock(_):
-    """A clock that stands in another century, or jumps between two takes: takes are whole, have names of their own and a time."""
+    """A clock that stands in another century, or jumps between two takes: takes are whole and none takes the place of another."""
     library = next((path for path in glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
     if library is None:
         sys.exit("clock: needs the package faketime")

@@ -1,18 +1,10 @@
 "use strict";
 // Plays each clip, moves a cursor over its lanes, and shows the candidates of the draw that is clicked.
 (() => {
-  const palette = JSON.parse(document.getElementById("palette").textContent);
+  const palettes = JSON.parse(document.getElementById("palette").textContent);
+  const darkness = matchMedia("(prefers-color-scheme: dark)");
+  const palette = () => palettes[darkness.matches ? "dark" : "light"];
   const clips = [];
-
-  // A token has its colour of CSM Studio: ids have no order, so neighbours in number are far apart in colour.
-  function tokenColour(id) {
-    const hue = (id * 0.618033988749895) % 1;
-    const s = 0.35 + 0.2 * (Math.floor(id / 7) % 3), v = 0.45 + 0.2 * (Math.floor(id / 3) % 3);
-    const i = Math.floor(hue * 6), f = hue * 6 - i;
-    const p = v * (1 - s), q = v * (1 - f * s), t = v * (1 - (1 - f) * s);
-    const [r, g, b] = [[v, t, p], [q, v, p], [p, v, t], [p, q, v], [t, p, v], [v, p, q]][i % 6];
-    return [r * 255, g * 255, b * 255];
-  }
 
   function fit(canvas) {
     const scale = devicePixelRatio || 1;
@@ -131,8 +123,11 @@
       for (const { button, start, end } of this.words ?? []) button.classList.toggle("spoken", now > 0 && start <= now && now < end);
       const cursor = (g, canvas) => {
         if (!this.audio) return;
-        g.fillStyle = "#e63c3c";
-        g.fillRect(position * canvas.width - 1, 0, 2, canvas.height);
+        const [line, rim] = palette().playhead, x = position * canvas.width;
+        g.fillStyle = rim;
+        g.fillRect(x - 2, 0, 4, canvas.height);
+        g.fillStyle = line;
+        g.fillRect(x - 1, 0, 2, canvas.height);
       };
       let g = fit(this.wave);
       const { width, height } = this.wave;
@@ -149,7 +144,7 @@
       }
       const book = this.chosen?.[1] ?? 0;
       const top = height * half, room = height - top - 4;
-      const lines = this.data.curves.map(([name, colour]) => [this.data.statistics[name] ?? [], colour]);
+      const lines = this.data.curves.map(([name, colour]) => [this.data.statistics[name] ?? [], palette()[colour]]);
       const most = Math.max(1, ...lines.flatMap(([v]) => v.map((f) => f[book] ?? 0)));
       const line = (values, scale, colour) => {
         g.strokeStyle = colour;
@@ -159,7 +154,7 @@
         g.stroke();
       };
       lines.forEach(([v, colour]) => line(v.map((f) => f[book]), most, colour));
-      if (this.data.end) line(this.data.end, 1, this.data.endColour);
+      if (this.data.end) line(this.data.end, 1, palette().end);
       cursor(g, this.wave);
 
       g = fit(this.map);
@@ -169,7 +164,7 @@
       g.drawImage(this.picture, 0, 0, this.map.width, this.map.height);
       if (this.chosen) {
         const [t, k] = this.chosen, w = this.map.width / frames, h = this.map.height / books;
-        g.strokeStyle = "#e63c3c";
+        g.strokeStyle = palette().chosen;
         g.lineWidth = 2 * (devicePixelRatio || 1);
         g.strokeRect(t * w, k * h, w, h);
       }
@@ -181,12 +176,13 @@
       picture.width = frames;
       picture.height = books;
       const g = picture.getContext("2d"), image = g.createImageData(frames, books);
+      const { ramp, swatches } = palette();
       const values = this.data.statistics[this.content.value];
       const most = values ? Math.max(1e-9, ...values.flat().filter((v) => v !== null)) : 1;
       for (let k = 0; k < books; k++) {
         for (let t = 0; t < frames; t++) {
           const share = values ? (values[t]?.[k] ?? most) / most : 0;
-          const colour = values ? palette[Math.round(share * (palette.length - 1))] : tokenColour(this.data.frames[t][k]);
+          const colour = values ? ramp[Math.round(share * (ramp.length - 1))] : swatches[this.data.swatches[t][k]];
           image.data.set([...colour, 255], 4 * (k * frames + t));
         }
       }
@@ -197,7 +193,7 @@
 
   document.querySelectorAll("section.clip").forEach((section, n) => clips.push(new Clip(section, n)));
   if (!clips.length) return;
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => clips.forEach((c) => c.draw()));
+  darkness.addEventListener("change", () => clips.forEach((c) => { c.picture = null; c.draw(); }));
 
   // Keys: Space plays, arrows step through frames and codebooks, digits switch to another clip at the same moment.
   let current = clips[0];

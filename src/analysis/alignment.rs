@@ -80,7 +80,8 @@ impl WordTracker {
                 written: word.written.clone(),
                 start,
                 end: end.max(start),
-                confidence: (frames.iter().sum::<f64>() / frames.len().max(1) as f64).min(1.0),
+                // The sum of nothing is -0.
+                confidence: (frames.iter().sum::<f64>() / frames.len().max(1) as f64 + 0.0).min(1.0),
             }
         });
         Some(words.collect())
@@ -253,6 +254,7 @@ mod tests {
         let positions: Vec<f64> = (0..4).chain(11..16).map(f64::from).collect();
         let words = tracker(&["the", "little", "boat"], &positions, 0.9).words(FRAME).unwrap();
         assert!(words[1].confidence < 0.1 && words[0].confidence > 0.5 && words[2].confidence > 0.5, "{words:?}");
+        assert!(words[1].confidence.is_sign_positive(), "not -0");
     }
 
     #[test]

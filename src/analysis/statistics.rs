@@ -74,69 +74,33 @@ pub struct StepStatistic {
     pub in_tables: bool,
     /// Whether it is plotted over time and can colour the token map.
     pub plotted: bool,
-    /// Colour of its curve where statistics in bits share a plot; `None` if it has no curve there.
-    pub curve: Option<[u8; 3]>,
     /// Computes the statistic of a draw.
     pub value: fn(&Draw<'_>) -> f64,
 }
 
 const COUNT: usize = 12;
 
-/// Colour of the curve of the end-of-speech token's probability.
-pub const END_PROBABILITY_COLOUR: [u8; 3] = [190, 70, 150];
-
-/// The statistics that share a plot, in bits, with the colours of their curves.
-pub fn curves() -> impl Iterator<Item = (&'static StepStatistic, [u8; 3])> {
-    STEP_STATISTICS.iter().filter_map(|statistic| Some((statistic, statistic.curve?)))
-}
-
-/// Colour of entropy's curve: no mode has it.
-const ENTROPY_CURVE: Option<[u8; 3]> = Some([0, 150, 165]);
-const SURPRISAL_CURVE: Option<[u8; 3]> = Some([225, 130, 40]);
-
 /// Every statistic of a draw.
 pub static STEP_STATISTICS: [StepStatistic; COUNT] = [
     // Shannon entropy of the model's distribution, 0 to log2 V.
-    entry(Stat::Entropy, "entropy_bits", "entropy", "bits", 2, Scale::Bits, true, true, ENTROPY_CURVE, |d| {
-        entropy(d.model)
-    }),
+    entry(Stat::Entropy, "entropy_bits", "entropy", "bits", 2, Scale::Bits, true, true, |d| entropy(d.model)),
     // 2^entropy: how many equally likely ids would be as uncertain, 1 to V.
-    entry(Stat::Perplexity, "perplexity", "perplexity", "", 1, Scale::Ids, false, false, None, |d| {
-        entropy(d.model).exp2()
-    }),
+    entry(Stat::Perplexity, "perplexity", "perplexity", "", 1, Scale::Ids, false, false, |d| entropy(d.model).exp2()),
     // Probability of the token in the model's distribution, 0 to 1.
-    entry(Stat::Probability, "probability", "probability", "", 3, Scale::Share, false, false, None, |d| p(d.model, d)),
+    entry(Stat::Probability, "probability", "probability", "", 3, Scale::Share, false, false, |d| p(d.model, d)),
     // -log2 p of the token in the model's distribution; infinite if it has no mass.
-    entry(Stat::Surprisal, "surprisal_bits", "surprisal", "bits", 2, Scale::Bits, true, true, SURPRISAL_CURVE, |d| {
+    entry(Stat::Surprisal, "surprisal_bits", "surprisal", "bits", 2, Scale::Bits, true, true, |d| {
         surprisal(d.model, d)
     }),
     // Rank of the token in the model's distribution, 1 the most likely; equal probabilities share the better rank.
-    entry(Stat::Rank, "rank", "rank", "", 1, Scale::Ids, true, true, None, |d| rank(d.model, d)),
+    entry(Stat::Rank, "rank", "rank", "", 1, Scale::Ids, true, true, |d| rank(d.model, d)),
     // These five for the sampler's distribution.
-    entry(
-        Stat::SampledEntropy,
-        "sampled_entropy_bits",
-        "sampled entropy",
-        "bits",
-        2,
-        Scale::Bits,
-        false,
-        false,
-        None,
-        |d| entropy(d.sampler),
-    ),
-    entry(
-        Stat::SampledPerplexity,
-        "sampled_perplexity",
-        "sampled perplexity",
-        "",
-        1,
-        Scale::Ids,
-        false,
-        false,
-        None,
-        |d| entropy(d.sampler).exp2(),
-    ),
+    entry(Stat::SampledEntropy, "sampled_entropy_bits", "sampled entropy", "bits", 2, Scale::Bits, false, false, |d| {
+        entropy(d.sampler)
+    }),
+    entry(Stat::SampledPerplexity, "sampled_perplexity", "sampled perplexity", "", 1, Scale::Ids, false, false, |d| {
+        entropy(d.sampler).exp2()
+    }),
     entry(
         Stat::SampledProbability,
         "sampled_probability",
@@ -146,7 +110,6 @@ pub static STEP_STATISTICS: [StepStatistic; COUNT] = [
         Scale::Share,
         false,
         false,
-        None,
         |d| p(d.sampler, d),
     ),
     entry(
@@ -158,18 +121,15 @@ pub static STEP_STATISTICS: [StepStatistic; COUNT] = [
         Scale::Bits,
         false,
         false,
-        None,
         |d| surprisal(d.sampler, d),
     ),
-    entry(Stat::SampledRank, "sampled_rank", "sampled rank", "", 1, Scale::Ids, false, false, None, |d| {
-        rank(d.sampler, d)
-    }),
+    entry(Stat::SampledRank, "sampled_rank", "sampled rank", "", 1, Scale::Ids, false, false, |d| rank(d.sampler, d)),
     // Mass of the model's distribution on the ids that the sampler kept, 0 to 1.
-    entry(Stat::KeptMass, "kept_mass", "kept mass", "", 3, Scale::Share, true, false, None, |d| {
+    entry(Stat::KeptMass, "kept_mass", "kept mass", "", 3, Scale::Share, true, false, |d| {
         d.model.iter().zip(d.sampler).filter(|(_, s)| **s > 0.0).map(|(m, _)| f64::from(*m)).sum::<f64>().min(1.0)
     }),
     // Ids that the sampler kept, 1 to V.
-    entry(Stat::KeptCount, "kept_count", "ids kept", "", 1, Scale::Ids, true, false, None, |d| {
+    entry(Stat::KeptCount, "kept_count", "ids kept", "", 1, Scale::Ids, true, false, |d| {
         d.sampler.iter().filter(|s| **s > 0.0).count() as f64
     }),
 ];
@@ -183,10 +143,9 @@ const fn entry(
     scale: Scale,
     in_tables: bool,
     plotted: bool,
-    curve: Option<[u8; 3]>,
     value: fn(&Draw<'_>) -> f64,
 ) -> StepStatistic {
-    StepStatistic { stat, key, title, unit, digits, scale, in_tables, plotted, curve, value }
+    StepStatistic { stat, key, title, unit, digits, scale, in_tables, plotted, value }
 }
 
 fn p(distribution: &[f32], draw: &Draw<'_>) -> f64 {

@@ -204,6 +204,22 @@ pub enum Padding {
     Replicate,
 }
 
+/// The first field with a value of another type, and what is wrong with it.
+fn wrong_field(config: &serde_json::Value) -> Option<(String, serde_json::Error)> {
+    fn of<T: serde::de::DeserializeOwned>(
+        part: &serde_json::Value,
+        place: &str,
+    ) -> Option<(String, serde_json::Error)> {
+        let e = serde_path_to_error::deserialize::<_, T>(part).err()?;
+        let field = e.path().to_string();
+        // "." is the whole part, of which a field is missing: the error names it.
+        (field != ".").then(|| (format!("{place}{field}"), e.into_inner()))
+    }
+    let depth = || of::<LlamaConfig>(config.get("depth_decoder_config")?, "depth_decoder_config.");
+    let codec = || of::<MimiConfig>(config.get("codec_config")?, "codec_config.");
+    of::<LlamaConfig>(config, "").or_else(depth).or_else(codec)
+}
+
 impl MimiConfig {
     /// Width of one head.
     pub fn head_dim(&self) -> usize {
@@ -232,8 +248,10 @@ impl CsmConfig {
         {
             return Err(Error::file(path, format!("model_type: expected \"csm\", got {kind:?}")));
         }
-        let config: Self = serde_json::from_value(value)
-            .map_err(|e| Error::parse(path, "expected a CSM config as transformers writes it", e))?;
+        let config = Self::deserialize(&value).map_err(|e| match wrong_field(&value) {
+            Some((field, e)) => Error::parse(path, format!("{field}: not as transformers writes it"), e),
+            None => Error::parse(path, "expected a CSM config as transformers writes it", e),
+        })?;
         config.check(path)?;
         Ok(config)
     }

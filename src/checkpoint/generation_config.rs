@@ -1,6 +1,7 @@
 use serde_json::{Map, Value};
 
-use crate::data::PARAMS;
+use crate::data::{ModelDims, PARAMS, ParamKind};
+use crate::error::shortened;
 
 /// Sampling that a checkpoint suggests (`generation_config.json`).
 #[derive(Clone, Debug, Default)]
@@ -42,7 +43,7 @@ impl GenerationConfig {
     }
 
     /// Settings in the file that would change draws in transformers and are not followed, one line each.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self, dims: &ModelDims) -> Vec<String> {
         let (mut found, mut unsaid) = (Vec::new(), Vec::new());
         for prefix in ["", "depth_decoder_"] {
             let has = |name: &str| self.0.contains_key(&format!("{prefix}{name}"));
@@ -67,6 +68,28 @@ impl GenerationConfig {
                  takes the likeliest)"
             )
         };
-        found.into_iter().map(not_followed).chain(unsaid.into_iter().map(not_said)).collect()
+        let said = found.into_iter().map(not_followed).chain(unsaid.into_iter().map(not_said));
+        said.chain(self.wrong_values(dims)).collect()
+    }
+
+    /// Values of sampling settings that are not numbers or outside their range, one line each.
+    fn wrong_values<'a>(&'a self, dims: &'a ModelDims) -> impl Iterator<Item = String> + 'a {
+        let keys = PARAMS.iter().filter_map(|param| Some((param, param.generation_key?)));
+        let keys = keys.flat_map(|(param, key)| [(param, key.to_owned()), (param, format!("depth_decoder_{key}"))]);
+        keys.filter_map(|(param, key)| {
+            let value = self.0.get(&key).filter(|value| !value.is_null())?;
+            let got = shortened(value.to_string());
+            if !value.is_number() {
+                return Some(format!(
+                    "generation_config.json: {key}: expected a number, got {got}; it is not followed"
+                ));
+            }
+            // A top_k of 0, or of more ids than there are, keeps all.
+            let (range, value) = ((param.range)(dims), self.suggestion(&key)?);
+            let outside = value < *range.start() || value > *range.end() && param.kind != ParamKind::Count;
+            let (from, to) = range.into_inner();
+            let what = format!("{key}: expected {from} to {to}, got {got}");
+            outside.then(|| format!("generation_config.json: {what}; the nearest is taken"))
+        })
     }
 }

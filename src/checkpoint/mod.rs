@@ -148,8 +148,8 @@ impl Checkpoint {
         let (tokenizer, tokenizer_notes) = TextTokenizer::read(tokenizer_source, &config, &rules)?;
         notes.extend(tokenizer_notes);
         let generation = GenerationConfig::new(config_source.read_json("generation_config.json")?);
-        let warnings = generation.warnings();
         let dims = config.dims();
+        let warnings = generation.warnings(&dims);
         let name = match adapter {
             None => name,
             Some(adapter) => format!("{name} + {}", name_of(&adapter.folder)),

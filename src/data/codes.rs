@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde::de::{self, SeqAccess, Visitor};
@@ -111,6 +113,16 @@ impl Codes {
     /// Codes of one codebook over time.
     pub fn column(&self, codebook: usize) -> impl Iterator<Item = u32> + '_ {
         self.ids.iter().skip(codebook).step_by(self.codebooks.max(1)).copied()
+    }
+
+    /// The most frequent id of each codebook, the smallest of several; 0 if there are no frames.
+    pub fn most_common(&self) -> Vec<u32> {
+        let of_codebook = |k| {
+            let mut counts = HashMap::new();
+            self.column(k).for_each(|id| *counts.entry(id).or_insert(0) += 1);
+            counts.into_iter().max_by_key(|(id, n)| (*n, Reverse(*id))).map_or(0, |(id, _)| id)
+        };
+        (0..self.codebooks).map(of_codebook).collect()
     }
 
     /// All ids in row-major order, `[T * K]`.

@@ -20,6 +20,7 @@ mod params;
 mod prompt;
 mod random;
 mod retake;
+mod shortened;
 mod token_array;
 mod token_file;
 
@@ -41,4 +42,5 @@ pub use params::{LONGEST_WINDOW, PARAMS, Param, ParamKind, Sampling, SamplingPar
 pub use prompt::{Position, Prompt, PromptStyle, is_speakable};
 pub use random::{RepeatableRandom, random_seed};
 pub use retake::{Seam, TakenWords, WordRetake};
+pub(crate) use shortened::shortened;
 pub use token_file::{FORMAT, TOKEN_FILE_EXTENSIONS, TokenFile, VERSION};

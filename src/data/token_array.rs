@@ -109,6 +109,11 @@ fn npy(bytes: &[u8]) -> Result<IntArray, BoxError> {
     if header > bytes.len() {
         return Err("expected an .npy file, its header is longer than the file".into());
     }
+    // A dictionary and the tuple of the shape. The reader's time doubles with each bracket in another.
+    const BRACKETS: usize = 8;
+    if bytes[..header].iter().filter(|byte| matches!(byte, b'(' | b'[' | b'{')).count() > BRACKETS {
+        return Err("expected an .npy file of plain integers, its header describes something else".into());
+    }
     let array = npyz::NpyFile::new(bytes).map_err(|e| format!("expected an .npy file: {e}"))?;
     let shape: Vec<usize> = array.shape().iter().map(|n| usize::try_from(*n)).collect::<Result<_, _>>()?;
     let count = shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
@@ -282,6 +287,8 @@ mod tests {
         let read = |bytes: &[u8]| IntArray::read(bytes).map(|array| array.unwrap().codes(2, false).unwrap());
         let expected = Codes::from_frames([[1, 2], [3, 4], [5, 6]]).unwrap();
         assert_eq!(read(&archive(&[("arr_0.npy", [1, 2, 3, 4, 5, 6])])).unwrap(), expected);
+        let nested = IntArray::read(&header(&"[".repeat(70))).unwrap_err().to_string();
+        assert!(nested.contains("something else"), "{nested}");
         assert_eq!(read(&archive(&[("other.npy", [0; 6]), ("codes.npy", [1, 2, 3, 4, 5, 6])])).unwrap(), expected);
         assert!(read(&archive(&[("a.npy", [0; 6]), ("b.npy", [0; 6])])).unwrap_err().to_string().contains("several"));
         assert!(read(&archive(&[("a.txt", [0; 6])])).unwrap_err().to_string().contains("without codes"));

@@ -2,14 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ecolor::Color32;
 use maud::{Markup, html as markup};
 use serde_json::{Map, Value, json};
 
 use super::clip::ClipReport;
 use super::page_content::FrameCandidates;
-use super::plots::colour;
-use crate::analysis::statistics::{END_PROBABILITY_COLOUR, STEP_STATISTICS, TokenStats, curves};
+use crate::analysis::statistics::{STEP_STATISTICS, Stat, TokenStats};
 use crate::analysis::steps::Candidate;
+use crate::colours::{COMMON, DARK, LIGHT, Palette, SWATCHES, css, swatch};
 use crate::data::ModelInfo;
 use crate::page::page_data;
 
@@ -19,6 +20,8 @@ pub(super) const STYLE: &str = include_str!("../../assets/report/page.css");
 
 /// Steps of the colour map.
 const COLOURS: usize = 64;
+/// The curves of a page, by the names of their colours in [`palette`].
+const CURVES: [(Stat, &str); 2] = [(Stat::Entropy, "entropy"), (Stat::Surprisal, "chosen")];
 
 /// The probability of the end in each frame's candidates, if it is among them.
 fn end_probability(candidates: &[FrameCandidates]) -> Vec<f32> {
@@ -54,10 +57,8 @@ pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
             canvas class="map" style=(format!("height:{height}px")) role="img" aria-label="Tokens over time, one row per codebook" {}
             @if clip.steps.is_some() {
                 p class="legend weak" {
-                    @for (statistic, colour) in curves() { span style=(format!("color:{}", css(colour))) { (statistic.title) } }
-                    @if clip.candidates.is_some() {
-                        span style=(format!("color:{}", css(END_PROBABILITY_COLOUR))) { "p(end)" }
-                    }
+                    @for (stat, colour) in CURVES { span style=(format!("color: var(--{colour})")) { (stat.info().title) } }
+                    @if clip.candidates.is_some() { span style="color: var(--end)" { "p(end)" } }
                     "of the selected codebook"
                 }
             }
@@ -65,11 +66,6 @@ pub(super) fn clip_player(clip: &ClipReport, model: &ModelInfo) -> Markup {
             (page_data(None, &clip_data(clip, model)))
         }
     }
-}
-
-/// A colour as CSS writes it.
-fn css([r, g, b]: [u8; 3]) -> String {
-    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
@@ -95,10 +91,10 @@ fn clip_data(clip: &ClipReport, model: &ModelInfo) -> Value {
         "frames": clip.codes.frames().map(<[u32]>::to_vec).collect::<Vec<_>>(),
         "labels": labels(clip, model),
         "statistics": statistics.collect::<Map<_, _>>(),
-        "curves": curves().map(|(s, colour)| json!([s.heading(), css(colour)])).collect::<Value>(),
+        "swatches": swatches(clip, model),
+        "curves": CURVES.map(|(stat, colour)| json!([stat.info().heading(), colour])),
         "draws": draws,
         "end": end,
-        "endColour": css(END_PROBABILITY_COLOUR),
         "words": clip.words.iter().map(|word| json!([word.word, rounded(word.start), rounded(word.end)])).collect::<Value>(),
         "peaks": sound.map_or(Value::Array(Vec::new()), |peaks| peaks.collect()),
     })
@@ -115,8 +111,25 @@ fn labels(clip: &ClipReport, model: &ModelInfo) -> Vec<Map<String, Value>> {
     (0..clip.codes.codebooks()).map(of_codebook).collect()
 }
 
-/// The colour map as JSON.
+/// The swatch of every token, frame by frame.
+pub(super) fn swatches(clip: &ClipReport, model: &ModelInfo) -> Vec<Vec<usize>> {
+    let common = clip.codes.most_common();
+    let of_token = |(k, id): (usize, &u32)| if common[k] == *id { COMMON } else { swatch(model.label(k, *id), *id) };
+    clip.codes.frames().map(|frame| frame.iter().enumerate().map(of_token).collect()).collect()
+}
+
+/// Colours of lanes and maps as JSON, for light and dark pages.
 pub(super) fn palette() -> Markup {
-    let colours: Vec<[u8; 3]> = (0..COLOURS).map(|n| colour(n as f64 / (COLOURS - 1) as f64)).collect();
-    page_data(Some("palette"), &json!(colours))
+    let rgb = |colour: Color32| colour.to_array()[..3].to_vec();
+    let of = |palette: &Palette| {
+        json!({
+            "ramp": (0..COLOURS).map(|n| rgb(palette.ramp(n as f64 / (COLOURS - 1) as f64))).collect::<Vec<_>>(),
+            "swatches": (0..SWATCHES).map(|n| rgb(palette.swatch(n))).collect::<Vec<_>>(),
+            "entropy": css(palette.entropy),
+            "chosen": css(palette.chosen),
+            "end": css(palette.end),
+            "playhead": palette.playhead.map(css),
+        })
+    };
+    page_data(Some("palette"), &json!({"light": of(&LIGHT), "dark": of(&DARK)}))
 }

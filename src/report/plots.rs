@@ -2,15 +2,18 @@
 
 use std::sync::Once;
 
+use ecolor::Color32;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::page::swatches;
 use super::{ClipReport, Report};
 use crate::analysis::histogram::counts;
 use crate::analysis::logit_diff::LogitDiff;
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
+use crate::colours::LIGHT;
 use crate::data::ModelInfo;
 use crate::error::BoxError;
 
@@ -136,14 +139,9 @@ pub(crate) fn font() {
 /// Histograms side by side.
 const COLUMNS: usize = 4;
 
-/// Colour of a share, 0 to 1, on the viridis map: dark blue to yellow with uniform steps of lightness.
-pub fn colour(share: f64) -> [u8; 3] {
-    let RGBColor(r, g, b) = ViridisRGB.get_color(share.clamp(0.0, 1.0));
-    [r, g, b]
-}
-
-fn rgb(share: f64) -> RGBColor {
-    let [r, g, b] = colour(share);
+/// A colour of the light palette: plots are printed on white.
+pub(crate) fn ink(colour: Color32) -> RGBColor {
+    let [r, g, b, _] = colour.to_array();
     RGBColor(r, g, b)
 }
 
@@ -165,7 +163,8 @@ where
             .build_cartesian_2d(0..model.dims.vocab as u32, 0..most + 1)?;
         chart.configure_mesh().disable_mesh().x_labels(4).y_labels(3).label_style(("sans-serif", 10)).draw()?;
         let bars = counts.iter().enumerate().filter(|(_, n)| **n > 0);
-        chart.draw_series(bars.map(|(id, n)| PathElement::new([(id as u32, 0), (id as u32, *n)], BLUE)))?;
+        chart
+            .draw_series(bars.map(|(id, n)| PathElement::new([(id as u32, 0), (id as u32, *n)], ink(LIGHT.accent))))?;
     }
     Ok(())
 }
@@ -177,18 +176,26 @@ where
     let (t, k) = (clip.codes.len(), model.dims.codebooks);
     let mut chart = ChartBuilder::on(area)
         .caption(
-            format!("{}: tokens (colour: id, dark 0 to bright {})", clip.name, model.dims.vocab - 1),
+            format!("{}: tokens (a colour for each; grey: the most frequent of its codebook)", clip.name),
             ("sans-serif", 18),
         )
         .margin(10)
         .x_label_area_size(30)
         .y_label_area_size(40)
-        .build_cartesian_2d(0..t, 0..k)?;
-    chart.configure_mesh().disable_mesh().x_desc("frame").y_desc("codebook").label_style(("sans-serif", 12)).draw()?;
-    let cells = clip.codes.frames().enumerate().flat_map(|(t, f)| f.iter().enumerate().map(move |(k, id)| (t, k, *id)));
-    chart.draw_series(cells.map(|(t, k, id)| {
-        let share = f64::from(id) / (model.dims.vocab - 1) as f64;
-        Rectangle::new([(t, k), (t + 1, k + 1)], rgb(share).filled())
+        .build_cartesian_2d(0..t, k as f64..0.0)?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .x_desc("frame")
+        .y_desc("codebook")
+        .y_label_formatter(&|k| format!("{k:.0}"))
+        .label_style(("sans-serif", 12))
+        .draw()?;
+    let swatches = swatches(clip, model);
+    let cells =
+        swatches.iter().enumerate().flat_map(|(t, f)| f.iter().enumerate().map(move |(k, swatch)| (t, k, *swatch)));
+    chart.draw_series(cells.map(|(t, k, swatch)| {
+        Rectangle::new([(t, k as f64), (t + 1, (k + 1) as f64)], ink(LIGHT.swatch(swatch)).filled())
     }))?;
     Ok(())
 }
@@ -234,11 +241,15 @@ where
         .label_style(("sans-serif", 12))
         .draw()?;
     for (k, line) in lines.iter().enumerate().rev() {
-        let style =
-            if k == 0 { BLUE.stroke_width(2) } else { rgb(k as f64 / lines.len() as f64).mix(0.35).stroke_width(1) };
+        let style = if k == 0 {
+            ink(LIGHT.chosen).stroke_width(2)
+        } else {
+            ink(LIGHT.ramp(0.3 + 0.7 * k as f64 / lines.len() as f64)).stroke_width(1)
+        };
         let points = line.iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(t, v)| (t, *v));
         let drawn = chart.draw_series(LineSeries::new(points, style))?;
-        if k == 0 || k + 1 == lines.len() {
+        // All of a few; of many, enough to tell the order of their colours.
+        if lines.len() <= 8 || k == 0 || (k + 1) % 8 == 0 {
             drawn.label(format!("codebook {k}")).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
         }
     }
@@ -275,14 +286,12 @@ where
     let cells =
         report.distances.iter().enumerate().flat_map(|(i, row)| row.iter().enumerate().map(move |(j, v)| (i, j, *v)));
     let edge = |i: usize| if i == n { SegmentValue::Last } else { SegmentValue::Exact(i) };
-    chart.draw_series(
-        cells
-            .clone()
-            .map(|(i, j, v)| Rectangle::new([(edge(i), edge(j)), (edge(i + 1), edge(j + 1))], rgb(v).filled())),
-    )?;
+    chart.draw_series(cells.clone().map(|(i, j, v)| {
+        Rectangle::new([(edge(i), edge(j)), (edge(i + 1), edge(j + 1))], ink(LIGHT.ramp(v)).filled())
+    }))?;
     if n <= 12 {
         let centre = |i| SegmentValue::CenterOf(i);
-        let style = |v: f64| ("sans-serif", 12).into_font().color(if v > 0.5 { &BLACK } else { &WHITE });
+        let style = |v: f64| ("sans-serif", 12).into_font().color(if v < 0.5 { &BLACK } else { &WHITE });
         chart.draw_series(cells.map(|(i, j, v)| Text::new(format!("{v:.2}"), (centre(i), centre(j)), style(v))))?;
     }
     Ok(())

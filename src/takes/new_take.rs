@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{ClipSummary, Take, TakeFolder, TakeId};
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{Clip, Issue, ModelDims, ModelId, Seam, TokenFile, WordTime};
+use crate::data::{Clip, Issue, ModelDims, ModelId, Seam, TokenFile, WordTime, shortened};
 use crate::error::Result;
 
 /// Characters of a take's first name: the start of its text.
@@ -49,7 +49,7 @@ impl TakeFolder {
         let text = clip.origin.text.clone().unwrap_or_default();
         let take = Take {
             id: TakeId::default(),
-            name: text.chars().take(NAME).collect(),
+            name: shortened(&text, NAME),
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
             favourite: false,
             parent: new.parent.clone(),

@@ -5,8 +5,9 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::VerifyResults;
+use crate::colours::LIGHT;
 use crate::error::{Error, Result};
-use crate::report::plots::PlotResult;
+use crate::report::plots::{PlotResult, ink};
 
 pub(super) fn write(results: &VerifyResults, folder: &Path) -> Result<()> {
     crate::report::plots::font();
@@ -35,12 +36,9 @@ fn p_values(values: &[f64], path: &Path) -> PlotResult {
         .y_label_area_size(50)
         .build_cartesian_2d(0.0..1.0, 0..top)?;
     chart.configure_mesh().x_desc("p").y_desc("logit sets").draw()?;
-    chart.draw_series(
-        counts
-            .iter()
-            .enumerate()
-            .map(|(i, n)| Rectangle::new([(i as f64 / 10.0, 0), ((i + 1) as f64 / 10.0, *n)], BLUE.mix(0.5).filled())),
-    )?;
+    chart.draw_series(counts.iter().enumerate().map(|(i, n)| {
+        Rectangle::new([(i as f64 / 10.0, 0), ((i + 1) as f64 / 10.0, *n)], ink(LIGHT.accent).mix(0.5).filled())
+    }))?;
     area.present()?;
     Ok(())
 }
@@ -62,7 +60,7 @@ fn differences(values: &[f32], path: &Path) -> PlotResult {
         .y_desc("max |difference|")
         .y_label_formatter(&|v| format!("{v:.1e}"))
         .draw()?;
-    chart.draw_series(values.iter().enumerate().map(|(i, v)| Circle::new((i, *v), 1, BLUE.filled())))?;
+    chart.draw_series(values.iter().enumerate().map(|(i, v)| Circle::new((i, *v), 1, ink(LIGHT.accent).filled())))?;
     area.present()?;
     Ok(())
 }

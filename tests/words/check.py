@@ -1,19 +1,27 @@
 #!/usr/bin/env python3
-"""How well `csm align --check` finds words that were left out, said twice or swapped: `check.py [SENTENCES]` speaks sentences of
-sentences.txt with both speakers as they are, and once with a change that the token file then hides. Prints recall and precision by kind,
-and false alarms on the clips that say what they should. Needs a release build."""
-import json, pathlib, random, subprocess, sys, tempfile
+"""How well `csm align --check` finds words that were left out, said twice or swapped: `check.py [SENTENCES [ends]]` speaks sentences of
+sentences.txt with both speakers as they are, and once with a change that the token file then hides. With `ends`, the end of the sentence is
+missing instead, or the last word of the turn before is said first, and every clip has a turn before it. Prints recall and precision by
+kind, and false alarms on the clips that say what they should. Needs a release build."""
+import json, os, pathlib, random, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CSM = ROOT / "target/release/csm"
+CSM = pathlib.Path(os.environ.get("PROGRAMS", ROOT / "target/release")).resolve() / "csm"
 sentences = (ROOT / "tests/words/sentences.txt").read_text().splitlines()[: int(sys.argv[1]) if len(sys.argv) > 1 else 100]
-KINDS = ["left-out", "repeated", "swapped"]
+ENDS = sys.argv[2:] == ["ends"]
+KINDS = ["cut-off", "leaked-in"] if ENDS else ["left-out", "repeated", "swapped"]
 
 
-def changed(text, kind, random):
-    """The text with one word left out, doubled or swapped, and the word."""
+def changed(text, kind, before, random):
+    """The text with one change, and the word that is to be named."""
     words = text.rstrip(".?!").split()
+    if kind == "cut-off":
+        n = len(words) - random.randint(1, 3)
+        return " ".join(words[:n]).rstrip(",") + text[-1], words[n]
+    if kind == "leaked-in":
+        word = before.rstrip(".?!").split()[-1]
+        return f"{word} {text}", word
     n = random.randrange(1, len(words) - 1)
     word = words[n]
     if kind == "left-out":
@@ -28,18 +36,25 @@ def changed(text, kind, random):
 def check(job):
     number, speaker, kind = job
     text = sentences[number]
-    said, word = (text, None) if kind is None else changed(text, kind, random.Random(f"{number} {speaker}"))
+    before = sentences[number - 1]
+    said, word = (text, None) if kind is None else changed(text, kind, before, random.Random(f"{number} {speaker}"))
     with tempfile.TemporaryDirectory() as folder:
-        tokens = pathlib.Path(folder, "t.json")
-        subprocess.run([CSM, "generate", "--text", said, "--speaker", str(speaker), "--seed", str(number), "--whole",
-                        "--output", f"{folder}/t.wav", "--dump-tokens", tokens], check=True, capture_output=True)
+        def speak(text, tokens, *more):
+            subprocess.run([CSM, "generate", "--text", text, "--speaker", str(speaker), "--seed", str(number), "--whole", *more,
+                            "--output", f"{folder}/t.wav", "--dump-tokens", tokens], check=True, capture_output=True)
+        tokens, context = pathlib.Path(folder, "t.json"), pathlib.Path(folder, "before.json")
+        if ENDS:
+            speak(before, context)
+            speak(said, tokens, "--context-audio", context, "--context-text", before, "--context-speaker", str(speaker))
+        else:
+            speak(said, tokens)
         content = json.loads(tokens.read_text())
         tokens.write_text(json.dumps({**content, "text": text}))
         found = subprocess.run([CSM, "align", tokens, "--check", "--json"], capture_output=True, text=True)
     return kind, word, text, json.loads(found.stdout)
 
 
-jobs = [(n, s, kind) for n in range(len(sentences)) for s in (0, 1) for kind in (None, KINDS[(2 * n + s) % 3])]
+jobs = [(n, s, kind) for n in range(len(sentences)) for s in (0, 1) for kind in (None, KINDS[(n + s) % len(KINDS)])]
 with ThreadPoolExecutor(2) as pool:
     results = list(pool.map(check, jobs))
 bare = lambda word: word.strip(".,?!").lower()

@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::tasks::{CancelFlag, Key, Tasks};
 use crate::analysis::steps::Steps;
 use crate::audio::wav::{self, WavInfo};
-use crate::data::{Clip, WordTime};
+use crate::data::{Clip, WordTime, shortened};
 use crate::error::Result;
 use crate::recogniser::Recogniser;
 use crate::report::{self, ClipReport, Report, StepsUnavailable};
@@ -347,9 +347,4 @@ impl Comparison {
 fn play_pinned(key: PinKey, effects: &mut Effects) {
     effects.send(MonitorCommand::SwitchTo(PlaybackSource::Pinned(key)));
     effects.send(MonitorCommand::Play);
-}
-
-/// The first characters of a text.
-pub(super) fn shortened(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
 }

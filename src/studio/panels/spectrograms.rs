@@ -7,7 +7,7 @@ use egui::{Color32, ColorImage, Rect, TextureHandle, TextureOptions, Ui, pos2};
 
 use super::lane::Lane;
 use crate::acoustics::spectrogram::MelSpectrogram;
-use crate::report::plots::colour;
+use crate::studio::theme::Palette;
 
 /// Textures by the name of their clip. A texture that was not drawn in a frame is dropped.
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub(super) struct Spectrograms {
 
 struct DrawnSpectrogram {
     of: Arc<MelSpectrogram>,
+    dark: bool,
     texture: TextureHandle,
     frame: u64,
 }
@@ -31,16 +32,21 @@ impl Spectrograms {
             self.textures.retain(|_, drawn| drawn.frame >= before);
             self.frame = frame;
         }
-        let known = self.textures.get_mut(name).filter(|drawn| Arc::ptr_eq(&drawn.of, of));
+        let dark = ui.visuals().dark_mode;
+        let known = self.textures.get_mut(name).filter(|drawn| Arc::ptr_eq(&drawn.of, of) && drawn.dark == dark);
         let texture = match known {
             Some(drawn) => {
                 drawn.frame = frame;
                 drawn.texture.id()
             }
             None => {
-                let texture = ui.ctx().load_texture(format!("mel {name}"), picture(of), TextureOptions::LINEAR);
+                let texture = ui.ctx().load_texture(
+                    format!("mel {name}"),
+                    picture(of, Palette::of(ui.visuals())),
+                    TextureOptions::LINEAR,
+                );
                 let id = texture.id();
-                self.textures.insert(name.to_owned(), DrawnSpectrogram { of: of.clone(), texture, frame });
+                self.textures.insert(name.to_owned(), DrawnSpectrogram { of: of.clone(), dark, texture, frame });
                 id
             }
         };
@@ -51,12 +57,9 @@ impl Spectrograms {
 }
 
 /// The picture of a spectrogram, high bands at the top.
-fn picture(of: &MelSpectrogram) -> ColorImage {
+fn picture(of: &MelSpectrogram, palette: &Palette) -> ColorImage {
     let [columns, bands] = of.size();
     let pixels = (0..bands).rev().flat_map(|band| (0..columns).map(move |column| (column, band)));
-    let pixel = |(column, band)| {
-        let [r, g, b] = colour(f64::from(of.level(column, band)) / 255.0);
-        Color32::from_rgb(r, g, b)
-    };
+    let pixel = |(column, band)| palette.ramp(f64::from(of.level(column, band)) / 255.0);
     ColorImage::new([columns, bands], pixels.map(pixel).collect())
 }

@@ -5,6 +5,7 @@ use egui::{Align2, Color32, ColorImage, ComboBox, FontId, Rect, TextureHandle, T
 use super::lane::Lane;
 use crate::analysis::alignment::same_place;
 use crate::analysis::statistics::{STEP_STATISTICS, StepStatistic};
+use crate::colours::{COMMON, shown_label, swatch};
 use crate::data::{ModelInfo, WordTime};
 use crate::studio::command::Commands;
 use crate::studio::comparison::Alignment;
@@ -259,29 +260,15 @@ fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codeb
     });
 }
 
-/// The colour of a token: calm, and the same for equal labels; tokens without a label differ by their id.
-fn token_colour(label: &str, id: u32, palette: &Palette) -> Color32 {
-    // Golden-ratio steps give neighbouring numbers distant hues.
-    let number = match label {
-        "" => id,
-        label => label.bytes().fold(7, |n: u32, byte| n.wrapping_mul(31).wrapping_add(u32::from(byte))) % 997,
-    };
-    let hue = (f64::from(number) * 0.618_033_988_749_895).fract() as f32;
-    let step = (number / 5 % 3) as f32;
-    let colour: Color32 = egui::epaint::Hsva::new(hue, 0.45, 0.62 + 0.1 * step, 1.0).into();
-    palette.ground.lerp_to_gamma(colour, 0.72)
-}
-
 fn pixel(session: &Session, map: &TokenMap, palette: &Palette, frame: usize, codebook: usize) -> Color32 {
     let CurrentClip { clip, steps, .. } = &session.inspector.current;
     let id = clip.codes.frame(frame)[codebook];
     let token = || {
-        // The token that a codebook has most often is the ground that the others stand out from.
         if map.common.get(codebook) == Some(&id) {
-            return palette.ground.lerp_to_gamma(palette.tertiary, 0.18);
+            return palette.swatch(COMMON);
         }
         let label = session.models.info().map_or("", |model| model.label(codebook, id));
-        token_colour(shown_label(label), id, palette)
+        palette.swatch(swatch(label, id))
     };
     match &session.inspector.view.map {
         MapContent::Tokens => token(),
@@ -299,22 +286,6 @@ fn pixel(session: &Session, map: &TokenMap, palette: &Palette, frame: usize, cod
             if other == Some(&id) { palette.ground.lerp_to_gamma(token(), 0.35) } else { palette.warning }
         }
     }
-}
-
-/// The part of a label that a cell shows.
-fn shown_label(label: &str) -> &str {
-    label.split([',', ';']).next().unwrap_or(label)
-}
-
-/// The most frequent token of each codebook.
-fn common_tokens(codes: &crate::data::Codes) -> Vec<u32> {
-    (0..codes.codebooks())
-        .map(|k| {
-            let mut counts = std::collections::HashMap::new();
-            codes.column(k).for_each(|id| *counts.entry(id).or_insert(0) += 1);
-            counts.into_iter().max_by_key(|(id, n)| (*n, std::cmp::Reverse(*id))).map_or(0, |(id, _)| id)
-        })
-        .collect()
 }
 
 /// The value of a statistic that has the brightest colour.
@@ -341,7 +312,7 @@ fn update_textures(ui: &Ui, session: &Session, map: &mut TokenMap) {
     if let Some(statistic) = statistic(&now.content) {
         map.brightest = brightest(current, statistic);
     }
-    map.common = common_tokens(&current.clip.codes);
+    map.common = current.clip.codes.most_common();
     map.others = (0..current.clip.codes.len()).map(|frame| other_frame(session, frame)).collect();
     map.drawn = Some(now);
     let (t, k) = (current.clip.codes.len(), current.clip.codes.codebooks());

@@ -3,8 +3,8 @@
 use egui::{Button, RichText, Slider, Ui, vec2};
 
 use super::{Panel, Slot};
+use crate::data::shortened;
 use crate::studio::command::{Commands, key_of};
-use crate::studio::comparison::shortened;
 use crate::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
 use crate::studio::theme::{Palette, clock, icon, icon_button};
