@@ -89,8 +89,14 @@ pub(super) fn content_ui(ui: &mut Ui, session: &Session, map: &TokenMap, command
             commands.push(InspectorCommand::ToggleCurves);
         }
         shown.response.on_hover_text("What the map shows").accessible_name("What the map shows");
-        legend_ui(ui, session, map);
-        if session.inspector.view.cell.is_some()
+        /// Widths of the legend, and of the button after it.
+        const LEGEND: f32 = 150.0;
+        const FOLLOW: f32 = 70.0;
+        let selected = session.inspector.view.cell.is_some();
+        if ui.available_width() >= LEGEND + if selected { FOLLOW } else { 0.0 } {
+            legend_ui(ui, session, map);
+        }
+        if selected
             && ui
                 .button("Follow")
                 .on_hover_text("Show the draw of the newest frame, or under the playhead (F)")
