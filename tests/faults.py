@@ -3,7 +3,7 @@
 the repository's root, after `cargo build --release`. Linux, as root for the full disk, the limit of threads and the machine without a
 network; the window needs xvfb and xdotool, the clock faketime, the device pulseaudio. Prints a line for each case and exits with 1 if
 something was lost, hung, panicked or ended by an abort."""
-import argparse, ctypes, glob, hashlib, http.server, json, os, random, shutil, signal, subprocess, sys, tempfile, threading, time, wave
+import argparse, ctypes, glob, hashlib, http.server, json, os, platform, random, shutil, signal, subprocess, sys, tempfile, threading, time, wave
 
 PROGRAMS = os.environ.get("PROGRAMS", "target/release")
 CSM, STUDIO = os.path.abspath(f"{PROGRAMS}/csm"), os.path.abspath(f"{PROGRAMS}/csm-studio")
@@ -423,6 +423,7 @@ def replaced(_):
         data[len(data) // 2:] = random.Random(1).randbytes(len(data) - len(data) // 2)
         open(f"{path}.new", "wb").write(data)
         os.rename(f"{path}.new", path)
+    random.seed(SEED)
     ways = {
         "replaced": lambda path: other(path), "cut in place": lambda path: os.truncate(path, os.path.getsize(path) // 3),
         "emptied in place": lambda path: os.truncate(path, 0), "removed": os.remove,
@@ -479,7 +480,7 @@ def aborts(_):
             threads = [int(thread) for thread in os.listdir(f"/proc/{child.pid}/task") if open(f"/proc/{child.pid}/task/{thread}/comm").read().startswith("csm-mlx")]
             # Twice: Rust's handler of a wrong access takes itself away and lets the access happen again, which a signal does not do.
             for _ in range(2):
-                tgkill = 234
+                tgkill = {"x86_64": 234, "aarch64": 131}[platform.machine()]
                 ctypes.CDLL(None).syscall(tgkill, child.pid, threads[0] if threads else child.pid, which)
                 time.sleep(0.05)
             code, said = finish(child, seconds=30)
@@ -512,11 +513,10 @@ def device(_):
             file.write("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
         config = f"/usr/share/alsa/alsa.conf:{folder}/pulse.conf"
         child = open_window(folder, autoplay=True, ALSA_CONFIG_PATH=config)
-        said = ""
         def spoken(case):
             before = len(takes_in(folder))
             speak("The little boat sailed slowly across the quiet lake in the morning.")
-            expect(wait_for(lambda: len(takes_in(folder)) == before + 1), case, "no take was made", said)
+            expect(wait_for(lambda: len(takes_in(folder)) == before + 1), case, "no take was made", logs(folder))
         def heard(case):
             expect(wait_for(playing, 10), case, "nothing is played", logs(folder))
         speak("The little boat sailed slowly across the quiet lake in the morning.")

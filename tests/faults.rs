@@ -1,4 +1,5 @@
-//! Kills, limits, links, changed models and a machine without a network, by `tests/faults.py`, which runs more of them by hand.
+//! Kills, limits, links, changed models, a machine without a network and hostile input, by `tests/faults.py`, which runs more of them by hand,
+//! and `tests/hostile.py`.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +7,14 @@ use std::process::Command;
 use crate::support::repository;
 
 fn faults(arguments: &[&str]) {
+    run("tests/faults.py", arguments);
+}
+
+fn run(file: &str, arguments: &[&str]) {
     let programs = Path::new(env!("CARGO_BIN_EXE_csm")).parent().unwrap();
     let mut script = Command::new("python3");
     let output = script
-        .arg(repository("tests/faults.py"))
+        .arg(repository(file))
         .args(arguments)
         .current_dir(repository(""))
         .env("PROGRAMS", programs)
@@ -44,6 +49,11 @@ fn a_model_whose_files_change_speaks_or_is_an_error() {
 #[test]
 fn links_and_pipes_end_in_words() {
     faults(&["links", "--quick"]);
+}
+
+#[test]
+fn hostile_files_and_arguments_end_in_words() {
+    run("tests/hostile.py", &[]);
 }
 
 #[test]

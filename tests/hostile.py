@@ -138,5 +138,5 @@ expect("pronunciations that go round", "pronunc|expected|left|read|audio|o.wav",
 expect("an output that is a folder", "folder|directory", "generate", "--text", "Hi.", "--output", folder, codes=(2, 3))
 
 shutil.rmtree(folder)
-print(f"{count} inputs, {len(problems)} problems")
+print(f"{count} inputs\n{len(problems)} problems")
 sys.exit(bool(problems))
