@@ -42,5 +42,12 @@ picture draw
 keys F1
 picture keys
 keys Escape
+keys ctrl+comma && sleep 0.5 && picture settings && keys Escape
+command "models…"
+picture models
+keys Escape
+command "make a rating test" 2
+picture test
+keys Escape
 count
 grep -v "XDG_RUNTIME" "$home/studio.log" || true

@@ -38,20 +38,23 @@ impl PowerPlan {
             return describe_guessing(answers, design.listeners);
         }
         let effects: Vec<(String, Effect)> = match self.kind.info().scale() {
-            None => SHARES.map(|p| (format!("{:.0}/{:.0}", 100.0 * p, 100.0 * (1.0 - p)), Effect::Share(p))).into(),
-            Some(_) => DIFFERENCES.map(|d| (format!("difference of {d} SD"), Effect::Difference(d))).into(),
+            None => SHARES
+                .map(|p| (format!("a split of {:.0}/{:.0}", 100.0 * p, 100.0 * (1.0 - p)), Effect::Share(p)))
+                .into(),
+            Some(_) => DIFFERENCES.map(|d| (format!("a difference of {d} SD"), Effect::Difference(d))).into(),
         };
         let found = effects.into_iter().map(|(name, effect)| {
             // With one listener or one item the conclusion is about that one: how others differ plays no part.
             let of = |units: usize| if units > 1 { spread } else { 0.0 };
             let truth = Truth { effect, listener_spread: of(design.listeners), item_spread: of(design.items) };
-            format!("a true {name} with a power of {:.0} %", 100.0 * simulated_power(design, truth))
+            format!("{:.0} % for {name}", 100.0 * simulated_power(design, truth))
         });
         format!(
-            "{} and {} find {} (alpha {ALPHA}, listeners and items differ by {spread} SD)",
+            "Power with {}{} and {}: {} (alpha {ALPHA}; listeners and items differ by {spread} SD)",
             count(design.listeners, "listener"),
+            if self.listeners_planned { "" } else { " (no number is planned)" },
             count(design.items_per_listener, "item"),
-            found.collect::<Vec<_>>().join("; ")
+            found.collect::<Vec<_>>().join(", ")
         )
     }
 
@@ -118,17 +121,17 @@ fn describe_guessing(answers: usize, listeners: usize) -> String {
     let effect = |p: f64| {
         let needed = trials_needed(p, POWER, ALPHA, Sides::One).map_or("more than 2,000".into(), |n| n.to_string());
         format!(
-            "right in {:.0} % with a power of {:.0} % (80 % needs {needed} answers)",
-            100.0 * p,
-            100.0 * power(n, p, ALPHA, Sides::One)
+            "{:.0} % for a listener who is right in {:.0} % (80 % needs {needed} answers)",
+            100.0 * power(n, p, ALPHA, Sides::One),
+            100.0 * p
         )
     };
     let found: Vec<String> = SHARES.iter().map(|p| effect(*p)).collect();
     format!(
-        "{} of {} find who is {}; false positives: {:.1} %",
+        "Power with {} from {}: {}; false positives: {:.1} %",
         count(answers, "answer"),
         count(listeners, "listener"),
-        found.join("; "),
+        found.join(", "),
         100.0 * power(n, 0.5, ALPHA, Sides::One)
     )
 }

@@ -9,7 +9,7 @@ use egui::{Context, Ui};
 
 use super::command::{COMMANDS, Command, Commands};
 use super::composer::{ComposerCommand, DRAFT_SAVE_INTERVAL};
-use super::keys::take_keys;
+use super::keys::Keyboard;
 use super::layout::{Frame, Layout};
 use super::library::LibraryCommand;
 use super::pacing::Pacing;
@@ -45,6 +45,7 @@ pub struct Studio {
     pub session: Session,
     panels: Vec<Box<dyn Panel>>,
     layout: Layout,
+    keyboard: Keyboard,
     pacing: Pacing,
     applied_theme: Option<(Theme, f32)>,
     focused: bool,
@@ -94,6 +95,7 @@ impl Studio {
             session,
             panels,
             layout,
+            keyboard: Keyboard::default(),
             pacing,
             applied_theme: None,
             focused: true,
@@ -312,7 +314,7 @@ impl eframe::App for Studio {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.repaints += 1;
         let ctx = ui.ctx().clone();
-        let pressed = take_keys(&ctx, &self.panels, &self.session);
+        let pressed = self.keyboard.take_keys(&ctx, &self.panels, &self.session);
         let mut commands = Commands::default();
         let Self { panels, session, layout, .. } = self;
         layout.ui(ui, &mut Frame { panels, session, commands: &mut commands });

@@ -111,8 +111,6 @@ pub enum PanelRequest {
     ToggleLicences,
     /// Show or hide the command palette.
     TogglePalette,
-    /// Show the commands, with this text typed into their search.
-    SearchCommands(String),
 }
 
 /// Commands of the shell.

@@ -104,6 +104,49 @@ fn a_command_is_run_from_the_palette() {
     assert!(window.query_by_label("Search commands").is_none());
 }
 
+/// However slow the frames are, what is typed after a command's key goes where the command puts the focus (W9).
+#[test]
+fn what_is_typed_after_a_key_is_not_text_to_speak() {
+    let typed = |text: &str| egui::Event::Text(text.into());
+    let key = |key: egui::Key, modifiers: egui::Modifiers| egui::Event::Key {
+        key,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers,
+    };
+    let (palette, enter) = (key(egui::Key::K, egui::Modifiers::COMMAND), key(egui::Key::Enter, egui::Modifiers::NONE));
+    // All in one slow frame, or the frame ends somewhere in between.
+    for frames in [
+        vec![vec![palette.clone(), typed("dark theme"), enter.clone()]],
+        vec![vec![palette.clone()], vec![typed("dark theme"), enter.clone()]],
+        vec![vec![palette.clone(), typed("dark")], vec![typed(" theme")], vec![enter.clone()]],
+    ] {
+        let folder = TempDir::new().unwrap();
+        let mut window = open(folder.path());
+        window.get_by_label("Text of turn 1").focus();
+        window.run_steps(2);
+        for events in frames {
+            window.input_mut().events.extend(events);
+            window.step();
+        }
+        window.run_steps(4);
+        let session = &window.state().session;
+        assert_eq!(session.composer.conversation.turns()[0].text, "");
+        assert_eq!(session.preferences.settings.theme, Theme::Dark);
+        // A new turn's text, and a search.
+        window.input_mut().events.extend([key(egui::Key::T, egui::Modifiers::COMMAND), typed("Second.")]);
+        window.run_steps(4);
+        window.input_mut().events.push(key(egui::Key::F, egui::Modifiers::COMMAND));
+        window.step();
+        window.input_mut().events.push(typed("boat"));
+        window.run_steps(4);
+        let texts = window.state().session.composer.conversation.turns().iter().map(|turn| turn.text.as_str());
+        assert_eq!(texts.collect::<Vec<_>>(), ["", "Second."]);
+        assert_eq!(window.get_by_label("Search takes").value().as_deref(), Some("boat"));
+    }
+}
+
 /// In a small window with large text nothing of the clip is covered, and text and takes are both within reach.
 #[test]
 fn a_small_window_with_large_text_hides_nothing() {

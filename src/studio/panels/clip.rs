@@ -2,19 +2,19 @@
 
 use egui::{Button, RichText, Ui};
 
-use super::lanes::{Bands, lanes_ui};
+use super::lanes::lanes_ui;
 use super::model_menu::no_model_ui;
 use super::spectrograms::Spectrograms;
 use super::stacks::Stacks;
+use super::statistics_lane::Bands;
 use super::take_menus::{again_menu_ui, export_menu_ui};
 use super::token_map::{TokenMap, content_ui};
 use super::{Panel, Slot};
-use crate::data::{FinishReason, ModelInfo};
+use crate::data::{Clip, FinishReason, ModelInfo};
 use crate::studio::command::{Commands, VARIANTS};
 use crate::studio::comparison::ComparisonCommand;
 use crate::studio::composer::ComposerCommand;
 use crate::studio::inspector::CurrentClip;
-use crate::studio::library::LibraryCommand;
 use crate::studio::session::Session;
 use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::theme::{Palette, icon, semibold};
@@ -89,7 +89,8 @@ fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             let format = |size, family, colour| egui::TextFormat::simple(egui::FontId::new(size, family), colour);
             lines.append(&format!("{title}\n"), 0.0, format(14.0, semibold(), palette.text));
             lines.append(text, 0.0, format(12.0, egui::FontFamily::Proportional, palette.secondary));
-            let button = Button::new(lines).min_size(egui::vec2(WIDTH, 56.0));
+            // The empty text on the right keeps the lines at the left edge.
+            let button = Button::new(lines).right_text("").min_size(egui::vec2(WIDTH, 56.0));
             ui.add_enabled(enabled, button).accessible_name(title).clicked()
         };
         let ready = session.models.can_speak();
@@ -132,8 +133,8 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut C
                     take_ui(ui, session, &take.id, commands);
                 }
             }
+            chips_ui(ui, session, model, commands);
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                chips_ui(ui, session, model, commands);
                 ui.add(egui::Label::new(RichText::new(name).family(semibold()).size(15.0)).truncate())
                     .on_hover_text(name);
             });
@@ -145,39 +146,40 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut C
 fn take_ui(ui: &mut Ui, session: &Session, id: &TakeId, commands: &mut Commands) {
     ui.menu_button(format!("Export {}", icon::MENU), |ui| export_menu_ui(ui, id, commands));
     ui.menu_button(format!("Again {}", icon::MENU), |ui| again_menu_ui(ui, id, commands));
-    if ui.button("Use these settings").on_hover_text("For the next take").clicked() {
-        commands.push(LibraryCommand::UseSettings(id.clone()));
-    }
     let mut pinned = session.comparison.pins.take(id).is_some();
     if ui.toggle_value(&mut pinned, "Pin").on_hover_text("Compare it with other takes (P)").clicked() {
         commands.push(ComparisonCommand::TogglePin(id.clone()));
     }
 }
 
+/// Length, seed and mode of the clip, from the right to the left.
 fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Commands) {
     let CurrentClip { clip, real_time_factor, .. } = &session.inspector.current;
+    if !clip.codes.is_empty() {
+        length_ui(ui, clip, *real_time_factor, model);
+    }
     if let Some(sampling) = &clip.origin.sampling {
-        let mode =
-            RichText::new(format!("● {}", sampling.mode.name())).color(Palette::of(ui.visuals()).mode(sampling.mode));
-        ui.label(mode).on_hover_text(sampling.summary());
         let seed = ui.add(Button::new(format!("seed {}", sampling.seed)).small());
         if seed.on_hover_text("Copy the seed").accessible_name("Copy the seed").clicked() {
             commands.push(ShellCommand::copy_seed(sampling.seed));
         }
+        let mode =
+            RichText::new(format!("● {}", sampling.mode.name())).color(Palette::of(ui.visuals()).mode(sampling.mode));
+        ui.label(mode).on_hover_text(sampling.summary());
     }
-    if clip.codes.is_empty() {
-        return;
+}
+
+fn length_ui(ui: &mut Ui, clip: &Clip, real_time_factor: f64, model: &ModelInfo) {
+    let flag = clip.stop.filter(|stop| *stop != FinishReason::Eos);
+    if let Some(stop) = flag {
+        ui.label(RichText::new(stop.badge()).color(ui.visuals().warn_fg_color)).on_hover_text(stop.describe());
     }
     let seconds = model.dims.seconds(clip.codes.len());
     let length = ui.label(format!("{seconds:.2} s"));
     let mut details = vec![format!("{} frames", clip.codes.len())];
     details.extend(clip.stop.map(|stop| stop.describe().to_owned()));
-    if *real_time_factor > 0.0 {
+    if real_time_factor > 0.0 {
         details.push(format!("real-time factor {:.2}", real_time_factor));
     }
     length.on_hover_text(details.join(", "));
-    let flag = clip.stop.filter(|stop| *stop != FinishReason::Eos);
-    if let Some(stop) = flag {
-        ui.label(RichText::new(stop.badge()).color(ui.visuals().warn_fg_color)).on_hover_text(stop.describe());
-    }
 }

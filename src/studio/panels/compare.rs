@@ -110,10 +110,11 @@ impl Panel for Compare {
                     let settings = origin.sampling.map_or(String::new(), |s| s.summary());
                     let made_with = Some(origin.describe_sampling()).filter(|text| !same_text && !text.is_empty());
                     let loudness = pinned.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
-                    let sound =
-                        format!("{:.2} s · {loudness} · gain {:+.1} dB", pinned.clip.seconds(), decibels(gains[n]));
+                    let sound = format!("{:.2} s · {loudness}", pinned.clip.seconds());
                     let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
-                    ui.small(known.join(" · ")).on_hover_text(settings);
+                    let gain = format!("Played with a gain of {:+.1} dB", decibels(gains[n]));
+                    let more = [settings, gain].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>();
+                    ui.small(known.join(" · ")).on_hover_text(more.join("\n"));
                     ui.end_row();
                 }
             });

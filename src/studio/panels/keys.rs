@@ -1,8 +1,8 @@
 //! The list of keys.
 
-use egui::{Context, Grid, Key, Ui, Window};
+use egui::{Context, Grid, ScrollArea, Ui};
 
-use super::{Panel, Slot};
+use super::{Panel, Slot, window_height, window_ui};
 use crate::studio::command::{COMMANDS, Commands};
 use crate::studio::session::Session;
 use crate::studio::shell::PanelRequest;
@@ -15,9 +15,23 @@ const OTHER_KEYS: &[(&str, &str)] = &[
     ("Tab, Shift+Tab", "Next or previous widget"),
 ];
 
+/// Width of two columns, in points; a narrower list has one.
+const WIDTH: f32 = 840.0;
+
 #[derive(Default)]
 pub(super) struct Keys {
     open: bool,
+}
+
+/// The `n`th list: keys, and what they do.
+fn keys_ui(ui: &mut Ui, n: usize, keys: &[(String, &str)]) {
+    Grid::new(("keys", n)).num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
+        for (key, does) in keys {
+            ui.monospace(key);
+            ui.label(*does);
+            ui.end_row();
+        }
+    });
 }
 
 impl Panel for Keys {
@@ -30,24 +44,20 @@ impl Panel for Keys {
     }
 
     fn ui(&mut self, ui: &mut Ui, _session: &Session, _commands: &mut Commands) {
-        if self.open && ui.input(|i| i.key_pressed(Key::Escape)) {
-            self.open = false;
-        }
-        let ctx = ui.ctx().clone();
-        let height = ctx.content_rect().height() * 0.8;
-        let window = Window::new("Keys").open(&mut self.open).collapsible(false).resizable(false).vscroll(true);
-        let window =
-            window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).default_width(560.0).max_height(height);
-        window.show(&ctx, |ui| {
-            ui.set_min_width(520.0);
-            Grid::new("keys").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
-                let named = COMMANDS.iter().filter_map(|c| Some((ctx.format_shortcut(&c.key?), c.title)));
+        window_ui(ui, "Keys", WIDTH, &mut self.open, |ui| {
+            let columns = if ui.available_width() >= WIDTH { 2 } else { 1 };
+            ScrollArea::vertical().max_height(window_height(ui)).show(ui, |ui| {
+                let named = COMMANDS.iter().filter_map(|c| Some((ui.format_shortcut(&c.key?), c.title)));
+                let named: Vec<(String, &str)> = named.collect();
+                ui.horizontal_top(|ui| {
+                    for (n, part) in named.chunks(named.len().div_ceil(columns)).enumerate() {
+                        keys_ui(ui, n, part);
+                        ui.add_space(16.0);
+                    }
+                });
+                ui.add_space(8.0);
                 let others = OTHER_KEYS.iter().map(|(key, does)| ((*key).to_owned(), *does));
-                for (key, does) in named.chain(others) {
-                    ui.monospace(key);
-                    ui.label(does);
-                    ui.end_row();
-                }
+                keys_ui(ui, columns, &others.collect::<Vec<_>>());
             });
         });
     }

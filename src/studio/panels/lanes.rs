@@ -3,25 +3,24 @@
 
 use egui::{Align2, Color32, FontId, Mesh, Rect, Response, Sense, Ui, pos2, vec2};
 
-use super::lane::Lane;
+use super::lane::{Lane, MARGIN};
+use super::mixer::mixer_ui;
 use super::sound_curves::{self, sound_curves_ui};
 use super::spectrograms::Spectrograms;
 use super::stacks::Stacks;
+use super::statistics_lane::{Bands, statistics_ui};
 use super::token_map::{TokenMap, token_map_ui};
-use crate::analysis::statistics::Stat;
+use super::words_lane::words_ui;
 use crate::audio::peaks::samples_per_peak;
-use crate::data::{Clip, Edit, Logits, ModelInfo};
-use crate::studio::command::{Commands, VARIANTS};
+use crate::data::{Clip, Edit, ModelInfo};
+use crate::studio::command::Commands;
 use crate::studio::comparison::PinnedClip;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, TimeAxis};
-use crate::studio::memo::ByAddress;
-use crate::studio::monitor::{CodebookMixer, MonitorCommand, PlaybackSource};
+use crate::studio::monitor::{MonitorCommand, PlaybackSource};
 use crate::studio::session::Session;
 use crate::studio::theme::{Palette, icon};
 use crate::text::expected_seconds;
 
-/// Width of the names and numbers left of the lanes.
-const MARGIN: f32 = 88.0;
 /// Height of the ruler.
 const RULER: f32 = 18.0;
 /// Height of the lane of words.
@@ -105,7 +104,7 @@ pub(super) fn lanes_ui(
         Some(spectrogram) => pictures.draw(ui, waveform, "current", spectrogram, own),
         None => draw_wave(ui, waveform, &wave, loudest, colour),
     }
-    name_ui(ui, waveform, "sound", ui.visuals().text_color());
+    waveform.name(ui, "sound", ui.visuals().text_color());
     let mut lanes = vec![(ruler, ruler_response, None), (waveform, waveform_response, None)];
     for (n, pinned) in pins.iter().enumerate() {
         let (place, response) = lane(ui, pinned_height, &format!("Pinned {}", n + 1));
@@ -116,7 +115,7 @@ pub(super) fn lanes_ui(
         let (curves, response) = lane(ui, sound_curves::HEIGHT, "Pitch and level");
         sound_curves_ui(ui, curves, session);
         for (n, (name, colour)) in sound_curves::names(ui, session).iter().enumerate() {
-            nth_name_ui(ui, curves, (n, 2), name, *colour);
+            curves.nth_name(ui, (n, 2), name, *colour);
         }
         lanes.push((curves, response, None));
     }
@@ -124,8 +123,8 @@ pub(super) fn lanes_ui(
     let (draws, draws_response) = lane(ui, curve_height, "Probabilities over time");
     stacks.draw(ui, draws, current, codebook, model);
     let weak = ui.visuals().weak_text_color();
-    nth_name_ui(ui, draws, (0, 2), "draws", ui.visuals().text_color());
-    nth_name_ui(ui, draws, (1, 2), &format!("codebook {codebook}"), weak);
+    draws.nth_name(ui, (0, 2), "draws", ui.visuals().text_color());
+    draws.nth_name(ui, (1, 2), &format!("codebook {codebook}"), weak);
     lanes.push((draws, draws_response, None));
     let (statistics, statistics_response) = lane(ui, curve_height, "Statistics over time");
     statistics_ui(ui, statistics, session, model, bands);
@@ -281,144 +280,6 @@ fn pinned_ui(
     }
 }
 
-/// The bar between the margin and the map: as long as the leading codebooks that are played; dragging changes their number.
-fn first_codebooks_ui(ui: &Ui, lane: Lane, session: &Session, all: usize) -> Option<CodebookMixer> {
-    let right = lane.rect.left() - MARGIN + 42.0;
-    let bar = Rect::from_x_y_ranges(right - 4.0..=right, lane.rect.y_range());
-    let response =
-        ui.interact(bar.expand2(vec2(1.0, 0.0)), ui.scope_id().with("first codebooks"), Sense::click_and_drag());
-    let played = session.monitor.mixer.leading(all);
-    response.widget_info(|| egui::WidgetInfo::slider(true, played as f64, "First codebooks that are played"));
-    let response = response
-        .on_hover_text("Drag to play only the first codebooks")
-        .on_hover_cursor(egui::CursorIcon::ResizeVertical);
-    ui.painter().rect_filled(bar, 1.0, ui.visuals().extreme_bg_color);
-    let length = bar.height() * played as f32 / all as f32;
-    let visuals = ui.style().interact(&response);
-    ui.painter().rect_filled(
-        Rect::from_min_size(bar.min, vec2(bar.width(), length)),
-        1.0,
-        visuals.fg_stroke.color.gamma_multiply(0.6),
-    );
-    let keys = |key| response.has_focus() && ui.input(|i| i.key_pressed(key));
-    let wanted = match response.interact_pointer_pos() {
-        Some(p) if response.clicked() || response.dragged() => {
-            ((p.y - bar.top()) / bar.height() * all as f32).ceil().clamp(1.0, all as f32) as usize
-        }
-        _ if keys(egui::Key::Minus) => played.saturating_sub(1).max(1),
-        _ if keys(egui::Key::Plus) => (played + 1).min(all),
-        _ => played,
-    };
-    (wanted != played).then(|| CodebookMixer::first(wanted, all))
-}
-
-/// Mute and solo of every codebook, in the margin of the map; a menu where the rows are too low for buttons.
-fn mixer_ui(ui: &mut Ui, lane: Lane, session: &Session, commands: &mut Commands) {
-    /// Height of a row below which it has no buttons.
-    const LEAST_ROW: f32 = 14.0;
-    let all = session.inspector.current.clip.codes.codebooks();
-    if all == 0 {
-        return;
-    }
-    let row = lane.rect.height() / all as f32;
-    let mut mixer = session.monitor.mixer.clone();
-    if row < LEAST_ROW {
-        let at = Rect::from_min_size(pos2(lane.rect.left() - MARGIN + 2.0, lane.rect.top()), vec2(34.0, 22.0));
-        let menu = egui::containers::menu::MenuButton::from_button(
-            egui::Button::new(egui::RichText::new("M/S").small()).wrap_mode(egui::TextWrapMode::Extend),
-        );
-        let menu = menu.config(
-            egui::containers::menu::MenuConfig::new().close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside),
-        );
-        // A separate child takes no room from the lanes below.
-        let mut child = ui.new_child(egui::UiBuilder::new().max_rect(at));
-        let (button, _) = menu.ui(&mut child, |ui| mixer_menu_ui(ui, &mut mixer, all));
-        button.on_hover_text("Mute and solo codebooks").accessible_name("Mute and solo codebooks");
-    } else {
-        for codebook in 0..all {
-            let middle = lane.rect.top() + (codebook as f32 + 0.5) * row;
-            let left = lane.rect.left() - MARGIN + 11.5;
-            let size = vec2(15.0, row.min(18.0) - 1.0);
-            let rects = [0.0, 17.0].map(|at| Rect::from_center_size(pos2(left + at, middle), size));
-            switches_ui(ui, &mut mixer, codebook, rects);
-        }
-    }
-    let changed = first_codebooks_ui(ui, lane, session, all).or((mixer != session.monitor.mixer).then_some(mixer));
-    changed.into_iter().for_each(|mixer| commands.push(MonitorCommand::SetMixer(mixer)));
-}
-
-/// Switches of all codebooks.
-fn mixer_menu_ui(ui: &mut Ui, mixer: &mut CodebookMixer, all: usize) {
-    const COLUMNS: usize = 4;
-    ui.horizontal(|ui| {
-        if ui.button("All").clicked() {
-            *mixer = CodebookMixer::default();
-        }
-        for first in [1, 4, 8, 16].into_iter().filter(|first| *first < all) {
-            if ui.button(format!("First {first}")).clicked() {
-                *mixer = CodebookMixer::first(first, all);
-            }
-        }
-    });
-    let rows = all.div_ceil(COLUMNS);
-    egui::Grid::new("codebook switches").spacing([14.0, 4.0]).show(ui, |ui| {
-        for row in 0..rows {
-            for codebook in (row..all).step_by(rows) {
-                ui.horizontal(|ui| {
-                    let (number, _) = ui.allocate_exact_size(vec2(22.0, 24.0), Sense::hover());
-                    let colour = ui.visuals().text_color();
-                    ui.painter().text(
-                        number.right_center(),
-                        Align2::RIGHT_CENTER,
-                        codebook,
-                        FontId::proportional(12.0),
-                        colour,
-                    );
-                    let rects = [(); 2].map(|()| ui.allocate_exact_size(vec2(24.0, 24.0), Sense::hover()).0);
-                    switches_ui(ui, mixer, codebook, rects);
-                });
-            }
-            ui.end_row();
-        }
-    });
-}
-
-/// Mute and solo of a codebook, in these two places.
-fn switches_ui(ui: &Ui, mixer: &mut CodebookMixer, codebook: usize, rects: [Rect; 2]) {
-    for (rect, (letter, what)) in rects.into_iter().zip([("M", "Mute"), ("S", "Solo")]) {
-        let is_mute = letter == "M";
-        let on = if is_mute { mixer.is_muted(codebook) } else { mixer.is_solo(codebook) };
-        let response = ui.interact(rect, ui.scope_id().with((letter, codebook)), Sense::click());
-        let name = format!("{what} codebook {codebook}");
-        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, on, &name));
-        let visuals = ui.style().interact_selectable(&response, on);
-        if on || response.hovered() || response.has_focus() {
-            ui.painter().rect_filled(rect, 2.0, visuals.bg_fill);
-        }
-        let colour = if on { visuals.text_color() } else { ui.visuals().weak_text_color() };
-        ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, FontId::proportional(10.0), colour);
-        if response.on_hover_text(name).clicked() {
-            if is_mute {
-                mixer.toggle_mute(codebook);
-            } else {
-                mixer.toggle_solo(codebook);
-            }
-        }
-    }
-}
-
-/// The name of a lane, in the margin.
-fn name_ui(ui: &Ui, lane: Lane, name: &str, colour: Color32) {
-    nth_name_ui(ui, lane, (0, 1), name, colour);
-}
-
-/// The `n`th of `of` names in the margin of a lane, below each other.
-fn nth_name_ui(ui: &Ui, lane: Lane, (n, of): (usize, usize), name: &str, colour: Color32) {
-    let room = lane.rect.height() / of as f32;
-    let at = pos2(lane.rect.left() - 6.0, lane.rect.top() + (n as f32 + 0.5) * room);
-    ui.painter().text(at, Align2::RIGHT_CENTER, name, FontId::proportional(11.0f32.min(room)), colour);
-}
-
 fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Commands) {
     let current = &session.inspector.current;
     let painter = ui.painter().with_clip_rect(lane.rect);
@@ -465,108 +326,7 @@ fn ruler_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands:
             parent.clone().into_iter().for_each(|take| commands.push(InspectorCommand::View(take)));
         }
     }
-    name_ui(ui, lane, "seconds", colour);
-}
-
-/// Height of the line under a word that shows its surprisal, and the mean surprisal in bits per token at the end of the ramp.
-const SURPRISAL_LINE: f32 = 3.0;
-const BRIGHTEST_WORD: f64 = 5.0;
-
-/// Mean surprisal in bits of the tokens of `frames`, over all codebooks, if their draws are known.
-fn mean_surprisal(current: &CurrentClip, frames: &std::ops::Range<usize>) -> Option<f64> {
-    let steps = frames.clone().filter_map(|t| current.steps.get(t));
-    let values = steps.flat_map(|step| step.stats.iter().map(|draw| draw[Stat::Surprisal])).filter(|v| v.is_finite());
-    let (n, sum) = values.fold((0usize, 0.0), |(n, sum), value| (n + 1, sum + value));
-    (n > 0).then(|| sum / n as f64)
-}
-
-/// The words of the clip: a click plays one, a double click selects it. Those that the attention passes over are faint; the line below a word
-/// is its surprisal.
-fn words_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, commands: &mut Commands) {
-    const CERTAIN: f64 = 0.3;
-    let (palette, painter) = (Palette::of(ui.visuals()), ui.painter().with_clip_rect(lane.rect));
-    let (current, position) = (&session.inspector.current, session.monitor.player.position());
-    name_ui(ui, lane, "words", ui.visuals().text_color());
-    let frame_of = |seconds: f64| (seconds * model.dims.frame_rate).round() as usize;
-    for (n, word) in current.words.iter().enumerate() {
-        let rect = Rect::from_x_y_ranges(lane.x(word.start)..=lane.x(word.end), lane.rect.y_range());
-        let visible = rect.intersect(lane.rect);
-        if visible.width() < 2.0 {
-            continue;
-        }
-        let response = ui.interact(visible, ui.scope_id().with(("word", n)), Sense::click());
-        let certain = word.confidence >= CERTAIN;
-        let name = format!("{} at {:.2} s", word.word, word.start);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
-        let is_spoken = (word.start..word.end).contains(&position) && !session.is_speaking();
-        let inner = visible.shrink2(vec2(0.5, 1.0));
-        if is_spoken || response.hovered() || response.has_focus() {
-            let strength = if is_spoken { 0.55 } else { 0.3 };
-            painter.rect_filled(inner, 2.0, ui.visuals().selection.bg_fill.gamma_multiply(strength));
-        }
-        painter.vline(rect.left(), lane.rect.y_range(), (1.0, palette.tertiary));
-        let colour = if certain { ui.visuals().text_color() } else { palette.tertiary };
-        let text = painter.layout_no_wrap(word.word.clone(), FontId::proportional(11.0), colour);
-        let bits = mean_surprisal(current, &(frame_of(word.start)..frame_of(word.end)));
-        if let Some(bits) = bits {
-            let line = Rect::from_x_y_ranges(inner.x_range(), inner.bottom() - SURPRISAL_LINE..=inner.bottom());
-            painter.rect_filled(line, 1.0, palette.ramp(bits / BRIGHTEST_WORD));
-        }
-        // A word that does not fit is left out rather than cut.
-        if text.size().x + 6.0 <= visible.width() {
-            painter.galley(visible.left_center() + vec2(4.0, -0.5 * text.size().y), text, colour);
-        }
-        let bits = bits.map_or(String::new(), |bits| format!(", surprisal {bits:.1} bits per token"));
-        let tip = match certain {
-            true => format!("{name}{bits}. Click plays it, double click selects it"),
-            false => format!("{name}: not certain. The model's attention passes over it"),
-        };
-        let response = response.on_hover_text(tip);
-        let frame =
-            ((word.start * model.dims.frame_rate + 1e-9) as usize).min(current.clip.codes.len().saturating_sub(1));
-        response.context_menu(|ui| {
-            if ui.button("Zoom to this word").clicked() {
-                let mut axis = TimeAxis::default();
-                axis.show(word.start - 0.2, word.end + 0.2);
-                commands.push(InspectorCommand::SetAxis(axis));
-            }
-            if ui.button("Loop this word").clicked() {
-                commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: true });
-            }
-            let again = current.reproducible().is_some() && session.models.is_ready();
-            let again = ui.add_enabled(again, egui::Button::new("Regenerate from this word"));
-            if again.on_hover_text("A new take: unchanged up to this word, then another seed").clicked() {
-                commands.push(InspectorCommand::Reseed(frame));
-            }
-            let can_retake = session.can_retake_words();
-            let retake =
-                ui.add_enabled(can_retake, egui::Button::new(format!("Say this word again ({VARIANTS} takes)")));
-            if retake.on_hover_text("New takes with this word from other seeds; everything around it stays").clicked() {
-                commands.push(InspectorCommand::RetakeWord { word: n, takes: VARIANTS });
-            }
-            take_words_ui(ui, session, n, commands);
-        });
-        if response.double_clicked() {
-            commands.push(MonitorCommand::SelectRegion { from: word.start, to: word.end });
-        } else if response.clicked() {
-            commands.push(InspectorCommand::Select(Some((frame, session.inspector.view.codebook))));
-            commands.push(MonitorCommand::PlayRegion { from: word.start, to: word.end, looping: false });
-        }
-    }
-}
-
-/// The pinned takes from which word `n`, or all selected words with it, can be taken.
-fn take_words_ui(ui: &mut Ui, session: &Session, n: usize, commands: &mut Commands) {
-    let words = session.words_with(n);
-    let what = if words.len() == 1 { "this word".to_owned() } else { format!("these {} words", words.len()) };
-    for (number, pinned) in session.word_sources() {
-        let button = ui.button(format!("Take {what} from pinned {number}"));
-        let tip = format!("A new take, with the sound of “{}” there and everything around it unchanged", pinned.name);
-        if button.on_hover_text(tip).clicked() {
-            commands.push(InspectorCommand::TakeWords { words: words.clone(), from: pinned.key.clone() });
-            ui.close();
-        }
-    }
+    lane.name(ui, "seconds", colour);
 }
 
 pub(super) fn describe_edit(edit: &Edit, model: &ModelInfo) -> String {
@@ -615,95 +375,6 @@ fn draw_wave(ui: &Ui, lane: Lane, wave: &Wave<'_>, loudest: f32, colour: Color32
     ui.painter().with_clip_rect(lane.rect).add(mesh);
 }
 
-/// Entropy of the chosen codebook, with the range that most codebooks are in; the surprisal of its tokens as stems; the probability that
-/// the speech ends, on its own scale.
-fn statistics_ui(ui: &Ui, lane: Lane, session: &Session, model: &ModelInfo, bands: &mut Bands) {
-    const NAMES: usize = 4;
-    let (current, view) = (&session.inspector.current, &session.inspector.view);
-    let palette = Palette::of(ui.visuals());
-    let steps = &current.steps;
-    let codebook = view.codebook.min(model.dims.codebooks - 1);
-    let painter = ui.painter().with_clip_rect(lane.rect);
-    let visible = ((lane.from * model.dims.frame_rate) as usize).saturating_sub(1)
-        ..((lane.to * model.dims.frame_rate) as usize + 2).min(steps.len());
-    bands.update(current, codebook);
-    let top = bands.top.max(1.0);
-    let height = lane.rect.height() - 8.0;
-    let y = |v: f64| lane.rect.bottom() - 3.0 - (v / top).min(1.0) as f32 * height;
-    let middle = |t: usize| lane.x(model.dims.seconds(t) + 0.5 * model.dims.seconds(1));
-    let mut mesh = Mesh::default();
-    let band = palette.entropy.gamma_multiply(0.22);
-    for t in visible.clone() {
-        let (left, right) = (lane.x(model.dims.seconds(t)), lane.x(model.dims.seconds(t + 1)));
-        let (low, high) = bands.of(t);
-        mesh.add_colored_rect(Rect::from_x_y_ranges(left..=right, y(high)..=y(low) + 0.5), band);
-    }
-    painter.add(mesh);
-    for t in visible.clone() {
-        let surprisal = steps[t].stats[codebook][Stat::Surprisal];
-        let surprisal = if surprisal.is_finite() { surprisal } else { top };
-        if surprisal > 0.05 {
-            let at = pos2(middle(t), y(surprisal));
-            painter.vline(at.x, at.y..=y(0.0), (1.0, palette.chosen));
-            painter.circle_filled(at, 2.5, palette.chosen);
-        }
-    }
-    let points = visible.clone().map(|t| pos2(middle(t), y(steps[t].stats[codebook][Stat::Entropy])));
-    painter.line(points.collect(), (1.6, palette.entropy));
-    // The draw that ended the clip is drawn at its end.
-    let frames = current.clip.codes.len();
-    let x = |t: usize| if t < frames { middle(t) } else { lane.x(model.dims.seconds(t)) };
-    let place = |p: f32| lane.rect.bottom() - 3.0 - p * height;
-    let end = (visible.start..visible.end + 1).filter_map(|t| Some(pos2(x(t), place(steps.end_probability(t)?))));
-    painter.line(end.collect::<Vec<_>>(), (1.2, palette.end));
-    // The names have the values of the draw that is shown.
-    let shown = session.draw().map(|(_, (t, k))| (&steps[t].stats[k], steps[t].end_probability));
-    let value = |stat: Stat| shown.map_or(String::new(), |(stats, _)| format!(" {:.1}", stats[stat]));
-    let end = shown.map_or(String::new(), |(_, end)| format!(" {:.0} %", 100.0 * end));
-    let names = [
-        (format!("0 to {top:.1} bits"), palette.tertiary),
-        (format!("entropy{}", value(Stat::Entropy)), palette.entropy),
-        (format!("surprisal{}", value(Stat::Surprisal)), palette.chosen),
-        (format!("p(end){end}"), palette.end),
-    ];
-    for (n, (name, colour)) in names.iter().enumerate() {
-        nth_name_ui(ui, lane, (n, NAMES), name, *colour);
-    }
-}
-
-/// The range of entropies over the codebooks, frame by frame, and the scale of the lane; kept from frame to frame.
-#[derive(Default)]
-pub(super) struct Bands {
-    /// The codebook whose values are drawn, and the clip's first logits.
-    of: (usize, Option<ByAddress<Logits>>),
-    /// The 10th and the 90th percentile over the codebooks, in bits.
-    bands: Vec<(f64, f64)>,
-    /// The largest value that is drawn, in bits.
-    top: f64,
-}
-
-impl Bands {
-    fn update(&mut self, current: &CurrentClip, codebook: usize) {
-        let of = (codebook, current.steps.get(0).map(|step| ByAddress(step.logits.clone())));
-        if self.of != of || self.bands.len() > current.steps.len() {
-            *self = Self { of, ..Self::default() };
-        }
-        for step in current.steps.iter().skip(self.bands.len()) {
-            let mut entropies: Vec<f64> = step.stats.iter().map(|stats| stats[Stat::Entropy]).collect();
-            entropies.sort_by(f64::total_cmp);
-            let at = |share: f64| entropies[(share * (entropies.len() - 1) as f64).round() as usize];
-            let band = (at(0.1), at(0.9));
-            let drawn = [band.1, step.stats[codebook][Stat::Surprisal], step.stats[codebook][Stat::Entropy]];
-            self.top = drawn.into_iter().filter(|v| v.is_finite()).fold(self.top, f64::max);
-            self.bands.push(band);
-        }
-    }
-
-    fn of(&self, t: usize) -> (f64, f64) {
-        self.bands.get(t).copied().unwrap_or_default()
-    }
-}
-
 /// The overview: the whole clip, and the visible part, which can be dragged.
 fn overview_ui(ui: &Ui, lane: Lane, current: &CurrentClip, response: &Response, axis: &mut TimeAxis, length: f64) {
     let whole = Lane { from: 0.0, to: length.max(1e-3), ..lane };
@@ -720,7 +391,7 @@ fn overview_ui(ui: &Ui, lane: Lane, current: &CurrentClip, response: &Response, 
         let (middle, at) = ((lane.from + lane.to) / 2.0, whole.seconds(p.x));
         axis.pan(at - middle, length);
     }
-    name_ui(ui, lane, "overview", ui.visuals().weak_text_color());
+    lane.name(ui, "overview", ui.visuals().weak_text_color());
 }
 
 #[cfg(test)]

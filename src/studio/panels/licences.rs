@@ -1,8 +1,8 @@
 //! The licences of all that the program contains.
 
-use egui::{Context, Key, ScrollArea, TextStyle, Ui, Window};
+use egui::{Context, ScrollArea, TextStyle, Ui};
 
-use super::{Panel, Slot};
+use super::{Panel, Slot, window_height, window_ui};
 use crate::licences::LICENCES;
 use crate::studio::command::Commands;
 use crate::studio::session::Session;
@@ -25,17 +25,11 @@ impl Panel for Licences {
     }
 
     fn ui(&mut self, ui: &mut Ui, _session: &Session, _commands: &mut Commands) {
-        if self.open && ui.input(|i| i.key_pressed(Key::Escape)) {
-            self.open = false;
-        }
         if self.open && self.lines.is_empty() {
             self.lines = LICENCES.lines().collect();
         }
-        let ctx = ui.ctx().clone();
-        let height = ctx.content_rect().height() * 0.8;
-        let window = Window::new("Licences").open(&mut self.open).collapsible(false).resizable(false);
-        let window = window.anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO).default_width(720.0);
-        window.show(&ctx, |ui| {
+        window_ui(ui, "Licences", 720.0, &mut self.open, |ui| {
+            let height = window_height(ui);
             let row = ui.text_style_height(&TextStyle::Monospace);
             ScrollArea::both().auto_shrink(false).max_height(height).show_rows(
                 ui,

@@ -9,6 +9,7 @@ mod lane;
 mod lanes;
 mod licences;
 mod listening_test;
+mod mixer;
 mod model_menu;
 mod models;
 mod notifications;
@@ -19,6 +20,7 @@ mod sound_curves;
 mod spectrograms;
 mod stacks;
 mod statistics;
+mod statistics_lane;
 mod take_menus;
 mod takes;
 mod test_form;
@@ -26,8 +28,9 @@ mod token_map;
 mod top_bar;
 mod transport;
 mod what_if;
+mod words_lane;
 
-use egui::{Context, Ui};
+use egui::{Align2, Context, Key, Ui, Vec2, Window};
 
 use super::command::Commands;
 use super::session::Session;
@@ -71,6 +74,24 @@ pub(super) trait Panel {
     fn is_open(&self) -> bool {
         false
     }
+}
+
+/// A window in the middle, of at most `width` points; Escape closes it, unless a text field has the keyboard.
+fn window_ui(ui: &Ui, title: &str, width: f32, open: &mut bool, add: impl FnOnce(&mut Ui)) {
+    let ctx = ui.ctx().clone();
+    if *open && !ctx.egui_wants_keyboard_input() && ui.input(|i| i.key_pressed(Key::Escape)) {
+        *open = false;
+    }
+    let window = Window::new(title).open(open).collapsible(false).resizable(false);
+    window.anchor(Align2::CENTER_CENTER, Vec2::ZERO).default_width(width).show(&ctx, |ui| {
+        ui.set_width(width.min(ctx.content_rect().width() - 64.0));
+        add(ui);
+    });
+}
+
+/// Greatest height of what a window scrolls.
+fn window_height(ui: &Ui) -> f32 {
+    ui.ctx().content_rect().height() * 0.8
 }
 
 /// Least height of the clip: its two lines of controls and its lanes.

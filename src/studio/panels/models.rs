@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use egui::{
-    Align, Align2, Button, Context, DragValue, Grid, Key, Label, Layout, ProgressBar, RichText, ScrollArea, TextEdit,
-    Ui, Window, vec2,
+    Align, Button, Context, DragValue, Grid, Key, Label, Layout, ProgressBar, RichText, ScrollArea, TextEdit, Ui, vec2,
 };
 
-use super::{Panel, Slot};
+use super::{Panel, Slot, window_height, window_ui};
 use crate::checkpoint::{AdapterSpec, CheckpointSpec, Installed, InstalledKind};
 use crate::studio::catalogue::{CatalogueCommand, Download, DownloadState, Fetched};
 use crate::studio::command::Commands;
@@ -48,17 +47,9 @@ impl Panel for ModelsPanel {
     }
 
     fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
-        let typing = ui.ctx().egui_wants_keyboard_input();
-        if self.open && !typing && ui.input(|i| i.key_pressed(Key::Escape)) {
-            self.open = false;
-        }
-        let ctx = ui.ctx().clone();
-        let height = ctx.content_rect().height() * 0.8;
         let mut open = self.open;
-        let window = Window::new("Models").open(&mut open).collapsible(false).resizable(false);
-        window.anchor(Align2::CENTER_CENTER, egui::Vec2::ZERO).default_width(WIDTH).show(&ctx, |ui| {
-            ui.set_width(WIDTH.min(ctx.content_rect().width() - 64.0));
-            ScrollArea::vertical().max_height(height).show(ui, |ui| {
+        window_ui(ui, self.title(), WIDTH, &mut open, |ui| {
+            ScrollArea::vertical().max_height(window_height(ui)).show(ui, |ui| {
                 self.installed_ui(ui, session, commands);
                 ui.add_space(16.0);
                 self.download_ui(ui, session, commands);

@@ -124,12 +124,8 @@ impl Panel for Palette {
     }
 
     fn on_request(&mut self, request: &PanelRequest, _: &Context, _: &Session, _: &mut Commands) {
-        match request {
-            PanelRequest::TogglePalette => *self = Self { open: !self.open, ..Self::default() },
-            PanelRequest::SearchCommands(text) => {
-                *self = Self { open: true, chosen: (!text.trim().is_empty()).then_some(0), search: text.clone() };
-            }
-            _ => {}
+        if *request == PanelRequest::TogglePalette {
+            *self = Self { open: !self.open, ..Self::default() };
         }
     }
 

@@ -25,6 +25,11 @@ pub(super) fn again_menu_ui(ui: &mut Ui, take: &TakeId, commands: &mut Commands)
             ui.close();
         }
     }
+    ui.separator();
+    if ui.button("Use these settings").on_hover_text("For the next take").clicked() {
+        commands.push(LibraryCommand::UseSettings(take()));
+        ui.close();
+    }
 }
 
 /// Listening tests of clips, by what their conditions are.

@@ -145,8 +145,7 @@ impl Panel for Takes {
             | PanelRequest::ToggleModels
             | PanelRequest::ToggleLicences
             | PanelRequest::ToggleSettings
-            | PanelRequest::TogglePalette
-            | PanelRequest::SearchCommands(_) => {}
+            | PanelRequest::TogglePalette => {}
         }
     }
 
@@ -410,7 +409,6 @@ impl Takes {
             }
         };
         entry(ui, if pinned { "Unpin" } else { "Pin to compare" }, ComparisonCommand::TogglePin(id()).into());
-        entry(ui, "Use these settings", LibraryCommand::UseSettings(id()).into());
         if let Some(sampling) = take.sampling {
             entry(ui, "Copy the seed", ShellCommand::copy_seed(sampling.seed).into());
         }
