@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tests/look.sh [WIDTHxHEIGHT [THEME [SCALE [MODEL]]]]: opens the real window under Xvfb, works it by keyboard with xdotool, and saves
-# pictures under target/looks. To be looked at; it checks nothing but that the takes are there.
+# pictures under target/looks. To be looked at; it checks nothing but that the takes are there. SETTLE: seconds before a picture.
 # shellcheck source=tests/window.sh
 . "$(dirname "${BASH_SOURCE[0]}")/window.sh"
 size=${1:-1280x800} theme=${2:-dark} scale=${3:-1.0} model=${4:-}
@@ -11,7 +11,7 @@ new_home "{\"theme\": \"$theme\", \"scale\": $scale, \"random_seed\": false}"
 number=0
 picture() {
   xdotool mousemove 5 5 # a pointer over the map shows what is under it
-  sleep "${2:-1}"
+  sleep "${SETTLE:-1}"
   number=$((number + 1))
   import -window root "target/looks/${TAG:+$TAG-}$size-$theme-$scale-$number-$1.png"
 }

@@ -78,6 +78,14 @@ pub struct StepStatistic {
     pub value: fn(&Draw<'_>) -> f64,
 }
 
+impl StepStatistic {
+    /// Its `value` for one draw, with the unit. Ranks and numbers of ids are whole then; their means are not.
+    pub fn describe(&self, value: f64) -> String {
+        let digits = if self.scale == Scale::Ids && value.fract() == 0.0 { 0 } else { self.digits };
+        format!("{value:.digits$} {}", self.unit).trim_end().to_owned()
+    }
+}
+
 const COUNT: usize = 12;
 
 /// Every statistic of a draw.

@@ -9,7 +9,8 @@ use egui::{Context, Ui};
 
 use super::command::{COMMANDS, Command, Commands};
 use super::composer::{ComposerCommand, DRAFT_SAVE_INTERVAL};
-use super::keys::Keyboard;
+use super::input_order::InputOrder;
+use super::keys::take_keys;
 use super::layout::{Frame, Layout};
 use super::library::LibraryCommand;
 use super::pacing::Pacing;
@@ -45,7 +46,6 @@ pub struct Studio {
     pub session: Session,
     panels: Vec<Box<dyn Panel>>,
     layout: Layout,
-    keyboard: Keyboard,
     pacing: Pacing,
     applied_theme: Option<(Theme, f32)>,
     focused: bool,
@@ -95,7 +95,6 @@ impl Studio {
             session,
             panels,
             layout,
-            keyboard: Keyboard::default(),
             pacing,
             applied_theme: None,
             focused: true,
@@ -106,9 +105,10 @@ impl Studio {
         }
     }
 
-    /// Gives `ctx` the fonts, colours and spacing of the window.
+    /// Gives `ctx` the fonts, colours and spacing of the window, and its order of input.
     pub fn prepare(ctx: &Context) {
         super::theme::install(ctx);
+        ctx.add_plugin(InputOrder::default());
     }
 
     pub(super) fn pacing(&self) -> &Pacing {
@@ -314,7 +314,7 @@ impl eframe::App for Studio {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.repaints += 1;
         let ctx = ui.ctx().clone();
-        let pressed = self.keyboard.take_keys(&ctx, &self.panels, &self.session);
+        let pressed = take_keys(&ctx, &self.panels, &self.session);
         let mut commands = Commands::default();
         let Self { panels, session, layout, .. } = self;
         layout.ui(ui, &mut Frame { panels, session, commands: &mut commands });

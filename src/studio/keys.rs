@@ -45,44 +45,17 @@ fn as_on_a_laptop(key: KeyboardShortcut) -> KeyboardShortcut {
     }
 }
 
-/// The keyboard, as the window reads it: keys that are commands are taken before a text field sees them. Their commands run after the
-/// frame, so that text typed before such a key is part of what is spoken; and what is typed after it waits until they have run and the
-/// focus is where they put it. In a slow frame it would go to the field that had the focus before.
-#[derive(Default)]
-pub(super) struct Keyboard {
-    /// What was typed after a command's key.
-    waiting: Vec<Event>,
-    /// Whether a command's key was taken in the frame before: its command has run, and panels move the focus in this frame.
-    focus_moves: bool,
-}
-
-impl Keyboard {
-    /// The keys of this frame that are commands, in order.
-    pub(super) fn take_keys(&mut self, ctx: &Context, panels: &[Box<dyn Panel>], session: &Session) -> Vec<PressedKey> {
-        if std::mem::take(&mut self.focus_moves) {
-            self.waiting.extend(ctx.input_mut(|i| take_typed(&mut i.events, 0)));
-            ctx.request_repaint();
-            return Vec::new();
-        }
-        if !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
-            ctx.input_mut(|i| drop(i.events.splice(0..0, waiting)));
-        }
-        if panels.iter().any(|panel| panel.takes_keys(session)) {
-            return Vec::new();
-        }
-        let reader = KeyReader {
-            something_open: egui::Popup::is_any_open(ctx) || panels.iter().any(|panel| panel.is_open()),
-            typing: ctx.text_edit_focused(),
-            focused: ctx.egui_wants_keyboard_input(),
-        };
-        let (pressed, rest) = ctx.input_mut(|i| reader.take(&mut i.events));
-        if let Some(rest) = rest {
-            (self.waiting, self.focus_moves) = (rest, true);
-            ctx.request_repaint();
-        }
-        pressed
+/// Takes the keys of this frame that are commands, in order, before a text field sees them.
+pub(super) fn take_keys(ctx: &Context, panels: &[Box<dyn Panel>], session: &Session) -> Vec<PressedKey> {
+    if panels.iter().any(|panel| panel.takes_keys(session)) {
+        return Vec::new();
     }
+    let reader = KeyReader {
+        something_open: egui::Popup::is_any_open(ctx) || panels.iter().any(|panel| panel.is_open()),
+        typing: ctx.text_edit_focused(),
+        focused: ctx.egui_wants_keyboard_input(),
+    };
+    ctx.input_mut(|i| reader.take(&mut i.events))
 }
 
 /// What decides whether a key is a command.
@@ -96,31 +69,22 @@ struct KeyReader {
 }
 
 impl KeyReader {
-    /// Takes the keys that are commands from `events`, and all that was typed after one that works in text fields.
-    fn take(&self, events: &mut Vec<Event>) -> (Vec<PressedKey>, Option<Vec<Event>>) {
-        let (mut pressed, mut at) = (Vec::new(), 0);
-        while at < events.len() {
-            match self.command_of(&events[at]) {
-                None => at += 1,
-                // What is open may look for it too.
-                Some((PressedKey::Escape, _)) => {
-                    pressed.push(PressedKey::Escape);
-                    at += 1;
-                }
-                Some((key, works_in_text)) => {
-                    events.remove(at);
-                    pressed.push(key);
-                    if works_in_text {
-                        return (pressed, Some(take_typed(events, at)));
-                    }
-                }
+    /// Takes the keys that are commands from `events`.
+    fn take(&self, events: &mut Vec<Event>) -> Vec<PressedKey> {
+        let mut pressed = Vec::new();
+        events.retain(|event| match self.command_of(event) {
+            None => true,
+            Some(key) => {
+                // What is open may look for Escape too.
+                let stays = matches!(key, PressedKey::Escape);
+                pressed.push(key);
+                stays
             }
-        }
-        (pressed, None)
+        });
+        pressed
     }
 
-    /// The command of a key, and whether the key works in text fields.
-    fn command_of(&self, event: &Event) -> Option<(PressedKey, bool)> {
+    fn command_of(&self, event: &Event) -> Option<PressedKey> {
         let Event::Key { key, pressed: true, modifiers, .. } = event else { return None };
         let fits = |k: KeyboardShortcut| k.logical_key == *key && modifiers.matches_logically(k.modifiers);
         let named = COMMANDS.iter().find(|named| {
@@ -128,56 +92,19 @@ impl KeyReader {
             allowed && named.key.is_some_and(|key| fits(key) || fits(as_on_a_laptop(key)))
         });
         if let Some(named) = named {
-            return Some((PressedKey::Named(named.command), named.works_in_text()));
+            return Some(PressedKey::Named(named.command));
         }
         if *key == Key::Escape && !self.something_open {
-            return Some((PressedKey::Escape, false));
+            return Some(PressedKey::Escape);
         }
         let pin = PIN_KEYS.iter().position(|pin| pin == key && modifiers.matches_logically(Modifiers::NONE));
-        pin.filter(|_| !self.typing).map(|n| (PressedKey::Pinned(n), false))
+        pin.filter(|_| !self.typing).map(PressedKey::Pinned)
     }
-}
-
-/// Takes what comes from the keyboard, from the event at `from` on.
-fn take_typed(events: &mut Vec<Event>, from: usize) -> Vec<Event> {
-    let is_typed = |event: &Event| {
-        use Event::{Copy, Cut, Ime, Key, Paste, Text};
-        matches!(event, Copy | Cut | Paste(_) | Text(_) | Key { .. } | Ime(_))
-    };
-    let (typed, others) = events.split_off(from).into_iter().partition(is_typed);
-    events.extend::<Vec<Event>>(others);
-    typed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_typed_after_a_commands_key_waits() {
-        let key = |key: Key, modifiers: Modifiers| Event::Key {
-            key,
-            physical_key: None,
-            pressed: true,
-            repeat: false,
-            modifiers,
-        };
-        let reader = KeyReader { something_open: false, typing: true, focused: true };
-        let enter = key(Key::Enter, Modifiers::NONE);
-        let (typed, next) = (Event::Text("so".into()), Event::Text("next".into()));
-        let mut events =
-            vec![typed.clone(), key(Key::K, Modifiers::COMMAND), next.clone(), Event::PointerGone, enter.clone()];
-        let (pressed, waiting) = reader.take(&mut events);
-        assert_eq!((pressed.len(), events), (1, vec![typed.clone(), Event::PointerGone]));
-        assert_eq!(waiting, Some(vec![next, enter]));
-        // Keys without Ctrl are text here, and commands elsewhere, as often as they are pressed.
-        let step = key(Key::ArrowRight, Modifiers::NONE);
-        let (pressed, waiting) = reader.take(&mut vec![step.clone(), typed.clone()]);
-        assert_eq!((pressed.len(), waiting), (0, None));
-        let reader = KeyReader { typing: false, focused: false, ..reader };
-        let (pressed, waiting) = reader.take(&mut vec![step.clone(), step, typed]);
-        assert_eq!((pressed.len(), waiting), (2, None));
-    }
 
     #[test]
     fn number_keys_belong_to_the_pinned_clips_alone() {

@@ -7,6 +7,7 @@ mod command;
 pub mod comparison;
 pub mod composer;
 mod effects;
+mod input_order;
 pub mod inspector;
 mod keys;
 mod launch;

@@ -20,7 +20,7 @@ pub(super) fn contrasting(ground: Color32) -> Color32 {
 }
 
 /// Contrast of two colours, 1 to 21 (WCAG 2).
-fn contrast(a: Color32, b: Color32) -> f32 {
+pub(super) fn contrast(a: Color32, b: Color32) -> f32 {
     let luminance = |c: Color32| {
         let [r, g, b, _] = egui::Rgba::from(c).to_array();
         0.2126 * r + 0.7152 * g + 0.0722 * b

@@ -115,12 +115,14 @@ fn what_is_typed_after_a_key_is_not_text_to_speak() {
         repeat: false,
         modifiers,
     };
-    let (palette, enter) = (key(egui::Key::K, egui::Modifiers::COMMAND), key(egui::Key::Enter, egui::Modifiers::NONE));
+    let palette = key(egui::Key::K, egui::Modifiers::COMMAND);
+    let [enter, tab] = [egui::Key::Enter, egui::Key::Tab].map(|name| key(name, egui::Modifiers::NONE));
     // All in one slow frame, or the frame ends somewhere in between.
     for frames in [
         vec![vec![palette.clone(), typed("dark theme"), enter.clone()]],
         vec![vec![palette.clone()], vec![typed("dark theme"), enter.clone()]],
         vec![vec![palette.clone(), typed("dark")], vec![typed(" theme")], vec![enter.clone()]],
+        vec![vec![palette, typed("dark theme"), enter, tab.clone(), tab]],
     ] {
         let folder = TempDir::new().unwrap();
         let mut window = open(folder.path());
@@ -130,13 +132,13 @@ fn what_is_typed_after_a_key_is_not_text_to_speak() {
             window.input_mut().events.extend(events);
             window.step();
         }
-        window.run_steps(4);
+        window.run_steps(12);
         let session = &window.state().session;
         assert_eq!(session.composer.conversation.turns()[0].text, "");
         assert_eq!(session.preferences.settings.theme, Theme::Dark);
         // A new turn's text, and a search.
         window.input_mut().events.extend([key(egui::Key::T, egui::Modifiers::COMMAND), typed("Second.")]);
-        window.run_steps(4);
+        window.run_steps(6);
         window.input_mut().events.push(key(egui::Key::F, egui::Modifiers::COMMAND));
         window.step();
         window.input_mut().events.push(typed("boat"));

@@ -128,7 +128,7 @@ fn a_70_percent_listener_is_found_as_often_as_promised() {
         let share = found.count() as f64 / 4_000.0;
         let promised = power(37, 0.7, ALPHA, sides);
         assert!((share - promised).abs() < 0.02, "{kind:?}: {share} of {promised}");
-        let stated = if sides == Sides::One { "right in 70 %" } else { "a true 70/30" };
+        let stated = if sides == Sides::One { "right in 70 %" } else { "a split of 70/30" };
         assert!(test.power_plan(0.0).describe().contains(stated), "{}", test.power_plan(0.0).describe());
     }
 }

@@ -510,7 +510,7 @@ impl Inspector {
             (false, None) => found.last(),
             (false, Some(t)) => found.iter().rev().find(|issue| start(issue) < t).or(found.last()),
         };
-        let Some(issue) = next.copied() else { return cx.effects.notify("This clip has no issues") };
+        let Some(issue) = next.copied() else { return cx.effects.notify("This clip has no problems") };
         self.play_issue(&issue, cx);
         cx.effects.send(ShellCommand::Request(PanelRequest::ShowTab("Problems")));
     }

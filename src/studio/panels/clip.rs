@@ -20,7 +20,7 @@ use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::theme::{Palette, icon, semibold};
 use crate::takes::TakeId;
 
-/// Width below which the buttons of a take are one menu.
+/// Width below which the buttons of a take are one menu, and its seed is not shown.
 const NARROW: f32 = 560.0;
 
 /// The line that an empty window offers.
@@ -73,11 +73,11 @@ impl Panel for ClipPanel {
 
 /// The empty state.
 fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
-    const WIDTH: f32 = 420.0;
+    let width = (ui.available_width() - 16.0).min(420.0);
     let palette = Palette::of(ui.visuals());
     ui.add_space((ui.available_height() * 0.16).max(16.0));
     ui.vertical_centered(|ui| {
-        ui.set_max_width(WIDTH);
+        ui.set_max_width(width);
         ui.label(RichText::new("Nothing here yet").family(semibold()).size(18.0));
         ui.label(
             RichText::new("Type a line on the left and press Speak, or start with one of these")
@@ -90,7 +90,7 @@ fn welcome_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             lines.append(&format!("{title}\n"), 0.0, format(14.0, semibold(), palette.text));
             lines.append(text, 0.0, format(12.0, egui::FontFamily::Proportional, palette.secondary));
             // The empty text on the right keeps the lines at the left edge.
-            let button = Button::new(lines).right_text("").min_size(egui::vec2(WIDTH, 56.0));
+            let button = Button::new(lines).right_text("").min_size(egui::vec2(width, 56.0));
             ui.add_enabled(enabled, button).accessible_name(title).clicked()
         };
         let ready = session.models.can_speak();
@@ -126,14 +126,15 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut C
         let name = take.map(|take| take.name.as_str()).or(text).unwrap_or("Nothing here yet");
         // The buttons on the right come first, so that a long name is shortened.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let narrow = ui.available_width() < NARROW;
             if let Some(take) = take {
-                if ui.available_width() < NARROW {
+                if narrow {
                     ui.menu_button(format!("Take {}", icon::MENU), |ui| take_ui(ui, session, &take.id, commands));
                 } else {
                     take_ui(ui, session, &take.id, commands);
                 }
             }
-            chips_ui(ui, session, model, commands);
+            chips_ui(ui, session, model, narrow, commands);
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 ui.add(egui::Label::new(RichText::new(name).family(semibold()).size(15.0)).truncate())
                     .on_hover_text(name);
@@ -152,16 +153,19 @@ fn take_ui(ui: &mut Ui, session: &Session, id: &TakeId, commands: &mut Commands)
     }
 }
 
-/// Length, seed and mode of the clip, from the right to the left.
-fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut Commands) {
+/// Length, seed and mode of the clip, from the right to the left; without the seed if it is `narrow`.
+fn chips_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, narrow: bool, commands: &mut Commands) {
     let CurrentClip { clip, real_time_factor, .. } = &session.inspector.current;
     if !clip.codes.is_empty() {
         length_ui(ui, clip, *real_time_factor, model);
     }
     if let Some(sampling) = &clip.origin.sampling {
-        let seed = ui.add(Button::new(format!("seed {}", sampling.seed)).small());
-        if seed.on_hover_text("Copy the seed").accessible_name("Copy the seed").clicked() {
-            commands.push(ShellCommand::copy_seed(sampling.seed));
+        // The name needs the room more.
+        if !narrow {
+            let seed = ui.add(Button::new(format!("seed {}", sampling.seed)).small());
+            if seed.on_hover_text("Copy the seed").accessible_name("Copy the seed").clicked() {
+                commands.push(ShellCommand::copy_seed(sampling.seed));
+            }
         }
         let mode =
             RichText::new(format!("● {}", sampling.mode.name())).color(Palette::of(ui.visuals()).mode(sampling.mode));

@@ -16,6 +16,8 @@ use crate::studio::session::Session;
 use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::theme::{Palette, icon};
 
+/// Width from which a pinned clip has one line.
+const ONE_LINE: f32 = 560.0;
 /// Characters of a name in the list.
 const NAME: usize = 16;
 
@@ -67,61 +69,83 @@ impl Panel for Compare {
                 commands.push(ComparisonCommand::UnpinAll);
             }
         });
-        let gains = comparison.pins.gains();
         // Takes of one text are labelled by their settings.
         let has_settings = |pinned: &PinnedClip| pinned.clip.origin.sampling.is_some();
         let same_text = pins.len() > 1 && pins.iter().all(|pinned| pinned.name == pins[0].name && has_settings(pinned));
+        let verdict = |n: usize| comparison.differences.value().rows.get(n).map_or("", String::as_str);
         ScrollArea::both().id_salt("compare").auto_shrink(false).show(ui, |ui| {
-            egui::Grid::new("pins").num_columns(6).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
+            if ui.available_width() >= ONE_LINE {
+                egui::Grid::new("pins").num_columns(6).striped(true).spacing([10.0, 2.0]).show(ui, |ui| {
+                    for (n, pinned) in pins.iter().enumerate() {
+                        name_ui(ui, session, n, pinned, same_text, commands);
+                        verdict_ui(ui, verdict(n));
+                        buttons_ui(ui, n, pinned, commands);
+                        sound_ui(ui, session, n, pinned, same_text);
+                        ui.end_row();
+                    }
+                });
+            } else {
                 for (n, pinned) in pins.iter().enumerate() {
-                    let source = PlaybackSource::Pinned(pinned.key.clone());
-                    let play =
-                        Button::selectable(session.monitor.source == source, format!("{} {}", icon::PLAY, n + 1))
-                            .small();
-                    if ui.add(play).accessible_name(format!("Play {}", n + 1)).clicked() {
-                        commands.push(MonitorCommand::SwitchTo(source));
-                        commands.push(MonitorCommand::Play);
-                    }
-                    let name: String = match same_text {
-                        true => pinned.clip.origin.describe_sampling(),
-                        false => shortened(&pinned.name, NAME),
-                    };
-                    match pinned.key.take() {
-                        None => drop(ui.label(name).on_hover_text(&pinned.name)),
-                        Some(take) => {
-                            if ui.link(name).on_hover_text(format!("Show “{}”", pinned.name)).clicked() {
-                                commands.push(InspectorCommand::View(take.clone()));
-                            }
-                        }
-                    }
-                    let differences = comparison.differences.value().rows.get(n).map_or("", String::as_str);
-                    verdict_ui(ui, differences);
-                    let map = ui
-                        .add(Button::new("Map").small())
-                        .on_hover_text("Tokens in which it differs from the current clip");
-                    if map.accessible_name(format!("Map of the differences to {}", n + 1)).clicked() {
-                        commands.push(InspectorCommand::ShowMap(MapContent::Difference(pinned.key.clone())));
-                    }
-                    let unpin = ui.add(Button::new(icon::CLOSE).small());
-                    if unpin.accessible_name(format!("Unpin {}", n + 1)).clicked() {
-                        commands.push(ComparisonCommand::Unpin(pinned.key.clone()));
-                    }
-                    let origin = &pinned.clip.origin;
-                    let settings = origin.sampling.map_or(String::new(), |s| s.summary());
-                    let made_with = Some(origin.describe_sampling()).filter(|text| !same_text && !text.is_empty());
-                    let loudness = pinned.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
-                    let sound = format!("{:.2} s · {loudness}", pinned.clip.seconds());
-                    let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
-                    let gain = format!("Played with a gain of {:+.1} dB", decibels(gains[n]));
-                    let more = [settings, gain].into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>();
-                    ui.small(known.join(" · ")).on_hover_text(more.join("\n"));
-                    ui.end_row();
+                    ui.horizontal(|ui| {
+                        name_ui(ui, session, n, pinned, same_text, commands);
+                        buttons_ui(ui, n, pinned, commands);
+                    });
+                    ui.indent(n, |ui| {
+                        verdict_ui(ui, verdict(n));
+                        sound_ui(ui, session, n, pinned, same_text);
+                    });
                 }
-            });
+            }
             ui.add_space(6.0);
             tables_ui(ui, &comparison.differences.value().modes);
         });
     }
+}
+
+/// The number of a pinned clip, which plays it, and its name.
+fn name_ui(ui: &mut Ui, session: &Session, n: usize, pinned: &PinnedClip, same_text: bool, commands: &mut Commands) {
+    let source = PlaybackSource::Pinned(pinned.key.clone());
+    let play = Button::selectable(session.monitor.source == source, format!("{} {}", icon::PLAY, n + 1)).small();
+    if ui.add(play).accessible_name(format!("Play {}", n + 1)).clicked() {
+        commands.push(MonitorCommand::SwitchTo(source));
+        commands.push(MonitorCommand::Play);
+    }
+    let name: String = match same_text {
+        true => pinned.clip.origin.describe_sampling(),
+        false => shortened(&pinned.name, NAME),
+    };
+    match pinned.key.take() {
+        None => drop(ui.label(name).on_hover_text(&pinned.name)),
+        Some(take) => {
+            if ui.link(name).on_hover_text(format!("Show “{}”", pinned.name)).clicked() {
+                commands.push(InspectorCommand::View(take.clone()));
+            }
+        }
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, n: usize, pinned: &PinnedClip, commands: &mut Commands) {
+    let map = ui.add(Button::new("Map").small()).on_hover_text("Tokens in which it differs from the current clip");
+    if map.accessible_name(format!("Map of the differences to {}", n + 1)).clicked() {
+        commands.push(InspectorCommand::ShowMap(MapContent::Difference(pinned.key.clone())));
+    }
+    let unpin = ui.add(Button::new(icon::CLOSE).small());
+    if unpin.accessible_name(format!("Unpin {}", n + 1)).clicked() {
+        commands.push(ComparisonCommand::Unpin(pinned.key.clone()));
+    }
+}
+
+/// Length and loudness of a pinned clip, after its settings if the clip is not named by them.
+fn sound_ui(ui: &mut Ui, session: &Session, n: usize, pinned: &PinnedClip, same_text: bool) {
+    let origin = &pinned.clip.origin;
+    let settings = origin.sampling.map_or(String::new(), |s| s.summary());
+    let made_with = Some(origin.describe_sampling()).filter(|text| !same_text && !text.is_empty());
+    let loudness = pinned.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
+    let sound = format!("{:.2} s · {loudness}", pinned.clip.seconds());
+    let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
+    let gain = format!("Played with a gain of {:+.1} dB", decibels(session.comparison.pins.gains()[n]));
+    let more: Vec<String> = [settings, gain].into_iter().filter(|line| !line.is_empty()).collect();
+    ui.small(known.join(" · ")).on_hover_text(more.join("\n"));
 }
 
 /// How a clip differs from the reference: the first part of the text, with the rest on hovering.

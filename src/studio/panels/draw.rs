@@ -21,13 +21,19 @@ const ROWS: (usize, usize) = (5, 12);
 const ROW: f32 = 22.0;
 /// Widths of the columns: label and id, probability and buttons, mass, codebooks, numbers.
 const LABEL: f32 = 136.0;
+/// Width of the first column if the model has no labels.
+const ID: f32 = 84.0;
 const FIGURES: f32 = 134.0;
+/// Width of the bars below which other columns go, and their least width.
 const LEAST_BARS: f32 = 120.0;
+const NARROWEST_BARS: f32 = 40.0;
 const MASS: f32 = 176.0;
 const CODEBOOKS: f32 = 150.0;
 const NUMBERS: f32 = 148.0;
 /// Smallest probability that a logarithmic scale shows.
 const LEAST_PROBABILITY: f64 = 1e-4;
+/// Width from which position and codebook are in one line.
+const ONE_LINE: f32 = 600.0;
 /// Codebooks that have a button each; more are a menu.
 const BUTTONS: usize = 8;
 
@@ -84,7 +90,7 @@ impl Panel for DrawPanel {
                 next: differs.then(ghosts),
             }
         });
-        let columns = Columns::new(ui.available_width());
+        let columns = Columns::new(ui.available_width(), label_width(model));
         let height = (rows + 1) as f32 * ROW;
         egui::ScrollArea::vertical().id_salt("draw").auto_shrink(false).show(ui, |ui| {
             ui.horizontal_top(|ui| {
@@ -107,6 +113,10 @@ impl Panel for DrawPanel {
     }
 }
 
+fn label_width(model: &ModelInfo) -> f32 {
+    if model.labels.is_some() { LABEL } else { ID }
+}
+
 /// Which columns there is room for. The bars always stay.
 struct Columns {
     bars: f32,
@@ -116,8 +126,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(width: f32) -> Self {
-        let mut left = width - LABEL - FIGURES - 24.0 - LEAST_BARS;
+    /// `label` is the width of the column of labels.
+    fn new(width: f32, label: f32) -> Self {
+        let mut left = width - label - FIGURES - 24.0 - LEAST_BARS;
         let mut fits = |column: f32| {
             let fits = left >= column + 16.0;
             if fits {
@@ -126,7 +137,7 @@ impl Columns {
             fits
         };
         let (codebooks, mass, numbers) = (fits(CODEBOOKS), fits(MASS), fits(NUMBERS));
-        Self { bars: LEAST_BARS + left.max(0.0), mass, codebooks, numbers }
+        Self { bars: (LEAST_BARS + left).max(NARROWEST_BARS), mass, codebooks, numbers }
     }
 }
 
@@ -140,6 +151,7 @@ fn header_ui(
     commands: &mut Commands,
 ) {
     let palette = Palette::of(ui.visuals());
+    let wide = ui.available_width() >= ONE_LINE;
     ui.horizontal(|ui| {
         if let Some((followed, (t, _))) = followed {
             let at = format!("frame {t} · {:.2} s", model.dims.seconds(t));
@@ -162,15 +174,29 @@ fn header_ui(
                 }
             }
         }
-        codebook_ui(ui, session, model, commands);
+        if wide {
+            codebook_ui(ui, session, model, commands);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some((_, (t, _))) = followed {
                 let can = session.inspector.current.take.is_some() && session.models.is_ready();
                 ui.add_enabled_ui(can, |ui| from_here_ui(ui, t, commands));
             }
-            ui.toggle_value(logarithmic, "log").on_hover_text("Logarithmic scale, from 0.01 %");
+            if wide {
+                scale_ui(ui, logarithmic);
+            }
         });
     });
+    if !wide {
+        ui.horizontal(|ui| {
+            codebook_ui(ui, session, model, commands);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| scale_ui(ui, logarithmic));
+        });
+    }
+}
+
+fn scale_ui(ui: &mut Ui, logarithmic: &mut bool) {
+    ui.toggle_value(logarithmic, "log").on_hover_text("Logarithmic scale, from 0.01 %");
 }
 
 fn from_here_ui(ui: &mut Ui, t: usize, commands: &mut Commands) {
@@ -227,13 +253,16 @@ fn tokens_ui(
     commands: &mut Commands,
 ) {
     let palette = Palette::of(ui.visuals());
-    let draw = &picture.draw;
+    let (draw, label) = (&picture.draw, label_width(model));
     ui.vertical(|ui| {
         for c in &draw.candidates {
-            ui.allocate_ui_with_layout(vec2(LABEL, ROW), Layout::right_to_left(Align::Center), |ui| {
-                ui.set_min_size(vec2(LABEL, ROW));
+            ui.allocate_ui_with_layout(vec2(label, ROW), Layout::right_to_left(Align::Center), |ui| {
+                ui.set_min_size(vec2(label, ROW));
                 let colour = if c.taken { palette.chosen } else { palette.tertiary };
                 ui.label(RichText::new(c.id.to_string()).monospace().color(colour));
+                if model.labels.is_none() {
+                    return;
+                }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     let label = model.label(k, c.id);
                     let text = RichText::new(if label.is_empty() { "–" } else { label });
@@ -242,8 +271,8 @@ fn tokens_ui(
                 });
             });
         }
-        ui.allocate_ui_with_layout(vec2(LABEL, ROW), Layout::left_to_right(Align::Center), |ui| {
-            ui.set_min_size(vec2(LABEL, ROW));
+        ui.allocate_ui_with_layout(vec2(label, ROW), Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_size(vec2(label, ROW));
             ui.weak(format!("{} others", draw.others));
         });
     });
@@ -421,7 +450,7 @@ fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: 
         Bar::new(n as f64, stats[Stat::Entropy]).width(0.7).fill(colour).stroke((0.0, colour)).name(n)
     });
     let bars: Vec<Bar> = bars.collect();
-    let (last, every) = (stats.len() - 1, stats.len().div_ceil(8));
+    let (last, every) = (stats.len() - 1, if stats.len() <= BUTTONS { 1 } else { stats.len().div_ceil(4) });
     // A scale that does not change with every frame.
     let most = stats.iter().map(|stats| stats[Stat::Entropy]).fold(0.0, f64::max);
     let top = [2.0, 4.0, 6.0, 8.0].into_iter().find(|top| *top >= most).unwrap_or(most.ceil());
@@ -472,8 +501,7 @@ fn numbers_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize)) {
     egui::Grid::new("numbers of the draw").num_columns(2).spacing([12.0, 2.0]).show(ui, |ui| {
         for statistic in STEP_STATISTICS.iter().filter(|s| s.in_tables) {
             ui.weak(statistic.title);
-            let value = format!("{:.*} {}", statistic.digits, stats[statistic.stat], statistic.unit);
-            ui.monospace(value.trim());
+            ui.monospace(statistic.describe(stats[statistic.stat]));
             ui.end_row();
         }
     });
@@ -486,7 +514,7 @@ mod tests {
     #[test]
     fn the_bars_stay_and_the_other_columns_come_with_the_room() {
         let at = |width| {
-            let c = Columns::new(width);
+            let c = Columns::new(width, LABEL);
             (c.codebooks, c.mass, c.numbers, c.bars >= LEAST_BARS)
         };
         assert_eq!(at(420.0), (false, false, false, true));

@@ -83,7 +83,8 @@ fn window_ui(ui: &Ui, title: &str, width: f32, open: &mut bool, add: impl FnOnce
         *open = false;
     }
     let window = Window::new(title).open(open).collapsible(false).resizable(false);
-    window.anchor(Align2::CENTER_CENTER, Vec2::ZERO).default_width(width).show(&ctx, |ui| {
+    let window = window.anchor(Align2::CENTER_CENTER, Vec2::ZERO).default_size([width, window_height(ui)]);
+    window.show(&ctx, |ui| {
         ui.set_width(width.min(ctx.content_rect().width() - 64.0));
         add(ui);
     });

@@ -1,8 +1,8 @@
 //! The form in which a listening test is planned, over everything else.
 
-use egui::{Checkbox, ComboBox, DragValue, Grid, Modal, TextEdit, Ui};
+use egui::{Checkbox, ComboBox, DragValue, Grid, Modal, ScrollArea, TextEdit, Ui};
 
-use super::{Panel, Slot};
+use super::{Panel, Slot, window_height};
 use crate::listen::TestKind;
 use crate::studio::command::Commands;
 use crate::studio::library::LibraryCommand;
@@ -31,11 +31,11 @@ impl Panel for TestFormPanel {
     fn ui(&mut self, ui: &mut Ui, session: &Session, commands: &mut Commands) {
         let Some(form) = session.test_bench.form() else { return };
         let modal = Modal::new(egui::Id::unique("new listening test")).show(ui.ctx(), |ui| {
-            ui.set_width(WIDTH);
-            match &form.made {
+            ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 64.0));
+            ScrollArea::vertical().max_height(window_height(ui)).show(ui, |ui| match &form.made {
                 Some(_) => made_ui(ui, form, commands),
                 None => form_ui(ui, form, commands),
-            }
+            });
         });
         if modal.should_close() {
             commands.push(TestBenchCommand::ClosePlan);

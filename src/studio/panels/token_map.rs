@@ -11,7 +11,7 @@ use crate::studio::command::Commands;
 use crate::studio::comparison::Alignment;
 use crate::studio::inspector::{CurrentClip, InspectorCommand, MapContent};
 use crate::studio::session::Session;
-use crate::studio::theme::{Palette, contrasting};
+use crate::studio::theme::{Palette, contrast, contrasting};
 
 /// Least size of a cell with a label.
 const LABELLED: (f32, f32) = (30.0, 11.0);
@@ -218,6 +218,8 @@ fn labels_ui(
     model: &ModelInfo,
     cell: &dyn Fn(usize, usize) -> Rect,
 ) {
+    /// Contrast with the ground below which a cell looks empty.
+    const NOTHING: f32 = 1.2;
     let codes = &session.inspector.current.clip.codes;
     let palette = Palette::of(ui.visuals());
     let painter = ui.painter().with_clip_rect(lane.rect);
@@ -229,7 +231,13 @@ fn labels_ui(
                 label => shown_label(label).to_owned(),
             };
             let background = pixel(session, map, palette, frame, codebook);
-            let text = ui.painter().layout_no_wrap(label, FontId::proportional(10.0), contrasting(background));
+            // Cells without anything to see have labels that recede.
+            let colour = if contrast(background, palette.ramp(0.0)) < NOTHING {
+                palette.tertiary
+            } else {
+                contrasting(background)
+            };
+            let text = ui.painter().layout_no_wrap(label, FontId::proportional(10.0), colour);
             // A label that does not fit is left out rather than cut.
             if text.size().x + 4.0 <= rect.width() {
                 painter.galley(rect.left_center() + vec2(3.0, -0.5 * text.size().y), text, Color32::BLACK);
@@ -257,7 +265,7 @@ fn tooltip_ui(ui: &Ui, session: &Session, model: &ModelInfo, frame: usize, codeb
         }
         if let Some(stats) = steps.get(frame).map(|step| &step.stats[codebook]) {
             for s in STEP_STATISTICS.iter().filter(|s| s.plotted) {
-                ui.label(format!("{} {:.*} {}", s.title, s.digits, stats[s.stat], s.unit));
+                ui.label(format!("{} {}", s.title, s.describe(stats[s.stat])));
             }
         }
         if let Some(p) = steps.end_probability(frame) {

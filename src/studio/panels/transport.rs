@@ -1,6 +1,6 @@
 //! The transport controls.
 
-use egui::{Button, RichText, Slider, Ui, vec2};
+use egui::{AtomExt, Button, RichText, Slider, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::data::shortened;
@@ -139,8 +139,11 @@ fn source_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
             (format!("{played} of {all} codebooks"), MonitorCommand::SetMixer(CodebookMixer::default()))
         }
     };
-    let badge = RichText::new(format!("{text} {}", icon::CLOSE)).color(ui.visuals().warn_fg_color);
-    let badge = ui.button(badge).on_hover_text("Back to the current clip");
+    let colour = ui.visuals().warn_fg_color;
+    let [text, close] = [text, icon::CLOSE.to_owned()].map(|text| RichText::new(text).color(colour));
+    // A long name is shortened.
+    let badge = ui.add(Button::new((text.atom_shrink(true), close)).truncate());
+    let badge = badge.on_hover_text("Back to the current clip");
     if badge.accessible_name("Switch to the current clip").clicked() {
         commands.push(back);
     }
