@@ -127,12 +127,24 @@ words() { # at three sizes: a word is found, said again and compared, and one ta
   size=1280x800
   window
 }
+drops() { # files that a file manager drops: tokens, a recording and a listening test; needs python-xlib
+  "$PROGRAM/csm" generate --text "Dropped." --seed 3 --output "$home/a voice.wav" --dump-tokens "$home/tokens.json" 2>/dev/null >&2
+  for n in 1 2; do "$PROGRAM/csm" generate --text "The boat." --seed "$n" --output "$home/$n.wav" 2>/dev/null >&2; done
+  "$PROGRAM/csm" listen new --kind preference --trials 2 --condition "one=$home/1.wav" --condition "two=$home/2.wav" \
+    --output "$home/test.json" >/dev/null
+  drop() { timeout 60 python3 tests/drop.py "$id" "$@" >/dev/null; }
+  window && drop "$home/tokens.json" && sleep 2 && picture tokens
+  drop "$home/a voice.wav" && sleep 2 && picture prompt
+  type "With a voice." && keys ctrl+Return && made 1
+  check tokens.json '[.[].context // [] | length] | max' 1
+  drop "$home/test.json" && sleep 2 && picture test
+}
 no_speech() { # a text that cannot be spoken is reported, and nothing is lost
   window && type "..." && keys ctrl+Return && picture told
   command "light theme" && picture light
 }
 
-for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes killed_test words no_speech}"; do
+for job in "${@:-replace_frame three_modes conversation draft two_windows missing_model codebooks many_takes killed_test words drops no_speech}"; do
   for job in $job; do
     begin
     "$job"

@@ -15,6 +15,7 @@ mod models;
 mod notifications;
 mod palette;
 mod problems;
+mod sampling;
 mod sound;
 mod sound_curves;
 mod spectrograms;
@@ -27,6 +28,7 @@ mod test_form;
 mod token_map;
 mod top_bar;
 mod transport;
+mod voice;
 mod what_if;
 mod words_lane;
 
