@@ -131,6 +131,13 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(&folder)
 }
 
+/// `name` with room for a suffix, as names of files have 255 bytes at most.
+pub(crate) fn name_with_room(name: &str) -> &str {
+    const LONGEST: usize = 200;
+    let end = (0..=LONGEST.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    &name[..end]
+}
+
 /// The name of standard output in arguments.
 pub(crate) const STANDARD_OUTPUT: &str = "-";
 

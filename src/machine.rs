@@ -87,17 +87,47 @@ pub fn graph_wanted() -> bool {
     std::env::var_os("CSM_STUDIO_MLX_GRAPH").is_some_and(|value| value == "1")
 }
 
-/// A device with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
-pub fn device_name(device: &Device) -> String {
-    static PROCESSOR: LazyLock<Option<String>> = LazyLock::new(|| {
+/// Name of the processor: "Apple M3 Max", "AMD EPYC 9R14".
+fn processor() -> Option<&'static str> {
+    static NAME: LazyLock<Option<String>> = LazyLock::new(|| {
         let mut system = sysinfo::System::new().ok()?;
         system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
         system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).filter(|brand| !brand.is_empty())
     });
+    NAME.as_deref()
+}
+
+/// Has MLX collect more work in a Metal command buffer, unless the user has set how much. By default it commits after 40 to 50 MB, which
+/// is after every large product of CSM-1B. Others measured 5 to 13 % with larger buffers on chips before the M5 (mlx #4521 and
+/// mlxcel #353), and a loss on the M5; here nothing was measured, as no Mac was at hand.
+///
+/// # Safety
+/// No other thread may run, as it changes the environment; and MLX must not have started, as it reads the values once.
+pub(crate) unsafe fn enlarge_command_buffers() {
+    let generation = processor().filter(|_| cfg!(target_os = "macos")).and_then(apple_generation);
+    if generation.is_none_or(|generation| generation >= 5) {
+        return;
+    }
+    for (name, value) in [("MLX_MAX_OPS_PER_BUFFER", "1000"), ("MLX_MAX_MB_PER_BUFFER", "400")] {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: the caller's promise.
+            unsafe { std::env::set_var(name, value) };
+        }
+    }
+}
+
+/// The generation of an Apple chip: 3 of "Apple M3 Max".
+fn apple_generation(processor: &str) -> Option<u32> {
+    let digits = processor.strip_prefix("Apple M")?;
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A device with its name: "Metal, Apple M3 Max", "CPU, AMD EPYC 9R14".
+pub fn device_name(device: &Device) -> String {
     let (kind, name) = match device {
-        Device::Cpu => ("CPU", PROCESSOR.as_ref()),
-        Device::Gpu { name, .. } if cfg!(target_os = "macos") => ("Metal", name.as_ref()),
-        Device::Gpu { name, .. } => ("CUDA", name.as_ref()),
+        Device::Cpu => ("CPU", processor()),
+        Device::Gpu { name, .. } if cfg!(target_os = "macos") => ("Metal", name.as_deref()),
+        Device::Gpu { name, .. } => ("CUDA", name.as_deref()),
     };
     name.map_or(kind.to_owned(), |name| format!("{kind}, {name}"))
 }
@@ -210,4 +240,15 @@ pub fn free_disk(path: &Path) -> Option<u64> {
     let existing = path.ancestors().find(|p| p.exists())?;
     let existing = if existing == Path::new("") { Path::new(".") } else { existing };
     fs4::available_space(existing).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apple_chips_have_a_generation() {
+        let chips = ["Apple M1", "Apple M3 Max", "Apple M10 Ultra", "Apple A18 Pro", "AMD EPYC 9R14"];
+        assert_eq!(chips.map(apple_generation), [Some(1), Some(3), Some(10), None, None]);
+    }
 }

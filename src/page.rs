@@ -44,13 +44,14 @@ pub(crate) fn page_in(language: &str, title: &str, style: &str, script: &str, co
 /// The window's colours as CSS variables, light or dark as the reader's system is.
 fn colours() -> String {
     type Part = fn(&Palette) -> ecolor::Color32;
-    let named: [(&str, Part); 11] = [
+    let named: [(&str, Part); 12] = [
         ("page", |p| p.ground),
         ("panel", |p| p.panel),
         ("line", |p| p.line),
         ("text", |p| p.text),
         ("weak", |p| p.secondary),
         ("accent", |p| p.accent),
+        ("primary", |p| p.primary),
         ("before", |p| p.before),
         ("chosen", |p| p.chosen),
         ("entropy", |p| p.entropy),

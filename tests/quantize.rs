@@ -1,7 +1,7 @@
 //! `csm quantize`: what is written opens again with the numbers that MLX's quantisation gives, and the report counts what it costs.
 
 use csm_studio::checkpoint::Checkpoint;
-use csm_studio::quantize::{QuantizeSpec, measure, quantize};
+use csm_studio::quantize::{QuantizeSpec, measure, quantize, unfinished};
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -77,4 +77,31 @@ fn nothing_is_overwritten_and_nothing_half_is_left() {
     let untied = Checkpoint::open(Golden::read("untied").build().path()).unwrap();
     let error = quantize(&untied, &folder, &spec(8, 64, &[]), &|| false).unwrap_err();
     assert!(error.to_string().contains("tie_codebooks_embeddings"), "{error}");
+}
+
+/// A run that was killed leaves a folder, which the next one names; those of running programs and of other outputs are not named.
+#[test]
+fn unfinished_folders_are_named() {
+    let base = Golden::read("mini").build();
+    let out = TempDir::new().unwrap();
+    let folder = out.path().join("q8");
+    let make = |name: &str| {
+        let made = out.path().join(name);
+        std::fs::create_dir(&made).unwrap();
+        let lock = std::fs::File::create(made.join(".lock")).unwrap();
+        (made, lock)
+    };
+    let (left, _) = make(".q8.killed.part");
+    let (_, running) = make(".q8.running.part");
+    running.lock().unwrap();
+    make(".q4.other.part");
+    assert_eq!(unfinished(&folder), std::slice::from_ref(&left));
+    let seen = std::cell::Cell::new(false);
+    quantize(&Checkpoint::open(base.path()).unwrap(), &folder, &spec(8, 32, &[]), &|| {
+        seen.set(unfinished(&folder) == std::slice::from_ref(&left));
+        false
+    })
+    .unwrap();
+    assert!(seen.get(), "its own is running");
+    assert!(!folder.join(".lock").exists());
 }

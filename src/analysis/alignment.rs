@@ -69,7 +69,8 @@ impl WordTracker {
         let (first, text) = (self.prompt.text.start, self.prompt.text.len());
         let words = self.prompt.words.iter().enumerate().map(|(n, word)| {
             let own = word.positions.start - first..word.positions.end - first;
-            let start = if n == 0 && path.first().is_some_and(|at| *at < own.end) { 0.0 } else { time(own.start) };
+            // What sounds before the attention reaches the second word is the first.
+            let start = if n == 0 { 0.0 } else { time(own.start) };
             let until = self.prompt.words.get(n + 1).map_or(text, |next| next.positions.start - first);
             let end = if until >= text { length } else { time(until) };
             let frames =
@@ -247,6 +248,13 @@ mod tests {
         assert!((begins[1] - 4.0).abs() < 0.2 && (begins[2] - 11.0).abs() < 0.2, "{begins:?}");
         assert_eq!((words[0].end, words[2].end), (words[1].start, 16.0 * FRAME));
         assert!(words.iter().all(|word| word.confidence > 0.8), "{words:?}");
+    }
+
+    #[test]
+    fn a_first_word_that_is_passed_at_once_sounds_until_the_second() {
+        let positions: Vec<f64> = (2..14).map(f64::from).collect();
+        let words = tracker(&["a", "clean", "clone"], &positions, 0.9).words(FRAME).unwrap();
+        assert_eq!((words[0].start, words[0].end, words[1].start), (0.0, LEAD, LEAD));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::wav::{WavInfo, quantise_sample, wav_spec};
 use crate::error::{Error, Result};
-use crate::files::{Destination, destination, open_regular, persist, sync};
+use crate::files::{Destination, destination, name_with_room, open_regular, persist, sync};
 
 /// A WAV file being written, 16-bit mono.
 pub struct WavStream {
@@ -108,7 +108,7 @@ impl WavStream {
     /// Continues in the temporary folder: the samples so far, then `samples`.
     fn rescue(&mut self, samples: &[i16]) -> io::Result<()> {
         let stem = self.path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
-        let file = tempfile::Builder::new().prefix(&format!("{}-", shortened(&stem))).suffix(".wav").tempfile()?;
+        let file = tempfile::Builder::new().prefix(&format!("{}-", name_with_room(&stem))).suffix(".wav").tempfile()?;
         let mut part = PendingFile::new(file, self.rate)?;
         const HEADER: u64 = 44;
         let mut written = self.part.file.reopen()?;
@@ -151,7 +151,7 @@ impl WavStream {
 pub fn unfinished(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Ok(Destination::File { folder, .. }) = destination(path) else { return Vec::new() };
-    let prefix = format!("{}.", shortened(&name));
+    let prefix = format!("{}.", name_with_room(&name));
     let is_left = |found: &PathBuf| {
         let found_name = found.file_name().unwrap_or_default().to_string_lossy();
         found_name.starts_with(&prefix)
@@ -171,7 +171,7 @@ fn keep(mut file: NamedTempFile, path: &Path) -> Option<PathBuf> {
     }
     let stem = path.file_stem().map_or_else(|| "audio".into(), |n| n.to_string_lossy().into_owned());
     let mut rescued =
-        tempfile::Builder::new().prefix(&format!("{}-", shortened(&stem))).suffix(".wav").tempfile().ok()?;
+        tempfile::Builder::new().prefix(&format!("{}-", name_with_room(&stem))).suffix(".wav").tempfile().ok()?;
     file.seek(SeekFrom::Start(0)).ok()?;
     io::copy(&mut file, &mut rescued).ok()?;
     rescued.flush().ok()?;
@@ -180,7 +180,7 @@ fn keep(mut file: NamedTempFile, path: &Path) -> Option<PathBuf> {
 
 /// A temporary file whose name says what it will be.
 fn named_temporary(name: &str, folder: Option<&Path>) -> io::Result<NamedTempFile> {
-    let prefix = format!("{}.", shortened(name));
+    let prefix = format!("{}.", name_with_room(name));
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".part");
     #[cfg(unix)]
@@ -193,13 +193,6 @@ fn named_temporary(name: &str, folder: Option<&Path>) -> io::Result<NamedTempFil
             others.iter().find_map(|folder| builder.tempfile_in(folder).ok()).ok_or(e)
         }),
     }
-}
-
-/// `name` with room for a suffix, as names of files have 255 bytes at most.
-fn shortened(name: &str) -> &str {
-    const LONGEST: usize = 200;
-    let end = (0..=LONGEST.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
-    &name[..end]
 }
 
 #[cfg(test)]

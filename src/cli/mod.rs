@@ -116,7 +116,10 @@ fn prepare_process() {
     // By default MLX rounds the factors of float32 products on a GPU to 10 bits of mantissa (TF32), and *exact* is no longer exact:
     // measured on an H200, logits differ by up to 2e-2 and clips from the first frame on. MLX reads the variable once.
     // SAFETY: no other thread runs yet.
-    unsafe { std::env::set_var("MLX_ENABLE_TF32", "0") };
+    unsafe {
+        std::env::set_var("MLX_ENABLE_TF32", "0");
+        crate::machine::enlarge_command_buffers();
+    }
 }
 
 /// Asks MLX what it computes on. A machine whose GPU cannot be asked says so again when the model is loaded.

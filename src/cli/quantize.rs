@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use regex::Regex;
 
 use super::Outcome;
-use super::output::print_line;
+use super::output::{message, print_line};
 use super::run_job::cancel_on_signals;
 use crate::checkpoint::{AdapterSpec, Checkpoint, CheckpointSpec};
 use crate::error::Result;
-use crate::quantize::{Cost, QuantizeSpec, measure, quantize};
+use crate::quantize::{Cost, QuantizeSpec, measure, quantize, unfinished};
 
 /// Texts of the report.
 const TEXTS: [&str; 3] = [
@@ -53,6 +53,9 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<Outcome> {
     let checkpoint = Checkpoint::resolve(&spec)?;
     let number = |text: &str| text.parse().unwrap_or(0); // the parser lets nothing else through
     let spec = QuantizeSpec { bits: number(&args.bits), group: number(&args.group), keep: args.keep.clone() };
+    for left in unfinished(&args.output) {
+        message!("note: {} was left by an earlier run that ended early; delete it", left.display());
+    }
     let cancel = cancel_on_signals();
     let written = quantize(&checkpoint, &args.output, &spec, &|| cancel.is_cancelled())?;
     let cost = match args.no_report {

@@ -4,9 +4,9 @@ mod cost;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regex::Regex;
 use safetensors::tensor::View;
@@ -16,7 +16,7 @@ pub use self::cost::{CodebookCost, Cost, measure};
 use crate::checkpoint::{Checkpoint, TensorData, mlx_layout};
 use crate::data::Dtype;
 use crate::error::{Error, Result};
-use crate::files::{sync_folder, write_atomically};
+use crate::files::{name_with_room, open_regular, sync_folder, write_atomically};
 use crate::mlx::{QuantisedBytes, quantise};
 
 /// Bits, group sizes and matrices to quantise.
@@ -45,6 +45,9 @@ pub struct Written {
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
+/// End of the name of a folder that is being made, and the file in it that is locked meanwhile.
+const PART: &str = ".part";
+const LOCK: &str = ".lock";
 
 /// Writes `checkpoint` quantised into `folder`, which must not exist yet or be empty: weights in MLX's names, config, tokenizer, and
 /// the codec in its own folder, which mlx-audio passes over.
@@ -70,16 +73,21 @@ pub fn quantize(
     // Complete or absent, even if the program is killed: made beside its place, then moved there. A folder that is there already may be
     // another disk's, or the current one, which nothing can take the place of: its files move there, the config last.
     let there = folder.is_dir();
-    let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let parent = if there { folder } else { beside };
+    let parent = place_of_parts(folder);
     fs::create_dir_all(parent).map_err(|e| Error::write(parent, e))?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".csm-").suffix(".part");
+    let prefix = prefix_of_parts(folder);
+    builder.prefix(&prefix).suffix(PART);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // reduced by the umask
     let made = builder.tempdir_in(parent).map_err(|e| Error::write(parent, e))?;
+    let lock = made.path().join(LOCK);
+    let locked = File::create(&lock).map_err(|e| Error::write(&lock, e))?;
+    let _ = locked.try_lock(); // without locks on this disk, nobody calls the folder unfinished
     let written = write_all(checkpoint, made.path(), spec, cancelled)?;
     let place = || {
+        fs::remove_file(&lock)?;
+        drop(locked);
         if !there {
             return fs::rename(made.path(), folder);
         }
@@ -90,6 +98,30 @@ pub fn quantize(
     };
     place().and_then(|()| sync_folder(parent)).map_err(|e| Error::write(folder, e))?;
     Ok(written)
+}
+
+/// Where the folder is made that becomes `folder`: in it if it is there, else beside it.
+fn place_of_parts(folder: &Path) -> &Path {
+    let beside = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() { folder } else { beside }
+}
+
+fn prefix_of_parts(folder: &Path) -> String {
+    format!(".{}.", name_with_room(&folder.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// Folders that runs which were ended early have left for the output `folder`, which nobody needs. Sorted by name.
+pub fn unfinished(folder: &Path) -> Vec<PathBuf> {
+    let prefix = prefix_of_parts(folder);
+    let is_left = |found: &PathBuf| {
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        let ended = || open_regular(&found.join(LOCK)).map_or(true, |lock| lock.try_lock().is_ok());
+        name.starts_with(&prefix) && name.ends_with(PART) && found.is_dir() && ended()
+    };
+    let entries = fs::read_dir(place_of_parts(folder)).into_iter().flatten().flatten();
+    let mut left: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_left).collect();
+    left.sort_unstable();
+    left
 }
 
 fn write_all(

@@ -1,6 +1,6 @@
 //! The draw: what a token was drawn from, live. It follows the newest frame, the playhead or the selection.
 
-use egui::{Align, Button, ComboBox, Label, Layout, RichText, Sense, Ui, vec2};
+use egui::{Align, Button, ComboBox, Label, Layout, RichText, Sense, Ui, Vec2, vec2};
 use egui_plot::{AxisHints, Bar, BarChart, GridMark, Line, LineStyle, Plot, Points, VLine};
 
 use super::{Panel, Slot};
@@ -19,7 +19,7 @@ use crate::studio::theme::{Palette, icon};
 const ROWS: (usize, usize) = (5, 12);
 /// Height of a row of a token.
 const ROW: f32 = 22.0;
-/// Widths of the columns: label and id, probability and buttons, mass, codebooks, numbers.
+/// Widths of the columns: label and id, probability and buttons, mass and codebooks (where room is short, else), numbers.
 const LABEL: f32 = 136.0;
 /// Width of the first column if the model has no labels.
 const ID: f32 = 84.0;
@@ -27,8 +27,8 @@ const FIGURES: f32 = 134.0;
 /// Width of the bars below which other columns go, and their least width.
 const LEAST_BARS: f32 = 120.0;
 const NARROWEST_BARS: f32 = 40.0;
-const MASS: f32 = 176.0;
-const CODEBOOKS: f32 = 150.0;
+const MASS: (f32, f32) = (120.0, 176.0);
+const CODEBOOKS: (f32, f32) = (112.0, 150.0);
 const NUMBERS: f32 = 148.0;
 /// Smallest probability that a logarithmic scale shows.
 const LEAST_PROBABILITY: f64 = 1e-4;
@@ -96,13 +96,13 @@ impl Panel for DrawPanel {
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing = vec2(8.0, 0.0);
                 tokens_ui(ui, session, model, (t, k), picture, columns.bars, self.logarithmic, commands);
-                if columns.mass {
+                if let Some(width) = columns.mass {
                     ui.add_space(8.0);
-                    mass_ui(ui, &picture.draw, height);
+                    mass_ui(ui, &picture.draw, vec2(width, height));
                 }
-                if columns.codebooks {
+                if let Some(width) = columns.codebooks {
                     ui.add_space(8.0);
-                    codebooks_ui(ui, session, (t, k), height, commands);
+                    codebooks_ui(ui, session, (t, k), vec2(width, height), commands);
                 }
                 if columns.numbers {
                     ui.add_space(8.0);
@@ -120,8 +120,10 @@ fn label_width(model: &ModelInfo) -> f32 {
 /// Which columns there is room for. The bars always stay.
 struct Columns {
     bars: f32,
-    mass: bool,
-    codebooks: bool,
+    /// Width of the curve of the mass.
+    mass: Option<f32>,
+    /// Width of the entropies by codebook.
+    codebooks: Option<f32>,
     numbers: bool,
 }
 
@@ -129,6 +131,7 @@ impl Columns {
     /// `label` is the width of the column of labels.
     fn new(width: f32, label: f32) -> Self {
         let mut left = width - label - FIGURES - 24.0 - LEAST_BARS;
+        let wide = left >= CODEBOOKS.1 + MASS.1 + 32.0;
         let mut fits = |column: f32| {
             let fits = left >= column + 16.0;
             if fits {
@@ -136,7 +139,10 @@ impl Columns {
             }
             fits
         };
-        let (codebooks, mass, numbers) = (fits(CODEBOOKS), fits(MASS), fits(NUMBERS));
+        let of = |(least, most)| if wide { most } else { least };
+        let mut column = |width| fits(width).then_some(width);
+        let (codebooks, mass) = (column(of(CODEBOOKS)), column(of(MASS)));
+        let numbers = fits(NUMBERS);
         Self { bars: (LEAST_BARS + left).max(NARROWEST_BARS), mass, codebooks, numbers }
     }
 }
@@ -361,7 +367,7 @@ fn bars_ui(ui: &mut Ui, picture: &Picture, width: f32, logarithmic: bool) {
         .grid_color(palette.line)
         .x_grid_spacer(move |_| marks.iter().map(|value| GridMark { value: *value, step_size: 0.25 }).collect())
         .allow_double_click_reset(false)
-        .set_margin_fraction(egui::Vec2::ZERO)
+        .set_margin_fraction(Vec2::ZERO)
         .show_x(false)
         .show_y(false)
         .cursor_color(egui::Color32::TRANSPARENT)
@@ -392,10 +398,10 @@ fn bars_ui(ui: &mut Ui, picture: &Picture, width: f32, logarithmic: bool) {
 }
 
 /// The model's mass by rank, and where sampling cuts it.
-fn mass_ui(ui: &mut Ui, draw: &DrawDistribution, height: f32) {
+fn mass_ui(ui: &mut Ui, draw: &DrawDistribution, size: Vec2) {
     let palette = Palette::of(ui.visuals());
     ui.vertical(|ui| {
-        ui.set_width(MASS);
+        ui.set_width(size.x);
         let all = draw.cumulative.len();
         // Every rank at first, then ever fewer: the axis is logarithmic.
         let mut ranks = vec![];
@@ -406,16 +412,17 @@ fn mass_ui(ui: &mut Ui, draw: &DrawDistribution, height: f32) {
         }
         let points: Vec<[f64; 2]> =
             ranks.iter().map(|rank| [(*rank as f64).log10(), f64::from(draw.cumulative[rank - 1])]).collect();
-        let text = format!("keeps {} of {all} · {}", draw.kept, percent(draw.kept_mass));
-        ui.small(text).on_hover_text("Tokens that could be drawn, and the model's probability of all of them");
+        let text = format!("keeps {} · {}", draw.kept, percent(draw.kept_mass));
+        let tip = format!("Tokens of {all} that could be drawn, and the model's probability of all of them");
+        ui.small(text).on_hover_text(tip);
         let taken = draw.candidates.iter().find(|c| c.taken).map(|c| {
             let rank = draw.cumulative.iter().take_while(|mass| **mass < c.cumulative - 1e-6).count() + 1;
             [(rank as f64).log10(), f64::from(c.cumulative)]
         });
         let kept = (draw.kept as f64).log10();
         still_plot("mass")
-            .width(MASS)
-            .height(height - 18.0)
+            .width(size.x)
+            .height(size.y - 18.0)
             .include_y(0.0)
             .include_y(1.0)
             .include_x(0.0)
@@ -442,7 +449,7 @@ fn mass_ui(ui: &mut Ui, draw: &DrawDistribution, height: f32) {
 }
 
 /// The entropy of every codebook in this frame; a click chooses the codebook.
-fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: f32, commands: &mut Commands) {
+fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), size: Vec2, commands: &mut Commands) {
     let palette = Palette::of(ui.visuals());
     let stats = &session.inspector.current.steps[t].stats;
     let bars = stats.iter().enumerate().map(|(n, stats)| {
@@ -455,11 +462,11 @@ fn codebooks_ui(ui: &mut Ui, session: &Session, (t, k): (usize, usize), height: 
     let most = stats.iter().map(|stats| stats[Stat::Entropy]).fold(0.0, f64::max);
     let top = [2.0, 4.0, 6.0, 8.0].into_iter().find(|top| *top >= most).unwrap_or(most.ceil());
     ui.vertical(|ui| {
-        ui.set_width(CODEBOOKS);
-        ui.small("entropy by codebook, bits");
+        ui.set_width(size.x);
+        ui.small("entropy, bits").on_hover_text("Entropy of each codebook's draw in this frame");
         let plot = still_plot("codebooks")
-            .width(CODEBOOKS)
-            .height(height - 18.0)
+            .width(size.x)
+            .height(size.y - 18.0)
             .include_y(0.0)
             .include_y(top)
             .include_x(-0.6)
@@ -515,10 +522,11 @@ mod tests {
     fn the_bars_stay_and_the_other_columns_come_with_the_room() {
         let at = |width| {
             let c = Columns::new(width, LABEL);
-            (c.codebooks, c.mass, c.numbers, c.bars >= LEAST_BARS)
+            (c.codebooks.is_some(), c.mass.is_some(), c.numbers, c.bars >= LEAST_BARS)
         };
         assert_eq!(at(420.0), (false, false, false, true));
         assert_eq!(at(600.0), (true, false, false, true));
+        assert_eq!(at(680.0), (true, true, false, true));
         assert_eq!(at(800.0), (true, true, false, true));
         assert_eq!(at(1_000.0), (true, true, true, true));
     }
