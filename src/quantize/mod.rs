@@ -83,7 +83,7 @@ pub fn quantize(
     let made = builder.tempdir_in(parent).map_err(|e| Error::write(parent, e))?;
     let lock = made.path().join(LOCK);
     let locked = File::create(&lock).map_err(|e| Error::write(&lock, e))?;
-    let _ = locked.try_lock(); // without locks on this disk, nobody calls the folder unfinished
+    drop(locked.try_lock()); // without locks on this disk, nobody calls the folder unfinished
     let written = write_all(checkpoint, made.path(), spec, cancelled)?;
     let place = || {
         fs::remove_file(&lock)?;
