@@ -54,7 +54,8 @@ export async function hearAll(page) {
   for (let n = 0; n < all; n += 1) {
     await playable(page).nth(n).click();
     await page.waitForFunction((k) => document.querySelectorAll(".sounds button")[k].classList.contains("heard"), n);
-    await page.waitForTimeout(120); // to its end
+    // To its end: another sound would continue at the same moment.
+    await page.waitForFunction(() => !document.querySelector(".sounds button.playing"));
   }
 }
 export const progress = (page) => page.locator("progress").getAttribute("value").then(Number);
