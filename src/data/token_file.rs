@@ -101,7 +101,7 @@ impl TokenFile {
     /// [`Error::Read`] or [`Error::InvalidFile`] with the shape or id that was found.
     pub fn read(path: &Path, dims: &ModelDims) -> Result<Self> {
         let bytes = read_file(path, MEDIA_LIMIT)?;
-        let file = Self::from_bytes(&bytes, dims.codebooks).and_then(Self::without_padding);
+        let file = Self::from_bytes(&bytes, dims.codebooks).and_then(Self::with_frames).and_then(Self::without_padding);
         let file = file.map_err(|problem| Error::parse(path, "is not usable as tokens", problem))?;
         let checked = file
             .frames
@@ -130,7 +130,9 @@ impl TokenFile {
     /// Returns the errors of [`TokenFile::read`].
     pub fn read_own(path: &Path) -> Result<Self> {
         let bytes = read_file(path, MEDIA_LIMIT)?;
-        Self::from_json(&bytes).map_err(|problem| Error::parse(path, "is not usable as tokens", problem))
+        Self::from_json(&bytes)
+            .and_then(Self::with_frames)
+            .map_err(|problem| Error::parse(path, "is not usable as tokens", problem))
     }
 
     fn from_json(bytes: &[u8]) -> Result<Self, BoxError> {
@@ -146,10 +148,11 @@ impl TokenFile {
         {
             return Err(format!("version: expected {VERSION}, got {version}").into());
         }
-        if file.frames.is_empty() {
-            return Err("frames: expected at least one".into());
-        }
         Ok(file)
+    }
+
+    fn with_frames(self) -> Result<Self, BoxError> {
+        if self.frames.is_empty() { Err("frames: expected at least one".into()) } else { Ok(self) }
     }
 
     /// A clip of a batch is padded with end-of-speech frames: it ends before the first.
@@ -200,6 +203,7 @@ mod tests {
             ..TokenFile::default()
         };
         assert_eq!(TokenFile::from_json(file.to_json().as_bytes()).unwrap(), file);
+        assert!(TokenFile::default().with_frames().is_err(), "an array may have none");
         let bare = TokenFile::from_json(br#"{"frames": [[1, 2]]}"#).unwrap();
         assert_eq!(bare.frames, Codes::from_frames([[1, 2]]).unwrap());
     }

@@ -25,7 +25,7 @@ const LABEL: f32 = 136.0;
 const ID: f32 = 84.0;
 const FIGURES: f32 = 134.0;
 /// Width of the bars below which other columns go, and their least width.
-const LEAST_BARS: f32 = 120.0;
+const LEAST_BARS: f32 = 112.0;
 const NARROWEST_BARS: f32 = 40.0;
 const MASS: (f32, f32) = (120.0, 176.0);
 const CODEBOOKS: (f32, f32) = (112.0, 150.0);
