@@ -121,7 +121,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return File::options().write(true).open(path)?.write_all(bytes);
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".csm-").suffix(".part");
+    builder.prefix(".csm-").suffix(PART);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // reduced by the umask
     let mut file = builder.tempfile_in(&folder)?;
@@ -137,6 +137,22 @@ pub(crate) fn name_with_room(name: &str) -> &str {
     let end = (0..=LONGEST.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
     &name[..end]
 }
+
+/// What programs that ended early have left in `folder` under names that begin with `prefix` and end with ".part", as far as `is_left` says
+/// so. Sorted by name.
+pub(crate) fn leftovers(folder: &Path, prefix: &str, is_left: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let named = |found: &PathBuf| {
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(prefix) && name.ends_with(PART)
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut left: Vec<PathBuf> = entries.filter(|found| named(found) && is_left(found)).collect();
+    left.sort_unstable();
+    left
+}
+
+/// End of the name of what is not complete yet.
+pub(crate) const PART: &str = ".part";
 
 /// The name of standard output in arguments.
 pub(crate) const STANDARD_OUTPUT: &str = "-";

@@ -104,8 +104,8 @@ fn processor() -> Option<&'static str> {
 /// # Safety
 /// No other thread may run, as it changes the environment; and MLX must not have started, as it reads the values once.
 pub(crate) unsafe fn enlarge_command_buffers() {
-    let generation = processor().filter(|_| cfg!(target_os = "macos")).and_then(apple_generation);
-    if generation.is_none_or(|generation| generation >= 5) {
+    // Elsewhere the processor is not even asked for.
+    if !cfg!(target_os = "macos") || processor().and_then(apple_generation).is_none_or(|generation| generation >= 5) {
         return;
     }
     for (name, value) in [("MLX_MAX_OPS_PER_BUFFER", "1000"), ("MLX_MAX_MB_PER_BUFFER", "400")] {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Drops files on a window by the XDND protocol, as a file manager does: `drop.py WINDOW FILE…`, with DISPLAY set; needs python-xlib.
-Prints "accepted" or "refused", and exits with 1 if the window does not answer within 10 seconds."""
+Exits with 1 if the window refuses them or does not answer within 10 seconds."""
 import os, pathlib, select, sys, time
 
 from Xlib import X, Xatom, display
@@ -52,4 +52,5 @@ if not wait("XdndStatus")[1] & 1:
     send("XdndLeave")
     sys.exit("refused")
 send("XdndDrop", 0, X.CurrentTime)
-print("accepted" if wait("XdndFinished")[1] & 1 else "refused")
+if not wait("XdndFinished")[1] & 1:
+    sys.exit("refused")

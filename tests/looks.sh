@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 large=${XDG_CACHE_HOME:-$HOME/.cache}/csm-studio/peers/full
-for look in "1280x800 dark 1.0" "1280x800 light 1.0" "1920x1200 dark 1.0" "1920x1200 light 1.0" "1024x700 dark 1.5" "1024x700 light 1.5"; do
+for look in "1024x700 dark 1.5" "1024x700 light 1.5" "1280x800 dark 1.0" "1280x800 light 1.0" "1440x900 dark 1.0" "1440x900 light 1.5" \
+  "1920x1200 dark 1.5" "1920x1200 light 1.0" "2560x1440 dark 1.0" "2560x1440 light 1.5"; do
   read -r size theme scale <<<"$look"
   tests/look.sh "$size" "$theme" "$scale"
   TAG=missing tests/look.sh "$size" "$theme" "$scale" /nowhere

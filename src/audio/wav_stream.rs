@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::wav::{WavInfo, quantise_sample, wav_spec};
 use crate::error::{Error, Result};
-use crate::files::{Destination, destination, name_with_room, open_regular, persist, sync};
+use crate::files::{Destination, PART, destination, leftovers, name_with_room, open_regular, persist, sync};
 
 /// A WAV file being written, 16-bit mono.
 pub struct WavStream {
@@ -152,16 +152,7 @@ pub fn unfinished(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Ok(Destination::File { folder, .. }) = destination(path) else { return Vec::new() };
     let prefix = format!("{}.", name_with_room(&name));
-    let is_left = |found: &PathBuf| {
-        let found_name = found.file_name().unwrap_or_default().to_string_lossy();
-        found_name.starts_with(&prefix)
-            && found_name.ends_with(".part")
-            && open_regular(found).is_ok_and(|file| file.try_lock().is_ok())
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut left: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_left).collect();
-    left.sort_unstable();
-    left
+    leftovers(&folder, &prefix, |found| open_regular(found).is_ok_and(|file| file.try_lock().is_ok()))
 }
 
 /// Keeps the sound in the temporary folder.
@@ -182,7 +173,7 @@ fn keep(mut file: NamedTempFile, path: &Path) -> Option<PathBuf> {
 fn named_temporary(name: &str, folder: Option<&Path>) -> io::Result<NamedTempFile> {
     let prefix = format!("{}.", name_with_room(name));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(".part");
+    builder.prefix(&prefix).suffix(PART);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // reduced by the umask
     match folder {

@@ -16,7 +16,7 @@ pub use self::cost::{CodebookCost, Cost, measure};
 use crate::checkpoint::{Checkpoint, TensorData, mlx_layout};
 use crate::data::Dtype;
 use crate::error::{Error, Result};
-use crate::files::{name_with_room, open_regular, sync_folder, write_atomically};
+use crate::files::{PART, leftovers, name_with_room, open_regular, sync_folder, write_atomically};
 use crate::mlx::{QuantisedBytes, quantise};
 
 /// Bits, group sizes and matrices to quantise.
@@ -45,8 +45,7 @@ pub struct Written {
 
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
-/// End of the name of a folder that is being made, and the file in it that is locked meanwhile.
-const PART: &str = ".part";
+/// The file in a folder that is being made, locked meanwhile.
 const LOCK: &str = ".lock";
 
 /// Writes `checkpoint` quantised into `folder`, which must not exist yet or be empty: weights in MLX's names, config, tokenizer, and
@@ -112,16 +111,9 @@ fn prefix_of_parts(folder: &Path) -> String {
 
 /// Folders that runs which were ended early have left for the output `folder`, which nobody needs. Sorted by name.
 pub fn unfinished(folder: &Path) -> Vec<PathBuf> {
-    let prefix = prefix_of_parts(folder);
-    let is_left = |found: &PathBuf| {
-        let name = found.file_name().unwrap_or_default().to_string_lossy();
-        let ended = || open_regular(&found.join(LOCK)).map_or(true, |lock| lock.try_lock().is_ok());
-        name.starts_with(&prefix) && name.ends_with(PART) && found.is_dir() && ended()
-    };
-    let entries = fs::read_dir(place_of_parts(folder)).into_iter().flatten().flatten();
-    let mut left: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_left).collect();
-    left.sort_unstable();
-    left
+    leftovers(place_of_parts(folder), &prefix_of_parts(folder), |found| {
+        found.is_dir() && open_regular(&found.join(LOCK)).map_or(true, |lock| lock.try_lock().is_ok())
+    })
 }
 
 fn write_all(

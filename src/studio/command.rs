@@ -307,14 +307,26 @@ impl NamedCommand {
     /// Whether its key works while a text is being edited.
     pub fn works_in_text(&self) -> bool {
         // Ctrl or Cmd with an arrow moves the caret.
-        let works = |key| matches!(key, Key::F1 | Key::F2);
-        self.key.is_some_and(|k| (k.modifiers.command && !is_arrow(k.logical_key)) || works(k.logical_key))
+        self.key.is_some_and(|k| (k.modifiers.command && !is_arrow(k.logical_key)) || is_function_key(k.logical_key))
     }
+}
+
+/// Whether it is F1, F2 and so on.
+pub(super) fn is_function_key(key: Key) -> bool {
+    key.name().strip_prefix('F').is_some_and(|number| number.parse::<u8>().is_ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn function_keys_are_not_letters() {
+        assert_eq!(
+            [Key::F1, Key::F6, Key::F35, Key::F, Key::Num1].map(is_function_key),
+            [true, true, true, false, false]
+        );
+    }
 
     #[test]
     fn titles_and_keys_are_used_once_and_those_with_shift_come_first() {

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use egui::{Context, Event, Key, RawInput};
 
+use super::command::is_function_key;
+
 /// Gives egui the events of a frame in parts, where their order matters. egui handles all events of a frame at once: what was typed
 /// before or after a key that moves the focus would go to a field that does not have it any more or does not have it yet. So such a key
 /// comes in a frame without text, and nothing comes in the frame after it, in which panels move the focus.
@@ -54,8 +56,8 @@ impl egui::Plugin for InputOrder {
 /// Whether it is a key that may move the focus, itself or by the command that it runs.
 fn may_move_focus(event: &Event) -> bool {
     let Event::Key { key, pressed: true, modifiers, .. } = event else { return false };
-    let named = [Key::Tab, Key::Enter, Key::Escape, Key::F1, Key::F2, Key::F6];
-    modifiers.command || modifiers.ctrl || named.contains(key)
+    let moves = matches!(key, Key::Tab | Key::Enter | Key::Escape) || is_function_key(*key);
+    moves || modifiers.command || modifiers.ctrl
 }
 
 /// Whether it changes a text or presses something.

@@ -211,6 +211,7 @@ fn a_listening_test_is_planned_in_a_form() {
     window.run_steps(5);
     assert!(window.query_by_label_contains("8 trials for each listener").is_some());
     assert!(window.query_by_label_contains("Power with 12 listeners and 1 item: ").is_some());
+    assert!(window.query_by_label_contains(" % for a split of 60/40, ").is_some());
     let file = folder.path().join("planned.json");
     window.state_mut().session.run(TestBenchCommand::Make { request, to: file });
     wait(&mut window, "the test", |s| s.session.test_bench.form().is_some_and(|form| form.made.is_some()));

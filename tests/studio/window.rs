@@ -427,12 +427,16 @@ fn tokens_are_selected_by_keys() {
 fn a_key_moves_between_panels() {
     let folder = TempDir::new().unwrap();
     let (mut window, _) = with_a_take(folder.path(), "Good morning.");
+    window.get_by_label("Text of turn 1").focus();
+    window.run_steps(2);
     let mut seen = Vec::new();
+    let text = window.ctx.memory(|memory| memory.focused()).unwrap();
     for _ in 0..7 {
         window.key_press(egui::Key::F6);
         window.run_steps(3);
         seen.push(window.ctx.memory(|memory| memory.focused()).unwrap());
     }
+    assert_ne!(seen[0], text, "it leaves a text too");
     assert_eq!(seen[6], seen[0], "after the last comes the first");
     let different: std::collections::HashSet<_> = seen[..6].iter().collect();
     assert_eq!(different.len(), 6);

@@ -72,6 +72,7 @@ impl Panel for Compare {
         // Takes of one text are labelled by their settings.
         let has_settings = |pinned: &PinnedClip| pinned.clip.origin.sampling.is_some();
         let same_text = pins.len() > 1 && pins.iter().all(|pinned| pinned.name == pins[0].name && has_settings(pinned));
+        let gains = comparison.pins.gains();
         let verdict = |n: usize| comparison.differences.value().rows.get(n).map_or("", String::as_str);
         ScrollArea::both().id_salt("compare").auto_shrink(false).show(ui, |ui| {
             if ui.available_width() >= ONE_LINE {
@@ -80,7 +81,7 @@ impl Panel for Compare {
                         name_ui(ui, session, n, pinned, same_text, commands);
                         verdict_ui(ui, verdict(n));
                         buttons_ui(ui, n, pinned, commands);
-                        sound_ui(ui, session, n, pinned, same_text);
+                        sound_ui(ui, pinned, gains[n], same_text);
                         ui.end_row();
                     }
                 });
@@ -92,7 +93,7 @@ impl Panel for Compare {
                     });
                     ui.indent(n, |ui| {
                         verdict_ui(ui, verdict(n));
-                        sound_ui(ui, session, n, pinned, same_text);
+                        sound_ui(ui, pinned, gains[n], same_text);
                     });
                 }
             }
@@ -136,14 +137,14 @@ fn buttons_ui(ui: &mut Ui, n: usize, pinned: &PinnedClip, commands: &mut Command
 }
 
 /// Length and loudness of a pinned clip, after its settings if the clip is not named by them.
-fn sound_ui(ui: &mut Ui, session: &Session, n: usize, pinned: &PinnedClip, same_text: bool) {
+fn sound_ui(ui: &mut Ui, pinned: &PinnedClip, gain: f32, same_text: bool) {
     let origin = &pinned.clip.origin;
     let settings = origin.sampling.map_or(String::new(), |s| s.summary());
     let made_with = Some(origin.describe_sampling()).filter(|text| !same_text && !text.is_empty());
     let loudness = pinned.loudness.integrated.map_or("–".into(), |lufs| format!("{lufs:.1} LUFS"));
     let sound = format!("{:.2} s · {loudness}", pinned.clip.seconds());
     let known: Vec<String> = made_with.into_iter().chain([sound]).collect();
-    let gain = format!("Played with a gain of {:+.1} dB", decibels(session.comparison.pins.gains()[n]));
+    let gain = format!("Played with a gain of {:+.1} dB", decibels(gain));
     let more: Vec<String> = [settings, gain].into_iter().filter(|line| !line.is_empty()).collect();
     ui.small(known.join(" · ")).on_hover_text(more.join("\n"));
 }

@@ -260,12 +260,15 @@ fn tokens_ui(
 ) {
     let palette = Palette::of(ui.visuals());
     let (draw, label) = (&picture.draw, label_width(model));
+    let word = session.inspector.current.word_at(model.dims.seconds(t));
+    let word = word.map_or(String::new(), |word| format!(", in “{}”", word.word));
+    let describe = |id: u32| format!("{}{word}", model.describe_token(k, id));
     ui.vertical(|ui| {
         for c in &draw.candidates {
             ui.allocate_ui_with_layout(vec2(label, ROW), Layout::right_to_left(Align::Center), |ui| {
                 ui.set_min_size(vec2(label, ROW));
                 let colour = if c.taken { palette.chosen } else { palette.tertiary };
-                ui.label(RichText::new(c.id.to_string()).monospace().color(colour));
+                ui.label(RichText::new(c.id.to_string()).monospace().color(colour)).on_hover_text(describe(c.id));
                 if model.labels.is_none() {
                     return;
                 }
@@ -273,7 +276,7 @@ fn tokens_ui(
                     let label = model.label(k, c.id);
                     let text = RichText::new(if label.is_empty() { "–" } else { label });
                     let text = if c.taken { text.color(palette.chosen) } else { text };
-                    ui.add(Label::new(text).truncate()).on_hover_text(model.describe_token(k, c.id));
+                    ui.add(Label::new(text).truncate()).on_hover_text(describe(c.id));
                 });
             });
         }
