@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use mlx_rs::error::Exception;
 use mlx_rs::ops::{broadcast_to, concatenate, stack};
+use mlx_rs::transforms::async_eval;
 use mlx_rs::{Array, Stream, with_stream};
 
 use super::cpu::HostNetwork;
 use super::device::stream_for;
 use super::evaluate;
-use super::network::{Embeddings, GraphNetwork, Network};
+use super::network::{Embeddings, GraphNetwork, Network, ReadAttention};
 use super::nn::{Result as MlxResult, id_array};
 use super::sampling::{DrawNoise, native_key, penalise, sample_tokens};
 use super::weights::mlx_dtype;
 use crate::checkpoint::Checkpoint;
-use crate::data::{AttentionHead, Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt};
+use crate::data::{AttentionHead, Codes, Dtype, Logits, ModelDims, NoiseSource, Position, Prompt, Sampling};
 use crate::engine::{Engine, FrameOutput, FrameProfile, FrameRequest, FrameStage, check_finite, check_heads};
 use crate::error::Result;
 use crate::machine;
@@ -34,6 +35,10 @@ pub struct MlxCsm {
     stream: Stream,
     /// Input that the backbone has not seen yet, (B, T, d).
     next_input: Option<Array>,
+    /// Whether the next frame is submitted before the tokens of this one are read, so that the device does not wait for its graph.
+    looks_ahead: bool,
+    /// The frame that was submitted before it was asked for.
+    ahead: Option<Ahead>,
     /// Noise streams of the sequences whose mode uses PyTorch's noise.
     noise: Vec<NoisePrefetcher>,
 }
@@ -49,7 +54,7 @@ impl MlxCsm {
             && !machine::graph_wanted()
             && let Some((network, embeddings)) = with_stream(&stream_for(precision), || HostNetwork::load(checkpoint))?
         {
-            return Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)));
+            return Ok(Self::new(checkpoint, precision, embeddings, Box::new(network), false));
         }
         Self::load_graph(checkpoint, precision)
     }
@@ -61,10 +66,18 @@ impl MlxCsm {
     pub fn load_graph(checkpoint: &Checkpoint, precision: Dtype) -> Result<Self> {
         let load = || GraphNetwork::load(checkpoint, precision);
         let (network, embeddings) = with_stream(&stream_for(precision), load)?;
-        Ok(Self::new(checkpoint, precision, embeddings, Box::new(network)))
+        // The processor would compute the frame on the cores that build its graph: no gain (assets/docs/speed.md).
+        let looks_ahead = *machine::device_for(precision) != machine::Device::Cpu;
+        Ok(Self::new(checkpoint, precision, embeddings, Box::new(network), looks_ahead))
     }
 
-    fn new(checkpoint: &Checkpoint, precision: Dtype, embeddings: Embeddings, network: Box<dyn Network>) -> Self {
+    fn new(
+        checkpoint: &Checkpoint,
+        precision: Dtype,
+        embeddings: Embeddings,
+        network: Box<dyn Network>,
+        looks_ahead: bool,
+    ) -> Self {
         Self {
             stream: stream_for(precision),
             dims: checkpoint.dims(),
@@ -74,6 +87,8 @@ impl MlxCsm {
             embeddings,
             network,
             next_input: None,
+            looks_ahead,
+            ahead: None,
             noise: Vec::new(),
         }
     }
@@ -143,45 +158,73 @@ impl MlxCsm {
         Ok(graph)
     }
 
-    /// Computes a frame and prepares the next one's input.
-    fn compute(&mut self, graph: FrameGraph, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
+    /// Submits a frame and prepares the next one's input, which depends on nothing that has to be read.
+    fn submit(&mut self, graph: FrameGraph) -> MlxResult<SubmittedFrame> {
         let FrameGraph { tokens, logits, unguarded } = graph;
         let codes = stack(&tokens, 1)?; // (B, K)
         let unguarded = (!unguarded.is_empty()).then(|| stack(&unguarded, 1)).transpose()?;
-        let logits = stack(&logits, 1)?; // (B, K, V)
-        let total = logits.sum(None)?; // not finite if one of them is not
-        let observe = requests.iter().any(|request| request.observe);
-        let wanted = [Some(&codes), Some(&total), unguarded.as_ref(), observe.then_some(&logits)];
-        evaluate(wanted.into_iter().flatten().chain(&self.network.arrays()))?;
-        let (k, v) = (self.dims.codebooks, self.dims.vocab);
-        if !total.as_slice::<f32>()[0].is_finite() {
-            evaluate([&logits])?;
-            for (row, request) in logits.as_slice::<f32>().chunks_exact(k * v).zip(requests) {
-                check_finite(row, v, request.frame, 0)?;
-            }
-        }
+        // The arrays of the network are not kept: a cache that is referred to elsewhere is copied when a position is added.
+        async_eval(logits.iter().chain([&codes]).chain(&unguarded).chain(&self.network.arrays()))?;
         self.next_input = Some(self.embed_codes(&codes)?.expand_dims_axes(&[1])?); // (B, 1, d)
+        Ok(SubmittedFrame { codes, logits, unguarded, attention: self.network.attention() })
+    }
+
+    /// Waits for a frame.
+    fn read(&self, frame: &SubmittedFrame, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
+        evaluate(frame.logits.iter().chain([&frame.codes]).chain(&frame.unguarded))?;
+        let (k, v) = (self.dims.codebooks, self.dims.vocab);
         let mut outputs = Vec::new();
-        for (row, (codes, request)) in codes.as_slice::<u32>().chunks_exact(k).zip(requests).enumerate() {
-            let of_row = row * k..(row + 1) * k;
-            let unguarded = unguarded.as_ref().map(|all| &all.as_slice::<u32>()[of_row.clone()]);
-            let guarded = unguarded.map(|u| u.iter().zip(codes).map(|(a, b)| a != b).collect());
-            let own_logits = || logits.as_slice::<f32>()[of_row.start * v..of_row.end * v].to_vec();
+        for (row, request) in requests.iter().enumerate() {
+            let logits = || frame.logits.iter().map(|logits| &logits.as_slice::<f32>()[row * v..(row + 1) * v]);
+            for (codebook, logits) in logits().enumerate() {
+                check_finite(logits, v, request.frame, codebook)?;
+            }
+            let of_row = |all: &Array| all.as_slice::<u32>()[row * k..(row + 1) * k].to_vec();
+            let codes = of_row(&frame.codes);
+            let unguarded = frame.unguarded.as_ref().map(of_row);
+            let guarded = unguarded.map(|u| u.iter().zip(&codes).map(|(a, b)| a != b).collect());
             outputs.push(FrameOutput {
-                codes: codes.to_vec(),
-                logits: request.observe.then(|| Logits::new(v, own_logits())),
+                codes,
+                logits: request.observe.then(|| Logits::new(v, logits().flatten().copied().collect())),
                 guarded: guarded.unwrap_or_default(),
-                attention: self.network.attention(row),
+                attention: (frame.attention)(row),
             });
         }
         Ok(outputs)
     }
 
+    /// Submits the frame after those of `requests`, if it will probably be asked for with the same settings and depends on nothing
+    /// but the frame before. Not after the first frame, whose sound is waited for.
+    fn look_ahead(&mut self, requests: &[FrameRequest<'_>]) -> MlxResult<()> {
+        let depends_on_more = |r: &FrameRequest<'_>| r.sampling.penalises_repetition() || !r.forced.is_empty();
+        if !self.looks_ahead || requests.iter().any(|r| r.frame == 0 || depends_on_more(r)) {
+            return Ok(());
+        }
+        let Some(input) = self.next_input.clone() else { return Ok(()) };
+        let expected: Vec<_> = requests.iter().map(|request| (request.frame + 1, *request.sampling)).collect();
+        let next: Vec<_> = requests.iter().map(|r| FrameRequest { frame: r.frame + 1, recent: &[], ..*r }).collect();
+        let graph = self.frame_graph(&next, &mut |_, _| Ok(()))?;
+        let frame = self.submit(graph)?;
+        self.ahead = Some(Ahead { frame, expected, input });
+        Ok(())
+    }
+
+    /// Takes back the frame that was submitted before it was asked for. What is computed of it is dropped.
+    fn drop_ahead(&mut self) -> MlxResult<()> {
+        if let Some(ahead) = self.ahead.take() {
+            self.network.rewind()?;
+            self.next_input = Some(ahead.input);
+        }
+        Ok(())
+    }
+
     /// Times of the stages of the frame after `request`'s.
     fn profile_frame(&mut self, request: &FrameRequest<'_>) -> Result<FrameProfile> {
+        self.drop_ahead()?;
         let graph = self.frame_graph(&[*request], &mut |_, _| Ok(()))?;
         let operations = super::cpu::count_operations(graph.tokens.iter().chain(&graph.logits));
-        self.compute(graph, &[*request])?;
+        let frame = self.submit(graph)?;
+        self.read(&frame, &[*request])?;
         let request = FrameRequest { frame: request.frame + 1, ..*request };
         let mut profile = FrameProfile { operations, ..FrameProfile::default() };
         let mut started = Instant::now();
@@ -191,7 +234,8 @@ impl MlxCsm {
             started = Instant::now();
             Ok(())
         })?;
-        self.compute(graph, &[request])?;
+        let frame = self.submit(graph)?;
+        self.read(&frame, &[request])?;
         Ok(profile)
     }
 
@@ -209,8 +253,7 @@ impl MlxCsm {
             let graph = self.frame_graph(&[FrameRequest { frame, ..*request }], &mut |_, _| Ok(()))?;
             let codes = stack(&graph.tokens, 1)?;
             self.next_input = Some(self.embed_codes(&codes)?.expand_dims_axes(&[1])?);
-            let total = stack(&graph.logits, 1)?.sum(None)?;
-            counts.push(super::cpu::count_operations(self.next_input.iter().chain([&total])));
+            counts.push(super::cpu::count_operations(self.next_input.iter().chain(&graph.logits)));
         }
         Ok(counts[1] - counts[0])
     }
@@ -259,6 +302,30 @@ impl FrameNoise {
                 Ok(DrawNoise::Exponential(Array::from_slice(&values, &[rows.len() as i32, vocab])))
             }
         }
+    }
+}
+
+/// A frame of each sequence that is being computed.
+struct SubmittedFrame {
+    codes: Array,             // (B, K)
+    logits: Vec<Array>,       // K times (B, V) float32
+    unguarded: Option<Array>, // (B, K) where the guard is on: the tokens without it
+    attention: ReadAttention,
+}
+
+/// A frame that was submitted before it was asked for.
+struct Ahead {
+    frame: SubmittedFrame,
+    /// Number of the frame and settings of each sequence.
+    expected: Vec<(usize, Sampling)>,
+    /// What the backbone had not seen before it.
+    input: Array,
+}
+
+impl Ahead {
+    fn is_for(&self, requests: &[FrameRequest<'_>]) -> bool {
+        let asked = requests.iter().map(|request| (request.frame, *request.sampling));
+        self.expected.iter().copied().eq(asked) && requests.iter().all(|request| request.forced.is_empty())
     }
 }
 
@@ -312,12 +379,14 @@ impl FrameGraph {
 impl Engine for MlxCsm {
     fn record_attention(&mut self, heads: &[AttentionHead]) -> Result<()> {
         check_heads(heads, self.backbone_heads.0, self.backbone_heads.1)?;
+        self.drop_ahead()?;
         self.network.record_attention(heads);
         Ok(())
     }
 
     fn prefill(&mut self, prompt: &Prompt, history: &Codes) -> Result<()> {
         prompt.check_ids(self.text_vocab, &self.dims)?;
+        self.ahead = None;
         self.network.reset();
         self.noise.clear();
         let mut positions = prompt.positions.clone();
@@ -328,8 +397,16 @@ impl Engine for MlxCsm {
 
     fn next_frames(&mut self, requests: &[FrameRequest<'_>]) -> Result<Vec<FrameOutput>> {
         self.on_stream(|csm| {
-            let graph = csm.frame_graph(requests, &mut |_, _| Ok(()))?;
-            csm.compute(graph, requests)
+            let frame = match csm.ahead.take_if(|ahead| ahead.is_for(requests)) {
+                Some(ahead) => ahead.frame,
+                None => {
+                    csm.drop_ahead()?;
+                    let graph = csm.frame_graph(requests, &mut |_, _| Ok(()))?;
+                    csm.submit(graph)?
+                }
+            };
+            csm.look_ahead(requests)?;
+            csm.read(&frame, requests)
         })
     }
 
@@ -338,6 +415,7 @@ impl Engine for MlxCsm {
     }
 
     fn select(&mut self, sequences: &[usize]) -> Result<()> {
+        self.drop_ahead()?;
         if let Some(input) = self.next_input.take() {
             self.on_stream(|csm| {
                 let rows = id_array(sequences.iter().map(|row| *row as u32));
@@ -346,5 +424,53 @@ impl Engine for MlxCsm {
             })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{ClipSpec, Mode};
+
+    /// Two sequences for some frames, then one, with a change of settings and forced tokens on the way: the tokens of each frame, and whether it had been
+    /// submitted before it was asked for.
+    fn generate(csm: &mut MlxCsm, checkpoint: &Checkpoint) -> (Vec<Vec<u32>>, Vec<bool>) {
+        let sampling = checkpoint.suggested_sampling(Mode::Native, 7);
+        let mut warmer = sampling;
+        warmer.depth.temperature = 1.1;
+        let prompt = checkpoint.prompt(&ClipSpec::new("Two of us were there.", 0, sampling)).unwrap();
+        csm.record_attention(&[]).unwrap();
+        csm.prefill(&prompt, &Codes::default()).unwrap();
+        let (mut codes, mut was_ahead) = (Vec::new(), Vec::new());
+        for frame in 0..12 {
+            if frame == 8 {
+                csm.select(&[1]).unwrap();
+            }
+            let seeds = if frame < 8 { vec![7, 8] } else { vec![8] };
+            let settings = if (4..7).contains(&frame) { warmer } else { sampling };
+            let settings: Vec<_> = seeds.into_iter().map(|seed| Sampling { seed, ..settings }).collect();
+            let forced = if frame == 10 { vec![Some(5); checkpoint.dims().codebooks] } else { Vec::new() };
+            let request = |sampling| FrameRequest { frame, sampling, forced: &forced, recent: &[], observe: true };
+            let requests: Vec<_> = settings.iter().map(request).collect();
+            was_ahead.push(csm.ahead.as_ref().is_some_and(|ahead| ahead.is_for(&requests)));
+            codes.extend(csm.next_frames(&requests).unwrap().into_iter().map(|output| output.codes));
+        }
+        (codes, was_ahead)
+    }
+
+    #[test]
+    fn frames_submitted_ahead_are_those_that_would_be_made_and_are_dropped_where_another_is_asked_for() {
+        let checkpoint = Checkpoint::demo().unwrap();
+        let mut csm = MlxCsm::load_graph(&checkpoint, Dtype::Float32).unwrap();
+        csm.looks_ahead = true;
+        let (codes, was_ahead) = generate(&mut csm, &checkpoint);
+        // Frames 0 and 1 follow no look ahead; settings change at 4 and 7, the number of sequences at 8, and 10 and 11 are forced
+        // or follow such a frame.
+        let expected = [false, false, true, true, false, true, true, false, false, true, false, false];
+        assert_eq!(was_ahead, expected);
+        csm.looks_ahead = false;
+        let (plain, was_ahead) = generate(&mut csm, &checkpoint);
+        assert!(was_ahead.iter().all(|ahead| !ahead));
+        assert_eq!(codes, plain);
     }
 }

@@ -29,11 +29,19 @@ pub(super) trait Network {
     fn depth_step(&mut self, codebook: usize, input: &Array) -> Result<Array>;
     /// Records the attention of these heads of the backbone from now on.
     fn record_attention(&mut self, heads: &[AttentionHead]);
-    /// The recorded attention of the last position of sequence `row`, once the frame is evaluated: weights of all positions, by head.
-    fn attention(&self, row: usize) -> Vec<Vec<f32>>;
+    /// Reads the attention that the last call of [`Network::backbone`] recorded, once the frame is evaluated.
+    fn attention(&self) -> ReadAttention;
     /// Arrays to evaluate with a frame, besides those that its tokens depend on.
     fn arrays(&self) -> Vec<Array>;
+    /// Takes the last position back, as if [`Network::backbone`] had not seen it.
+    ///
+    /// # Errors
+    /// A network whose steps cannot be taken back.
+    fn rewind(&mut self) -> Result<()>;
 }
+
+/// For the number of a sequence, its weights of all positions so far, by head.
+pub(super) type ReadAttention = Box<dyn Fn(usize) -> Vec<Vec<f32>>>;
 
 /// The tables of embeddings.
 pub(super) struct Embeddings {
@@ -125,16 +133,24 @@ impl Network for GraphNetwork {
         self.recorded = heads.to_vec();
     }
 
-    fn attention(&self, row: usize) -> Vec<Vec<f32>> {
-        let of_row = |weights: &Array| {
-            let (rows, positions) = (weights.dim(0) as usize, weights.dim(1) as usize);
-            let row = row.min(rows - 1); // the prompt is one sequence for all
-            weights.as_slice::<f32>()[row * positions..(row + 1) * positions].to_vec()
-        };
-        self.attention.iter().map(of_row).collect()
+    fn attention(&self) -> ReadAttention {
+        let attention = self.attention.clone();
+        Box::new(move |row| {
+            let of_row = |weights: &Array| {
+                let (rows, positions) = (weights.dim(0) as usize, weights.dim(1) as usize);
+                let row = row.min(rows - 1); // the prompt is one sequence for all
+                weights.as_slice::<f32>()[row * positions..(row + 1) * positions].to_vec()
+            };
+            attention.iter().map(of_row).collect()
+        })
     }
 
     fn arrays(&self) -> Vec<Array> {
         self.caches.iter().flat_map(KvCache::arrays).chain(&self.attention).cloned().collect()
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.caches.iter_mut().for_each(KvCache::rewind);
+        Ok(())
     }
 }

@@ -272,6 +272,11 @@ impl KvCache {
         self.length = 0;
     }
 
+    /// Forgets the last position.
+    pub(super) fn rewind(&mut self) {
+        self.length -= 1;
+    }
+
     /// The buffers, for evaluation.
     pub(super) fn arrays(&self) -> impl Iterator<Item = &Array> {
         self.buffers.iter().flat_map(|(k, v)| [k, v])

@@ -10,13 +10,14 @@ mod source;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mlx_rs::Array;
+use mlx_rs::error::Exception;
 
 use self::llama::{Buffers, KvCache, Llama, Recorder, multiply_all};
 use self::matrix::Matrix;
 pub(super) use self::op::{count_operations, host_op, take_panic};
 use self::source::{DenseNumbers, HostSource, HostTensor};
 use super::evaluate;
-use super::network::{Embeddings, Network};
+use super::network::{Embeddings, Network, ReadAttention};
 use super::nn::{Embedding, Result as MlxResult};
 use crate::checkpoint::Checkpoint;
 use crate::checkpoint::weights::CsmWeights;
@@ -205,16 +206,23 @@ impl Network for HostNetwork {
         self.backbone.with(|_, sequences| sequences.recorder.heads = heads.to_vec());
     }
 
-    fn attention(&self, row: usize) -> Vec<Vec<f32>> {
-        self.backbone.with(|_, sequences| {
-            let weights = &sequences.recorder.weights;
-            // The prompt is one sequence for all.
-            weights.get(row).or_else(|| weights.first()).cloned().unwrap_or_default()
+    fn attention(&self) -> ReadAttention {
+        let backbone = self.backbone.clone();
+        Box::new(move |row| {
+            backbone.with(|_, sequences| {
+                let weights = &sequences.recorder.weights;
+                // The prompt is one sequence for all.
+                weights.get(row).or_else(|| weights.first()).cloned().unwrap_or_default()
+            })
         })
     }
 
     fn arrays(&self) -> Vec<Array> {
         Vec::new()
+    }
+
+    fn rewind(&mut self) -> MlxResult<()> {
+        Err(Exception::custom("a step on the processor cannot be taken back"))
     }
 }
 
