@@ -139,7 +139,7 @@ def labels() -> list[list[str]]:
     out = [[""] * CODEBOOK_SIZE for _ in range(CODEBOOKS)]
     for k, u in enumerate(["pause", *UNITS[1:]]):
         for count in range(MOST + 1):
-            out[0][1 + count * len(UNITS) + k] = f"{count} begin, then {u}"
+            out[0][1 + count * len(UNITS) + k] = f"{count} sound{'s' * (count != 1)}, next {u}"
         for step in range(STEPS):
             for book in (1, 2, 3):
                 out[book][1 + step * len(UNITS) + k] = f"{u} at {8 * step} ms"

@@ -11,5 +11,6 @@ pub mod player;
 pub mod recording;
 pub mod resample;
 mod riff;
+mod sink;
 pub mod wav;
 pub mod wav_stream;

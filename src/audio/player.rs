@@ -1,61 +1,22 @@
 //! The player: a clip, finished or still being made, on an output device. The device's stream holds nothing that matters, so
 //! that a lost device loses no position.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::buffering::Buffering;
-use super::device;
 use super::playback::{ClipSender, PlaybackControl, Renderer, SHORTEST_REGION, SharedAudio};
 use super::resample::{StreamResampler, resample};
+pub use super::sink::Sink;
+use super::sink::{
+    ActiveSink, DeviceFailure, NULL_SINK_PERIOD, OpenedSink, STALLED, Watchdog, null_sink, open_device, opener_died,
+};
 use crate::error::{Error, Result};
 
-/// How often a null sink asks for samples.
-const NULL_SINK_PERIOD: Duration = Duration::from_millis(10);
-/// How long a device may ask for nothing before it counts as gone.
-const STALLED: Duration = Duration::from_secs(5);
 /// Time for the last samples to leave the device's own buffer.
 const DRAIN: Duration = Duration::from_millis(200);
-
-/// Where the sound goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sink {
-    /// An output device by name, or the default one.
-    Device(Option<String>),
-    /// Nowhere, at the pace of a device: for tests and for machines without sound.
-    Null {
-        /// Sample rate in samples per second.
-        rate: usize,
-    },
-}
-
-/// The stream that asks for samples; dropping it ends the stream.
-enum ActiveSink {
-    /// Its thread ends the stream once this is dropped.
-    Device {
-        _keep: Sender<()>,
-    },
-    Null {
-        stop: Arc<AtomicBool>,
-    },
-}
-
-impl Drop for ActiveSink {
-    fn drop(&mut self) {
-        if let Self::Null { stop } = self {
-            stop.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// A sink that asks for samples.
-struct OpenedSink {
-    rate: usize,
-    active: ActiveSink,
-    sender: ClipSender,
-}
 
 /// A device that is being opened.
 struct Opening {
@@ -104,54 +65,6 @@ pub struct Player {
     watchdog: Watchdog,
 }
 
-/// Notices a device that no longer asks for samples and says nothing.
-struct Watchdog {
-    /// Requests so far, and when the last one was noticed.
-    calls: usize,
-    since: Instant,
-}
-
-impl Default for Watchdog {
-    fn default() -> Self {
-        Self { calls: 0, since: Instant::now() }
-    }
-}
-
-impl Watchdog {
-    fn is_stalled(&mut self, calls: usize, now: Instant) -> bool {
-        if calls != self.calls {
-            *self = Self { calls, since: now };
-        }
-        now.saturating_duration_since(self.since) > STALLED
-    }
-}
-
-/// The error of a device that was removed.
-#[derive(Default)]
-struct DeviceFailure {
-    reason: Mutex<Option<String>>,
-    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
-}
-
-impl DeviceFailure {
-    fn report(&self, reason: String) {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        self.wake.get().into_iter().for_each(|wake| wake());
-    }
-
-    fn take(&self) -> Option<String> {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn is_reported(&self) -> bool {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-}
-
 impl Player {
     /// Opens no device yet: that happens when something is played.
     pub fn new(sink: Sink) -> Self {
@@ -185,7 +98,7 @@ impl Player {
 
     /// Calls `wake` when there is news of the device, so that [`Player::poll_device`] is asked soon.
     pub fn on_device_news(&self, wake: impl Fn() + Send + Sync + 'static) {
-        self.failed.wake.set(Box::new(wake)).ok(); // once is enough
+        self.failed.on_news(wake);
     }
 
     /// Loads a finished clip, stopped at its start.
@@ -533,70 +446,6 @@ impl Player {
     }
 }
 
-fn opener_died() -> Error {
-    Error::unavailable("the sound device cannot be opened", "choose another output device; the log has the details")
-}
-
-/// Opens a device on its own thread, which keeps the stream until what it answers is dropped: it may take long, and on some systems
-/// a stream belongs to its thread.
-fn open_device(
-    name: Option<String>,
-    transport: Arc<PlaybackControl>,
-    failed: Arc<DeviceFailure>,
-) -> Result<Receiver<Result<OpenedSink>>> {
-    let (answer, result) = channel();
-    let run = move || {
-        let mut sender = None;
-        let make_callback = |rate| {
-            let (mut renderer, ends) = Renderer::new(transport, rate);
-            sender = Some(ends);
-            move |out: &mut [f32]| renderer.render(out)
-        };
-        let news = failed.clone();
-        let stream = device::open(name.as_deref(), make_callback, move |reason| failed.report(reason));
-        let (keep, kept) = channel::<()>();
-        let (opened, stream) = match (stream, sender) {
-            (Ok(stream), Some(sender)) => {
-                let active = ActiveSink::Device { _keep: keep };
-                (Ok(OpenedSink { rate: stream.rate, active, sender }), Some(stream))
-            }
-            (Ok(_), None) => (Err(opener_died()), None),
-            (Err(e), _) => (Err(e), None),
-        };
-        if answer.send(opened).is_ok() {
-            news.wake();
-            if stream.is_some() {
-                kept.recv().ok(); // ends when the other end is dropped, and the stream with it
-            }
-        }
-    };
-    std::thread::Builder::new().name("csm-sound".into()).spawn(run).map_err(|e| Error::Unavailable {
-        what: "no thread for the sound device".into(),
-        hint: "close other programs and try again".into(),
-        source: Some(e.into()),
-    })?;
-    Ok(result)
-}
-
-/// A thread that asks for samples as a device does.
-fn null_sink(mut renderer: Renderer, rate: usize) -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = stop.clone();
-    let run = move || {
-        let mut block = vec![0.0; (rate as f64 * NULL_SINK_PERIOD.as_secs_f64()) as usize];
-        while !stopped.load(Ordering::Relaxed) {
-            renderer.render(&mut block);
-            std::thread::sleep(NULL_SINK_PERIOD);
-        }
-    };
-    std::thread::Builder::new().name("csm-null-sink".into()).spawn(run).map_err(|e| Error::Unavailable {
-        what: "no thread for the null sink".into(),
-        hint: "close other programs and try again".into(),
-        source: Some(e.into()),
-    })?;
-    Ok(stop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -669,17 +518,6 @@ mod tests {
         player.set_region(Some((3.0, 9.0)), false);
         let (from, to) = player.region().unwrap();
         assert!(from < to && to <= 2.0, "within the clip: {from}, {to}");
-    }
-
-    #[test]
-    fn a_device_that_asks_for_nothing_for_five_seconds_is_stalled() {
-        let mut watchdog = Watchdog::default();
-        let begin = watchdog.since;
-        let after = |seconds| begin + Duration::from_secs(seconds);
-        assert!(!watchdog.is_stalled(3, after(4)));
-        assert!(!watchdog.is_stalled(3, after(9)), "it has asked 5 s ago");
-        assert!(!watchdog.is_stalled(4, after(60)), "it has just asked");
-        assert!(watchdog.is_stalled(4, after(66)));
     }
 
     #[test]

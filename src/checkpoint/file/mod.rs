@@ -4,10 +4,9 @@ mod safetensors;
 mod torch;
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::source::{Source, foreign_content};
 use crate::data::Dtype;
@@ -44,7 +43,7 @@ pub(super) struct WeightFile {
 
 enum Content {
     Embedded(&'static [u8]),
-    Disk { file: File, length: u64, modified: Option<SystemTime> },
+    Disk { file: File, opened: Metadata },
 }
 
 impl WeightFile {
@@ -66,8 +65,7 @@ impl WeightFile {
     pub(super) fn open_path(path: &Path) -> Result<Self> {
         let file = open_regular(path)?;
         let metadata = file.metadata().map_err(|e| Error::read(path, e))?;
-        let content = Content::Disk { file, length: metadata.len(), modified: metadata.modified().ok() };
-        Ok(Self { path: path.to_owned(), content })
+        Ok(Self { path: path.to_owned(), content: Content::Disk { file, opened: metadata } })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -77,7 +75,7 @@ impl WeightFile {
     pub(super) fn length(&self) -> u64 {
         match &self.content {
             Content::Embedded(bytes) => bytes.len() as u64,
-            Content::Disk { length, .. } => *length,
+            Content::Disk { opened, .. } => opened.len(),
         }
     }
 
@@ -100,9 +98,14 @@ impl WeightFile {
     }
 
     fn check_unchanged(&self, file: &File) -> Result<()> {
-        let Content::Disk { length, modified, .. } = &self.content else { return Ok(()) };
+        let Content::Disk { opened, .. } = &self.content else { return Ok(()) };
         let now = file.metadata().map_err(|e| Error::read(&self.path, e))?;
-        if (now.len(), now.modified().ok()) == (*length, *modified) {
+        let written = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec());
+        // Whoever writes into the file and puts the old time back still changes the time of its status. So does renaming or deleting
+        // it, after which its name is no longer this file's.
+        let status = |m: &Metadata| (m.ctime(), m.ctime_nsec());
+        let is_named = || fs::metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == (now.dev(), now.ino()));
+        if written(&now) == written(opened) && (status(&now) == status(opened) || !is_named()) {
             return Ok(());
         }
         Err(Error::weights(&self.path, "changed on disk while it was open; open the checkpoint again"))
@@ -119,5 +122,56 @@ impl WeightFile {
             return Err(Error::weights(&self.path, problem));
         }
         if start.starts_with(b"PK\x03\x04") { torch::header(self) } else { safetensors::header(self) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn opened(folder: &Path) -> (PathBuf, WeightFile) {
+        let path = folder.join("model.safetensors");
+        fs::write(&path, "old numbers").unwrap();
+        let file = WeightFile::open_path(&path).unwrap();
+        // The times of a file advance in ticks.
+        std::thread::sleep(Duration::from_millis(20));
+        (path, file)
+    }
+
+    #[test]
+    fn a_file_that_was_moved_deleted_or_replaced_is_read_as_it_was_opened() {
+        let changes: [fn(&Path); 3] = [
+            |path| fs::rename(path, path.with_extension("moved")).unwrap(),
+            |path| fs::remove_file(path).unwrap(),
+            |path| {
+                fs::write(path.with_extension("new"), "new numbers").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            },
+        ];
+        for change in changes {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, file) = opened(folder.path());
+            change(&path);
+            assert_eq!(*file.read_at(0, 11).unwrap(), *b"old numbers");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_written_to_is_an_error_even_with_its_old_time() {
+        for keeps_time in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, file) = opened(folder.path());
+            let time = fs::metadata(&path).unwrap().modified().unwrap();
+            let mut written = File::options().write(true).open(&path).unwrap();
+            written.write_all(b"new").unwrap();
+            if keeps_time {
+                written.set_modified(time).unwrap();
+            }
+            let error = file.read_at(0, 11).unwrap_err().to_string();
+            assert!(error.contains("changed on disk"), "{error}");
+        }
     }
 }

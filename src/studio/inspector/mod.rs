@@ -1,7 +1,9 @@
 //! The inspector: the current clip, its steps, what is selected, and what other settings would have drawn.
 
+mod analysis;
 mod clip_view;
 mod current_clip;
+mod remake;
 mod time_axis;
 mod what_if;
 
@@ -9,12 +11,14 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(in crate::studio) use self::analysis::CHECK_WORDS;
+use self::analysis::FIND_LOGITS;
 pub use self::clip_view::{ClipView, Followed, MapContent};
 pub use self::current_clip::CurrentClip;
 pub use self::time_axis::TimeAxis;
 pub use self::what_if::WhatIfQuestion;
 use super::comparison::{Comparison, ComparisonCommand, PinKey};
-use super::composer::{Composer, ComposerCommand, GroupId, TakeRequest};
+use super::composer::Composer;
 use super::effects::Effects;
 use super::library::Library;
 use super::memo::Derived;
@@ -22,28 +26,16 @@ use super::models::Models;
 use super::monitor::{MonitorCommand, PlaybackSource};
 use super::session::{Owner, Session};
 use super::shell::{PanelRequest, ShellCommand};
-use super::tasks::{CancelFlag, Key, QueuePosition, RECOMPUTE, SPEAK, Tasks};
-use crate::acoustics::curves::SoundCurves;
-use crate::acoustics::spectrogram::MelSpectrogram;
-use crate::alignment::{WordProblem, check_words};
+use super::tasks::{Key, RECOMPUTE, SPEAK, Tasks};
 use crate::analysis::alignment::WordTracker;
-use crate::data::{
-    Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, TakenWords, WordRetake, WordTime, WordTracking, random_seed,
-};
-use crate::engine::{GeneratedFrame, GenerationRequest};
+use crate::data::{Clip, ClipSpec, Edit, FinishReason, Issue, Sampling, WordTime, WordTracking};
+use crate::engine::GeneratedFrame;
 use crate::error::Result;
-use crate::report::{self, ClipReport, Report, StepsUnavailable, Table};
+use crate::report::Table;
 use crate::takes::{LogitsCache, TakeId};
-use crate::worker::{CancelToken, Event, FrameEvent, GeneratedClip};
+use crate::worker::FrameEvent;
 
 pub(super) const READ_TAKE: Key = Key("read take");
-const FIND_LOGITS: Key = Key("find logits");
-const STORE_LOGITS: Key = Key("store logits");
-const SPECTROGRAM: Key = Key("spectrogram");
-const CURVES: Key = Key("pitch and level");
-const STATISTICS: Key = Key("statistics");
-/// Checks the words of the current clip.
-pub(in crate::studio) const CHECK_WORDS: Key = Key("check words");
 
 /// Bytes of logits that are kept on disk: some five minutes of CSM-1B, hours of the demo voice.
 const CACHE_BOUND: u64 = 1 << 30;
@@ -265,12 +257,6 @@ impl Owner for Inspector {
     }
 }
 
-/// From the beginning of the first of `numbers` to the end of the last, in seconds.
-fn span(words: &[WordTime], numbers: &Range<usize>) -> Option<Range<f64>> {
-    let words = words.get(numbers.clone())?;
-    Some(words.first()?.start..words.last()?.end)
-}
-
 impl Inspector {
     /// Keeps logits in `cache`.
     pub(super) fn new(cache: &Path) -> Self {
@@ -385,109 +371,6 @@ impl Inspector {
         }
     }
 
-    // --- Logits ---
-
-    /// Looks in the cache for the logits of the current take, and computes them if they are not there.
-    fn find_logits(&self, cx: &mut InspectorContext<'_>) {
-        let (Some(take), Some(checkpoint)) = (self.current.take.clone(), cx.models.checkpoint().cloned()) else {
-            return self.recompute_logits(cx);
-        };
-        let (cache, codes) = (self.cache.clone(), self.current.clip.codes.clone());
-        let tokens = cx.library.store.folder().tokens_path(&take);
-        let find = move |_: &_| {
-            let key = LogitsCache::key(&checkpoint.id().ok()?.sha256, &std::fs::read(tokens).ok()?);
-            cache.contains(&key).then(|| cache.read(&key, &codes)).flatten()
-        };
-        cx.tasks.run(FIND_LOGITS, find, move |inspector: &mut Self, cx, found| match found {
-            Some(steps) => {
-                inspector.current.set_steps(steps);
-                inspector.cached = Some(take);
-            }
-            None => inspector.recompute_logits(cx),
-        });
-    }
-
-    /// Computes the logits of the current clip by teacher forcing.
-    fn recompute_logits(&self, cx: &mut InspectorContext<'_>) {
-        let start = |inspector: &mut Self, cx: &mut InspectorContext<'_>, cancel: CancelToken| {
-            let clip = &inspector.current.clip;
-            let (Ok(spec), Some(checkpoint), Some(worker)) =
-                (clip.origin.spec(), cx.models.checkpoint(), cx.models.worker())
-            else {
-                return Ok(None);
-            };
-            let prompt = checkpoint.prompt(&spec)?;
-            let tracking = cx.models.tracking(&spec, &prompt);
-            let request = GenerationRequest::teacher_forced_clip(&spec, prompt, clip);
-            worker.generate(request.tracked(tracking), cancel).map(Some)
-        };
-        let on_event = |inspector: &mut Self, _: &mut InspectorContext<'_>, event: Event| {
-            if let Event::Frame(event) = event {
-                inspector.current.push_step(event.frame);
-            }
-        };
-        let then = |inspector: &mut Self, cx: &mut InspectorContext<'_>, computed: Result<GeneratedClip>| {
-            if let Some(computed) = cx.effects.or_notify(computed) {
-                inspector.current.set_end(computed.end_frame.as_ref());
-                inspector.current.words = computed.words.unwrap_or_default();
-            }
-        };
-        cx.tasks.ask(RECOMPUTE, QueuePosition::Replace, start, on_event, then);
-    }
-
-    /// Stores the logits of the current take once all of them are known.
-    fn store_logits(&mut self, cx: &mut InspectorContext<'_>) {
-        let take = &self.current.take;
-        if take.is_none() || *take == self.cached || !self.current.is_analysed() || !cx.tasks.is_idle() {
-            return;
-        }
-        let (Some(take), Some(checkpoint)) = (take.clone(), cx.models.checkpoint().cloned()) else { return };
-        let tokens = cx.library.store.folder().tokens_path(&take);
-        self.cached = Some(take);
-        let (cache, steps) = (self.cache.clone(), self.current.steps.clone());
-        let store = move |_: &_| {
-            let tokens = std::fs::read(&tokens).map_err(|e| crate::error::Error::read(&tokens, e))?;
-            cache.write(&LogitsCache::key(&checkpoint.id()?.sha256, &tokens), &steps)
-        };
-        // They can be computed again; nobody has to know.
-        let log = |_: &mut Self, _: &mut InspectorContext<'_>, stored: Result<()>| {
-            stored.unwrap_or_else(|e| tracing::warn!("logits are not stored: {e}"));
-        };
-        cx.tasks.run(STORE_LOGITS, store, log);
-    }
-
-    fn compute_spectrogram(&mut self, cx: &mut InspectorContext<'_>) {
-        let current = &self.current;
-        let wanted = self.view.spectrograms && current.spectrogram.is_none() && !current.clip.audio.is_empty();
-        if !wanted || cx.tasks.is_active(SPEAK) || self.spectrogram_of == Some(current.sound_version) {
-            return;
-        }
-        self.spectrogram_of = Some(current.sound_version);
-        let (version, clip) = (current.sound_version, current.clip.clone());
-        let compute = move |_: &_| Arc::new(MelSpectrogram::measure(&clip.audio, clip.sample_rate));
-        cx.tasks.run(SPECTROGRAM, compute, move |inspector: &mut Self, _, spectrogram| {
-            if inspector.current.sound_version == version {
-                inspector.current.spectrogram = Some(spectrogram);
-            }
-        });
-    }
-
-    fn compute_curves(&mut self, cx: &mut InspectorContext<'_>) {
-        let current = &self.current;
-        let wanted = self.view.curves && current.curves.is_none() && !current.clip.audio.is_empty();
-        if !wanted || cx.tasks.is_active(SPEAK) || self.curves_of == Some(current.sound_version) {
-            return;
-        }
-        self.curves_of = Some(current.sound_version);
-        let (version, clip) = (current.sound_version, current.clip.clone());
-        let compute = move |_: &_| Arc::new(SoundCurves::measure(&clip.audio, clip.sample_rate));
-        cx.tasks.run(CURVES, compute, move |inspector: &mut Self, _, curves| {
-            if inspector.current.sound_version == version {
-                inspector.current.curves = Some(curves);
-            }
-        });
-    }
-
     // --- Selection and issues ---
 
     fn select(&mut self, cell: Option<(usize, usize)>, cx: &InspectorContext<'_>) {
@@ -526,161 +409,5 @@ impl Inspector {
         let to = (frames.end + MARGIN).min(self.current.clip.codes.len()) as f64 * frame;
         cx.effects.send(MonitorCommand::SwitchTo(PlaybackSource::CurrentClip));
         cx.effects.send(MonitorCommand::PlayRegion { from, to, looping: false });
-    }
-
-    /// Compares the text with others that the clip may say instead; every one is a pass of the model.
-    fn check_words(&self, cx: &mut InspectorContext<'_>) {
-        let clip = self.current.clip.clone();
-        let (Some(checkpoint), Some(worker)) = (cx.models.checkpoint().cloned(), cx.models.worker().cloned()) else {
-            return cx.effects.notify(cx.models.status().unwrap_or_default());
-        };
-        let spec = match clip.origin.spec() {
-            Ok(spec) => spec,
-            Err(e) => return cx.effects.notify_error(e),
-        };
-        let id = self.id;
-        let check = move |cancelled: &CancelFlag| {
-            let cancel = CancelToken::default();
-            let stop = cancel.clone();
-            let progress = |_, _| {
-                if cancelled.is_set() {
-                    stop.cancel();
-                }
-            };
-            check_words(&checkpoint, &worker, &spec, &clip, &cancel, progress)
-        };
-        cx.tasks.run(CHECK_WORDS, check, move |inspector: &mut Self, cx, problems: Result<Vec<WordProblem>>| {
-            if let Some(problems) = cx.effects.or_notify(problems)
-                && inspector.id == id
-            {
-                inspector.current.word_problems = Some(problems);
-            }
-        });
-    }
-
-    // --- Takes from the current one ---
-
-    /// Changes the spec of the current take and makes it again.
-    fn remake(&self, cx: &mut InspectorContext<'_>, change: impl FnOnce(&mut ClipSpec)) {
-        let (Some(parent), Ok(mut spec)) = (self.current.reproducible(), self.current.clip.origin.spec()) else {
-            return;
-        };
-        change(&mut spec);
-        let request = TakeRequest { spec, more_seeds: Vec::new(), retake: None, parent, group: None };
-        cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
-    }
-
-    fn resume(&self, frame: usize, sampling: Sampling, cx: &mut InspectorContext<'_>) {
-        self.remake(cx, |spec| {
-            spec.edits.retain(|edit| edit.frame() < frame);
-            spec.cut_taken_frames(frame);
-            let sampling = Sampling { seed: spec.sampling.seed, ..sampling };
-            spec.edits.push(Edit::Sampling { frame, sampling });
-        });
-    }
-
-    fn reseed(&self, frame: usize, cx: &mut InspectorContext<'_>) {
-        let Some(seed) = cx.effects.or_notify(random_seed()) else { return };
-        self.remake(cx, |spec| {
-            spec.edits.retain(|edit| match edit {
-                Edit::Token { frame: at, .. } | Edit::Seed { frame: at, .. } | Edit::Frames { frame: at, .. } => {
-                    *at < frame
-                }
-                Edit::Sampling { frame: at, .. } => *at <= frame,
-            });
-            spec.cut_taken_frames(frame);
-            spec.edits.push(Edit::Seed { frame, seed });
-        });
-    }
-
-    fn retake_word(&self, word: usize, takes: usize, cx: &mut InspectorContext<'_>) {
-        let clip = &self.current.clip;
-        let (Some(parent), Ok(spec), Some(time)) =
-            (self.current.reproducible(), clip.origin.spec(), self.current.words.get(word))
-        else {
-            return;
-        };
-        let seeds: Result<Vec<u64>> = (0..takes.max(1)).map(|_| random_seed()).collect();
-        let Some(mut seeds) = cx.effects.or_notify(seeds) else { return };
-        let retake = WordRetake {
-            codes: clip.codes.clone(),
-            ended: clip.stop == Some(FinishReason::Eos),
-            word,
-            time: time.start..time.end,
-            seed: seeds.remove(0),
-            taken: None,
-        };
-        let group = Some(GroupId::new());
-        let request = TakeRequest { spec, more_seeds: seeds, retake: Some(retake), parent, group };
-        cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
-    }
-
-    fn take_words(&self, words: Range<usize>, from: &PinKey, cx: &mut InspectorContext<'_>) {
-        let (current, pinned) = (&self.current, cx.comparison.pins.get(from));
-        let (Some(parent), Ok(spec), Some(pinned)) = (current.reproducible(), current.clip.origin.spec(), pinned)
-        else {
-            return;
-        };
-        let (Some(time), Some(other)) = (span(&current.words, &words), span(&pinned.words, &words)) else { return };
-        let ended = |clip: &Clip| clip.stop == Some(FinishReason::Eos);
-        let taken = TakenWords {
-            codes: pinned.clip.codes.clone(),
-            ended: ended(&pinned.clip),
-            time: other,
-            source: from.take().map_or_else(|| pinned.name.clone(), ToString::to_string),
-        };
-        let retake = WordRetake {
-            codes: current.clip.codes.clone(),
-            ended: ended(&current.clip),
-            word: words.end - 1,
-            time,
-            seed: spec.sampling.seed,
-            taken: Some(taken),
-        };
-        let request = TakeRequest { spec, more_seeds: Vec::new(), retake: Some(retake), parent, group: None };
-        cx.effects.send(ComposerCommand::MakeTakes(Box::new(request)));
-    }
-
-    fn use_token(&self, frame: usize, codebook: usize, token: u32, cx: &mut InspectorContext<'_>) {
-        self.remake(cx, |spec| {
-            spec.edits.retain(|edit| match edit {
-                Edit::Token { frame: at, codebook: k, .. } => (*at, *k) < (frame, codebook),
-                Edit::Sampling { frame: at, .. } | Edit::Seed { frame: at, .. } | Edit::Frames { frame: at, .. } => {
-                    *at <= frame
-                }
-            });
-            // Codebooks before this one keep their tokens.
-            for (k, token) in spec.cut_taken_frames(frame).into_iter().enumerate().take(codebook) {
-                spec.edits.push(Edit::Token { frame, codebook: k, token });
-            }
-            spec.edits.push(Edit::Token { frame, codebook, token });
-        });
-    }
-
-    // --- Statistics ---
-
-    /// Inputs of the statistics.
-    pub fn statistics_key(&self, comparison: &Comparison) -> StatisticsKey {
-        (self.current.version, comparison.pins.keys())
-    }
-
-    fn compute_statistics(&mut self, cx: &mut InspectorContext<'_>) {
-        // While the clip grows, the next statistics are computed after these.
-        let Some(info) = cx.models.info().cloned().filter(|_| !cx.tasks.is_running(STATISTICS)) else { return };
-        let key = self.statistics_key(cx.comparison);
-        self.statistics.request(key.clone());
-        let CurrentClip { clip, steps, words, .. } = &self.current;
-        let (clip, steps, words) = (clip.clone(), steps.clone(), words.clone());
-        let pinned = cx.comparison.pins.clips().to_vec();
-        let compute = move |_: &_| {
-            let stats = if steps.cover(&clip.codes) { Ok(steps.stats()) } else { Err(StepsUnavailable::NotComputed) };
-            let report = ClipReport::new("The current clip".into(), &clip, stats, &info);
-            let report = report.with_words(&words, info.dims.seconds(1));
-            let mut tables = report::tables(&Report::new((*info).clone(), vec![report]));
-            tables.extend(super::comparison::mode_tables(&pinned, &info));
-            tables
-        };
-        cx.tasks
-            .run(STATISTICS, compute, move |inspector: &mut Self, _, tables| inspector.statistics.set(&key, tables));
     }
 }
