@@ -195,7 +195,7 @@ pub static COMMANDS: &[NamedCommand] = &[
         Some(_) => to(ComposerCommand::StopRecording),
     }),
     named("Open a checkpoint folder…", None, |_| to(ShellCommand::Ask(Dialog::Model))),
-    named("Choose a folder of an adapter…", None, |s| {
+    named("Choose an adapter folder…", None, |s| {
         to(ShellCommand::Ask(Dialog::Adapter)).filter(|_| s.models.is_ready())
     }),
     named("Models…", None, |_| request(PanelRequest::ToggleModels)),

@@ -1,10 +1,12 @@
 //! The layout of the window: which panels are visible, and where.
 
-use egui::Ui;
+use egui::containers::menu::MenuButton;
+use egui::{Button, TextStyle, TextWrapMode, Ui, WidgetText};
 
 use super::command::Commands;
 use super::panels::{Panel, Slot, least_clip_height};
 use super::session::Session;
+use super::theme::icon;
 
 /// Height of the panel below the clip.
 const DETAIL: f32 = 264.0;
@@ -13,6 +15,9 @@ const DETAIL_SHARE: f32 = 0.36;
 const LEAST_DETAIL: f32 = 150.0;
 /// Width of the window below which only one panel stands next to the clip.
 const NARROW: f32 = 860.0;
+
+/// Tab of the clip in a low window.
+const CLIP: &str = "Clip";
 
 pub(super) struct Layout {
     /// Title of the panel below the clip.
@@ -124,7 +129,10 @@ impl Layout {
         // However large it was made in a higher window, the clip keeps the room that its lanes need.
         detail.min_size(LEAST_DETAIL).max_size(room).show(ui, |ui| {
             self.place_ui(Slot::Detail, ui, |layout, ui| {
-                ui.horizontal_wrapped(|ui| layout.tabs_ui(ui, true, frame));
+                let tabs = detail_titles(frame);
+                if let Some(title) = ui.horizontal(|ui| tabs_ui(ui, &tabs, layout.detail)).inner {
+                    layout.detail = title;
+                }
                 layout.detail_ui(ui, frame);
             });
         });
@@ -134,25 +142,16 @@ impl Layout {
 
     /// In a low window the clip and the panels about it take turns.
     fn low_centre_ui(&mut self, ui: &mut Ui, frame: &mut Frame<'_>) {
-        ui.horizontal_wrapped(|ui| {
-            let clip = ui.selectable_label(!self.detail_alone, "Clip");
-            self.detail_alone &= !clip.clicked();
-            if self.tabs_ui(ui, self.detail_alone, frame) {
-                self.detail_alone = true;
-            }
-        });
-        if self.detail_alone { self.detail_ui(ui, frame) } else { frame.slot_ui(Slot::Centre, ui) }
-    }
-
-    /// Tabs of the panels about the clip; whether one was clicked.
-    fn tabs_ui(&mut self, ui: &mut Ui, shown: bool, frame: &Frame<'_>) -> bool {
-        let mut clicked = false;
-        for panel in frame.panels.iter().filter(|panel| panel.slot() == Slot::Detail) {
-            if ui.selectable_label(shown && self.detail == panel.title(), panel.title()).clicked() {
-                (self.detail, clicked) = (panel.title(), true);
+        let mut tabs = detail_titles(frame);
+        tabs.insert(0, CLIP);
+        let shown = if self.detail_alone { self.detail } else { CLIP };
+        if let Some(title) = ui.horizontal(|ui| tabs_ui(ui, &tabs, shown)).inner {
+            self.detail_alone = title != CLIP;
+            if self.detail_alone {
+                self.detail = title;
             }
         }
-        clicked
+        if self.detail_alone { self.detail_ui(ui, frame) } else { frame.slot_ui(Slot::Centre, ui) }
     }
 
     fn detail_ui(&self, ui: &mut Ui, frame: &mut Frame<'_>) {
@@ -160,4 +159,47 @@ impl Layout {
         shown.into_iter().for_each(|panel| panel.ui(ui, frame.session, frame.commands));
         ui.take_available_space();
     }
+}
+
+/// Titles of the panels about the clip.
+fn detail_titles(frame: &Frame<'_>) -> Vec<&'static str> {
+    frame.panels.iter().filter(|panel| panel.slot() == Slot::Detail).map(|panel| panel.title()).collect()
+}
+
+/// A row of tabs, of which `shown` is selected; those without room are in a menu at its end. Returns the one that was clicked.
+fn tabs_ui(ui: &mut Ui, titles: &[&'static str], shown: &str) -> Option<&'static str> {
+    let (padding, gap) = (ui.spacing().button_padding.x, ui.spacing().item_spacing.x);
+    let width = |ui: &Ui, text: &str| {
+        let galley =
+            WidgetText::from(text).into_galley(ui, Some(TextWrapMode::Extend), f32::INFINITY, TextStyle::Button);
+        galley.size().x + 2.0 * padding + gap
+    };
+    let menu_title = |title: &str| format!("{title} {}", icon::MENU);
+    let widths: Vec<f32> = titles.iter().map(|title| width(ui, title)).collect();
+    let available = ui.available_width() + gap;
+    let mut visible = titles.len();
+    if widths.iter().sum::<f32>() > available {
+        let menu = titles.iter().chain(&["More"]).map(|title| width(ui, &menu_title(title))).fold(0.0, f32::max);
+        let ends = widths.iter().scan(menu, |end, width| {
+            *end += width;
+            Some(*end)
+        });
+        visible = ends.take_while(|end| *end <= available).count();
+    }
+    let mut clicked = None;
+    let mut tab = |ui: &mut Ui, title: &'static str| {
+        if ui.selectable_label(title == shown, title).clicked() {
+            clicked = Some(title);
+            ui.close();
+        }
+    };
+    titles[..visible].iter().for_each(|title| tab(ui, title));
+    if visible < titles.len() {
+        let hidden = &titles[visible..];
+        let selected = hidden.iter().find(|title| **title == shown);
+        let button = Button::new(menu_title(selected.unwrap_or(&"More"))).selected(selected.is_some());
+        let (response, _) = MenuButton::from_button(button).ui(ui, |ui| hidden.iter().for_each(|title| tab(ui, title)));
+        response.accessible_name("More panels");
+    }
+    clicked
 }

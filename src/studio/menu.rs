@@ -23,7 +23,7 @@ pub(super) static MENUS: &[Menu] = &[
             "",
             "Models…",
             "Open a checkpoint folder…",
-            "Choose a folder of an adapter…",
+            "Choose an adapter folder…",
             "Use the demo voice",
             "",
             "Export WAV…",

@@ -97,3 +97,13 @@ pub struct Take {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
 }
+
+impl Take {
+    /// The user's name for the take, or its whole text if the name is the beginning of that.
+    pub fn title(&self) -> &str {
+        match self.name.strip_suffix('…') {
+            Some(beginning) if self.text.starts_with(beginning) => &self.text,
+            _ => &self.name,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod comparing;
 mod listening;
+mod look;
 mod models;
 mod panels;
 mod speaking;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::queue::{TakeOfTurn, TurnText};
+use crate::audio::peaks::Peaks;
 use crate::data::{Codes, Turn};
 use crate::error::{Error, Result};
 use crate::takes::TakeId;
@@ -76,6 +77,8 @@ pub struct VoicePrompt {
     pub part: (f64, f64),
     /// The recording at the model's rate.
     pub samples: Vec<f32>,
+    /// Peaks of the recording.
+    pub peaks: Peaks,
     /// Codes of the part; `None` until it is encoded.
     pub codes: Option<Codes>,
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::draft::SavedPrompt;
 use super::{Composer, ComposerContext, VoicePrompt};
 use crate::audio::microphone::MicrophoneRecording;
+use crate::audio::peaks::peaks;
 use crate::audio::recording::{self, Length, Recording};
 use crate::data::Codes;
 use crate::error::Result;
@@ -63,7 +64,8 @@ impl Composer {
             (prompt.text, prompt.speaker, if fits(prompt.part) { prompt.part } else { whole })
         });
         let samples = recording.samples;
-        self.conversation.prompt = Some(VoicePrompt { path, text, speaker, part, samples, codes: None });
+        let peaks = peaks(&samples, cx.models.sample_rate());
+        self.conversation.prompt = Some(VoicePrompt { path, text, speaker, part, samples, peaks, codes: None });
         self.encode_prompt(cx);
     }
 

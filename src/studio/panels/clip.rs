@@ -18,7 +18,7 @@ use crate::studio::inspector::CurrentClip;
 use crate::studio::session::Session;
 use crate::studio::shell::{Dialog, ShellCommand};
 use crate::studio::theme::{Palette, icon, semibold};
-use crate::takes::TakeId;
+use crate::takes::{Take, TakeId};
 
 /// Width below which the buttons of a take are one menu, and its seed is not shown.
 const NARROW: f32 = 560.0;
@@ -123,7 +123,7 @@ fn header_ui(ui: &mut Ui, session: &Session, model: &ModelInfo, commands: &mut C
     ui.horizontal(|ui| {
         let take = current.take.as_ref().and_then(|id| session.library.store.get(id));
         let text = current.clip.origin.text.as_deref();
-        let name = take.map(|take| take.name.as_str()).or(text).unwrap_or("Nothing here yet");
+        let name = take.map(Take::title).or(text).unwrap_or("Nothing here yet");
         // The buttons on the right come first, so that a long name is shortened.
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let narrow = ui.available_width() < NARROW;

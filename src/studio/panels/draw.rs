@@ -186,7 +186,8 @@ fn header_ui(
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some((_, (t, _))) = followed {
                 let can = session.inspector.current.take.is_some() && session.models.is_ready();
-                ui.add_enabled_ui(can, |ui| from_here_ui(ui, t, commands));
+                let name = if wide { "Regenerate from here" } else { "Regenerate" };
+                ui.add_enabled_ui(can, |ui| from_here_ui(ui, name, t, commands));
             }
             if wide {
                 scale_ui(ui, logarithmic);
@@ -205,8 +206,8 @@ fn scale_ui(ui: &mut Ui, logarithmic: &mut bool) {
     ui.toggle_value(logarithmic, "log").on_hover_text("Logarithmic scale, from 0.01 %");
 }
 
-fn from_here_ui(ui: &mut Ui, t: usize, commands: &mut Commands) {
-    let menu = ui.menu_button(format!("Regenerate from here {}", icon::MENU), |ui| {
+fn from_here_ui(ui: &mut Ui, name: &str, t: usize, commands: &mut Commands) {
+    let menu = ui.menu_button(format!("{name} {}", icon::MENU), |ui| {
         for (text, tip, command) in [
             ("New seed", "A new take: unchanged up to here, then another seed (R)", InspectorCommand::Reseed(t)),
             (

@@ -157,14 +157,18 @@ pub(super) fn lanes_ui(
     }
 }
 
-/// Length of the axis while a clip is made, in seconds: as long as the text lets expect, then longer by steps, so that nothing moves with
-/// every frame. 0 if none is made.
+/// Length of the axis while a clip is made, in seconds; 0 if none is made.
 fn expected_length(session: &Session, made: f64) -> f64 {
-    const STEP: f64 = 2.0;
     if !session.is_speaking() {
         return 0.0;
     }
     let expected = session.inspector.current.clip.origin.text.as_deref().map_or(0.0, expected_seconds);
+    axis_length(expected, made)
+}
+
+/// As long as the text lets expect, then longer by steps, so that nothing moves with every frame.
+fn axis_length(expected: f64, made: f64) -> f64 {
+    const STEP: f64 = 2.0;
     if made <= expected { expected } else { (made / STEP).ceil() * STEP }
 }
 
@@ -397,6 +401,14 @@ fn overview_ui(ui: &Ui, lane: Lane, current: &CurrentClip, response: &Response, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_axis_stays_while_a_clip_grows() {
+        let lengths: Vec<f64> = (1..100).map(|frame| axis_length(5.1, f64::from(frame) * 0.08)).collect();
+        assert!(lengths.iter().zip(1..).all(|(length, frame)| *length >= f64::from(frame) * 0.08));
+        let changes = lengths.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 2, "to 6 and to 8 seconds: {lengths:?}");
+    }
 
     #[test]
     fn lanes_use_the_height_there_is() {

@@ -84,12 +84,17 @@ fn window_ui(ui: &Ui, title: &str, width: f32, open: &mut bool, add: impl FnOnce
     if *open && !ctx.egui_wants_keyboard_input() && ui.input(|i| i.key_pressed(Key::Escape)) {
         *open = false;
     }
+    let width = width.min(ctx.content_rect().width() - 64.0);
     let window = Window::new(title).open(open).collapsible(false).resizable(false);
     let window = window.anchor(Align2::CENTER_CENTER, Vec2::ZERO).default_size([width, window_height(ui)]);
-    window.show(&ctx, |ui| {
-        ui.set_width(width.min(ctx.content_rect().width() - 64.0));
+    let shown = window.show(&ctx, |ui| {
+        ui.set_width(width);
         add(ui);
     });
+    // A window is placed by its size in the frame before.
+    if shown.is_some_and(|shown| (shown.response.rect.center().x - ctx.content_rect().center().x).abs() > 1.0) {
+        ctx.request_repaint();
+    }
 }
 
 /// Greatest height of what a window scrolls.

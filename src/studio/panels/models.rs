@@ -120,7 +120,7 @@ impl ModelsPanel {
             });
         }
         let can = session.models.is_ready();
-        if ui.add_enabled(can, Button::new("Choose a folder of an adapter…")).clicked() {
+        if ui.add_enabled(can, Button::new("Choose an adapter folder…")).clicked() {
             commands.push(ShellCommand::Ask(Dialog::Adapter));
         }
     }

@@ -32,8 +32,10 @@ impl Panel for NotificationList {
 }
 
 fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
-    let notifications = &session.notifications;
-    if notifications.all().is_empty() {
+    // In place of the clip it says why there is no model.
+    let is_elsewhere = |cause| cause == Some(Cause::Model) && session.models.failure().is_some();
+    let shown = session.notifications.all().iter().enumerate().filter(|(_, shown)| !is_elsewhere(shown.cause));
+    if shown.clone().next().is_none() {
         return;
     }
     let corner = ui.max_rect().right_bottom() - vec2(8.0, 8.0);
@@ -42,7 +44,7 @@ fn notifications_ui(ui: &Ui, session: &Session, commands: &mut Commands) {
         ui.set_width(WIDTH);
         let height = ui.ctx().content_rect().height() * HEIGHT;
         ScrollArea::vertical().max_height(height).min_scrolled_height(height).stick_to_bottom(true).show(ui, |ui| {
-            for (n, notification) in notifications.all().iter().enumerate() {
+            for (n, notification) in shown {
                 Frame::popup(ui.style()).show(ui, |ui| {
                     ui.set_width(WIDTH - 24.0);
                     let palette = Palette::of(ui.visuals());

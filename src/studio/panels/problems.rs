@@ -1,6 +1,6 @@
 //! Issues of the current clip, in the order of their frames.
 
-use egui::{Button, ScrollArea, Ui, vec2};
+use egui::{Align, Button, Label, Layout, ScrollArea, Ui, vec2};
 
 use super::{Panel, Slot};
 use crate::data::Issue;
@@ -14,7 +14,7 @@ use crate::studio::session::Session;
 fn words_ui(ui: &mut Ui, session: &Session, commands: &mut Commands) {
     let clip = &session.inspector.current;
     let is_running = session.tasks.is_running(CHECK_WORDS);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let can_check = !is_running && session.models.is_ready() && clip.clip.origin.is_complete();
         let check = ui.add_enabled(can_check && !clip.clip.codes.is_empty(), Button::new("Check the words"));
         let check = check.on_hover_text(
@@ -85,18 +85,22 @@ impl Panel for Problems {
                     let (frame, codebook) = (issue.frames().start, issue.codebook());
                     let at = format!("{:.2} s", model.dims.seconds(frame));
                     let play = Button::selectable(selected == Some(frame), format!("▶ {at}"));
-                    let play = ui.add(play.min_size(vec2(64.0, 0.0))).on_hover_text("Play it");
+                    let play = ui.add(play.min_size(vec2(80.0, 0.0))).on_hover_text("Play it");
                     if play.accessible_name(format!("Play the problem at {at}")).clicked() {
                         commands.push(InspectorCommand::PlayIssue(*issue));
                     }
-                    let again = ui.add_enabled(can_regenerate, Button::new("Regenerate from just before").small());
-                    let again = again.on_hover_text("A new take with another seed from there on");
-                    if again.accessible_name(format!("Regenerate from before {at}")).clicked() {
-                        commands.push(InspectorCommand::Reseed(frame.saturating_sub(1)));
-                    }
-                    let word = clip.word_at(model.dims.seconds(frame));
-                    let word = word.map_or_else(String::new, |word| format!(", in “{}”", word.word));
-                    ui.label(format!("codebook {codebook}: {}{word}", issue.describe()));
+                    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                        let again = ui.add_enabled(can_regenerate, Button::new("Regenerate").small());
+                        let again =
+                            again.on_hover_text("A new take: unchanged up to just before it, then another seed");
+                        if again.accessible_name(format!("Regenerate from before {at}")).clicked() {
+                            commands.push(InspectorCommand::Reseed(frame.saturating_sub(1)));
+                        }
+                        let word = clip.word_at(model.dims.seconds(frame));
+                        let word = word.map_or_else(String::new, |word| format!(", in “{}”", word.word));
+                        let text = format!("codebook {codebook}: {}{word}", issue.describe());
+                        ui.with_layout(Layout::left_to_right(Align::Center), |ui| ui.add(Label::new(text).truncate()));
+                    });
                 });
             }
         });

@@ -157,11 +157,13 @@ fn part_ui(ui: &mut Ui, prompt: &VoicePrompt, rate: usize, part: &mut (f64, f64)
     let x = |seconds: f64| rect.left() + (seconds / length) as f32 * rect.width();
     ui.painter().rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
     let columns = rect.width().max(1.0) as usize;
-    let loudest = prompt.samples.iter().fold(0.05f32, |most, s| most.max(s.abs()));
+    let level = |peaks: &[(f32, f32)]| peaks.iter().fold(0f32, |most, (low, high)| most.max(-low).max(*high));
+    let loudest = level(&prompt.peaks).max(0.05);
     let mut mesh = egui::Mesh::default();
     for column in 0..columns {
-        let at = |column: usize| column * prompt.samples.len() / columns;
-        let level = prompt.samples[at(column)..at(column + 1)].iter().fold(0f32, |most, s| most.max(s.abs()));
+        let first = column * prompt.peaks.len() / columns;
+        let last = ((column + 1) * prompt.peaks.len() / columns).max(first + 1);
+        let level = level(&prompt.peaks[first..last]);
         let left = rect.left() + column as f32;
         let seconds = f64::from(column as u32) / columns as f64 * length;
         let colour = if (part.0..=part.1).contains(&seconds) { palette.accent } else { palette.tertiary };

@@ -1,0 +1,94 @@
+//! What a look at the window found (the faults W15 to W25 of its review), so that it does not come back.
+
+use super::*;
+use crate::support::golden::Golden;
+
+/// Takes that are equal to the token say so, in full, in the narrowest window (W17).
+#[test]
+fn equal_takes_are_called_identical() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let settings = &mut window.state_mut().session.preferences.settings;
+    (settings.autoplay, settings.random_seed) = (false, false);
+    say(&mut window, "The boat sailed.");
+    for _ in 0..2 {
+        generate(&mut window);
+        let id = window.state().session.inspector.current.take.clone().unwrap();
+        window.state_mut().session.run(ComparisonCommand::TogglePin(id));
+        settle(&mut window);
+    }
+    click(&mut window, "Compare");
+    settle(&mut window);
+    window.set_size(egui::vec2(1024.0, 700.0));
+    window.run_steps(3);
+    let verdict = window.get_by_label("= identical, token for token").rect();
+    assert!(verdict.right() <= window.ctx.content_rect().right(), "{verdict:?}");
+}
+
+/// Nothing moves because a seed has nine digits, a part is selected, or there is another turn (W18).
+#[test]
+fn controls_stay_where_they_are() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, length) = with_a_take(folder.path(), "The boat sailed.");
+    let places = |window: &Window<'_>| {
+        ["Speak", "Temperature", "Play", "Volume"].map(|name| window.get_all_by_label(name).next().unwrap().rect())
+    };
+    let before = places(&window);
+    window.state_mut().session.composer.sampling.seed = 987_654_321;
+    window.run_steps(3);
+    assert_eq!(places(&window), before, "a long seed");
+    let (from, to) = (in_lane(&window, "Waveform", 0.2, length), in_lane(&window, "Waveform", 0.6, length));
+    press(&mut window, from, to);
+    wait_for_silence(&mut window);
+    let after = places(&window);
+    assert_eq!(after[..3], before[..3], "a selected part");
+    click(&mut window, "Add turn");
+    let after = places(&window);
+    assert_eq!((after[0], after[2]), (before[0], before[2]), "another turn");
+}
+
+/// Tabs without room are in a menu, whose title is the tab that is shown.
+#[test]
+fn tabs_without_room_are_in_a_menu() {
+    let folder = TempDir::new().unwrap();
+    let (mut window, _) = with_a_take(folder.path(), "The boat sailed.");
+    assert!(window.query_by_label("More panels").is_none());
+    window.set_size(egui::vec2(960.0, 600.0));
+    window.run_steps(3);
+    assert!(window.query_by_label("Compare").is_none());
+    click(&mut window, "More panels");
+    click(&mut window, "Compare");
+    assert!(window.query_by_label_contains("Pin takes to compare them").is_some());
+    let (tabs, draw) = (window.get_by_label("More panels").rect(), window.get_by_label("Draw").rect());
+    assert_eq!(tabs.center().y, draw.center().y, "one row");
+    assert!(window.get_by_label("Overview").rect().bottom() <= draw.top());
+}
+
+/// Codes without labels have no column of dashes (W24).
+#[test]
+fn codes_without_labels_have_no_column_for_them() {
+    let (folder, model) = (TempDir::new().unwrap(), Golden::read("twin").build());
+    let spec = CheckpointSpec { path: Some(model.path().to_owned()), ..CheckpointSpec::default() };
+    let paths = StudioPaths { model: spec, ..paths(folder.path()) };
+    let mut window = Harness::builder().with_size([1280.0, 800.0]).wgpu().build_eframe(|c| studio(&c.egui_ctx, &paths));
+    wait(&mut window, "the model", |s| s.session.models.is_ready());
+    window.state_mut().session.preferences.settings.max_seconds = 0.5;
+    say(&mut window, "Hello there.");
+    generate(&mut window);
+    click(&mut window, "Draw");
+    assert!(window.query_all_by_label_contains("others").next().is_some(), "the draw is shown");
+    assert_eq!(window.query_all_by_label("–").count(), 0);
+}
+
+/// Messages show characters, not their code points (W25).
+#[test]
+fn messages_show_characters_as_they_are() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    window.state_mut().session.preferences.settings.autoplay = false;
+    say(&mut window, "Hello there\u{7}, \u{301} friend \u{394}.");
+    generate(&mut window);
+    let messages = window.state().session.notifications.all();
+    assert!(!messages.is_empty(), "what is not read is said");
+    assert!(messages.iter().all(|message| !message.text.contains("\\u{")), "{messages:?}");
+}
