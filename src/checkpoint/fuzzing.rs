@@ -162,7 +162,10 @@ pub(crate) fn adapter(input: &[u8]) {
     let (config, header) = halves(input);
     in_folder(|folder| {
         put(folder, "adapter_config.json", config);
-        let zeros = vec![0; 1 << 14];
+        // As many as the header wants: a file of another length is refused before its tensors are looked at.
+        let tensors: Map<String, Value> = serde_json::from_slice(header).unwrap_or_default();
+        let ends = tensors.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+        let zeros = vec![0; ends.max().unwrap_or(0).min(1 << 16) as usize];
         let weights = [&(header.len() as u64).to_le_bytes()[..], header, &zeros].concat();
         put(folder, "adapter_model.safetensors", &weights);
         let spec = AdapterSpec { folder: PathBuf::from(folder), strength: 1.0 };

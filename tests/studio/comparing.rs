@@ -6,6 +6,20 @@ fn pinned(window: &Window<'_>, n: usize) -> PlaybackSource {
     PlaybackSource::Pinned(window.state().session.comparison.pins.clips()[n].key.clone())
 }
 
+/// A window with pinned takes of one text and seed in *native* and *exact*.
+fn with_both_modes<'a>(folder: &Path) -> Window<'a> {
+    let mut window = open(folder);
+    let settings = &mut window.state_mut().session.preferences.settings;
+    (settings.autoplay, settings.random_seed) = (false, false);
+    say(&mut window, "The boat sailed.");
+    for mode in ["native", "exact"] {
+        click(&mut window, mode);
+        generate(&mut window);
+        pin_current(&mut window);
+    }
+    window
+}
+
 /// Takes that are made to be compared are pinned by themselves; a number key switches to one at the same moment while it plays.
 #[test]
 fn pinned_takes_are_switched_while_they_play() {
@@ -43,18 +57,7 @@ fn pinned_takes_are_switched_while_they_play() {
 #[test]
 fn a_listening_test_is_done_by_keyboard() {
     let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    let settings = &mut window.state_mut().session.preferences.settings;
-    // Modes are compared with one seed.
-    (settings.autoplay, settings.random_seed) = (false, false);
-    say(&mut window, "The boat sailed.");
-    for mode in ["native", "exact"] {
-        click(&mut window, mode);
-        generate(&mut window);
-        let id = window.state().session.inspector.current.take.clone().unwrap();
-        window.state_mut().session.run(ComparisonCommand::TogglePin(id.clone()));
-        settle(&mut window);
-    }
+    let mut window = with_both_modes(folder.path());
     for kind in [TestKind::Abx, TestKind::Preference, TestKind::Rating] {
         let file = folder.path().join(format!("{kind:?}.json"));
         let clips = window.state().session.comparison.pins.keys();
@@ -133,17 +136,7 @@ fn a_listening_test_is_done_by_keyboard() {
 #[test]
 fn a_word_is_looped_in_every_sound_of_a_test() {
     let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    let settings = &mut window.state_mut().session.preferences.settings;
-    (settings.autoplay, settings.random_seed) = (false, false);
-    say(&mut window, "The boat sailed.");
-    for mode in ["native", "exact"] {
-        click(&mut window, mode);
-        generate(&mut window);
-        let id = window.state().session.inspector.current.take.clone().unwrap();
-        window.state_mut().session.run(ComparisonCommand::TogglePin(id));
-        settle(&mut window);
-    }
+    let mut window = with_both_modes(folder.path());
     let clips = window.state().session.comparison.pins.keys();
     for loop_words in [false, true] {
         let file = folder.path().join(format!("words-{loop_words}.json"));
@@ -193,17 +186,8 @@ fn test<'a>(window: &'a Window<'_>) -> &'a csm_studio::studio::test_bench::OpenT
 #[test]
 fn a_listening_test_is_planned_in_a_form() {
     let folder = TempDir::new().unwrap();
-    let mut window = open(folder.path());
-    let settings = &mut window.state_mut().session.preferences.settings;
-    (settings.autoplay, settings.random_seed, settings.theme) = (false, false, Theme::Dark);
-    say(&mut window, "The boat sailed.");
-    for mode in ["native", "exact"] {
-        click(&mut window, mode);
-        generate(&mut window);
-        let id = window.state().session.inspector.current.take.clone().unwrap();
-        window.state_mut().session.run(ComparisonCommand::TogglePin(id));
-        settle(&mut window);
-    }
+    let mut window = with_both_modes(folder.path());
+    window.state_mut().session.preferences.settings.theme = Theme::Dark;
     let clips = window.state().session.comparison.pins.keys();
     let request = TestRequest { listeners: 12, ..TestRequest::new(TestKind::Preference, Template::Modes, clips) };
     window.state_mut().session.run(TestBenchCommand::Plan(request.clone()));

@@ -13,9 +13,7 @@ fn equal_takes_are_called_identical() {
     say(&mut window, "The boat sailed.");
     for _ in 0..2 {
         generate(&mut window);
-        let id = window.state().session.inspector.current.take.clone().unwrap();
-        window.state_mut().session.run(ComparisonCommand::TogglePin(id));
-        settle(&mut window);
+        pin_current(&mut window);
     }
     click(&mut window, "Compare");
     settle(&mut window);
@@ -91,4 +89,36 @@ fn messages_show_characters_as_they_are() {
     let messages = window.state().session.notifications.all();
     assert!(!messages.is_empty(), "what is not read is said");
     assert!(messages.iter().all(|message| !message.text.contains("\\u{")), "{messages:?}");
+}
+
+/// All keys are read without scrolling in a window of the usual size (W19).
+#[test]
+fn all_keys_are_seen_at_once() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    focus_nothing(&mut window);
+    window.key_press(egui::Key::F1);
+    window.run_steps(4);
+    let screen = window.ctx.content_rect();
+    for text in ["Speak as a reply to the turns before", "Next or previous widget"] {
+        let rect = window.get_all_by_label(text).last().unwrap().rect();
+        assert!(screen.contains_rect(rect), "{text} is at {rect:?}");
+    }
+}
+
+/// Where there is room, a take has its whole text as its name (W16).
+#[test]
+fn a_take_is_called_by_its_whole_text() {
+    let folder = TempDir::new().unwrap();
+    let text = "The little boat sailed across the quiet lake, and nobody said a word.";
+    let (mut window, _) = with_a_take(folder.path(), text);
+    let take = window.state().session.library.store.takes()[0].clone();
+    assert!(take.name.ends_with('…') && take.title() == text);
+    window.set_size(egui::vec2(1920.0, 1000.0));
+    window.run_steps(3);
+    let widest = window.get_all_by_label(text).map(|label| label.rect().width()).fold(0.0, f32::max);
+    assert!(widest > 400.0, "{widest}");
+    window.state_mut().session.run(LibraryCommand::Rename { take: take.id, name: "Boat…".into() });
+    settle(&mut window);
+    assert_eq!(window.state().session.library.store.takes()[0].title(), "Boat…");
 }

@@ -142,6 +142,13 @@ fn with_a_take<'a>(folder: &Path, text: &str) -> (Window<'a>, f64) {
     (window, length)
 }
 
+/// Pins the current take.
+fn pin_current(window: &mut Window<'_>) {
+    let take = window.state().session.inspector.current.take.clone().unwrap();
+    window.state_mut().session.run(ComparisonCommand::TogglePin(take));
+    settle(window);
+}
+
 /// Keys that are no text go to the window once no field has the focus.
 fn focus_nothing(window: &mut Window<'_>) {
     window.ctx.memory_mut(|m| m.focused().into_iter().for_each(|id| m.surrender_focus(id)));

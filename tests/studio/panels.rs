@@ -107,6 +107,11 @@ fn session(state: &str, folder: &Path) -> Session {
     current.peaks = peaks(&clip.audio, clip.sample_rate);
     (current.clip, current.steps, current.take, current.version) = (Arc::new(clip), steps, Some(takes[0].clone()), 1);
     session.run(MonitorCommand::LoadCurrentClip);
+    if state == "typical" {
+        let voice = folder.join("a voice.wav");
+        std::fs::copy(session.library.store.folder().audio_path(&takes[0]), &voice).unwrap();
+        session.run(ComposerCommand::SetVoicePrompt(voice));
+    }
     takes.into_iter().for_each(|take| session.run(ComparisonCommand::TogglePin(take)));
     finish(&mut session);
     session.run(InspectorCommand::Select(Some((4, 0))));

@@ -351,6 +351,11 @@ fn a_voice_prompt_is_recorded() {
     assert!(prompt.path.starts_with(folder.path().join("recordings")) && prompt.path.exists());
     assert!((0.5..3.0).contains(&(prompt.samples.len() as f64 / 24_000.0)));
     assert!(window.state().session.composer.microphone.is_none());
+    // It is edited right below the button, and the settings stay within reach.
+    let middle = |label: &str| window.get_all_by_label(label).next().unwrap().rect().center().y;
+    assert!(middle("Remove the voice prompt") - middle("Record") < 40.0);
+    assert!(middle("Text of the voice prompt") - middle("Record") < 80.0);
+    assert!(middle("Temperature") < middle("Speak"));
 }
 
 /// A word's menu and the palette speak the word again: three takes, which have the words around it from their parent, are pinned and can be

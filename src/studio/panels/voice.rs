@@ -105,12 +105,15 @@ pub(super) fn voice_prompt_ui(ui: &mut Ui, session: &Session, voice_name: &mut S
         let seconds = prompt.samples.len() as f64 / session.models.sample_rate() as f64;
         let state = if prompt.codes.is_some() { format!("{seconds:.1} s") } else { "encoding…".into() };
         let name = prompt.path.file_name().unwrap_or_default().to_string_lossy();
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ui.button(icon::CLOSE).accessible_name("Remove the voice prompt").clicked() {
-                commands.push(ComposerCommand::RemoveVoicePrompt);
-            }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(Label::new(format!("{name} · {state}")).truncate());
+        // A row of its own: without it the layout takes all the height there is.
+        ui.horizontal(|ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if ui.button(icon::CLOSE).accessible_name("Remove the voice prompt").clicked() {
+                    commands.push(ComposerCommand::RemoveVoicePrompt);
+                }
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.add(Label::new(format!("{name} · {state}")).truncate());
+                });
             });
         });
         let edit = TextEdit::singleline(&mut text).hint_text("What the recording says");
