@@ -105,7 +105,7 @@ pub(super) fn voice_prompt_ui(ui: &mut Ui, session: &Session, voice_name: &mut S
         let seconds = prompt.samples.len() as f64 / session.models.sample_rate() as f64;
         let state = if prompt.codes.is_some() { format!("{seconds:.1} s") } else { "encoding…".into() };
         let name = prompt.path.file_name().unwrap_or_default().to_string_lossy();
-        // A row of its own: without it the layout takes all the height there is.
+        // In a row: else the layout takes all the height there is.
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button(icon::CLOSE).accessible_name("Remove the voice prompt").clicked() {
@@ -116,7 +116,7 @@ pub(super) fn voice_prompt_ui(ui: &mut Ui, session: &Session, voice_name: &mut S
                 });
             });
         });
-        let edit = TextEdit::singleline(&mut text).hint_text("What the recording says");
+        let edit = TextEdit::singleline(&mut text).hint_text("What the recording says").desired_width(f32::INFINITY);
         ui.add(edit).accessible_name("Text of the voice prompt");
         ui.horizontal(|ui| {
             ui.label("speaker");
