@@ -3,6 +3,9 @@
 
 use crate::error::BoxError;
 
+/// The decoder has a bit for each channel and one more.
+const MOST_CHANNELS: u16 = 31;
+
 /// A regular WAV file.
 pub(super) struct RepairedWav {
     pub(super) bytes: Vec<u8>,
@@ -23,7 +26,11 @@ pub(super) fn repair(bytes: &[u8]) -> Result<Option<RepairedWav>, BoxError> {
         let end = body.saturating_add(size).min(bytes.len());
         match id {
             b"data" => {
-                let format = format.ok_or("it has no fmt chunk before its samples")?;
+                let format: &[u8] = format.ok_or("it has no fmt chunk before its samples")?;
+                let channels = format.get(2..4).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+                if channels > MOST_CHANNELS {
+                    return Err(format!("it has {channels} channels, expected at most {MOST_CHANNELS}").into());
+                }
                 return Ok(Some(assemble(bytes, format, fact, body, size, long_size)));
             }
             b"fmt " => format = Some(&bytes[body..end]),
@@ -72,7 +79,12 @@ fn assemble(
             out.push(0);
         }
     };
-    push(b"fmt ", format);
+    let mut format = format.to_vec();
+    // The places of the channels, which nothing here uses, and with which the decoder counts past its bits.
+    if let (Some([0xfe, 0xff]), Some(mask)) = (format.first_chunk().copied(), format.get_mut(20..24)) {
+        mask.fill(0);
+    }
+    push(b"fmt ", &format);
     if let Some(fact) = fact {
         push(b"fact", fact);
     }
@@ -85,6 +97,7 @@ fn assemble(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::recording::{Length, decode_native};
 
     fn chunk(id: &[u8; 4], size: u32, body: &[u8]) -> Vec<u8> {
         [&id[..], &size.to_le_bytes(), body].concat()
@@ -113,6 +126,26 @@ mod tests {
         assert_eq!(samples(&wav(&[format.clone(), chunk(b"data", 400, &data)])), (data.to_vec(), true));
         let trailing = wav(&[format, chunk(b"data", 4, &data), chunk(b"LIST", 4, b"INFO")]);
         assert_eq!(samples(&trailing), (data.to_vec(), false));
+    }
+
+    #[test]
+    fn channels_are_as_many_as_the_decoder_can_count() {
+        let file = |channels: u8, mask: u32| {
+            let mut format = FORMAT.to_vec();
+            format[..2].copy_from_slice(&[0xfe, 0xff]);
+            format[2] = channels;
+            format[12] = 2 * channels;
+            format.extend([22, 0, 16, 0]);
+            format.extend(mask.to_le_bytes());
+            format.extend([1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71]);
+            wav(&[chunk(b"fmt ", 40, &format), chunk(b"data", 64 * 4, &[1; 64 * 4])])
+        };
+        for mask in [0, 1, 1 << 31, u32::MAX] {
+            let decoded = decode_native("a.wav".as_ref(), &file(2, mask), Length::Whole).unwrap();
+            assert_eq!((decoded.channels, decoded.samples.len()), (2, 128), "{mask:x}");
+        }
+        assert!(repair(&file(31, 0)).is_ok());
+        assert!(repair(&file(32, 0)).err().unwrap().to_string().contains("32 channels"));
     }
 
     #[test]
