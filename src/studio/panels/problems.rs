@@ -63,7 +63,7 @@ impl Panel for Problems {
         let Some(model) = session.models.info() else { return };
         let clip = &session.inspector.current;
         let issues = self.issues.get(clip.version, || clip.issues(model.dims.frame_samples()));
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             ui.label(match issues.len() {
                 0 => "No problems".to_owned(),
                 1 => "1 problem".to_owned(),
