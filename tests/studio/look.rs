@@ -62,6 +62,23 @@ fn tabs_without_room_are_in_a_menu() {
     assert!(window.get_by_label("Overview").rect().bottom() <= draw.top());
 }
 
+/// In a narrow panel a problem keeps its button, and its hint is read in two lines.
+#[test]
+fn problems_fit_a_narrow_panel() {
+    let folder = TempDir::new().unwrap();
+    let mut window = open(folder.path());
+    let settings = &mut window.state_mut().session.preferences.settings;
+    (settings.autoplay, settings.random_seed) = (false, false);
+    say(&mut window, "The little boat sailed across the quiet lake, and nobody said a word.");
+    generate(&mut window);
+    click(&mut window, "Problems");
+    window.set_size(egui::vec2(960.0, 600.0));
+    window.run_steps(3);
+    let takes = window.get_by_label("Search takes").rect().left();
+    let buttons: Vec<_> = window.query_all_by_label_contains("Regenerate from before").map(|b| b.rect()).collect();
+    assert!(!buttons.is_empty() && buttons.iter().all(|rect| rect.right() < takes), "{buttons:?}, takes at {takes}");
+}
+
 /// Codes without labels have no column of dashes (W24).
 #[test]
 fn codes_without_labels_have_no_column_for_them() {
